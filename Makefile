@@ -1,0 +1,57 @@
+# Everything a person does with this checkout. `make` lists it. Each target does its own set-up.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## .venv with the ofs command, .jars with the JVM libraries; done once, then instant
+	@bash scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## build a made-up card-fraud world end to end and show the dataset
+	@$(BIN)/ofs demo
+
+.PHONY: test
+test: setup ## the default tests
+	@$(BIN)/python -m pytest
+
+.PHONY: test-nightly
+test-nightly: setup ## every test, the long ones too
+	@$(BIN)/python -m pytest -m "nightly or not nightly" --hypothesis-profile=nightly
+
+.PHONY: test-unit
+test-unit: setup ## the tests that start no JVM
+	@$(BIN)/python -m pytest -m "not nightly and not spark"
+
+.PHONY: lint
+lint: setup ## ruff and mypy, both strict
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: setup ## the measured comparison with plain Spark; writes benchmarks/results/
+	@$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: setup ## write uv.lock anew after a change of pyproject.toml
+	@$$(ls -d .tools/uv-*/bin/uv | tail -1) lock --python $(BIN)/python
+	@bash scripts/setup.sh
+
+.PHONY: jars-record
+jars-record: setup ## write jars/sha256.txt anew after a change of jars/ivy.xml
+	@$(BIN)/python scripts/fetch_jars.py --record
+
+.PHONY: clean
+clean: ## remove caches and what tests and Spark leave behind
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## clean, and remove everything setup made
+	@rm -rf .venv .tools .jars

@@ -1,0 +1,133 @@
+"""The Spark session: made here and nowhere else, given to everything that needs one.
+
+Two ways in. A plain Python process (`ofs`, tests) starts its own JVM: this file then sees to the Java, the jars, the
+Python of the workers and the network address, so that none of them depends on what the machine has set. Under
+`spark-submit` the JVM exists and the launcher has decided all of that: its session is taken, with `settings` on top.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyspark
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from ofs_spark.errors import Refusal, refuse
+
+JAVA_MINIMUM = 17
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_SETUP = "make setup"
+
+
+def build_session(
+    settings: Mapping[str, str],
+    master: str | None,
+    app_name: str,
+    *,
+    jvm_log: Path | None = None,
+    checkout: Path = _CHECKOUT,
+) -> SparkSession:
+    """The process's session with `settings` in force.
+
+    Args:
+        settings: Spark properties, usually `spark_properties(conf/spark/local.conf)` and the wiring's on top.
+        master: where to run, such as `local[*]`; None leaves it to `settings` or the launcher.
+        app_name: what Spark's own pages and logs call this run.
+        jvm_log: file that takes everything the JVM prints, for programs that own the terminal; appended to. Not used
+            where the JVM exists already.
+        checkout: folder whose `.jars/`, `jars/sha256.txt` and `conf/spark/log4j2.properties` count.
+
+    Raises:
+        EnvironmentUnfit: no fitting Java, a jar is missing, or the JVM did not start.
+    """
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items())).setAppName(app_name)
+    if master is not None:
+        conf.setMaster(master)
+    if not _jvm_exists():
+        java_version = check_java()
+        jars = os.pathsep.join(str(jar) for jar in check_jars(checkout))
+        conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
+        _prepare_environment(checkout)
+        _start_jvm(conf, jvm_log, java_version)
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def spark_properties(file: Path) -> dict[str, str]:
+    """The settings of a properties file (`key value` or `key=value`, `#` comments), read as spark-submit does."""
+    settings = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            key, _, value = re.sub(r"\s*[=\s]\s*", "\n", line.strip(), count=1).partition("\n")
+            settings[key] = value
+    return settings
+
+
+def check_java() -> int:
+    """The major version of the Java that Spark will start; ENVIRONMENT_UNFIT when it is missing or too old."""
+    home = os.environ.get("JAVA_HOME")
+    command = shutil.which(str(Path(home, "bin", "java"))) if home else shutil.which("java")
+    place = f"JAVA_HOME ({home})" if home else "the PATH"
+    if command is None:
+        raise _unfit(f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer", java_home=home)
+    answer = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
+    version = re.search(r'version "(\d+)(?:\.(\d+))?', answer.stderr)
+    if version is None:
+        raise _unfit(
+            f"{command} -version gave no version; Spark needs Java {JAVA_MINIMUM} or newer", answer=answer.stderr[:500]
+        )
+    major = int(version[2] if version[1] == "1" and version[2] else version[1])  # Java 8 calls itself 1.8
+    if major < JAVA_MINIMUM:
+        raise _unfit(f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer", command=command)
+    return major
+
+
+def check_jars(checkout: Path = _CHECKOUT) -> list[Path]:
+    """The jars of `jars/sha256.txt` in its order; ENVIRONMENT_UNFIT names those that `.jars/` lacks."""
+    checksums = checkout / "jars" / "sha256.txt"
+    if not checksums.is_file():
+        raise _unfit("the list of jars is missing; outside a checkout start OFS with spark-submit", file=str(checksums))
+    names = [line.split()[1] for line in checksums.read_text(encoding="ascii").splitlines()]
+    missing = [name for name in names if not (checkout / ".jars" / name).is_file()]
+    if missing:
+        raise _unfit(f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}", missing=missing)
+    return [checkout / ".jars" / name for name in names]
+
+
+def _jvm_exists() -> bool:
+    """Whether spark-submit started this process, or it has started its JVM before (a stopped session keeps it)."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ or SparkContext._gateway is not None
+
+
+def _prepare_environment(checkout: Path) -> None:
+    """What the JVM and the workers inherit: nothing of another Spark or Python of this machine must be picked up."""
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    os.environ["SPARK_CONF_DIR"] = str(checkout / "conf" / "spark")
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+
+def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None:
+    try:
+        if jvm_log is None:
+            gateway = launch_gateway(conf)
+        else:
+            jvm_log.parent.mkdir(parents=True, exist_ok=True)
+            with jvm_log.open("ab") as log:
+                gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+    except PySparkRuntimeError as error:
+        where = f"; its own words are in {jvm_log}" if jvm_log else ""
+        raise _unfit(f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]) from error
+    SparkContext._ensure_initialized(gateway=gateway)  # the next context of this process uses this JVM
+
+
+def _unfit(message: str, **details: object) -> Refusal:
+    return refuse("ENVIRONMENT_UNFIT", message, _SETUP, **details)

@@ -1,0 +1,31 @@
+"""Packs the package `ofs_spark` into a .zip for `spark-submit --py-files` (a wheel would not reach the executors).
+
+The same sources give the same bytes: entries are sorted and carry no time of their own.
+
+Usage: pack_code.py TARGET.zip
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(target: Path) -> None:
+    """Writes the archive, replacing any other."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted((ROOT / "ofs_spark").rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                entry = zipfile.ZipInfo(file.relative_to(ROOT).as_posix())
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))

@@ -1,0 +1,47 @@
+"""What every test shares: one Spark session per run, and how much Hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from pyspark.sql import SparkSession
+
+from ofs_spark.io.session import build_session, spark_properties
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# No deadline: the machine is shared. Derandomized: a change fails because of what it changed, the nightly run explores.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=2_000)
+settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a JVM, so that `-m "not spark"` is quick."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker("spark")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The run's session: two workers, so that exchanges are real, with the settings users get."""
+    scratch = tmp_path_factory.mktemp("spark")
+    cheap = {
+        "spark.driver.memory": "1g",  # the worlds of tests are small
+        "spark.local.dir": str(scratch / "local"),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+    }
+    os.environ.pop("PYSPARK_SUBMIT_ARGS", None)  # an IDE's or notebook's options are not the tests'
+    session = build_session(
+        {**spark_properties(ROOT / "conf" / "spark" / "local.conf"), **cheap},
+        "local[2]",
+        "ofs tests",
+        jvm_log=scratch / "jvm.log",
+    )
+    yield session
+    session.stop()

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from ofs_spark.io.session import build_session
+
+
+def test_delta_tables_are_written_and_read(spark: SparkSession, tmp_path: Path) -> None:
+    table = str(tmp_path / "table")
+    spark.range(10).write.format("delta").save(table)
+    assert spark.read.format("delta").load(table).where("id >= 7").count() == 3
+    assert spark.sql(f"DESCRIBE HISTORY delta.`{table}`").count() == 1
+
+
+def test_the_session_means_utc_and_strict_casts(spark: SparkSession) -> None:
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert spark.conf.get("spark.sql.ansi.enabled") == "true"
+    [zone] = spark.sql("SELECT java_method('java.util.TimeZone', 'getDefault') AS zone").collect()
+    assert 'id="UTC"' in zone.zone
+
+
+def test_page_checksums_are_verified(spark: SparkSession) -> None:
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    assert hadoop.get("parquet.page.verify-checksum.enabled") == "true"
+
+
+def test_workers_run_this_python(spark: SparkSession) -> None:
+    def which(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"python": [sys.executable]})
+
+    assert [row.python for row in spark.range(1).mapInArrow(which, "python string").collect()] == [sys.executable]
+
+
+def test_a_batch_holds_at_most_sixteen_chunks(spark: SparkSession) -> None:
+    def sizes(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"rows": pa.array([batch.num_rows], pa.int64())})
+
+    found = [row.rows for row in spark.range(0, 50, 1, 1).mapInArrow(sizes, "rows bigint").collect()]
+    assert found == [16, 16, 16, 2]
+
+
+def test_a_second_call_gives_the_session_that_runs(spark: SparkSession) -> None:
+    again = build_session({"spark.sql.shuffle.partitions": "3"}, "local[1]", "another name")
+    assert again.sparkContext is spark.sparkContext
+    assert again.conf.get("spark.sql.shuffle.partitions") == "3"
+    again.conf.set("spark.sql.shuffle.partitions", "4")

@@ -1,0 +1,216 @@
+"""The edges of the house: which file may import which, and what may be named only in one place.
+
+foundation → intent → pins → replay ∥ labels → features → publish → signals → pipeline → io, demo, cli, jobs
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FOUNDATION = {
+    "errors",
+    "canonical",
+    "hashing",
+    "contracts",
+    "positions",
+    "clock",
+    "config",
+    "dataflow",
+    "objects",
+    "compiled",
+    "strict_yaml",
+}
+UPSTREAM = {
+    "intent": set[str](),
+    "pins": {"intent"},
+    "replay": {"intent", "pins"},
+    "labels": {"intent", "pins"},
+    "features": {"intent", "pins", "replay", "labels"},
+    "publish": {"intent", "pins", "replay", "labels", "features"},
+    "signals": {"intent", "pins", "replay", "labels", "features", "publish"},
+}
+ROOMS = set(UPSTREAM)
+MAY_IMPORT = {
+    **dict.fromkeys(FOUNDATION, FOUNDATION),
+    **{room: FOUNDATION | {room} | upstream for room, upstream in UPSTREAM.items()},
+    "pipeline": FOUNDATION | ROOMS,  # is given its adapters
+    "progress": FOUNDATION,
+    "io": FOUNDATION | ROOMS | {"io"},
+    "demo": FOUNDATION | ROOMS | {"pipeline", "progress", "io", "demo"},
+    "cli": FOUNDATION | ROOMS | {"pipeline", "progress", "io", "demo", "cli"},
+    "jobs": FOUNDATION | ROOMS | {"pipeline", "progress", "io"},
+    "": set[str](),  # ofs_spark/__init__.py
+}
+
+NOW = {
+    "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
+    "time.time", "time.time_ns", "pandas.Timestamp.now", "pandas.Timestamp.utcnow", "pandas.Timestamp.today",
+}  # fmt: skip
+COLLECTS = {"collect", "toPandas", "toArrow", "toLocalIterator"}
+NOT_A_REPAIR = {"dropDuplicates", "drop_duplicates"}
+NOT_SHIPPED = {"tests", "scripts", "jobs", "benchmarks"}
+
+
+def faults(path: str, source: str) -> list[str]:
+    """What the file `path` (relative to the repository) does that its place does not allow."""
+    tree = ast.parse(source)
+    names = dict(imported(path, tree))
+    calls = list(called(tree, names))
+    return [
+        *edge_faults(path, set(names.values())),
+        *(f"{path}: reads the clock by {name}" for name in clock_reads(path, tree, names)),
+        *(f"{path}: .{name}() is no repair" for name in calls if name in NOT_A_REPAIR),
+        *(f"{path}: .{name}() brings data to the driver" for name in calls if name in COLLECTS and not in_io(path)),
+        *(f"{path}: makes a session" for name in calls if name == "getOrCreate" and path != "ofs_spark/io/session.py"),
+    ]
+
+
+def edge_faults(path: str, modules: set[str]) -> Iterator[str]:
+    here = place(path)
+    if here not in MAY_IMPORT:
+        yield f"{path}: {here} is neither foundation nor a room; give it its place in this test"
+        return
+    for module in sorted(modules):
+        top, _, rest = module.partition(".")
+        target = rest.split(".")[0]
+        if top == "ofs_spark" and target and target not in MAY_IMPORT[here]:
+            yield f"{path}: {here or 'the package'} must not import {target}"
+        if top == "pyspark" and not (in_io(path) or path.endswith("/frames.py")):
+            yield f"{path}: only frames.py and io/ may name pyspark"
+        if top in NOT_SHIPPED:
+            yield f"{path}: {top} is not part of the package"
+
+
+def place(path: str) -> str:
+    """The room or module of a file: `ofs_spark/replay/scan/read.py` → replay, `ofs_spark/errors.py` → errors."""
+    parts = Path(path).with_suffix("").parts
+    if parts[0] != "ofs_spark":
+        return parts[0]
+    return "" if parts[1] == "__init__" else parts[1]
+
+
+def in_io(path: str) -> bool:
+    return path.startswith("ofs_spark/io/")
+
+
+def clock_reads(path: str, tree: ast.AST, names: dict[str, str]) -> list[str]:
+    return [] if path == "ofs_spark/clock.py" else sorted(NOW & set(dotted(tree, names)))
+
+
+def imported(path: str, tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Every import of the file, wherever it stands: local name → full dotted name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.asname or alias.name), alias.name
+        elif isinstance(node, ast.ImportFrom):
+            package = Path(path).parent.parts
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            for alias in node.names:
+                yield (alias.asname or alias.name), ".".join([*above, *filter(None, [node.module]), alias.name])
+
+
+def dotted(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+    """Full dotted names of every name and attribute that begins at an import: `dt.date.today` → datetime.date.today."""
+    for node in ast.walk(tree):
+        chain: list[str] = []
+        owner = node
+        while isinstance(owner, ast.Attribute):
+            chain.append(owner.attr)
+            owner = owner.value
+        if isinstance(owner, ast.Name) and owner.id in names:
+            yield ".".join([names[owner.id], *reversed(chain)])
+
+
+def called(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+    """Names of the methods called on values (not functions of an imported module, such as gc.collect)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            if not (isinstance(owner, ast.Name) and owner.id in names and names[owner.id].islower()):
+                yield node.func.attr
+
+
+def shipped_files() -> list[str]:
+    found = [*(ROOT / "ofs_spark").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")]
+    return sorted(file.relative_to(ROOT).as_posix() for file in found)
+
+
+@pytest.mark.parametrize("path", shipped_files())
+def test_file_keeps_to_its_place(path: str) -> None:
+    assert faults(path, (ROOT / path).read_text(encoding="utf-8")) == []
+
+
+def test_the_whole_package_was_looked_at() -> None:
+    assert {place(path) for path in shipped_files()} >= ROOMS | {"errors", "io", "demo"}
+
+
+def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
+    for file in (ROOT / "tests" / "oracle").rglob("*.py"):
+        path = file.relative_to(ROOT).as_posix()
+        modules = dict(imported(path, ast.parse(file.read_text(encoding="utf-8")))).values()
+        assert [module for module in modules if module.split(".")[0] in {"ofs_spark", "pyspark"}] == [], path
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "says"),
+    [
+        ("pins/plan.py", "from ofs_spark.replay import stitch", "pins must not import replay"),
+        ("labels/asof.py", "import ofs_spark.replay.rows", "labels must not import replay"),
+        ("replay/dedupe.py", "from ofs_spark import labels", "replay must not import labels"),
+        ("replay/dedupe.py", "from ..labels import asof", "replay must not import labels"),
+        ("replay/scan/read.py", "from ...publish.layout import bucket", "replay must not import publish"),
+        ("features/flow.py", "def f():\n    from ofs_spark.io.objects import Put", "features must not import io"),
+        ("publish/stage.py", "import ofs_spark.signals", "publish must not import signals"),
+        ("errors.py", "from ofs_spark.intent import model", "errors must not import intent"),
+        ("pipeline.py", "from ofs_spark.io.delta import commit", "pipeline must not import io"),
+        ("io/delta.py", "from ofs_spark import pipeline", "io must not import pipeline"),
+        ("intent/run.py", "from ofs_spark.cli import main", "intent must not import cli"),
+        ("helpers.py", "", "give it its place"),
+        ("labels/asof.py", "from pyspark.sql import DataFrame", "may name pyspark"),
+        ("labels/asof.py", "import pyspark.sql.functions as F", "may name pyspark"),
+        ("cli.py", "def f():\n    import pyspark", "may name pyspark"),
+        ("pins/plan.py", "from tests.worlds import card", "tests is not part"),
+        ("pins/plan.py", "from datetime import datetime\nx = datetime.now()", "reads the clock"),
+        ("pins/plan.py", "import datetime as dt\nx = dt.datetime.utcnow()", "reads the clock"),
+        ("pins/plan.py", "from datetime import datetime as D\nf(default_factory=D.now)", "reads the clock"),
+        ("pins/plan.py", "from time import time as t\nx = t()", "reads the clock"),
+        ("io/ledger.py", "import time\nx = time.time()", "reads the clock"),
+        ("features/flow.py", "rows = frame.collect()", "brings data to the driver"),
+        ("replay/frames.py", "rows = frame.select('a').toPandas()", "brings data to the driver"),
+        ("io/delta.py", "frame = frame.dropDuplicates(['event_id'])", "is no repair"),
+        ("io/delta.py", "session = SparkSession.builder.getOrCreate()", "makes a session"),
+    ],
+)
+def test_a_bad_file_is_seen(path: str, source: str, says: str) -> None:
+    found = faults(f"ofs_spark/{path}", source)
+    assert len(found) == 1, found
+    assert says in found[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)"),
+        ("publish/stage.py", "import time\nx = time.perf_counter() - time.monotonic()"),
+        ("publish/stage.py", "def f(clock):\n    return clock.now()"),
+        ("publish/stage.py", "import gc\ngc.collect()"),
+        ("replay/frames.py", "from pyspark.sql import DataFrame"),
+        ("io/session.py", "import pyspark\npyspark.sql.SparkSession.builder.getOrCreate().range(1).collect()"),
+        ("replay/dedupe.py", "from . import rows\nfrom ..pins.plan import BuildPlan\nimport ofs_spark.errors"),
+        ("demo/run.py", "from ofs_spark import pipeline\nfrom ofs_spark.io.session import build_session"),
+    ],
+)
+def test_a_good_file_is_left_alone(path: str, source: str) -> None:
+    assert faults(f"ofs_spark/{path}", source) == []
+
+
+def test_a_job_reads_no_spark_itself() -> None:
+    assert faults("jobs/build_dataset.py", "from ofs_spark.io.session import build_session") == []
+    assert "may name pyspark" in faults("jobs/build_dataset.py", "import pyspark")[0]
