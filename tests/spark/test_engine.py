@@ -1,0 +1,77 @@
+"""The Spark engine and its in-memory twin run the same steps to the same notes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from ofs_spark.dataflow import Body, Chunk, Step, encode, gather, note
+from ofs_spark.errors import InternalError
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.spark_engine import SparkEngine
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Sends the numbers below the task's to their remainder's target, in chunks of one."""
+
+    width: int
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        count = json.loads(bytes(next(chunks)))
+        for number in range(count):
+            yield Chunk(number % self.width, encode("number", pa.table({"number": [number], "from": [target]})))
+        yield note("spread", target=target, count=count)
+
+
+@dataclass(frozen=True)
+class Total:
+    """Reports its target and what it was sent, and hands the sum on to target 0 when there is a next step."""
+
+    onward: bool
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        total = sum(gather(chunks)["number"].column("number").to_pylist())
+        yield note("total", target=target, total=total)
+        if self.onward:
+            yield Chunk(0, encode("number", pa.table({"number": [total]})))
+
+
+STEPS = [Step("spread", Spread(5), 5), Step("total", Total(True), 3), Step("all", Total(False), 0)]
+TASKS = [b"7", b"0", b"40"]
+
+
+def test_spark_equals_the_twin(spark: SparkSession) -> None:
+    def ordered(notes: list[dict[str, object]]) -> list[str]:
+        return sorted(json.dumps(n, sort_keys=True) for n in notes)
+
+    expected = ordered(LocalEngine().run(TASKS, STEPS))
+    assert ordered(SparkEngine(spark).run(TASKS, STEPS)) == expected
+    assert json.dumps({"note": "total", "target": 0, "total": 801}, sort_keys=True) in expected
+
+
+def test_large_chunks_arrive_whole(spark: SparkSession) -> None:
+    steps = [Step("spread", Large(), 1), Step("total", Total(False), 0)]
+    assert SparkEngine(spark).run([b"x", b"y"], steps) == [{"note": "total", "target": 0, "total": 2 * sum(range(1_000_000))}]
+
+
+class Large:
+    """Eight megabytes in one chunk."""
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        list(chunks)
+        yield Chunk(0, encode("number", pa.table({"number": range(1_000_000)})))
+
+
+def test_no_tasks_no_notes(spark: SparkSession) -> None:
+    assert SparkEngine(spark).run([], STEPS) == LocalEngine().run([], STEPS) == []
+
+
+def test_the_twin_refuses_an_address_outside_the_width() -> None:
+    with pytest.raises(InternalError, match="addressed target 3 of 3"):
+        LocalEngine().run([b"7"], [Step("spread", Spread(5), 3)])
