@@ -1,0 +1,73 @@
+"""What `ofs identity` and `ofs validate` answer: pure functions of one document; no Java, no store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ofs_spark import contracts
+from ofs_spark.canonical import CanonicalError, parse_json
+from ofs_spark.contracts import Fault
+from ofs_spark.errors import Refusal
+from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, intent_payload_hash, run_key
+from ofs_spark.intent.model import V0, V1
+from ofs_spark.intent.validate import intent_faults, read_intent
+
+MAX_VALIDATED_BYTES = 256 * 1024 * 1024
+"""Of a file given to `ofs validate`: a segment index lists every file of a platform run."""
+
+
+def identity_answer(raw: bytes) -> dict[str, Any]:
+    """The ids of the intent in `raw`; refuses a document that is no intent.
+
+    Ids of a dataset whose offsets are still to be resolved are null, and `blocker` says why.
+    """
+    intent = read_intent(raw)
+    fingerprint: str | None = None
+    blocker: dict[str, str] | None = None
+    try:
+        fingerprint = dataset_fingerprint(intent)
+    except Refusal as refusal:
+        blocker = {"code": refusal.code, "message": refusal.message}
+    answer: dict[str, Any] = {
+        "request_id": intent.request_id,
+        "run_key": run_key(intent.request_id),
+        "intent_payload_hash": intent_payload_hash(intent),
+        "dataset_fingerprint": fingerprint,
+        "dataset_manifest_id": None if fingerprint is None else dataset_manifest_id(fingerprint),
+    }
+    return answer if blocker is None else {**answer, "blocker": blocker}
+
+
+def validate_answer(raw: bytes, contract: str | None = None) -> dict[str, Any]:
+    """Whether the document in `raw` keeps its contract, and every fault if not.
+
+    Without `contract` the document's schema_version or, where its kind has none, the members only that kind has say
+    which contract it is.
+    """
+    if contract is not None and contract not in contracts.names():
+        fault = Fault("SCHEMA_INVALID", "", f"{contract!r:.80} is no contract; known are {', '.join(contracts.names())}")
+        return _answer(None, [fault])
+    try:
+        document = _parsed(raw, contract)
+    except CanonicalError as error:
+        return _answer(contract, [Fault("SCHEMA_INVALID", "", str(error))])
+    name = contract or contracts.contract_of(document)
+    if name is None:
+        message = f"does not say which contract this is: state one of {', '.join(contracts.names())}"
+        return _answer(None, [Fault("SCHEMA_INVALID", "/schema_version", message)])
+    if name in (V0, V1) and isinstance(document, dict) and document.get("schema_version") == name:
+        return _answer(name, intent_faults(document))
+    return _answer(name, contracts.faults(document, name))
+
+
+def _answer(contract: str | None, faults: list[Fault]) -> dict[str, Any]:
+    return {"valid": not faults, "contract": contract, "faults": [fault.document() for fault in faults]}
+
+
+def _parsed(raw: bytes, contract: str | None) -> Any:
+    written_as_json = raw.lstrip()[:1] in (b"{", b"[")
+    if written_as_json or not (contract is None or contracts.is_yaml(contract)):
+        return parse_json(raw, max_bytes=MAX_VALIDATED_BYTES)
+    from ofs_spark.strict_yaml import parse_yaml  # the YAML library is loaded for YAML alone
+
+    return parse_yaml(raw)

@@ -1,0 +1,156 @@
+"""The compiled feature profile: what the scan reads, how keys are built, what each group computes.
+
+A `Program` is everything later rooms know of a profile. It names no file and holds no text of the profile; equal
+selected content compiles to an equal program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Path = tuple[str, ...]
+"""Member names from the envelope's root, e.g. ("payload", "amount")."""
+
+Kind = Literal["decimal", "int", "double", "string", "bool", "key"]
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """Type of a value read from an event. `key` is the text of any scalar. Precision and scale are for decimals."""
+
+    kind: Kind
+    precision: int = 0
+    scale: int = 0
+
+    @property
+    def wide(self) -> bool:
+        """Whether its unscaled integers need more than 64 bits (decimal beyond 18 digits)."""
+        return self.kind == "decimal" and self.precision > 18
+
+
+@dataclass(frozen=True)
+class Read:
+    """One column that the segment scan reads; groups that read one path as one type share it."""
+
+    path: Path
+    type: ValueType
+
+
+@dataclass(frozen=True)
+class Where:
+    """A three-valued condition over payload fields.
+
+    `op`: eq ne in lt le gt ge (leaf with `path` and `constants`), is_null (leaf; one bool constant),
+    all any not (inner; `parts`). A constant is (type, text): type ∈ string, bool, number; number text is the digits as
+    written, bool text is "true" or "false".
+    """
+
+    op: str
+    path: Path = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    parts: tuple[Where, ...] = ()
+
+
+@dataclass(frozen=True)
+class CoreLaw:
+    """How the online plane keys and values an event (parity law): first present field wins."""
+
+    key_precedence: tuple[str, ...] = ("flow_id", "event_id")
+    amount_fields: tuple[str, ...] = ("amount",)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entity key: indices into `Program.reads` (one per part) or, for a core group, the index of its law."""
+
+    parts: tuple[int, ...]
+    names: tuple[str, ...]
+    core: int | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A declared value of a group: what is read, and what a missing one means."""
+
+    name: str
+    read: int
+    missing: Literal["fail", "null", "zero"]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature column. `value` indexes the group's values, `where` indexes `Program.wheres`; times in microseconds."""
+
+    column: str
+    operand: str
+    aggregate: str
+    value: int | None
+    where: int | None
+    window_us: int | None
+    delay_us: int
+    window: str = ""
+    empty_zero: bool = False
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An operand of a derived feature: the anchor's own value, or a feature of the same group."""
+
+    source: Literal["value", "feature"]
+    index: int
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A derived column over two operands of its group."""
+
+    column: str
+    op: Literal["ratio", "difference"]
+    left: Operand
+    right: Operand
+
+
+@dataclass(frozen=True)
+class Group:
+    """One feature group. `event_types` None means every in-scope event; `core` is set for online core features."""
+
+    name: str
+    version: str
+    key: int
+    event_types: tuple[str, ...] | None
+    knowledge: Literal["as_observed", "event_time"]
+    include_anchor: bool
+    values: tuple[Value, ...]
+    features: tuple[Feature, ...]
+    derived: tuple[Derived, ...]
+    core: int | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One dataset column: Arrow type as text (`int64`, `double`, `string`, `bool`, `timestamp[us, tz=UTC]`, `decimal128(38, 2)`)."""
+
+    name: str
+    type: str
+    role: Literal["identity", "feature", "label", "split", "lineage"]
+    meaning: str
+    unit: str = ""
+    window: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled feature set: shared reads, conditions, keys and core laws, and the groups in the set's order."""
+
+    set_id: str
+    set_version: str
+    reads: tuple[Read, ...]
+    wheres: tuple[Where, ...]
+    keys: tuple[Key, ...]
+    core_laws: tuple[CoreLaw, ...]
+    groups: tuple[Group, ...]
+    feature_columns: tuple[Column, ...] = field(default=())
