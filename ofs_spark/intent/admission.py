@@ -75,9 +75,11 @@ def _tuple(given: Any) -> tuple[str, ...] | None:
 def _kind_faults(intent: Intent, command: str) -> Iterator[Fault]:
     own = COMMAND_OF_KIND[intent.intent_kind]
     if own != command:
-        yield Fault("INTENT_KIND_UNSUPPORTED", "/intent_kind", f"{intent.intent_kind} is not for `ofs {command}` but for `ofs {own}`")
+        message = f"{intent.intent_kind} is not for `ofs {command}` but for `ofs {own}`"
+        yield Fault("INTENT_KIND_UNSUPPORTED", "/intent_kind", message)
     if intent.supersedes and command == "build":
-        yield Fault("INTENT_KIND_UNSUPPORTED", "/supersedes", "a dataset that supersedes another is built by `ofs backfill`")
+        message = "a dataset that supersedes another is built by `ofs backfill`"
+        yield Fault("INTENT_KIND_UNSUPPORTED", "/supersedes", message)
     if intent.time_window is not None:
         yield Fault("BASIS_UNRESOLVED", "/replay_selector/time_window",
                     "a time window is resolved to offsets before it is built: name them in replay_basis")
@@ -104,7 +106,8 @@ def _scope_faults(intent: Intent) -> Iterator[Fault]:
         elif name in SCOPE_LISTS:
             yield from _texts(at, given, empty=name != "anchor_event_types")
         else:
-            yield Fault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are subject_key, {', '.join(SCOPE_LISTS)}")
+            known = ", ".join(("subject_key", *SCOPE_LISTS))
+            yield Fault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are {known}")
     for name, given in intent.filters.items():
         at = pointer(["filters", name])
         if name == "label_types":

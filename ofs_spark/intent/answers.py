@@ -45,8 +45,8 @@ def validate_answer(raw: bytes, contract: str | None = None) -> dict[str, Any]:
     which contract it is.
     """
     if contract is not None and contract not in contracts.names():
-        fault = Fault("SCHEMA_INVALID", "", f"{contract!r:.80} is no contract; known are {', '.join(contracts.names())}")
-        return _answer(None, [fault])
+        message = f"{contract!r:.80} is no contract; known are {', '.join(contracts.names())}"
+        return _answer(None, [Fault("SCHEMA_INVALID", "", message)])
     try:
         document = _parsed(raw, contract)
     except CanonicalError as error:

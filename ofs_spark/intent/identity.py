@@ -53,8 +53,8 @@ def dataset_identity(intent: Intent) -> dict[str, Any]:
     if not intent.v1:
         return identity
     if intent.time_window is not None:
-        window = f"[{intent.time_window.start}, {intent.time_window.end})"
-        raise refuse("BASIS_UNRESOLVED", f"the time window {window} is not resolved to offsets", pointer="/replay_selector")
+        message = f"the time window [{intent.time_window.start}, {intent.time_window.end}) is not resolved to offsets"
+        raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_selector/time_window")
     return identity | {
         "replay_basis": basis_documents(intent.basis),
         "label_basis": {**document["label_basis"], "posture": intent.posture},

@@ -63,7 +63,8 @@ def _late_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     selector = document.get("replay_selector")
     if isinstance(selector, dict):
         yield from _basis_faults("/replay_selector/offsets", selector.get("offsets"))
-        yield from _order_faults("BASIS_UNRESOLVED", "/replay_selector/time_window", selector.get("time_window"), "from", "to")
+        window = selector.get("time_window")
+        yield from _order_faults("BASIS_UNRESOLVED", "/replay_selector/time_window", window, "from", "to")
     output = document.get("output")
     if isinstance(output, dict):
         yield from _order_faults("SCHEMA_INVALID", "/output/anchor_time", output.get("anchor_time"), "from", "to")

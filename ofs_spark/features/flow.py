@@ -1,0 +1,89 @@
+"""The order of the exchanges and what each one carries: pure planning over a `Program`.
+
+One exchange by event id, then one per distinct entity key. Keys whose groups add the fewest bytes to a row come first,
+so that wide output travels least; equals keep the profile's order. Every step carries only what a later step reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ofs_spark.pins.profile.model import Column, Group, Program
+from ofs_spark.replay import rows as r
+
+_BYTES = {"int64": 8, "double": 8, "bool": 1, "timestamp[us, tz=UTC]": 8}
+_OTHER_BYTES = 16
+CORE_FEATURES = ("event_count", "amount_sum", "last_event_ts_utc")
+_BASE = (r.EVENT_ID, r.EVENT_TYPE, r.TS, r.PART, r.SEQ, r.OFFSET, r.ARRIVAL, r.FLAGS)
+
+
+@dataclass(frozen=True)
+class KeyStep:
+    """One exchange by entity key: the key, its groups (with their ordinals in the program), the columns it is sent."""
+
+    key: int
+    groups: tuple[int, ...]
+    inputs: tuple[str, ...]
+
+
+def key_steps(program: Program, carried: tuple[str, ...] = ()) -> tuple[KeyStep, ...]:
+    """The exchanges by entity key, in order; the last one's key is the layout key. `carried` columns travel all the way."""
+    keys = list(dict.fromkeys(group.key for group in program.groups))
+    ordered = sorted(keys, key=lambda key: (_output_bytes(program, key), keys.index(key)))
+    steps: list[KeyStep] = []
+    for position, key in enumerate(ordered):
+        later = ordered[position:]
+        needed = [name for k in later for name in _read_by(program, k)]
+        computed = [c.name for k in ordered[:position] for c in columns_of(program, k)]
+        inputs = tuple(dict.fromkeys([*_BASE, *needed, *computed, *carried]))
+        steps.append(KeyStep(key, _groups_of(program, key), inputs))
+    return tuple(steps)
+
+
+def columns_of(program: Program, key: int) -> list[Column]:
+    """Feature columns of the groups of `key`, in the program's order."""
+    names = {name for g in _groups_of(program, key) for name in group_columns(program.groups[g])}
+    return [c for c in program.feature_columns if c.name in names]
+
+
+def group_columns(group: Group) -> list[str]:
+    """Names of a group's columns: features, then derived."""
+    if group.core is not None:
+        return [f"{group.name}__{name}" for name in CORE_FEATURES]
+    return [f.column for f in group.features] + [d.column for d in group.derived]
+
+
+def key_columns(program: Program, key: int) -> list[str]:
+    """Columns that hold the parts of an entity key."""
+    entity = program.keys[key]
+    if entity.core is not None:
+        return [r.core_key_column(entity.core)]
+    return [r.read_column(part) for part in entity.parts]
+
+
+def source_flags(program: Program, groups: tuple[int, ...]) -> int:
+    """Flags of the source events of any of `groups`."""
+    return sum(r.source_flag(g) for g in groups)
+
+
+def _groups_of(program: Program, key: int) -> tuple[int, ...]:
+    return tuple(i for i, group in enumerate(program.groups) if group.key == key)
+
+
+def _read_by(program: Program, key: int) -> list[str]:
+    names = key_columns(program, key)
+    if program.keys[key].core is None:
+        names += [r.status_column(part) for part in program.keys[key].parts]
+    for index in _groups_of(program, key):
+        names += _group_reads(program.groups[index])
+    return names
+
+
+def _group_reads(group: Group) -> list[str]:
+    names = [name for v in group.values for name in (r.read_column(v.read), r.status_column(v.read))]
+    names += [r.where_column(f.where) for f in group.features if f.where is not None]
+    return names + ([r.core_amount_column(group.core), r.TS_TEXT] if group.core is not None else [])
+
+
+def _output_bytes(program: Program, key: int) -> int:
+    return sum(_BYTES.get(c.type, _OTHER_BYTES) for c in columns_of(program, key))

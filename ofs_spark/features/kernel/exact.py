@@ -1,0 +1,105 @@
+"""Exact results before rounding: a quotient of integers per row, or float64 where the law says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ofs_spark.features.kernel.rounding import nearest
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """numerator ÷ denominator per row where `present`; both int64 or Python integers. Denominators are positive there."""
+
+    numerator: Array
+    denominator: Array
+    present: Array
+
+    def rounded(self) -> pa.Array:
+        """The nearest doubles, null where not present."""
+        return pa.array(nearest(self.numerator, self.denominator, self.present), mask=~self.present)
+
+
+@dataclass(frozen=True)
+class Double:
+    """float64 per row where `present`."""
+
+    data: Array
+    present: Array
+
+    def rounded(self) -> pa.Array:
+        """The doubles, null where not present."""
+        return pa.array(np.where(self.present, self.data, 0.0), mask=~self.present)
+
+
+Exact = Quotient | Double
+
+
+def over(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
+    """A quotient with one denominator for all rows, or one per row (made 1 where not present)."""
+    if not isinstance(denominator, np.ndarray):
+        denominator = np.full(len(numerator), denominator, np.int64 if denominator < 2**63 else object)
+    return Quotient(numerator, np.where(present, denominator, 1), present)
+
+
+def ratio(left: Exact, right: Exact) -> pa.Array:
+    """left ÷ right, rounded once; null where an operand is null or right is 0."""
+    if isinstance(left, Double) or isinstance(right, Double):
+        return _by_fractions(left, right, lambda a, b: a / b if b else None)
+    present = left.present & right.present & (right.numerator != 0)
+    top = times(left.numerator, right.denominator)
+    bottom = np.where(present, times(left.denominator, right.numerator), 1)
+    return Quotient(np.where(bottom < 0, -top, top), np.where(bottom < 0, -bottom, bottom), present).rounded()
+
+
+def difference(left: Exact, right: Exact) -> pa.Array:
+    """left − right, rounded once; null where an operand is null."""
+    if isinstance(left, Double) or isinstance(right, Double):
+        return _by_fractions(left, right, lambda a, b: a - b)
+    present = left.present & right.present
+    a, b = times(left.numerator, right.denominator), times(right.numerator, left.denominator)
+    if a.dtype != object and max(_greatest(a), _greatest(b)) >= 2**62:
+        a = a.astype(object)
+    return Quotient(a - b, times(left.denominator, right.denominator), present).rounded()
+
+
+def times(a: Array, b: Array) -> Array:
+    """a × b exactly: in 64 bits where the greatest factors prove that enough, else in Python integers."""
+    if a.dtype != object and b.dtype != object and _greatest(a) * _greatest(b) < 2**63:
+        product: Array = a * b
+        return product
+    return a.astype(object) * b.astype(object)
+
+
+def _greatest(values: Array) -> int:
+    return max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0)))) if values.dtype != object else 2**63
+
+
+def _by_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
+    present = left.present & right.present
+    out: list[float | None] = [None] * len(present)
+    for row in np.flatnonzero(present):
+        exact = of(_fraction(left, row), _fraction(right, row))
+        out[row] = None if exact is None else _double(exact)
+    return pa.array(out, pa.float64())
+
+
+def _fraction(operand: Exact, row: int) -> Fraction:
+    if isinstance(operand, Double):
+        return Fraction(float(operand.data[row]))
+    return Fraction(int(operand.numerator[row]), int(operand.denominator[row]))
+
+
+def _double(exact: Fraction) -> float | None:
+    """The nearest double; none where it would be infinite."""
+    try:
+        return exact.numerator / exact.denominator + 0.0
+    except OverflowError:
+        return None

@@ -1,0 +1,73 @@
+"""Counts and exact integer sums over windows, by differences of running totals.
+
+Running totals wrap modulo 2^64; a difference is exact whenever the window's own sum fits 63 bits, which the greatest
+value and the longest window prove beforehand. Otherwise the same is done with Python's integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ofs_spark.compiled import FLAGS, LONGS, array_of, compiled
+from ofs_spark.features.kernel.windows import Windows, known
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+FITS = 2**62
+
+
+def counts(w: Windows, counted: Array) -> Array:
+    """Rows of each window that are `counted`, int64."""
+    total: Array = _totals(*_of(w), counted.astype(np.int64), w.include)
+    return total
+
+
+def sums(w: Windows, data: Array, counted: Array, power: int = 1) -> Array:
+    """Exact sum of the counted rows' data (or its square, power 2): int64, or Python integers where 63 bits may not do."""
+    if data.dtype != object:
+        greatest = max((abs(int(v)) for v in (data.min(initial=0), data.max(initial=0))), default=0)
+        if greatest**power * max(int((w.high - w.low).max(initial=0)), 1) < FITS:
+            values = np.where(counted, data, 0)
+            values = values * values if power == 2 else values
+            total: Array = _totals(*_of(w), values, w.include)
+            return total
+    return _wide_sums(w, data, counted, power)
+
+
+def _of(w: Windows) -> tuple[Array, ...]:
+    return w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor
+
+
+@compiled(array_of(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, types.boolean))
+def _totals(
+    low: Array, high: Array, dirty: Array, except_at: Array, except_rows: Array, rank: Array, anchor: Array,
+    values: Array, include: bool,
+) -> Array:
+    n = len(values)
+    running, out = np.zeros(n + 1, np.int64), np.zeros(n, np.int64)
+    for row in range(n):
+        running[row + 1] = running[row] + values[row]
+    for row in range(n):
+        if anchor[row]:
+            total = running[high[row]] - running[low[row]]
+            for i in range(except_at[row], except_at[row + 1]):
+                total -= values[except_rows[i]]
+            if dirty[row]:
+                for e in range(low[row], high[row]):
+                    if not known(rank, e, row, include):
+                        total -= values[e]
+            out[row] = total
+    return out
+
+
+def _wide_sums(w: Windows, data: Array, counted: Array, power: int) -> Array:
+    values = np.array([int(v) ** power if c else 0 for v, c in zip(data, counted, strict=True)], dtype=object)
+    running = np.concatenate([np.zeros(1, object), np.cumsum(values)]) if len(values) else np.zeros(1, object)
+    total: Array = running[w.high] - running[w.low]
+    for row in np.flatnonzero(w.anchor & (w.dirty | (np.diff(w.except_at) > 0))):
+        inside = range(int(w.low[row]), int(w.high[row]))
+        total[row] -= sum(values[e] for e in inside if not known(w.rank, e, row, w.include))
+    return total

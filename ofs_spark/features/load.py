@@ -1,0 +1,70 @@
+"""The first step of the build job: staged event rows and label files enter the exchange by event id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ofs_spark.dataflow import Body, Chunk, note
+from ofs_spark.errors import Refusal, refuse
+from ofs_spark.features.by_key import EVENTS, split
+from ofs_spark.features.group_rows import column
+from ofs_spark.hashing import route
+from ofs_spark.labels import model as m
+from ofs_spark.labels.assertions import read_assertions, relevant
+from ofs_spark.objects import Objects
+from ofs_spark.replay import rows as r
+from ofs_spark.replay.job import Staged
+
+LABELS = "label"
+LABEL_IDENTITIES = "label_identity"
+
+
+def task_of(file: Staged | m.ExtractFile) -> bytes:
+    """The task that loads a staged file of event rows, or a file of the label extract."""
+    return json.dumps({"staged" if isinstance(file, Staged) else "labels": asdict(file)}).encode()
+
+
+@dataclass(frozen=True)
+class Load:
+    """Reads one task's file and routes its rows by event id (label identities by assertion id)."""
+
+    objects: Objects
+    platform_run_id: str
+    label_types: tuple[str, ...]
+    width: int
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        """Chunks of the exchange by event id; a fault note instead where a label file is refused."""
+        task: dict[str, Any] = json.loads(bytes(next(chunks)))
+        try:
+            if "staged" in task:
+                yield from self._events(Staged(**task["staged"]))
+            else:
+                yield from self._labels(m.ExtractFile(**task["labels"]))
+        except Refusal as refusal:
+            yield note("refusal", code=refusal.code, message=refusal.message, details=refusal.details)
+
+    def _events(self, task: Staged) -> Iterator[Chunk]:
+        body = self.objects.read(task.ref)
+        if hashlib.sha256(body).hexdigest() != task.sha256:
+            raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
+        table = pa.ipc.open_stream(body).read_all()
+        arrival = np.maximum(column(table, r.ARRIVAL), task.arrival_before)
+        table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
+        yield from self._route(EVENTS, table, r.EVENT_ID)
+
+    def _labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
+        assertions = read_assertions(self.objects.read(file.ref), file)
+        yield from self._route(LABELS, relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
+        yield from self._route(LABEL_IDENTITIES, assertions.select(m.IDENTITIES.names), m.ASSERTION_ID)
+
+    def _route(self, kind: str, table: pa.Table, key: str) -> Iterator[Chunk]:
+        target = route(table.column(key).combine_chunks(), self.width)
+        yield from split(kind, table, target, np.arange(table.num_rows), self.width)

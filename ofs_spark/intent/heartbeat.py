@@ -1,0 +1,35 @@
+"""Keeps a run's lease alive while the driver works, and tells the driver when it no longer has it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ofs_spark.errors import Refusal
+from ofs_spark.intent.control import RunControl
+from ofs_spark.intent.run import Run
+
+
+@contextmanager
+def heartbeat(control: RunControl, held: Run) -> Iterator[None]:
+    """Extends the lease three times per lease length until the block ends.
+
+    A lost lease stops the beating; the fence before the commit then refuses, which is where it matters.
+    """
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(control.limits.lease_s / 3):
+            try:
+                control.beat(held)
+            except Refusal:
+                return
+
+    thread = threading.Thread(target=beat, name=f"lease of {held.run_key}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

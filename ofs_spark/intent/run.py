@@ -1,0 +1,149 @@
+"""The run state machine: what a run may become, who may change it, how often it may be tried. Pure decisions.
+
+    QUEUED ──► RUNNING ──► DONE
+                 │ ▲ ├───► FAILED            (RUNNING again: another full attempt, bounded)
+                 │ │ └───► PUBLISH_PENDING   (RUNNING again: publish only, bounded)
+                 └─┘ taken over when the lease of a dead driver has run out
+
+A claim gives the driver a lease and a fencing token, greater than every earlier one. Whoever holds an older token, or
+a lease that has run out, changes nothing. Instants are int µs from an injected clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from ofs_spark.clock import format_instant
+from ofs_spark.errors import InternalError, refuse
+
+_SECOND_US = 1_000_000
+
+
+class State(StrEnum):
+    """States of a run."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    PUBLISH_PENDING = "PUBLISH_PENDING"
+
+
+LEGAL: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING}),
+    State.RUNNING: frozenset({State.RUNNING, State.DONE, State.FAILED, State.PUBLISH_PENDING}),
+    State.FAILED: frozenset({State.RUNNING}),
+    State.PUBLISH_PENDING: frozenset({State.RUNNING}),
+    State.DONE: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Policy: full attempts and publish-only retries of one run, and how long a lease lasts without a heartbeat."""
+
+    attempts: int = 5
+    publish_retries: int = 10
+    lease_s: int = 120
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as the ledger holds it.
+
+    attempts: full attempts started; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
+    lease_until: µs, None unless RUNNING; publish_only: what the latest claim may do; outcome: answer of the last ended
+    attempt, JSON-ready.
+    """
+
+    run_key: str
+    request_id: str
+    intent_hash: str
+    state: State = State.QUEUED
+    attempts: int = 0
+    publish_retries: int = 0
+    token: int = 0
+    owner: str = ""
+    lease_until: int | None = None
+    publish_only: bool = False
+    outcome: Mapping[str, Any] | None = None
+
+    @property
+    def attempt(self) -> str:
+        """Name of the latest claim, unique within the run: attempt folders and failed documents carry it."""
+        return f"attempt-{self.token}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One transition, never changed: when, by which claim, from which state to which, why."""
+
+    run_key: str
+    at: int
+    token: int
+    before: State | None
+    after: State
+    reason: str
+    detail: Mapping[str, Any]
+
+
+def require_same_intent(run: Run, intent_hash: str) -> None:
+    """REQUEST_ID_PAYLOAD_MISMATCH if the request id stands for another intent."""
+    if run.intent_hash != intent_hash:
+        told = f"request_id {run.request_id} already stands for intent {run.intent_hash}; this one is {intent_hash}"
+        raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", told, pointer="/request_id", run_key=run.run_key)
+
+
+def claimed(run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool = False) -> Run:
+    """The run held by `owner`, RUNNING under a new token. A DONE run is answered, not claimed (InternalError).
+
+    publish_only demands a run that has staged data (RETRY_NOT_PENDING otherwise); without it, staged data is still
+    published rather than built again. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when
+    policy allows no further attempt.
+    """
+    _require_legal(run.state, State.RUNNING)
+    if run.state is State.RUNNING and now < (run.lease_until or 0):
+        told = f"run {run.run_key} is held by {run.owner} until {format_instant(run.lease_until or 0)}"
+        raise refuse("LEASE_LOST", told, run_key=run.run_key, owner=run.owner, token=run.token)
+    staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
+    if publish_only and not staged:
+        told = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
+        raise refuse("RETRY_NOT_PENDING", told, f"ofs show {run.run_key}", run_key=run.run_key, state=run.state.value)
+    used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
+    if used >= most:
+        told = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"
+        raise refuse("PUBLISH_RETRY_EXHAUSTED", told, run_key=run.run_key, used=used, allowed=most)
+    return replace(
+        run,
+        state=State.RUNNING,
+        owner=owner,
+        token=run.token + 1,
+        publish_only=staged,
+        lease_until=now + limits.lease_s * _SECOND_US,
+        attempts=run.attempts + (not staged),
+        publish_retries=run.publish_retries + staged,
+    )
+
+
+def require_held(run: Run, token: int, now: int) -> None:
+    """LEASE_LOST unless the claim `token` holds the run and its lease still lasts."""
+    if run.state is not State.RUNNING or run.token != token or now >= (run.lease_until or 0):
+        told = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
+        raise refuse("LEASE_LOST", told, run_key=run.run_key, token=token, standing=run.token)
+
+
+def ended(run: Run, token: int, now: int, state: State, outcome: Mapping[str, Any]) -> Run:
+    """The run as its holder leaves it, with its answer: DONE, FAILED or PUBLISH_PENDING. Refuses as `require_held`."""
+    require_held(run, token, now)
+    _require_legal(run.state, state)
+    if state is State.RUNNING:
+        raise InternalError("a run does not end as RUNNING")
+    return replace(run, state=state, lease_until=None, outcome=dict(outcome))
+
+
+def _require_legal(before: State, after: State) -> None:
+    if after not in LEGAL[before]:
+        raise InternalError(f"no run goes from {before} to {after}")

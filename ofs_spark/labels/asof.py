@@ -1,0 +1,139 @@
+"""The as-of choice: which assertion of a subject and label type counts, given what was known.
+
+Rule `ls.resolved.v0`: the greatest (effective, observed) counts; if the assertions tied on both carry different values
+the subject is in CONFLICT, else the greatest assertion id stands for them. Rule `ls.latest_observed.v0`: the greatest
+(observed, assertion id). Times are instants in µs; ids order as their text does. Work is linear in the assertions:
+scatter-maxima per (subject, type), no sort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.errors import refuse
+from ofs_spark.labels import model as m
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+RESOLVED_RULE = "ls.resolved.v0"
+LATEST_RULE = "ls.latest_observed.v0"
+RULES = {
+    RESOLVED_RULE: RESOLVED_RULE,
+    "observed_time<=label_asof_utc": RESOLVED_RULE,
+    "latest_observed_asof": RESOLVED_RULE,
+    LATEST_RULE: LATEST_RULE,
+}
+"""Every accepted rule name → the rule it means."""
+
+_STATUSES = [m.Status.RESOLVED.value, m.Status.CONFLICT.value, m.Status.NOT_FOUND.value]
+_RESOLVED, _CONFLICT, _NOT_FOUND = range(3)
+
+
+def rule_named(name: str) -> str:
+    """The rule that a name or alias means. LABEL_RULE_UNSUPPORTED for any other name."""
+    if name not in RULES:
+        told = f"resolution_rule {name[:80]!r} is unknown; one of {sorted(RULES)} is required"
+        raise refuse("LABEL_RULE_UNSUPPORTED", told, pointer="/label_basis/resolution_rule", supported=sorted(RULES))
+    return RULES[name]
+
+
+def one_per_id(assertions: pa.Table) -> pa.Table:
+    """The assertions, equal copies under one assertion id kept once (which copy does not matter: they are equal)."""
+    ids = assertions.column(m.ASSERTION_ID).combine_chunks()
+    first = np.unique(np.asarray(ids.dictionary_encode().indices), return_index=True)[1]
+    return assertions if len(first) == len(ids) else assertions.take(pa.array(np.sort(first)))
+
+
+def resolve(assertions: pa.Table, subjects: pa.Array, types: Sequence[str], rule: str, asof_us: int | None) -> pa.Table:
+    """The label of every subject and type under `rule`: one `CHOICE` struct column per type, aligned with `subjects`.
+
+    `assertions` has the columns of `ASSERTIONS` and one platform run; `subjects` are distinct event ids. Assertions of
+    other events and types are left out. `asof_us` is the last instant at which an assertion may have been observed
+    (KNEW_THEN), None makes every one eligible (KNOW_NOW).
+    """
+    rule = rule_named(rule)
+    cell, observed = _cells(assertions, subjects, types), _int64(assertions, m.OBSERVED)
+    count = len(subjects) * len(types)
+    status = np.full(count, _NOT_FOUND, np.int8)
+    rows = np.flatnonzero(cell >= 0 if asof_us is None else (cell >= 0) & (observed <= asof_us))
+    for time in (_int64(assertions, m.EFFECTIVE), observed) if rule == RESOLVED_RULE else (observed,):
+        rows = rows[_greatest(cell[rows], time[rows], count)]
+    status[cell[rows]] = _RESOLVED
+    if rule == RESOLVED_RULE:
+        status[_contradicted(cell[rows], _codes(assertions.column(m.LABEL_VALUE))[rows], count)] = _CONFLICT
+    high, low = _id_halves(assertions.column(m.ASSERTION_ID).take(pa.array(rows)).combine_chunks())
+    last = _greatest(cell[rows], high, count)
+    rows, low = rows[last], low[last]
+    rows = rows[_greatest(cell[rows], low, count)]
+    chosen = np.full(count, -1, np.int64)
+    chosen[cell[rows]] = rows
+    chosen[status == _CONFLICT] = -1
+    return _columns(assertions, chosen, status, types)
+
+
+def _cells(assertions: pa.Table, subjects: pa.Array, types: Sequence[str]) -> Array:
+    """Number of each assertion's (type, subject) pair, type-major; -1 for pairs that are not asked for."""
+    subject = _index_in(assertions.column(m.EVENT_ID), subjects)
+    kind = _index_in(assertions.column(m.LABEL_TYPE), pa.array(types, pa.string()))
+    return np.where((subject < 0) | (kind < 0), -1, kind * len(subjects) + subject)
+
+
+def _index_in(values: pa.ChunkedArray, known: pa.Array) -> Array:
+    found: Array = pc.index_in(values, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
+    return found
+
+
+def _greatest(cell: Array, value: Array, count: int) -> Array:
+    """Mask of the rows whose value is the greatest of their cell."""
+    best = np.full(count, np.iinfo(value.dtype).min, value.dtype)
+    np.maximum.at(best, cell, value)
+    mask: Array = value == best[cell]
+    return mask
+
+
+def _contradicted(cell: Array, value: Array, count: int) -> Array:
+    """Cells among whose rows there are two different values."""
+    one = np.zeros(count, value.dtype)
+    one[cell] = value
+    cells: Array = cell[value != one[cell]]
+    return cells
+
+
+def _id_halves(ids: pa.Array) -> tuple[Array, Array]:
+    """Ids of 32 lower-case hex digits as two big-endian halves that order as the text does."""
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(ids)], pa.int32()), ids), "")[0].as_py()
+    halves = np.frombuffer(bytes.fromhex(joined or ""), ">u8").astype(np.uint64).reshape(-1, 2)
+    return halves[:, 0], halves[:, 1]
+
+
+def _columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence[str]) -> pa.Table:
+    """The chosen assertion of every cell (-1: none) and its status as one struct column per type."""
+    rows = pa.array(chosen, mask=chosen < 0)
+    value, effective, observed, identity = (
+        _flat(assertions.column(name)).take(rows) for name in (m.LABEL_VALUE, m.EFFECTIVE, m.OBSERVED, m.ASSERTION_ID)
+    )
+    statuses = pa.array(_STATUSES, pa.string()).take(pa.array(status))
+    instant = m.CHOICE.field("observed_time").type
+    fields = [value, statuses, effective.cast(instant), observed.cast(instant), identity]
+    choices = pa.StructArray.from_arrays(fields, fields=list(m.CHOICE))
+    each = len(chosen) // max(len(types), 1)
+    return pa.table({name: choices.slice(i * each, each) for i, name in enumerate(types)})
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array (combine_chunks returns an array for any number of chunks of a ChunkedArray)."""
+    return column.combine_chunks()
+
+
+def _codes(values: pa.ChunkedArray) -> Array:
+    return np.asarray(_flat(values).dictionary_encode().indices)
+
+
+def _int64(table: pa.Table, name: str) -> Array:
+    values: Array = table.column(name).to_numpy()
+    return values

@@ -1,0 +1,217 @@
+"""Is it enough to train on: counts that add up over targets, exact ratios, and the gate over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.errors import Refusal, refuse
+from ofs_spark.labels import model as m
+
+DAY_US = 86_400_000_000
+POLICY_POINTER = "/filters/label_coverage_policy"
+Number = int | float | Decimal | str
+
+
+@dataclass(frozen=True)
+class TypeCounts:
+    """Counts of one label type over one or more targets; they add up.
+
+    subjects = anchors = resolved + conflict + not_found. `mature_anchors`: anchors no younger than the maturity cut;
+    `mature_labels`: resolved labels observed by it; `backdated`: assertions committed over a day after their
+    observed time, whether they count or not.
+    """
+
+    subjects: int = 0
+    resolved: int = 0
+    conflict: int = 0
+    not_found: int = 0
+    mature_anchors: int = 0
+    mature_labels: int = 0
+    assertions: int = 0
+    backdated: int = 0
+
+    def __add__(self, other: TypeCounts) -> TypeCounts:
+        mine, theirs = asdict(self), asdict(other)
+        return TypeCounts(**{name: mine[name] + theirs[name] for name in mine})
+
+    @property
+    def ratios(self) -> dict[str, Fraction]:
+        """Exact ratios; one over nothing is 0."""
+        return {
+            "coverage": _ratio(self.resolved, self.subjects),
+            "conflict_ratio": _ratio(self.conflict, self.subjects),
+            "maturity_ratio": _ratio(self.resolved + self.conflict, self.subjects),
+            "mature_anchor_ratio": _ratio(self.mature_anchors, self.subjects),
+            "mature_label_ratio": _ratio(self.mature_labels, self.resolved),
+        }
+
+
+@dataclass(frozen=True)
+class CoveragePolicy:
+    """Thresholds as written: least coverage per type (1 for types left out), most conflicts, least mature anchors."""
+
+    min_coverage: Mapping[str, Number]
+    max_conflict_ratio: Number = 0
+    min_mature_anchor_ratio: Number = 0
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """One threshold that one type misses; `found` is the exact ratio."""
+
+    label_type: str
+    measure: str
+    found: Fraction
+    required: str
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready form; `exact` is the ratio as numerator/denominator."""
+        return {
+            "label_type": self.label_type,
+            "measure": self.measure,
+            "found": rounded(self.found),
+            "exact": str(self.found),
+            "required": self.required,
+        }
+
+
+def count(
+    resolved: pa.Table, assertions: pa.Table, anchor_ts: np.ndarray[Any, np.dtype[np.int64]], mature_before_us: int
+) -> dict[str, TypeCounts]:
+    """Counts of one target, per label type of `resolved` (one `CHOICE` column per type, aligned with `anchor_ts`).
+
+    `assertions` are the target's distinct assertions of the run. Mature means a time ≤ `mature_before_us`, which is
+    label_asof − maturity_days.
+    """
+    mature_anchors = int((anchor_ts <= mature_before_us).sum())
+    backdated = pc.greater(pc.subtract(assertions.column(m.COMMITTED), assertions.column(m.OBSERVED)), DAY_US)
+    counts: dict[str, TypeCounts] = {}
+    for name in resolved.column_names:
+        status = pc.struct_field(resolved.column(name), "status")
+        observed = pc.struct_field(resolved.column(name), "observed_time").cast(pa.int64())
+        of_type = pc.equal(assertions.column(m.LABEL_TYPE), name)
+        settled, contradicted, absent = (_true(pc.equal(status, s.value)) for s in m.Status)
+        counts[name] = TypeCounts(
+            resolved.num_rows,
+            settled,
+            contradicted,
+            absent,
+            mature_anchors,
+            _true(pc.less_equal(observed, mature_before_us)),
+            _true(of_type),
+            _true(pc.and_(of_type, backdated)),
+        )
+    return counts
+
+
+def add(parts: Sequence[Mapping[str, TypeCounts]]) -> dict[str, TypeCounts]:
+    """Counts of all targets, types ascending."""
+    names = sorted({name for part in parts for name in part})
+    return {name: sum((part[name] for part in parts if name in part), TypeCounts()) for name in names}
+
+
+def coverage_policy(stated: object, defaults: Mapping[str, Any], min_mature_anchor_ratio: Number = 0) -> CoveragePolicy:
+    """The policy an intent states (it stands alone), else the loaded default.
+
+    LABEL_POLICY_INVALID, listing every fault by JSON pointer, for an unknown key or type or a ratio outside 0 to 1.
+    """
+    policy = defaults if stated is None else stated
+    if not isinstance(policy, Mapping):
+        raise _invalid(POLICY_POINTER, policy, "an object")
+    faults = [
+        _invalid(f"{POLICY_POINTER}/{key}", key, "min_coverage_by_label_type or max_conflict_ratio")
+        for key in sorted(policy, key=str)
+        if key not in ("min_coverage_by_label_type", "max_conflict_ratio")
+    ]
+    minima, most = policy.get("min_coverage_by_label_type", {}), policy.get("max_conflict_ratio", 0)
+    if not isinstance(minima, Mapping):
+        faults.append(
+            _invalid(f"{POLICY_POINTER}/min_coverage_by_label_type", minima, "an object of label type → ratio")
+        )
+        minima = {}
+    for name in sorted(minima, key=str):
+        pointer = f"{POLICY_POINTER}/min_coverage_by_label_type/{name}"
+        if name not in m.VOCABULARY:
+            faults.append(_invalid(pointer, name, f"one of {sorted(m.VOCABULARY)}"))
+        elif not _is_share(minima[name]):
+            faults.append(_invalid(pointer, minima[name], "a number from 0 to 1"))
+    for pointer, value in (
+        (f"{POLICY_POINTER}/max_conflict_ratio", most),
+        ("min_mature_anchor_ratio", min_mature_anchor_ratio),
+    ):
+        if not _is_share(value):
+            faults.append(_invalid(pointer, value, "a number from 0 to 1"))
+    if faults:
+        raise refuse(faults[0].code, faults[0].message, faults=[{**f.details, "message": f.message} for f in faults])
+    return CoveragePolicy(dict(minima), most, min_mature_anchor_ratio)
+
+
+def shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list[Shortfall]:
+    """Every threshold missed, by type ascending; none means ready for training. Compares exact fractions."""
+    missed: list[Shortfall] = []
+    for name in sorted(counts):
+        ratios = counts[name].ratios
+        least = policy.min_coverage.get(name, 1)
+        if ratios["coverage"] < exact(least):
+            missed.append(Shortfall(name, "coverage", ratios["coverage"], f"at least {least}"))
+        if ratios["conflict_ratio"] > exact(policy.max_conflict_ratio):
+            most = f"at most {policy.max_conflict_ratio}"
+            missed.append(Shortfall(name, "conflict_ratio", ratios["conflict_ratio"], most))
+        if ratios["mature_anchor_ratio"] < exact(policy.min_mature_anchor_ratio):
+            missed.append(
+                Shortfall(
+                    name,
+                    "mature_anchor_ratio",
+                    ratios["mature_anchor_ratio"],
+                    f"at least {policy.min_mature_anchor_ratio}",
+                )
+            )
+    return missed
+
+
+def require_ready(missed: Sequence[Shortfall]) -> None:
+    """COVERAGE_POLICY_VIOLATION naming type, measure, value and threshold, unless nothing is missed."""
+    if missed:
+        first = missed[0]
+        raise refuse(
+            "COVERAGE_POLICY_VIOLATION",
+            f"{first.measure} of {first.label_type} is {rounded(first.found)} "
+            f"({first.found}); the coverage policy requires {first.required}",
+            faults=[shortfall.document() for shortfall in missed],
+        )
+
+
+def exact(number: Number) -> Fraction:
+    """The number as written: the shortest digits of a float, not its binary value."""
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+def rounded(ratio: Fraction) -> float:
+    """A ratio for display: 6 decimals, half-even."""
+    return float(round(ratio, 6))
+
+
+def _ratio(part: int, whole: int) -> Fraction:
+    return Fraction(part, whole) if whole else Fraction(0)
+
+
+def _true(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask, min_count=0).as_py())
+
+
+def _is_share(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    return bool(0 <= value <= 1)
+
+
+def _invalid(pointer: str, found: object, required: str) -> Refusal:
+    return refuse("LABEL_POLICY_INVALID", f"{pointer} is {str(found)[:80]!r}; {required} is required", pointer=pointer)

@@ -1,0 +1,98 @@
+"""Types of the labels room, its closed vocabulary, and the names of its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import pyarrow as pa
+
+VOCABULARY = MappingProxyType(
+    {
+        "account_takeover": ("ATO_CONFIRMED", "ATO_NOT_CONFIRMED", "ATO_SUSPECTED"),
+        "chargeback_status": ("CHARGEBACK", "NO_CHARGEBACK", "PENDING"),
+        "fraud_disposition": ("FRAUD_CONFIRMED", "FRAUD_SUSPECTED", "LEGIT_CONFIRMED"),
+    }
+)
+"""Label type → the values it may have."""
+
+SOURCE_TYPES = ("AUTO", "EXTERNAL", "HUMAN", "SYSTEM")
+
+# Columns of an assertion table (see `ASSERTIONS`).
+ASSERTION_ID = "assertion_id"
+PLATFORM_RUN_ID = "platform_run_id"
+EVENT_ID = "event_id"
+LABEL_TYPE = "label_type"
+LABEL_VALUE = "label_value"
+EFFECTIVE = "effective"
+OBSERVED = "observed"
+COMMITTED = "committed"
+CONTENT = "content"
+
+ASSERTIONS = pa.schema(
+    [
+        pa.field(ASSERTION_ID, pa.string(), False),
+        pa.field(PLATFORM_RUN_ID, pa.string(), False),
+        pa.field(EVENT_ID, pa.string(), False),
+        pa.field(LABEL_TYPE, pa.string(), False),
+        pa.field(LABEL_VALUE, pa.string(), False),
+        pa.field(EFFECTIVE, pa.int64(), False),
+        pa.field(OBSERVED, pa.int64(), False),
+        pa.field(COMMITTED, pa.int64(), False),
+        pa.field(CONTENT, pa.binary(16), False),
+    ]
+)
+"""Checked assertions: ids are 32 lower-case hex digits, times int64 µs (UTC), `content` identifies the whole row."""
+
+IDENTITIES = pa.schema([ASSERTIONS.field(ASSERTION_ID), ASSERTIONS.field(CONTENT)])
+"""What the identity check exchanges by assertion id."""
+
+CHOICE = pa.struct(
+    [
+        ("value", pa.string()),
+        ("status", pa.string()),
+        ("effective_time", pa.timestamp("us", "UTC")),
+        ("observed_time", pa.timestamp("us", "UTC")),
+        ("assertion_id", pa.string()),
+    ]
+)
+"""What a subject's label of one type is; all null but `status` unless RESOLVED."""
+
+
+class Status(StrEnum):
+    """Outcome of the as-of choice for one subject and label type."""
+
+    RESOLVED = "RESOLVED"
+    CONFLICT = "CONFLICT"
+    NOT_FOUND = "NOT_FOUND"
+
+
+def label_columns(label_type: str) -> tuple[str, str, str, str, str]:
+    """Dataset columns of a label type, in the order of `CHOICE`'s fields."""
+    name = f"label__{label_type}"
+    return (name, f"{name}__status", f"{name}__effective_time", f"{name}__observed_time", f"{name}__assertion_id")
+
+
+@dataclass(frozen=True)
+class ExtractFile:
+    """One Parquet file of an extract, as its manifest states it."""
+
+    ref: str
+    bytes: int
+    sha256: str
+    row_count: int
+
+
+@dataclass(frozen=True)
+class LabelExtract:
+    """A checked label extract: the pinned state of the label store. `marker` None: the store gave none."""
+
+    ref: str
+    digest: str
+    label_store_id: str
+    marker: str | None
+    committed_up_to_utc: str
+    row_count: int
+    files: tuple[ExtractFile, ...]
+    origin: str | None = None

@@ -1,0 +1,64 @@
+"""The label resolution receipt: what was resolved from which pinned state, and whether it is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ofs_spark.labels.coverage import CoveragePolicy, Shortfall, TypeCounts, exact, rounded
+from ofs_spark.labels.model import LabelExtract
+
+SCHEMA_VERSION = "ofs.label_resolution.v1"
+
+
+@dataclass(frozen=True)
+class LabelBasis:
+    """How labels are resolved: rule, posture, cut-off and maturity of the plan."""
+
+    rule: str
+    posture: Literal["KNEW_THEN", "KNOW_NOW"]
+    label_asof_utc: str
+    maturity_days: int | None = None
+
+
+def label_resolution_receipt(
+    plan_id: str,
+    basis: LabelBasis,
+    extract: LabelExtract,
+    counts: Mapping[str, TypeCounts],
+    policy: CoveragePolicy,
+    missed: Sequence[Shortfall],
+) -> dict[str, Any]:
+    """The receipt document. Equal resolutions give equal documents: no time of run, no order of input."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "plan_id": plan_id,
+        "label_basis": asdict(basis),
+        "extract": {
+            "ref": extract.ref,
+            "digest": extract.digest,
+            "label_store_id": extract.label_store_id,
+            "marker": extract.marker,
+            "committed_up_to_utc": extract.committed_up_to_utc,
+            "row_count": extract.row_count,
+            "files": len(extract.files),
+            "origin": extract.origin,
+        },
+        "types": {name: type_document(counts[name], policy, name) for name in sorted(counts)},
+        "ready": not missed,
+        "shortfalls": [shortfall.document() for shortfall in missed],
+    }
+
+
+def type_document(counts: TypeCounts, policy: CoveragePolicy, name: str) -> dict[str, Any]:
+    """Counts, ratios rounded for display, and the thresholds they were compared with, of one label type."""
+    return {
+        "counts": asdict(counts),
+        "ratios": {measure: rounded(ratio) for measure, ratio in counts.ratios.items()},
+        "thresholds": {
+            "min_coverage": float(exact(policy.min_coverage.get(name, 1))),
+            "max_conflict_ratio": float(exact(policy.max_conflict_ratio)),
+            "min_mature_anchor_ratio": float(exact(policy.min_mature_anchor_ratio)),
+        },
+    }

@@ -1,0 +1,139 @@
+"""The content digest: what a dataset says, free of files, batches, clusters, compression and Spark version.
+
+Every column of every leaf has one SHA-256, over this encoding of its rows in layout order (all integers little-endian):
+
+    encode(column) = row count, u64
+                     validity, one byte a row: 1 valid, 0 null
+                     data(column)
+
+| type | data |
+|---|---|
+| int64, int32 (widened) | int64 a row |
+| float64 | IEEE 754 binary64 a row, bits as they are (there are no NaNs; a zero is +0.0) |
+| timestamp | int64 a row, µs since the epoch, UTC |
+| bool | one byte a row, 0 or 1 |
+| string | rows + 1 offsets u64, the first is 0; then the UTF-8 bytes of all rows |
+| decimal | 16 bytes a row: the unscaled integer in two's complement |
+| list | rows + 1 offsets u64, the first is 0; then encode(all elements of all rows as one column) |
+
+A null row has zeros for its value, an empty string or an empty list. The content digest is `H` of
+
+    {"recipe": "ofs.content_digest.v1", "columns": [[name, type], …], "leaves": [[leaf, rows, [column digest, …]], …]}
+
+with columns in dataset order, types as in the column catalogue, and leaves by id ascending (UTF-8 bytes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.canonical import digest
+from ofs_spark.errors import InternalError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RECIPE = "ofs.content_digest.v1"
+
+
+@dataclass(frozen=True)
+class LeafDigest:
+    """A leaf's id, its row count and the digest of each column, in dataset order."""
+
+    leaf: str
+    rows: int
+    columns: tuple[str, ...]
+
+
+def leaf_digest(leaf: str, rows: pa.Table) -> LeafDigest:
+    """Digests of a leaf's columns. `rows` are the leaf's rows, all of them, in layout order."""
+    return LeafDigest(leaf, rows.num_rows, tuple(column_digest(column) for column in rows.columns))
+
+
+def column_digest(column: pa.ChunkedArray | pa.Array) -> str:
+    """SHA-256 of the column's encoding, lower-case hex."""
+    hashed = hashlib.sha256()
+    for part in _encoded(_one_array(column)):
+        hashed.update(np.ascontiguousarray(part).view(np.uint8).data)
+    return hashed.hexdigest()
+
+
+def content_digest(columns: Sequence[tuple[str, str]], leaves: Sequence[LeafDigest]) -> str:
+    """The dataset's digest from its columns (name, type) and the digests of all its leaves, in any order."""
+    ordered = sorted(leaves, key=lambda leaf: leaf.leaf.encode())
+    if len({leaf.leaf for leaf in ordered}) != len(ordered):
+        raise InternalError("one leaf was digested twice")
+    return digest(
+        {
+            "recipe": RECIPE,
+            "columns": [list(column) for column in columns],
+            "leaves": [[leaf.leaf, leaf.rows, list(leaf.columns)] for leaf in ordered],
+        }
+    )
+
+
+def _encoded(array: pa.Array) -> Iterator[Array]:
+    """The parts of `encode(column)`, in order."""
+    yield np.array([len(array)], "<u8")
+    yield np.ones(len(array), np.uint8) if not array.null_count else np.asarray(array.is_valid()).astype(np.uint8)
+    type_ = array.type
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        yield from _list_data(array)
+    elif pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        yield from _string_data(array.fill_null("") if array.null_count else array)
+    elif pa.types.is_decimal128(type_):
+        yield _decimal_data(array)
+    else:
+        yield _fixed_data(array)
+
+
+def _fixed_data(array: pa.Array) -> Array:
+    type_ = array.type
+    if pa.types.is_boolean(type_):
+        return np.asarray(array.fill_null(False)).astype(np.uint8)
+    if pa.types.is_int32(type_) or (pa.types.is_timestamp(type_) and type_.unit == "us"):
+        array = array.cast(pa.int64())
+    elif not (pa.types.is_int64(type_) or pa.types.is_float64(type_)):
+        raise InternalError(f"a dataset has no column of type {type_}")
+    filled = array.fill_null(0) if array.null_count else array
+    values: Array = filled.to_numpy(zero_copy_only=False)
+    return values.astype(values.dtype.newbyteorder("<"), copy=False)
+
+
+def _string_data(array: pa.Array) -> Iterator[Array]:
+    width = "<i8" if pa.types.is_large_string(array.type) else "<i4"
+    offsets = _offsets(array, width)
+    yield (offsets - offsets[0]).astype("<u8")
+    data = array.buffers()[2]
+    if data is not None:
+        yield np.frombuffer(data, np.uint8)[int(offsets[0]) : int(offsets[-1])]
+
+
+def _list_data(array: pa.Array) -> Iterator[Array]:
+    lengths = np.asarray(pc.list_value_length(array).fill_null(0)).astype(np.uint64)
+    yield np.concatenate([np.zeros(1, "<u8"), np.cumsum(lengths, dtype="<u8")])
+    yield from _encoded(array.flatten())
+
+
+def _decimal_data(array: pa.Array) -> Array:
+    words = np.frombuffer(array.buffers()[1], "<u8")[array.offset * 2 : (array.offset + len(array)) * 2].reshape(-1, 2)
+    if not array.null_count:
+        return words
+    return np.where(np.asarray(array.is_valid())[:, None], words, np.uint64(0)).astype("<u8")
+
+
+def _offsets(array: pa.Array, width: str) -> Array:
+    buffer = array.buffers()[1]
+    if buffer is None or buffer.size == 0:
+        return np.zeros(1, width)
+    return np.frombuffer(buffer, width)[array.offset : array.offset + len(array) + 1]
+
+
+def _one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -1,0 +1,34 @@
+"""Evidence documents: each is written once, and what it says never changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ofs_spark.canonical import canonical_json
+from ofs_spark.errors import refuse
+from ofs_spark.objects import Objects, Put
+
+IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A written document: its ref and the SHA-256 of its bytes."""
+
+    ref: str
+    sha256: str
+
+
+def write_once(objects: Objects, ref: str, document: Mapping[str, Any], code: str = IMMUTABLE) -> Evidence:
+    """Writes `document` as canonical JSON if nothing stands at `ref`; an equal one is accepted, another is `code`."""
+    body = canonical_json(dict(document))
+    sha256 = hashlib.sha256(body).hexdigest()
+    if objects.put_if_absent(ref, body) is Put.EXISTS:
+        standing = objects.read(ref)
+        if standing != body:
+            found = hashlib.sha256(standing).hexdigest()
+            raise refuse(code, f"{ref} already exists with sha256 {found}; this run would write {sha256}", ref=ref)
+    return Evidence(ref, sha256)

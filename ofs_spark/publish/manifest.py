@@ -1,0 +1,156 @@
+"""The DatasetManifest v1: everything a reader needs to trust, load and rebuild the dataset, in under 1 MiB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from ofs_spark.canonical import canonical_json, digest
+from ofs_spark.contracts import require_valid
+from ofs_spark.errors import InternalError
+from ofs_spark.pins.profile.model import Column
+from ofs_spark.publish.digest import LeafDigest
+from ofs_spark.publish.evidence import Evidence
+from ofs_spark.publish.files import FileList
+from ofs_spark.publish.gate import Gate, status_of
+from ofs_spark.publish.layout import bucket_of
+
+SCHEMA_VERSION = "learning.dataset_manifest.v1"
+MAX_BYTES = 1 << 20
+BUCKETS_LISTED = 4096
+"""Beyond this many buckets their digests follow from the file list alone; the manifest stays small."""
+
+_NOT_COMPARED = (
+    ("materialization", "attempt"),
+    ("materialization", "path"),
+    ("materialization", "delta_log_sha256"),
+    ("materialization", "files"),
+    ("build_environment",),
+    ("timings",),
+    ("evidence",),
+)
+
+
+@dataclass(frozen=True)
+class Materialization:
+    """The staged and verified table.
+
+    path: ref of the table's folder; layout: the plan's, as a document; buckets: their number B; null_counts and
+    truncated: rows by column.
+    """
+
+    attempt: str
+    path: str
+    delta_log_sha256: str
+    columns: Sequence[Column]
+    rows: int
+    layout: Mapping[str, Any]
+    buckets: int
+    leaves: Sequence[LeafDigest]
+    content_digest: str
+    files: FileList
+    null_counts: Mapping[str, int]
+    truncated: Mapping[str, int]
+
+
+def dataset_manifest(
+    pinned: Mapping[str, Any],
+    table: Materialization,
+    replay: Mapping[str, Any],
+    labels: Mapping[str, Any],
+    gates: Sequence[Gate],
+    evidence: Mapping[str, Evidence],
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """The manifest document, valid under its contract (InternalError otherwise).
+
+    pinned: every field that the plan alone decides, `pins` (name of each moving pin → resolved value) among them;
+    replay: counts and what was tolerated; labels: the label resolution receipt; evidence: kind → written document;
+    environment: code, Spark, Delta and Python versions.
+    """
+    document = {
+        **pinned,
+        "schema_version": SCHEMA_VERSION,
+        "status": status_of(gates),
+        "gates": [gate.document() for gate in gates],
+        "replay": dict(replay),
+        "labels": _labels(labels),
+        "columns": [_column(column, table) for column in table.columns],
+        "materialization": _materialization(table),
+        "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
+        "build_environment": dict(environment),
+    }
+    require_valid(document, SCHEMA_VERSION)
+    if len(canonical_json(document)) > MAX_BYTES:
+        raise InternalError("a manifest stays under 1 MiB")
+    return document
+
+
+def same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two manifests of one id are the same dataset: equal pins, plan and content."""
+    return not differing_pins(one, other)
+
+
+def differing_pins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names of what makes two manifests of one id different datasets: `pins/…`, plan_id, content_digest."""
+    mine, theirs = _identity(one), _identity(other)
+    return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+
+
+def compared(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest without what two builds of one plan may differ in: where, when, by what, under which run."""
+    document = deepcopy(dict(manifest))
+    for *parents, name in _NOT_COMPARED:
+        holder = document
+        for parent in parents:
+            holder = holder[parent]
+        holder.pop(name, None)
+    for span in document["basis"]:
+        span.pop("source", None)
+    return document
+
+
+def bucket_digests(leaves: Sequence[LeafDigest], buckets: int) -> list[str]:
+    """`H` of each bucket's leaves [leaf, rows, column digests] by id; bucket by bucket, an empty one has `H([])`."""
+    held: list[list[Any]] = [[] for _ in range(buckets)]
+    for leaf in sorted(leaves, key=lambda leaf: leaf.leaf.encode()):
+        held[bucket_of(leaf.leaf)].append([leaf.leaf, leaf.rows, list(leaf.columns)])
+    return [digest(bucket) for bucket in held]
+
+
+def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    pins = {f"pins/{name}": value for name, value in manifest.get("pins", {}).items()}
+    table = manifest.get("materialization", {})
+    return {**pins, "plan_id": manifest.get("plan_id"), "content_digest": table.get("content_digest")}
+
+
+def _labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    basis = receipt["label_basis"]
+    types = sorted(receipt["types"])
+    known = {"extract": receipt["extract"], "types": types, "coverage": receipt["types"], "ready": receipt["ready"]}
+    return {**basis, **known}
+
+
+def _column(column: Column, table: Materialization) -> dict[str, Any]:
+    said = {"window": column.window, "source": column.source, "unit": column.unit}
+    counts = {"nulls": table.null_counts[column.name], "truncated_rows": table.truncated.get(column.name, 0)}
+    named = {"name": column.name, "type": column.type, "role": column.role, "meaning": column.meaning}
+    return {**named, **{name: text for name, text in said.items() if text}, **counts}
+
+
+def _materialization(table: Materialization) -> dict[str, Any]:
+    files = table.files
+    listed = {"bucket_digests": bucket_digests(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
+    return {
+        "attempt": table.attempt,
+        "path": table.path,
+        "delta_version": 0,
+        "delta_log_sha256": table.delta_log_sha256,
+        "row_count": table.rows,
+        "layout": dict(table.layout),
+        "content_digest": table.content_digest,
+        "files": {"ref": files.ref, "sha256": files.sha256, "count": files.files, "bytes": files.bytes},
+        **listed,
+    }

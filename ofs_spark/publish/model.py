@@ -1,0 +1,59 @@
+"""Types of the publish room: what is known of a written file, of the table, and of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ofs_spark.publish.digest import LeafDigest
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One Parquet file of the table: ref under the object root, proof of its bytes, and what its rows say.
+
+    `ts_min`, `ts_max`: least and greatest ts_utc in µs. `null_counts`: nulls by column. `leaves`: in file order.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    ts_min: int
+    ts_max: int
+    null_counts: Mapping[str, int]
+    leaves: tuple[LeafDigest, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's path relative to the table's root."""
+        return self.path.rsplit("/", 1)[-1]
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready form, as notes carry it."""
+        return {
+            "path": self.path,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "ts_min": self.ts_min,
+            "ts_max": self.ts_max,
+            "null_counts": dict(self.null_counts),
+            "leaves": [[leaf.leaf, leaf.rows, list(leaf.columns)] for leaf in self.leaves],
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> FileEntry:
+        """The entry that `document` wrote."""
+        leaves = tuple(LeafDigest(leaf, rows, tuple(columns)) for leaf, rows, columns in document["leaves"])
+        return cls(
+            document["path"],
+            document["rows"],
+            document["bytes"],
+            document["sha256"],
+            document["ts_min"],
+            document["ts_max"],
+            document["null_counts"],
+            leaves,
+        )

@@ -1,0 +1,76 @@
+"""A bucket's leaves as Parquet files: hashed while written, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ofs_spark.publish.digest import leaf_digest
+from ofs_spark.publish.layout import Leaf, files_of
+from ofs_spark.publish.model import FileEntry
+
+TS_COLUMN = "ts_utc"
+FILE_ROWS = 1 << 20
+ROW_GROUP_ROWS = 1 << 18
+_CARDINALITY_SAMPLE = 8192
+
+
+def write_files(
+    rows: pa.Table, placed: Sequence[Leaf], bucket: int, file_rows: int = FILE_ROWS
+) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    """Name, bytes and `FileEntry` document (its path being the name) of every file of a bucket.
+
+    `rows` are the bucket's dataset rows, columns and types as published; `placed` cuts all of them into leaves.
+    """
+    for number, leaves in enumerate(files_of(placed, file_rows)):
+        parts = [_rows_of(rows, leaf) for leaf in leaves]
+        table = pa.concat_tables(parts)
+        body, name = parquet_bytes(table), f"part-{bucket:07d}-{number:05d}.parquet"
+        digests = tuple(leaf_digest(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
+        ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
+        nulls = {column: table.column(column).null_count for column in table.column_names}
+        sha256 = hashlib.sha256(body).hexdigest()
+        yield (
+            name,
+            body,
+            FileEntry(name, table.num_rows, len(body), sha256, ts["min"], ts["max"], nulls, digests).document(),
+        )
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The table as one Parquet file: zstd, page checksums, statistics, no engine-specific metadata.
+
+    Only text that repeats is dictionary-encoded: a dictionary of ids costs time and saves nothing.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(None),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        write_page_checksum=True,
+        use_dictionary=_repeating(table),
+        row_group_size=ROW_GROUP_ROWS,
+        store_schema=False,
+        coerce_timestamps="us",
+    )
+    return bytes(sink.getvalue())
+
+
+def _rows_of(rows: pa.Table, leaf: Leaf) -> pa.Table:
+    first, last = int(leaf.rows[0]), int(leaf.rows[-1])
+    if last - first + 1 == len(leaf.rows):
+        return rows.slice(first, len(leaf.rows))
+    return rows.take(pa.array(leaf.rows))
+
+
+def _repeating(table: pa.Table) -> list[str]:
+    """Text columns whose first rows hold at most one distinct value in four."""
+    sample = table.slice(0, _CARDINALITY_SAMPLE)
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    return [name for name in texts if 4 * pc.count_distinct(sample.column(name)).as_py() <= sample.num_rows]

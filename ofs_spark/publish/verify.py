@@ -1,0 +1,128 @@
+"""Re-reading: what a stored file really says, recomputed from its bytes and compared with what was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ofs_spark.errors import Refusal, refuse
+from ofs_spark.labels.leakage import leaks
+from ofs_spark.publish.digest import leaf_digest
+from ofs_spark.publish.model import FileEntry
+from ofs_spark.publish.parquet import TS_COLUMN
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What every file of a table is judged by.
+
+    schema: (column, Arrow type as text) in order. label_types with `cutoff_us` give the leakage invariant.
+    truncated_before: column → µs; rows with ts_utc before it have a window that starts before the basis.
+    """
+
+    schema: tuple[tuple[str, str], ...]
+    label_types: tuple[str, ...]
+    cutoff_us: int
+    truncated_before: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What was recomputed from a file that equals its entry: counts that add up over files."""
+
+    rows: int
+    leaks: int
+    truncated: Mapping[str, int]
+    null_counts: Mapping[str, int]
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready form, as notes carry it."""
+        return {
+            "rows": self.rows,
+            "leaks": self.leaks,
+            "truncated": dict(self.truncated),
+            "null_counts": dict(self.null_counts),
+        }
+
+
+def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
+    """The counts of a file whose bytes, rows, schema, nulls and leaf digests are its entry's.
+
+    MATERIALIZATION_CORRUPT, naming the first check that fails and what was found, for any other file.
+    """
+    sha256 = hashlib.sha256(body).hexdigest()
+    if (len(body), sha256) != (entry.bytes, entry.sha256):
+        raise _corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
+    table = _table(body, entry)
+    _compare(entry, "rows", table.num_rows, entry.rows)
+    schema = tuple((field.name, type_text(field.type)) for field in table.schema)
+    _compare(entry, "schema", schema, checks.schema)
+    nulls = {name: table.column(name).null_count for name in table.column_names}
+    _compare(entry, "null counts", nulls, dict(entry.null_counts))
+    _compare(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
+    start = 0
+    for leaf in entry.leaves:
+        _compare(entry, f"digests of leaf {leaf.leaf}", leaf_digest(leaf.leaf, table.slice(start, leaf.rows)), leaf)
+        start += leaf.rows
+    ts = table.column(TS_COLUMN).cast(pa.int64())
+    truncated = {name: _true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
+    return FileCheck(table.num_rows, leaks(table, checks.label_types, checks.cutoff_us), truncated, nulls)
+
+
+def add(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
+    """The checks of all files (documents of `FileCheck`), added up."""
+    return FileCheck(
+        sum(part["rows"] for part in parts),
+        sum(part["leaks"] for part in parts),
+        _sum([part["truncated"] for part in parts]),
+        _sum([part["null_counts"] for part in parts]),
+    )
+
+
+def type_text(type_: pa.DataType) -> str:
+    """An Arrow type as the column catalogue writes it."""
+    if pa.types.is_float64(type_):
+        return "double"
+    if pa.types.is_list(type_):
+        return f"list<{type_text(type_.value_type)}>"
+    return str(type_)
+
+
+def _table(body: bytes, entry: FileEntry) -> pa.Table:
+    try:
+        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as unreadable:
+        raise _corrupt(entry, "Parquet", str(unreadable), "a readable file") from None
+    return table
+
+
+def _compare(entry: FileEntry, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise _corrupt(entry, what, str(found)[:400], str(expected)[:400])
+
+
+def _corrupt(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
+    return refuse(
+        "MATERIALIZATION_CORRUPT",
+        f"{what} of {entry.path}: found {found}; written was {expected}",
+        ref=entry.path,
+        check=what,
+        found=found,
+        expected=expected,
+    )
+
+
+def _true(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask, min_count=0).as_py())
+
+
+def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for part in counts for name in part)
+    return {name: sum(part.get(name, 0) for part in counts) for name in names}

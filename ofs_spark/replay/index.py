@@ -1,0 +1,278 @@
+"""The segment index: the only list of archive files there is, proven to be itself, and cut to a basis.
+
+Nothing lists a folder. What the index does not name is not read; what it names twice, or states against its own digest,
+is refused before any byte of the archive is fetched.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from ofs_spark.canonical import CanonicalError, digest
+from ofs_spark.clock import parse_instant
+from ofs_spark.errors import Refusal, refuse
+from ofs_spark.positions import DENSE_KINDS, Range, parse_offset
+from ofs_spark.replay.scan.spec import DeclaredGap, ScanRange, ScanTask, SegmentFile
+
+MOST_FAULTS = 50
+_Text = Annotated[StrictStr, Field(min_length=1)]
+_Offset = Annotated[StrictStr, Field(pattern=r"^(0|[1-9][0-9]*)$", max_length=129)]
+Place = tuple[str, int, str]
+
+
+def place_of(stretch: Range) -> Place:
+    """(topic, partition, offset_kind) of a range."""
+    return (stretch.topic, stretch.partition, stretch.offset_kind)
+
+
+class _Gap(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    start: _Offset
+    end: _Offset
+    reason: _Text
+
+
+class _Segment(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    topic: _Text
+    partition: Annotated[StrictInt, Field(ge=0, lt=2**31)]
+    offset_kind: Literal["kafka_offset", "file_line", "kinesis_sequence"]
+    first_offset: _Offset
+    last_offset: _Offset
+    record_count: Annotated[StrictInt, Field(ge=1)]
+    previous_last_offset: _Offset | None
+    gaps: tuple[_Gap, ...] = ()
+    path: _Text
+    bytes: Annotated[StrictInt, Field(ge=0)]
+    sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+    min_ts_utc: StrictStr | None = None
+    max_ts_utc: StrictStr | None = None
+    shard_start: StrictBool = False
+    attested_by: Literal["archive_writer", "ofs_index"] = "archive_writer"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: Literal["archive.segment_index.v0"]
+    platform_run_id: _Text
+    segments: tuple[_Segment, ...]
+    digest: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One entry of the index, offsets as numbers. `document` is the entry as written."""
+
+    topic: str
+    partition: int
+    offset_kind: str
+    file: SegmentFile
+    previous_last: int | None
+    shard_start: bool
+    attested: bool
+    gaps: tuple[DeclaredGap, ...]
+    document: dict[str, Any] = field(compare=False, hash=False)
+
+    @property
+    def place(self) -> Place:
+        """(topic, partition, offset_kind)."""
+        return (self.topic, self.partition, self.offset_kind)
+
+    @property
+    def dense(self) -> bool:
+        """Whether offsets of this kind are consecutive integers."""
+        return self.offset_kind in DENSE_KINDS
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """(topic, partition, offset_kind, first offset, last offset, path): total."""
+        return (*self.place, self.file.first, self.file.last, self.file.path)
+
+    def reaches(self, stretch: Range) -> bool:
+        """Whether the segment's offsets and the range's share one."""
+        return self.place == place_of(stretch) and self.file.first <= stretch.last and self.file.last >= stretch.start
+
+
+@dataclass(frozen=True)
+class SegmentIndex:
+    """A proven index: segments in their total order, and the digest the document states."""
+
+    platform_run_id: str
+    digest: str
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def by_place(self) -> dict[Place, tuple[Segment, ...]]:
+        """The segments of each (topic, partition, offset_kind), in order."""
+        return {place: tuple(own) for place, own in groupby(self.segments, key=lambda s: s.place)}
+
+    def of(self, stretch: Range) -> tuple[Segment, ...]:
+        """The segments of a range's partition and kind, in order."""
+        return self.by_place.get(place_of(stretch), ())
+
+
+def read_index(document: Any, platform_run_id: str) -> SegmentIndex:
+    """The index a parsed document holds; ARCHIVE_INDEX_INVALID, with every fault found, unless it is one and its own.
+
+    Checked: its contract, its digest, its platform run, that no file stands twice, that offsets are in their kind's
+    reach and in order, and that the links and gaps of an entry do not contradict its offsets.
+    """
+    try:
+        parsed = _Document.model_validate(document)
+    except ValidationError as invalid:
+        raise _invalid("does not satisfy its contract", _contract_faults(invalid)) from None
+    faults = list(_identity_faults(document, parsed, platform_run_id))
+    for number, entry in enumerate(parsed.segments):
+        faults += [{"pointer": f"/segments/{number}/{name}", "message": text} for name, text in _entry_faults(entry)]
+    if faults:
+        raise _invalid("contradicts itself", faults)
+    raw = document["segments"]
+    segments = sorted((_segment(e, raw[i]) for i, e in enumerate(parsed.segments)), key=lambda s: s.order)
+    return SegmentIndex(parsed.platform_run_id, parsed.digest, tuple(segments))
+
+
+def _contract_faults(invalid: ValidationError) -> list[dict[str, str]]:
+    return [{"pointer": "/" + "/".join(map(str, e["loc"])), "message": e["msg"]} for e in invalid.errors()]
+
+
+def _invalid(what: str, faults: Sequence[dict[str, str]]) -> Refusal:
+    first = faults[0]
+    message = f"the segment index {what}: {first['pointer']}: {first['message']}"
+    return refuse("ARCHIVE_INDEX_INVALID", message, faults=list(faults[:MOST_FAULTS]), fault_count=len(faults))
+
+
+def _identity_faults(document: dict[str, Any], parsed: _Document, platform_run_id: str) -> Iterable[dict[str, str]]:
+    try:
+        content = digest({name: value for name, value in document.items() if name != "digest"})
+    except CanonicalError as error:
+        content = str(error)
+    if content != parsed.digest:
+        yield {"pointer": "/digest", "message": f"states {parsed.digest}, the content's is {content}"}
+    if parsed.platform_run_id != platform_run_id:
+        yield {"pointer": "/platform_run_id", "message": f"is {parsed.platform_run_id!r}, not {platform_run_id!r}"}
+    for path, times in Counter(entry.path for entry in parsed.segments).items():
+        if times > 1:
+            yield {"pointer": "/segments", "message": f"{path} is listed {times} times"}
+
+
+def _entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
+    dense = entry.offset_kind in DENSE_KINDS
+    gap_ends = [(f"gaps/{i}/{name}", getattr(gap, name)) for i, gap in enumerate(entry.gaps) for name in ("start", "end")]
+    for name, text in [("first_offset", entry.first_offset), ("last_offset", entry.last_offset), *gap_ends]:
+        try:
+            parse_offset(text, entry.offset_kind)
+        except ValueError as error:
+            yield name, str(error)
+    first, last = int(entry.first_offset), int(entry.last_offset)
+    if first > last:
+        yield "last_offset", f"{last} precedes first_offset {first}"
+    for i, gap in enumerate(entry.gaps):
+        if int(gap.start) > int(gap.end):
+            yield f"gaps/{i}", f"ends at {gap.end}, before its start {gap.start}"
+    if not dense and entry.gaps:
+        yield "gaps", "sequence numbers are never consecutive: a gap between them means nothing"
+    if not dense and entry.shard_start and entry.previous_last_offset is not None:
+        yield "shard_start", f"a shard's first segment has no previous_last_offset, this one has {entry.previous_last_offset}"
+    if not dense and entry.previous_last_offset is not None and int(entry.previous_last_offset) >= first:
+        yield "previous_last_offset", f"{entry.previous_last_offset} does not precede first_offset {first}"
+    yield from _time_faults(entry)
+
+
+def _time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
+    for name, text in (("min_ts_utc", entry.min_ts_utc), ("max_ts_utc", entry.max_ts_utc)):
+        try:
+            parse_instant(text or "1970-01-01T00:00:00Z")
+        except ValueError as error:
+            yield name, str(error)
+
+
+def _segment(entry: _Segment, document: dict[str, Any]) -> Segment:
+    file = SegmentFile(
+        entry.path, entry.bytes, entry.sha256, int(entry.first_offset), int(entry.last_offset), entry.record_count
+    )
+    attested = entry.attested_by == "archive_writer"
+    gaps = tuple(DeclaredGap(int(gap.start), int(gap.end), attested) for gap in entry.gaps)
+    previous = None if entry.previous_last_offset is None else int(entry.previous_last_offset)
+    place = (entry.topic, entry.partition, entry.offset_kind)
+    return Segment(*place, file, previous, entry.shard_start, attested, gaps, document)
+
+
+def select(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
+    """The segments that share an offset with the basis, in the index' order."""
+    found = {s.order: s for stretch in basis for s in index.of(stretch) if s.reaches(stretch)}
+    return tuple(found[order] for order in sorted(found))
+
+
+def slice_documents(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:
+    """The index entries, as written, of the segments that share an offset with the basis; what a plan keeps of the index."""
+    return [segment.document for segment in select(index, basis)]
+
+
+def slice_digest(index: SegmentIndex, basis: Sequence[Range]) -> str:
+    """`H` of `slice_documents`: changes when what the dataset is read from changes, not when the archive grows."""
+    return digest(slice_documents(index, basis))
+
+
+def parts(basis: Iterable[Range]) -> tuple[tuple[str, int], ...]:
+    """The (topic, partition) of each part ordinal: topics by code point, partitions numerically."""
+    return tuple(sorted({(stretch.topic, stretch.partition) for stretch in basis}))
+
+
+def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ...]:
+    """One task per cluster: segments of one partition whose offsets overlap. Later clusters have greater ordinals."""
+    ordinals = {part: ordinal for ordinal, part in enumerate(parts(basis))}
+    numbered = list(enumerate(sorted(basis)))
+    tasks: list[ScanTask] = []
+    for place, segments in groupby(select(index, basis), key=lambda s: s.place):
+        gaps = declared_gaps(index, place)
+        ranges = [(number, stretch) for number, stretch in numbered if (stretch.topic, stretch.partition) == place[:2]]
+        for ordinal, cluster in enumerate(_clusters(segments)):
+            first, last = cluster[0].file.first, max(s.file.last for s in cluster)
+            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in cluster))
+            files = tuple(s.file for s in cluster)
+            tasks.append(ScanTask(ordinals[place[:2]], ordinal, *place, files, reached, within(gaps, first, last)))
+    return tuple(tasks)
+
+
+def declared_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
+    """What the segments of a partition declare as gaps, united: disjoint and ascending for each kind of witness."""
+    found: list[DeclaredGap] = []
+    stated = {gap for segment in index.by_place.get(place, ()) for gap in segment.gaps}
+    for gap in sorted(stated, key=lambda gap: (gap.attested, gap.start, gap.end)):
+        last = found[-1] if found else None
+        if last and last.attested == gap.attested and gap.start <= last.end + 1:
+            found[-1] = replace(last, end=max(last.end, gap.end))
+        else:
+            found.append(gap)
+    return tuple(found)
+
+
+def within(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[DeclaredGap, ...]:
+    """Those of `declared_gaps` that share an offset with [first, last]."""
+    kept: tuple[DeclaredGap, ...] = ()
+    for attested in (False, True):
+        own = [gap for gap in gaps if gap.attested == attested]
+        begin = bisect_left(own, first, key=lambda gap: gap.end)
+        kept += tuple(own[begin : bisect_right(own, last, key=lambda gap: gap.start)])
+    return kept
+
+
+def _clusters(segments: Iterable[Segment]) -> list[list[Segment]]:
+    clusters: list[list[Segment]] = []
+    reach = -1
+    for segment in segments:
+        if clusters and clusters[-1][0].place == segment.place and segment.file.first <= reach:
+            clusters[-1].append(segment)
+            reach = max(reach, segment.file.last)
+        else:
+            clusters.append([segment])
+            reach = segment.file.last
+    return clusters

@@ -1,0 +1,50 @@
+"""The replay completeness receipt: what was asked, what was read, what is missing, what was set aside. No clock, no host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ofs_spark.positions import Range, basis_documents, basis_hash
+from ofs_spark.replay.index import SegmentIndex, select, slice_digest
+from ofs_spark.replay.stitch import Completeness, Facts, Fault, RangeCoverage
+
+SCHEMA_VERSION = "learning.ofs_replay_completeness.v0"
+
+
+def replay_receipt(
+    run_key: str, plan_id: str, index: SegmentIndex, basis: Sequence[Range], completeness: Completeness, facts: Facts | None,
+    arrival: str,
+) -> dict[str, Any]:
+    """The receipt document: the same for the same plan and archive on any machine. `facts` is None before the step by event.
+
+    `arrival` names the archive column that arrival times come from.
+    """
+    faults = (*completeness.faults, *(facts.faults if facts else ()))
+    return {
+        "schema_version": SCHEMA_VERSION, "run_key": run_key, "plan_id": plan_id,
+        "platform_run_id": index.platform_run_id, "status": completeness.status,
+        "basis_hash": basis_hash(basis), "basis": basis_documents(basis),
+        "archive": {"index_digest": index.digest, "slice_digest": slice_digest(index, basis),
+                    "segments": len(select(index, basis)), "arrival": arrival},
+        "ranges": [_range(one) for one in completeness.ranges],
+        "counts": dict(facts.counts if facts else completeness.counts),
+        "invalid_reasons": dict(completeness.reasons),
+        "samples": _samples(facts.samples if facts else completeness.samples),
+        "faults": [_fault(fault) for fault in faults],
+    }  # fmt: skip
+
+
+def _range(one: RangeCoverage) -> dict[str, Any]:
+    document = {**one.range.document(), "status": one.status, "positions": one.positions, "segments": one.segments}
+    selected = {**one.range.document(), "source": "archive"}
+    holes = [{"start": first, "end": last} for first, last in one.missing_sample]
+    return {**document, "selected": [selected], "missing": {"count": one.missing, "sample": holes}, "problem": one.problem}
+
+
+def _samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: [dict(sample) for sample in found] for kind, found in sorted(samples.items())}
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {"code": fault.code, "message": fault.message, "details": dict(fault.details)}

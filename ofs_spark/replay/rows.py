@@ -1,0 +1,76 @@
+"""Names of the narrow typed columns that the segment scan emits and later rooms read.
+
+| column | type | meaning |
+|---|---|---|
+| event_id, event_type | string | as archived |
+| ts | int64 | event time, µs since the epoch, UTC |
+| part | int32 | ordinal of (topic, partition) among the basis', by topic text then partition number |
+| seq | int64 | order of the position inside its part; orders exactly as offsets do |
+| offset | string | the offset as archived |
+| arrival | int64 | running arrival inside the part, µs; NO_ARRIVAL when none is known so far |
+| payload_hash | string | as archived |
+| hash_ok | bool | the archived hash is that of the envelope |
+| flags | int64 | IN_SCOPE, ANCHOR, then one bit per group of which the event is a source |
+| r{i} | per read | value of `Program.reads[i]`: int64 (unscaled), decimal text for wide decimals, double, string, bool |
+| r{i}_s | uint8 | PRESENT, MISSING or INVALID |
+| w{i} | bool | the event meets `Program.wheres[i]` (unknown counts as not) |
+| c{i}_key, c{i}_amount | string, double | core law i: key text "field:value" (null: the online plane skips it), amount |
+| ts_text | string | only with a core law: the event time as archived text, or the text of an archived timestamp |
+"""
+
+from __future__ import annotations
+
+EVENT_ID = "event_id"
+EVENT_TYPE = "event_type"
+TS = "ts"
+PART = "part"
+SEQ = "seq"
+OFFSET = "offset"
+ARRIVAL = "arrival"
+PAYLOAD_HASH = "payload_hash"
+TS_TEXT = "ts_text"
+HASH_OK = "hash_ok"
+FLAGS = "flags"
+
+NO_ARRIVAL = -(2**63)
+
+IN_SCOPE = 1
+"""Flag: passes the intent's event types (its run scope is already given)."""
+ANCHOR = 2
+"""Flag: becomes a dataset row if it wins its event id."""
+UNREADABLE = 4
+"""Flag: an invalid record, kept only as one more sighting of its event id; every other column of it means nothing."""
+FIRST_GROUP_BIT = 8
+"""Flag bit of group 0's source events; group g has bit FIRST_GROUP_BIT + g."""
+
+PRESENT, MISSING, INVALID = 0, 1, 2
+
+
+def read_column(index: int) -> str:
+    """Column of `Program.reads[index]`."""
+    return f"r{index}"
+
+
+def status_column(index: int) -> str:
+    """Column of the status of `Program.reads[index]`."""
+    return f"r{index}_s"
+
+
+def where_column(index: int) -> str:
+    """Column of `Program.wheres[index]`."""
+    return f"w{index}"
+
+
+def core_key_column(law: int) -> str:
+    """Column of the key text under core law `law`."""
+    return f"c{law}_key"
+
+
+def core_amount_column(law: int) -> str:
+    """Column of the amount under core law `law`."""
+    return f"c{law}_amount"
+
+
+def source_flag(group: int) -> int:
+    """Flag of the source events of group `group` (at most 55 groups fit; the compiler refuses more)."""
+    return 1 << (FIRST_GROUP_BIT + group)

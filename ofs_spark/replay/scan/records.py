@@ -1,0 +1,177 @@
+"""From the kept rows of a cluster to typed rows: run scope, validity, declared fields; everything left out is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.replay import rows as r
+from ofs_spark.replay.scan import archive as a
+from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.hashes import hashes_hold
+from ofs_spark.replay.scan.instants import NO_INSTANT
+from ofs_spark.replay.scan.order import Kept
+from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
+from ofs_spark.replay.scan.typed import PAYLOAD, Placed, paths_of, typed_batch, typed_schema
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BLOCK = 1 << 14
+"""Records per batch: their spans stay in the processor's cache while the columns are read."""
+
+MOST_SAMPLES = 1_000
+
+_REQUIRED = (a.EVENT_ID, a.EVENT_TYPE, a.RUN, a.PAYLOAD_HASH, a.ENVELOPE)
+REASONS = (
+    "",
+    *(f"{name} is null, empty or not UTF-8" for name in _REQUIRED),
+    "ts_utc is no UTC instant with at most 6 fractional digits",
+    "the arrival time is no UTC instant with at most 6 fractional digits",
+    f"the envelope is not JSON, or nested deeper than {t.MAX_DEPTH} levels",
+    "the envelope states a declared member twice",
+    "the envelope is no object with an object payload",
+    "payload_hash is not the envelope's, of a position stored more than once",
+)
+_TS, _ARRIVAL, _BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH = range(len(REASONS) - 6, len(REASONS))
+
+
+@dataclass(frozen=True)
+class Records:
+    """Typed rows, positions ascending, and what became of the others: counts, reasons, samples by position."""
+
+    table: pa.Table
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_records(
+    task: ScanTask, spec: ScanSpec, table: pa.Table, kept: Kept, running: Array, bad_arrival: Array
+) -> Records:
+    """The records of the kept rows. `running` is their arrival so far; `bad_arrival` marks rows of `table` with garbled ones."""
+    place = np.full(table.num_rows, -1, np.int64)
+    place[kept.rows] = np.arange(len(kept.rows))
+    mine = in_run_scope(table, spec)
+    judged = (place >= 0) & mine
+    reason = np.where(judged, _column_reasons(table, bad_arrival), 0).astype(np.uint8)
+    doubled = np.zeros(table.num_rows, np.bool_)
+    doubled[kept.rows] = kept.copies > 1
+    blocks = list(_blocks(task, spec, table, place, running, judged, reason, doubled))
+    invalid = np.flatnonzero(judged & (reason > 0))
+    rows = pa.Table.from_batches([*blocks, _sightings(task, spec, table, invalid, place)], typed_schema(spec))
+    seq = rows.column(r.SEQ).to_numpy()
+    if (np.diff(seq) < 0).any():
+        rows = rows.take(pa.array(np.argsort(seq, kind="stable")))
+    found = Counter(REASONS[code] for code in reason[invalid].tolist())
+    counts = {"out_of_run_scope": int((~mine[kept.rows]).sum()), "invalid": len(invalid),
+              "valid": int(judged.sum()) - len(invalid)}
+    first = invalid[np.argsort(place[invalid])][:MOST_SAMPLES]
+    return Records(rows, counts, dict(sorted(found.items())), [_sample(task, table, place, reason, row) for row in first])
+
+
+def _sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
+    seq = int(place[row]) | task.cluster << 32
+    return {"seq": seq, "offset": table.column(a.OFFSET)[int(row)].as_py(), "reason": REASONS[reason[row]]}
+
+
+def in_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
+    """Which rows are of the intent's runs. A row that names no platform run is judged here, and found invalid."""
+    run = _equal(table.column(a.RUN), spec.platform_run_id) | _blank(table.column(a.RUN))
+    if spec.scenario_run_ids:
+        scenarios = pa.array(spec.scenario_run_ids, pa.large_string())
+        run &= _numpy(pc.is_in(table.column(a.SCENARIO), scenarios))
+    return run
+
+
+def _numpy(flags: pa.ChunkedArray) -> Array:
+    return flags.to_numpy(zero_copy_only=False) if isinstance(flags, pa.Array) else flags.to_numpy()
+
+
+def _equal(column: pa.ChunkedArray, text: str) -> Array:
+    return _numpy(pc.fill_null(pc.equal(column, text), False)).astype(np.bool_)
+
+
+def _blank(column: pa.ChunkedArray) -> Array:
+    return _numpy(pc.fill_null(pc.equal(pc.binary_length(column), 0), True)).astype(np.bool_)
+
+
+def _column_reasons(table: pa.Table, bad_arrival: Array) -> Array:
+    """Reason per row that the columns alone give, 0 where they give none; the first in the order of REASONS."""
+    reason = np.zeros(table.num_rows, np.uint8)
+    reason[bad_arrival] = _ARRIVAL
+    reason[table.column(r.TS).to_numpy() == NO_INSTANT] = _TS
+    for code, name in reversed(list(enumerate(_REQUIRED, start=1))):
+        column = table.column(name)
+        reason[_blank(column) | _not_utf8(column)] = code
+    return reason
+
+
+def _not_utf8(column: pa.ChunkedArray) -> Array:
+    broken = np.zeros(len(column), np.bool_)
+    begin = 0
+    for chunk in column.chunks:
+        try:
+            chunk.validate(full=True)
+        except pa.ArrowInvalid:
+            bodies = chunk.cast(pa.large_binary()).to_pylist()
+            broken[begin : begin + len(chunk)] = [body is not None and not _is_utf8(body) for body in bodies]
+        begin += len(chunk)
+    return broken
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _blocks(
+    task: ScanTask, spec: ScanSpec, table: pa.Table, place: Array, running: Array, judged: Array, reason: Array, doubled: Array
+) -> Iterator[pa.RecordBatch]:
+    """Typed rows of the valid records, block by block; `reason` is completed on the way."""
+    begin, paths = 0, paths_of(spec)
+    for block in table.to_batches(max_chunksize=BLOCK):
+        rows = begin + np.flatnonzero((judged & (reason == 0))[begin : begin + block.num_rows])
+        begin += block.num_rows
+        if not len(rows):
+            continue
+        chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
+        tokens = t.scan(chosen.column(a.ENVELOPE), paths)
+        hash_ok = hashes_hold(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
+        reason[rows] = _envelope_reasons(tokens, doubled[rows] & ~hash_ok)
+        placed = Placed(task.topic, task.part, place[rows] | task.cluster << 32, running[place[rows]])
+        typed = typed_batch(spec, chosen, tokens, hash_ok, placed)
+        good = reason[rows] == 0
+        yield typed if good.all() else typed.filter(pa.array(good))
+
+
+def _envelope_reasons(tokens: t.Tokens, wrong_hash: Array) -> Array:
+    conditions = [tokens.state == t.BROKEN, tokens.state == t.DOUBLED, tokens.kind[PAYLOAD] != t.OBJECT, wrong_hash]
+    return np.select(conditions, [_BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH], 0).astype(np.uint8)
+
+
+def _sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, place: Array) -> pa.RecordBatch:
+    """Invalid records that name an event: an event id seen again is seen again, whatever the record is worth."""
+    ids = table.column(a.EVENT_ID)
+    named = invalid[~(_blank(ids) | _not_utf8(ids))[invalid]]
+    columns = {
+        r.EVENT_ID: ids.take(pa.array(named)).combine_chunks().cast(pa.string()),
+        r.SEQ: pa.array(place[named] | task.cluster << 32),
+        r.FLAGS: pa.array(np.full(len(named), r.UNREADABLE, np.int64)),
+        r.PART: pa.array(np.full(len(named), task.part, np.int32)),
+    }
+    schema = typed_schema(spec)
+    arrays = [columns.get(f.name, _zeros(f.type, len(named))) for f in schema]
+    return pa.record_batch([array.cast(f.type) for array, f in zip(arrays, schema, strict=True)], schema=schema)
+
+
+def _zeros(type_: pa.DataType, count: int) -> pa.Array:
+    return pa.nulls(count, type_) if pa.types.is_string(type_) else pa.array(np.zeros(count, np.int8)).cast(type_)

@@ -1,0 +1,208 @@
+"""The segment scan: one task fetches, proves and reads the segments of one cluster, and says in one summary what it saw.
+
+Order of work: bytes, columns, positions (one copy each), run scope, validity, then the declared fields of what is left.
+Only rows inside the basis take part in anything but a segment's own counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.errors import Refusal
+from ofs_spark.objects import Objects
+from ofs_spark.positions import DENSE_KINDS
+from ofs_spark.replay import rows as r
+from ofs_spark.replay.coverage import intervals, runs, size, uncovered
+from ofs_spark.replay.scan import archive as a
+from ofs_spark.replay.scan.instants import NO_INSTANT, micros
+from ofs_spark.replay.scan.order import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
+from ofs_spark.replay.scan.records import read_records
+from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile
+from ofs_spark.replay.scan.typed import typed_schema
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Document = dict[str, Any]
+
+SAMPLES = 20
+"""Positions a summary names per kind of anomaly; the counts are always whole."""
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """Every stored row of a task: its columns, offsets, and times in µs (NO_INSTANT where there is none)."""
+
+    table: pa.Table
+    offsets: Offsets
+    published: Array
+    arrival: Array
+    bad_arrival: Array
+
+
+def scan(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
+    """(summary, typed rows) of one task; the rows' columns are those of `typed_schema(spec)`, positions ascending.
+
+    The summary is JSON-ready and of bounded size. `faults` in it are refusals: where there is one there are no rows.
+    Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id.
+    """
+    nothing = typed_schema(spec).empty_table()
+    faults, tables = [], []
+    for file in task.segments:
+        try:
+            tables.append(a.read_segment(objects, file))
+        except Refusal as refusal:
+            faults.append(_fault(refusal.code, refusal.message, **refusal.details))
+    if faults:
+        return _summary(task, faults=faults), nothing
+    offsets = [read_offsets(table.column(a.OFFSET).combine_chunks(), task.offset_kind) for table in tables]
+    for file, table, own in zip(task.segments, tables, offsets, strict=True):
+        faults += _segment_faults(task, file, table, own)
+    if faults:
+        return _summary(task, faults=faults), nothing
+    cluster = _cluster(task, spec, tables, offsets)
+    return _read(task, spec, cluster, nothing)
+
+
+def _fault(code: str, message: str, **details: Any) -> Document:
+    return {"code": code, "message": message, "details": details}
+
+
+def _summary(task: ScanTask, **content: Any) -> Document:
+    place = {"topic": task.topic, "partition": task.partition, "offset_kind": task.offset_kind}
+    files = [{"path": s.path, "rows": s.record_count, "first": str(s.first), "last": str(s.last)} for s in task.segments]
+    return {"part": task.part, "cluster": task.cluster, **place, "segments": files, "faults": [], **content}
+
+
+def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets: Offsets) -> list[Document]:
+    """What of a file contradicts its own index entry: rows of other partitions, unreadable offsets, first, last, count."""
+    here = {a.TOPIC: task.topic, a.PARTITION: task.partition, a.KIND: task.offset_kind}
+    for name, value in here.items():
+        foreign = np.flatnonzero(~np.asarray(pc.fill_null(pc.equal(table.column(name), value), False)))
+        if len(foreign):
+            found = table.column(name)[int(foreign[0])].as_py()
+            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r} but, say, {found!r}"
+            return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
+    unreadable = np.flatnonzero(offsets.code == NO_OFFSET)
+    if len(unreadable):
+        text = table.column(a.OFFSET)[int(unreadable[0])].as_py()
+        message = f"segment {file.path} holds {len(unreadable)} rows without a {task.offset_kind}, say {str(text)[:160]!r}"
+        return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
+    stated = {"record_count": file.record_count, "first_offset": str(file.first), "last_offset": str(file.last)}
+    if not len(offsets.code):
+        found_here: Document = {"record_count": 0, "first_offset": None, "last_offset": None}
+    else:
+        ends = [str(offsets.number(code)) for code in (offsets.code.min(), offsets.code.max())]
+        found_here = {"record_count": len(offsets.code), "first_offset": ends[0], "last_offset": ends[1]}
+    if found_here == stated:
+        return []
+    message = f"segment {file.path} holds {found_here}, the index states {stated}"
+    return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, found=found_here, stated=stated)]
+
+
+def _cluster(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _Cluster:
+    published, arrival = (np.concatenate([_micros(x.column(name)) for x in tables]) for name in (a.PUBLISHED, spec.arrival))
+    stated = np.concatenate([x.column(spec.arrival).is_valid().to_numpy() for x in tables])
+    if len(tables) == 1:
+        joined = offsets[0]
+    elif task.offset_kind in DENSE_KINDS:
+        joined = Offsets(np.concatenate([own.code for own in offsets]))
+    else:
+        texts = pa.chunked_array([chunk for x in tables for chunk in x.column(a.OFFSET).chunks])
+        joined = read_offsets(texts.combine_chunks(), task.offset_kind)
+    table = pa.concat_tables([_narrow(x, bool(spec.program.core_laws)) for x in tables])
+    return _Cluster(table, joined, published, arrival, stated & (arrival == NO_INSTANT))
+
+
+def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
+    """What travels on: position fields and arrival times are settled, event times are µs (and text where a law reads it)."""
+    times = table.column(a.TS_UTC)
+    bare = table.drop_columns([a.PUBLISHED, a.ARCHIVED, a.TOPIC, a.PARTITION, a.KIND, a.TS_UTC])
+    bare = bare.append_column(r.TS, [_micros(times)])
+    return bare.append_column(r.TS_TEXT, _written(times)) if with_text else bare
+
+
+def _written(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Event times as text: as archived, or YYYY-MM-DDTHH:MM:SS.ffffffZ of timestamps (zoneless, to need no zone tables)."""
+    if not pa.types.is_timestamp(times.type):
+        return times
+    return pc.strftime(times.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())
+
+
+def _micros(column: pa.ChunkedArray) -> Array:
+    return np.concatenate([np.empty(0, np.int64), *(micros(chunk) for chunk in column.chunks)])
+
+
+def _read(task: ScanTask, spec: ScanSpec, cluster: _Cluster, nothing: pa.Table) -> tuple[Document, pa.Table]:
+    offsets = cluster.offsets
+    inside = np.zeros(len(offsets.code), np.bool_)
+    for stretch in task.ranges:
+        inside |= offsets.inside(stretch)
+    chosen = np.flatnonzero(inside)
+    hashes = cluster.table.column(a.PAYLOAD_HASH)
+
+    def preference(row: int) -> tuple[Any, ...]:
+        """Smallest hash, then earliest publication; then the content, so that no file's order decides."""
+        rest = cluster.table.slice(row, 1).drop_columns([a.PAYLOAD_HASH]).to_pylist()[0]
+        return hashes[row].as_py() or "", int(cluster.published[row]), sorted((k, str(v)) for k, v in rest.items())
+
+    kept = keep_one(offsets.code, chosen, preference)
+    running = np.maximum.accumulate(cluster.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
+    records = read_records(task, spec, cluster.table, kept, running, cluster.bad_arrival)
+    counts = {
+        "delivered": len(chosen), "positions": len(kept.rows), "position_duplicates": len(chosen) - len(kept.rows),
+        "mismatches": int(kept.mismatch.sum()), **records.counts,
+    }
+    named = [{"seq": int(i) | task.cluster << 32, "offset": str(offsets.number(offsets.code[kept.rows[i]]))}
+             for i in np.flatnonzero(kept.mismatch)[:SAMPLES]]
+    summary = _summary(
+        task, counts=counts, reasons=records.reasons, samples={"mismatch": named, "invalid": records.samples[:SAMPLES]},
+        ranges=_ranges(task, offsets, kept), max_arrival=_max_arrival(running), **_coverage(task, offsets.code[kept.rows]),
+        bytes=sum(file.bytes for file in task.segments), rows=records.table.num_rows,
+    )
+    return summary, records.table if records.table.num_rows else nothing
+
+
+def _max_arrival(running: Array) -> int | None:
+    known = len(running) > 0 and running[-1] != NO_INSTANT
+    return int(running[-1]) if known else None
+
+
+def _ranges(task: ScanTask, offsets: Offsets, kept: Kept) -> list[Document]:
+    """Per range of the basis: its positions here, and between which order numbers they lie."""
+    codes, out = offsets.code[kept.rows], []
+    for stretch in task.ranges:
+        first, last = offsets.codes_of(stretch)
+        begin, end = (int(np.searchsorted(codes, first, "left")), int(np.searchsorted(codes, last, "right")))
+        entry: Document = {"ordinal": stretch.ordinal, "positions": end - begin}
+        if end > begin:
+            entry |= {"first_seq": begin | task.cluster << 32, "last_seq": (end - 1) | task.cluster << 32,
+                      "first": str(offsets.number(codes[begin])), "last": str(offsets.number(codes[end - 1]))}
+        out.append(entry)
+    return out
+
+
+def _coverage(task: ScanTask, present: Array) -> Document:
+    """Dense kinds: offsets of the basis within the cluster's span that are neither present nor declared gaps.
+
+    `unattested` are those that only gaps declared by OFS itself, not by the archive's writer, would excuse.
+    """
+    if task.offset_kind not in DENSE_KINDS:
+        return {"missing": [], "unattested": []}
+    span_first, span_last = min(s.first for s in task.segments), max(s.last for s in task.segments)
+    trusted, all_gaps = (intervals((g.start, g.end) for g in task.gaps if g.attested or also) for also in (False, True))
+    held, missing, unattested = runs(present), [], []
+    for stretch in task.ranges:
+        first, last = max(stretch.start, span_first), min(stretch.last, span_last)
+        holes = uncovered(first, last, held, all_gaps)
+        missing.append(_holes(stretch.ordinal, holes))
+        unattested.append(_holes(stretch.ordinal, uncovered(first, last, held, trusted, holes)))
+    return {"missing": missing, "unattested": unattested}
+
+
+def _holes(ordinal: int, holes: Array) -> Document:
+    sample = [[str(first), str(last)] for first, last in holes[:SAMPLES].tolist()]
+    return {"ordinal": ordinal, "count": size(holes), "sample": sample}

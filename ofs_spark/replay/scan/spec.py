@@ -1,0 +1,98 @@
+"""What a scan is told: the task that names the bytes, and the spec that says how to read every record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ofs_spark.pins.profile.model import Program, Where
+
+ArrivalSource = Literal["published_at_utc", "archived_at_utc"]
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """One archive file as the index states it. Offsets are numbers, both ends inside."""
+
+    path: str
+    bytes: int
+    sha256: str
+    first: int
+    last: int
+    record_count: int
+
+
+@dataclass(frozen=True)
+class ScanRange:
+    """One range of the basis that the task's segments reach into: its ordinal in the basis, both ends inside."""
+
+    ordinal: int
+    start: int
+    last: int
+
+
+@dataclass(frozen=True)
+class DeclaredGap:
+    """Offsets, both ends inside, that the index says never existed; attested by the archive's own writer or not."""
+
+    start: int
+    end: int
+    attested: bool
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """The segments of one partition whose offsets overlap: read by one task, so that every position is seen whole."""
+
+    part: int
+    cluster: int
+    topic: str
+    partition: int
+    offset_kind: str
+    segments: tuple[SegmentFile, ...]
+    ranges: tuple[ScanRange, ...]
+    gaps: tuple[DeclaredGap, ...] = ()
+
+    def body(self) -> bytes:
+        """The task as bytes."""
+        return json.dumps(asdict(self), ensure_ascii=True).encode()
+
+    @classmethod
+    def of(cls, body: bytes) -> ScanTask:
+        """The task whose `body` these bytes are."""
+        document: dict[str, Any] = json.loads(body)
+        nested = {"segments": SegmentFile, "ranges": ScanRange, "gaps": DeclaredGap}
+        return cls(**{k: tuple(nested[k](**one) for one in v) if k in nested else v for k, v in document.items()})
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Keeps as anchors the events whose top-level payload field is one of the constants, (type, text) as in `Where`."""
+
+    field: str
+    constants: tuple[tuple[str, str], ...]
+
+    @property
+    def where(self) -> Where:
+        """The filter as a condition."""
+        return Where("in", ("payload", self.field), self.constants)
+
+
+@dataclass(frozen=True)
+class ScanSpec:
+    """How every record is read and judged. `None` for a list of event types means all of them.
+
+    An event is in scope if `event_types` has its type; it is an anchor if `anchor_event_types` has it too, its time
+    lies in [anchor_from, anchor_to) (µs) and it meets every row filter. `arrival` names the column of arrival times.
+    """
+
+    platform_run_id: str
+    program: Program
+    scenario_run_ids: tuple[str, ...] = ()
+    event_types: tuple[str, ...] | None = None
+    anchor_event_types: tuple[str, ...] | None = None
+    row_filters: tuple[RowFilter, ...] = ()
+    anchor_from: int | None = None
+    anchor_to: int | None = None
+    arrival: ArrivalSource = "published_at_utc"

@@ -1,0 +1,146 @@
+"""Every row of an extract is a label assertion of the contract, or the file is refused by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from ofs_spark.errors import Refusal
+from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.labels import model as m
+from ofs_spark.labels.assertions import TIMES, assertion_conflicts, read_assertions, relevant, stored_assertions
+from tests.unit.labels.extracts import entry, one, parquet, read, read_rows, rows_table
+from tests.worlds.model import RUN, label
+
+YEAR_10000 = 253_402_300_800_000_000
+DAY = "2026-02-20T00:00:00Z"
+
+
+def test_a_good_row_is_read_with_its_times_in_microseconds() -> None:
+    (row,) = read_rows(one(effective_time="2026-02-20T00:00:00.000001Z", source_type="HUMAN", actor_id="a")).to_pylist()
+    assert row[m.EFFECTIVE] - row[m.OBSERVED] == 1
+    assert (row[m.ASSERTION_ID], row[m.EVENT_ID], row[m.LABEL_VALUE]) == (f"{1:032x}", "e0", "FRAUD_CONFIRMED")
+
+
+def test_texts_and_timestamps_dictionaries_and_large_strings_say_the_same() -> None:
+    plain = rows_table([one(), one(label_assertion_id="ff" * 16)])
+    typed = plain
+    for name in TIMES:
+        moments = pc.strptime(plain.column(name), "%Y-%m-%dT%H:%M:%SZ", "us").cast(pa.timestamp("us", "UTC"))
+        typed = typed.set_column(typed.column_names.index(name), name, moments)
+    large = plain.cast(
+        pa.schema(
+            [(name, pa.large_string()) for name in plain.column_names if name not in TIMES]
+            + [(name, pa.string()) for name in TIMES]
+        )
+    )
+    coded = plain.set_column(3, "label_type", plain.column("label_type").dictionary_encode())
+    for other in (typed, large, coded):
+        assert read(other).equals(read(plain))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("label_assertion_id", "xyz"),
+        ("label_assertion_id", "AB" * 16),
+        ("label_assertion_id", None),
+        ("label_assertion_id", "ab" * 16 + "\n"),
+        ("platform_run_id", ""),
+        ("event_id", None),
+        ("label_type", "fraud"),
+        ("label_type", None),
+        ("label_value", "CHARGEBACK"),
+        ("label_value", None),
+        ("source_type", "ROBOT"),
+        ("actor_id", "HUMAN without one"),
+        ("payload_hash", ""),
+        ("effective_time", "2026-02-20T00:00:00"),
+        ("observed_time", "2026-02-20T00:00:00.0000001Z"),
+        ("observed_time", None),
+        ("observed_time", "2026-02-30T00:00:00Z"),
+        ("committed_at_utc", "0000-01-01T00:00:00Z"),
+        ("committed_at_utc", "2026-02-20T01:00:00+01:00"),
+    ],
+)
+def test_a_bad_field_is_refused_by_file_field_and_row(field: str, value: Any) -> None:
+    bad = {"source_type": "HUMAN", "actor_id": None} if value == "HUMAN without one" else {field: value}
+    with pytest.raises(Refusal) as refused:
+        read_rows(one(), one(**bad))
+    assert refused.value.code == "LABEL_SCOPE_INVALID"
+    fault = refused.value.details["faults"][0]
+    assert (fault["file"], fault["field"], fault["row"]) == ("labels/0.parquet", field, 1)
+
+
+def test_all_faults_of_a_file_are_listed() -> None:
+    with pytest.raises(Refusal) as refused:
+        read_rows(one(label_type="x", observed_time="y"), one(source_type="z"), one(source_type="z"))
+    faults = {fault["field"]: fault["rows"] for fault in refused.value.details["faults"]}
+    assert faults == {"label_type": 1, "source_type": 2, "observed_time": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.drop_columns(["event_id"]),
+        lambda t: t.append_column("other", t.column("event_id")),
+        lambda t: t.append_column("event_id", t.column("event_id")),
+        lambda t: t.set_column(0, "label_assertion_id", pa.array([7])),
+        lambda t: t.set_column(10, "effective_time", pa.array([0], pa.timestamp("us"))),
+        lambda t: t.set_column(10, "effective_time", pa.array([0], pa.timestamp("ns", "UTC"))),
+        lambda t: t.set_column(10, "effective_time", pa.array([2**60], pa.timestamp("us", "UTC"))),
+        lambda t: t.set_column(10, "effective_time", pa.array([YEAR_10000], pa.timestamp("us", "UTC"))),
+    ],
+)
+def test_other_columns_are_refused(change: Any) -> None:
+    with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID"):
+        read(change(rows_table([one()])))
+
+
+def test_bytes_or_counts_that_the_manifest_does_not_state_are_unavailable() -> None:
+    body = parquet(rows_table([one()]))
+    flipped = bytes([*body[:40], body[40] ^ 1, *body[41:]])
+    for sent, stated in ((flipped, entry(body, 1)), (b"", entry(body, 1)), (body, entry(body, 2))):
+        with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE"):
+            read_assertions(sent, stated)
+    with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID"):
+        read_assertions(b"no parquet", entry(b"no parquet", 1))
+
+
+def test_a_stored_file_is_read_by_its_entry_and_a_missing_one_is_unavailable() -> None:
+    body = parquet(rows_table([one()]))
+    stated = entry(body, 1)
+    assert stored_assertions(MemoryObjects({stated.ref: body}), stated).equals(read_rows(one()))
+    with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE"):
+        stored_assertions(MemoryObjects(), stated)
+
+
+def test_only_this_run_and_these_types_are_relevant() -> None:
+    other = label(4, "e0", "PENDING", DAY, label_type="chargeback_status")
+    table = read_rows(one(), one(platform_run_id="platform_20250101T000000Z"), other)
+    assert relevant(table, RUN, ("fraud_disposition",)).num_rows == 1
+
+
+def test_one_assertion_id_may_come_twice_but_says_one_thing() -> None:
+    equal = [one(observed_time=DAY), one(observed_time="2026-02-20T00:00:00.000+00:00")]
+    assert assertion_conflicts(read_rows(*equal)) == []
+    for field, value in (
+        ("actor_id", "a"),
+        ("label_value", "LEGIT_CONFIRMED"),
+        ("committed_at_utc", "2026-02-21T00:00:00Z"),
+    ):
+        assert assertion_conflicts(read_rows(one(), one(**{field: value}))) == [f"{1:032x}"]
+
+
+def test_texts_that_only_join_alike_are_different_content() -> None:
+    apart = read_rows(one(actor_id="a,b", evidence_refs_json="c"), one(actor_id="a", evidence_refs_json="b,c"))
+    nulls = read_rows(one(actor_id=None), one(actor_id=""))
+    assert len(assertion_conflicts(apart)) == len(assertion_conflicts(nulls)) == 1
+
+
+def test_conflicts_are_sorted_and_bounded() -> None:
+    rows = [label(n, "e", value, DAY) for n in range(30, 0, -1) for value in ("FRAUD_CONFIRMED", "LEGIT_CONFIRMED")]
+    assert assertion_conflicts(read_rows(*rows), bound=3) == [f"{n:032x}" for n in (1, 2, 3)]

@@ -1,0 +1,69 @@
+"""A small dataset of every column type, written as a bucket would, for the tests of the publish room."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+
+from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.pins.profile.model import Column
+from ofs_spark.publish.layout import Leaf, leaves
+from ofs_spark.publish.model import FileEntry
+from ofs_spark.publish.parquet import write_files
+from ofs_spark.publish.verify import Checks
+
+DAY = 86_400_000_000
+TYPES = {
+    "event_id": "string",
+    "ts_utc": "timestamp[us, tz=UTC]",
+    "n": "int64",
+    "p": "int32",
+    "f": "double",
+    "b": "bool",
+    "d": "decimal128(38, 2)",
+    "l": "list<int64>",
+    "label__x__observed_time": "timestamp[us, tz=UTC]",
+}
+COLUMNS = [
+    Column(name, type_, "feature", f"what {name} means", "EUR" if name == "d" else "") for name, type_ in TYPES.items()
+]
+CHECKS = Checks(tuple(TYPES.items()), ("x",), 2 * DAY, {"f": DAY})
+TABLE = "run/ofs/datasets/dm_1/a1"
+
+
+def rows(count: int = 40) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Dataset rows, their key codes (half of them one hot key) and their event times."""
+    numbers = np.arange(count)
+    codes = np.sort(np.where(numbers % 2 == 0, 3, numbers % 5))
+    ts = np.concatenate([np.sort(numbers[codes == code] * DAY // 10 + 1) for code in np.unique(codes)])
+    micros = pa.timestamp("us", "UTC")
+    table = pa.table(
+        {
+            "event_id": [f"e{i}" for i in numbers],
+            "ts_utc": pa.array(ts, micros),
+            "n": pa.array(numbers),
+            "p": pa.array((numbers % 4).astype(np.int32)),
+            "f": [None if i % 7 == 0 else i / 3 for i in numbers],
+            "b": [bool(i % 3) for i in numbers],
+            "d": pa.array([Decimal(int(i)).scaleb(-2) for i in numbers], pa.decimal128(38, 2)),
+            "l": pa.array([[1, None, i] if i % 3 else None for i in numbers], pa.list_(pa.int64())),
+            "label__x__observed_time": pa.array([None if i % 2 else 2 * DAY for i in numbers], micros),
+        }
+    )
+    return table, codes, ts
+
+
+def placed(count: int = 40, leaf_rows: int = 15) -> tuple[pa.Table, list[Leaf]]:
+    table, codes, ts = rows(count)
+    return table, leaves(0, codes, count, np.arange(count), ts, leaf_rows)
+
+
+def stage(objects: LocalObjects | MemoryObjects, file_rows: int = 20) -> list[FileEntry]:
+    table, cut = placed()
+    entries = []
+    for name, body, document in write_files(table, cut, 0, file_rows):
+        objects.put_if_absent(f"{TABLE}/{name}", body)
+        entries.append(FileEntry.of({**document, "path": f"{TABLE}/{name}"}))
+    return entries

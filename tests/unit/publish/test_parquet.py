@@ -1,0 +1,113 @@
+"""Files are written the same way for the same rows, and re-reading finds every change of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ofs_spark.errors import Refusal
+from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.publish.digest import LeafDigest, content_digest
+from ofs_spark.publish.model import FileEntry
+from ofs_spark.publish.parquet import parquet_bytes, write_files
+from ofs_spark.publish.verify import Checks, FileCheck, add, verify_file
+from tests.unit.publish.tables import CHECKS, DAY, TYPES, placed, rows, stage
+
+
+def test_equal_rows_give_equal_bytes_however_they_are_held() -> None:
+    table, cut = placed()
+    chunked = pa.concat_tables([table.slice(0, 7), table.slice(7)])
+    noted = table.replace_schema_metadata({"made": "today"})
+    first = [(name, body) for name, body, _ in write_files(table, cut, 0)]
+    for other in (chunked, noted):
+        assert [(name, body) for name, body, _ in write_files(other, cut, 0)] == first
+
+
+def test_the_digest_does_not_depend_on_files() -> None:
+    digests = set()
+    for file_rows in (1, 20, 10_000):
+        leaves = [leaf for entry in stage(MemoryObjects(), file_rows) for leaf in entry.leaves]
+        digests.add(content_digest(list(TYPES.items()), leaves))
+    assert len(digests) == 1
+
+
+def test_files_carry_page_checksums_and_no_engines_schema() -> None:
+    body = parquet_bytes(rows()[0])
+    file = pq.ParquetFile(pa.BufferReader(body))
+    assert b"ARROW:schema" not in (file.metadata.metadata or {})
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert str(file.schema_arrow.field("ts_utc").type) == "timestamp[us, tz=UTC]"
+    broken = 0
+    for at in range(60, 400, 7):
+        flipped = body[:at] + bytes([body[at] ^ 4]) + body[at + 1 :]
+        try:
+            found = pq.ParquetFile(pa.BufferReader(flipped), page_checksum_verification=True).read()
+        except (OSError, pa.ArrowException):
+            broken += 1
+        else:
+            assert found.equals(file.read())
+    assert broken > 30
+
+
+def test_only_text_that_repeats_is_dictionary_encoded() -> None:
+    table = pa.table({"id": [str(i) for i in range(100)], "kind": ["a", "b"] * 50})
+    group = pq.ParquetFile(pa.BufferReader(parquet_bytes(table))).metadata.row_group(0)
+    assert [group.column(i).has_dictionary_page for i in (0, 1)] == [False, True]
+
+
+def test_a_good_file_passes_and_its_counts_add_up() -> None:
+    objects = MemoryObjects()
+    entries = stage(objects)
+    assert len(entries) > 1
+    found = [verify_file(objects.read(e.path), e, CHECKS).document() for e in entries]
+    table = rows()[0]
+    early = sum(ts.value < DAY for ts in table.column("ts_utc"))
+    nulls = {name: table.column(name).null_count for name in TYPES}
+    assert 0 < early < 40
+    assert add(found) == FileCheck(40, 0, {"f": early}, nulls)
+    leaking = dataclasses.replace(CHECKS, cutoff_us=2 * DAY - 1)
+    assert sum(verify_file(objects.read(e.path), e, leaking).leaks for e in entries) == 20
+
+
+def test_an_entry_survives_the_way_to_the_driver() -> None:
+    for entry in stage(MemoryObjects()):
+        assert FileEntry.of(entry.document()) == entry
+
+
+def altered(entry: FileEntry, **changes: object) -> FileEntry:
+    return dataclasses.replace(entry, **changes)  # type: ignore[arg-type]  # each test names one field
+
+
+def test_every_difference_is_found_and_named() -> None:
+    objects = MemoryObjects()
+    entry = stage(objects, file_rows=1000)[0]
+    body = objects.read(entry.path)
+    leaf = entry.leaves[0]
+    wrong = LeafDigest(leaf.leaf, leaf.rows, ("00" * 32, *leaf.columns[1:]))
+    other = Checks((("event_id", "string"),), (), 0, {})
+    cases = [
+        (body[:-1], entry, CHECKS, "bytes"),
+        (b"", entry, CHECKS, "bytes"),
+        (body[:50] + bytes([body[50] ^ 1]) + body[51:], entry, CHECKS, "bytes"),
+        (body, altered(entry, sha256="00" * 32), CHECKS, "bytes"),
+        (body, altered(entry, rows=entry.rows + 1), CHECKS, "rows"),
+        (body, altered(entry, null_counts={**entry.null_counts, "f": 0}), CHECKS, "null counts"),
+        (body, altered(entry, leaves=(wrong, *entry.leaves[1:])), CHECKS, f"digests of leaf {leaf.leaf}"),
+        (body, altered(entry, leaves=entry.leaves[1:]), CHECKS, "rows of leaves"),
+        (body, entry, other, "schema"),
+    ]
+    for sent, stated, checks, check in cases:
+        with pytest.raises(Refusal) as refused:
+            verify_file(sent, stated, checks)
+        assert (refused.value.code, refused.value.details["check"]) == ("MATERIALIZATION_CORRUPT", check)
+
+
+def test_a_file_that_is_not_parquet_is_corrupt_even_if_its_hash_was_recorded() -> None:
+    entry = stage(MemoryObjects())[0]
+    bad = altered(entry, bytes=3, sha256=hashlib.sha256(b"bad").hexdigest())
+    with pytest.raises(Refusal, match="Parquet of"):
+        verify_file(b"bad", bad, CHECKS)

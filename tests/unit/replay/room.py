@@ -1,0 +1,133 @@
+"""The replay room alone: a world on disk, scanned, stitched and deduped without any engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ofs_spark.clock import parse_instant
+from ofs_spark.objects import ObjectMissing, Put
+from ofs_spark.pins.profile.model import Program
+from ofs_spark.positions import Range, Slice, resolve_basis
+from ofs_spark.replay import rows as r
+from ofs_spark.replay.dedupe import first_events, truncation_bound, winners
+from ofs_spark.replay.index import SegmentIndex, plan_scan, read_index
+from ofs_spark.replay.scan.segment import scan
+from ofs_spark.replay.scan.spec import RowFilter, ScanSpec, ScanTask
+from ofs_spark.replay.stitch import Completeness, Facts, close, stitch
+from tests.worlds.model import RUN, World
+from tests.worlds.writer import Layout, Written, write_world
+
+NOTHING = Program("world", "v1", (), (), (), (), ())
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The objects of one folder, for reading."""
+
+    root: Path
+
+    def read(self, ref: str) -> bytes:
+        try:
+            return (self.root / ref).read_bytes()
+        except FileNotFoundError:
+            raise ObjectMissing(ref) from None
+
+    def exists(self, ref: str) -> bool:
+        return (self.root / ref).exists()
+
+    def put_if_absent(self, ref: str, body: bytes) -> Put:
+        raise NotImplementedError
+
+    def replace(self, ref: str, body: bytes) -> None:
+        raise NotImplementedError
+
+    def relative(self, ref: str) -> str:
+        return ref
+
+    def locate(self, ref: str) -> str:
+        return str(self.root / ref)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What the room found: the winners' typed rows in (part, seq) order, and its account."""
+
+    table: pa.Table
+    completeness: Completeness
+    facts: Facts | None
+    bound: int | None
+    basis: tuple[Range, ...]
+    index: SegmentIndex
+
+    @property
+    def codes(self) -> set[str]:
+        found = (*self.completeness.faults, *(self.facts.faults if self.facts else ()))
+        return {fault.code for fault in found}
+
+
+def basis_of(world: World) -> tuple[Range, ...]:
+    return resolve_basis([Slice(**one) for one in world.intent["replay_basis"]])
+
+
+def spec_of(world: World, program: Program = NOTHING) -> ScanSpec:
+    filters, scope = world.intent.get("filters") or {}, world.intent.get("join_scope") or {}
+    inputs = ("label_types", "label_coverage_policy", "event_types")
+    rows = tuple(RowFilter(n, tuple(map(constant, v))) for n, v in filters.items() if n not in inputs)
+    span = (world.intent.get("output") or {}).get("anchor_time") or {}
+    first, end = (parse_instant(span[name]) if name in span else None for name in ("from", "to"))
+    types, anchors = filters.get("event_types"), scope.get("anchor_event_types")
+    return ScanSpec(
+        RUN, program, tuple(world.intent.get("scenario_run_ids") or ()),
+        None if types is None else tuple(types), None if anchors is None else tuple(anchors), rows,
+        anchor_from=first, anchor_to=end, arrival=world.policy.get("arrival", "published_at_utc"),
+    )  # fmt: skip
+
+
+def constant(value: Any) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return ("bool", json.dumps(value))
+    return ("string", value) if isinstance(value, str) else ("number", str(value))
+
+
+def scanned(world: World, root: Path, layout: Layout = Layout(), program: Program = NOTHING) -> tuple[Written, Any]:
+    """The world written out, and (index, tasks, results of every task)."""
+    written = write_world(world, root, layout)
+    index = read_index(json.loads(written.index.read_text()), RUN)
+    tasks = plan_scan(index, basis_of(world))
+    spec = spec_of(world, program)
+    return written, (index, tasks, [scan(ScanTask.of(t.body()), Folder(written.root), spec) for t in tasks])
+
+
+def replayed(
+    world: World, root: Path, training: bool, layout: Layout = Layout(), program: Program = NOTHING
+) -> Replayed:
+    _, (index, tasks, results) = scanned(world, root, layout, program)
+    return account(world, index, tasks, results, training)
+
+
+def account(
+    world: World, index: SegmentIndex, tasks: Iterable[ScanTask], results: Iterable[tuple[Any, pa.Table]], training: bool
+) -> Replayed:
+    basis, results = basis_of(world), list(results)
+    summaries = [json.loads(json.dumps(summary)) for summary, _ in results]
+    completeness = stitch(index, basis, reversed(summaries), training)
+    if not results or any(summary["faults"] for summary in summaries):
+        return Replayed(pa.table({}), completeness, None, None, basis, index)
+    table = pa.concat_tables([carried(t, rows, completeness) for t, (_, rows) in zip(tasks, results, strict=True)])
+    found = winners(table)
+    facts = close(completeness, basis, [json.loads(json.dumps(found.note()))], training)
+    bound = truncation_bound(first_events(table, found.rows, completeness.slices))
+    return Replayed(table.take(pa.array(found.rows)), completeness, facts, bound, basis, index)
+
+
+def carried(task: ScanTask, rows: pa.Table, completeness: Completeness) -> pa.Table:
+    before = completeness.carry_in[(task.part, task.cluster)]
+    arrival = np.maximum(rows.column(r.ARRIVAL).to_numpy(), before)
+    return rows.set_column(rows.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))

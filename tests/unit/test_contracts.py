@@ -1,0 +1,139 @@
+"""Contracts: every example gets the verdict and the faults it stands for, from schema and model alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ValidationError
+
+from ofs_spark import contracts
+from ofs_spark.errors import CODES, InternalError, Refusal
+from ofs_spark.intent.answers import validate_answer
+from ofs_spark.intent.model import V0, V1, IntentV0, IntentV1
+from ofs_spark.ownership import owner_of, require_owned
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "contracts" / "examples"
+VALID = sorted(EXAMPLES.glob("valid/*/*.json"))
+INVALID = sorted(EXAMPLES.glob("invalid/*/*.json"))
+FAULTS = json.loads((ROOT / "tests/golden/contract_faults.json").read_text())
+MODELS: dict[str, type[BaseModel]] = {V0: IntentV0, V1: IntentV1}
+RUN = "platform_20260210T130700Z"
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def modelled(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.parent.name in MODELS]
+
+
+@pytest.mark.parametrize("contract", contracts.names())
+def test_every_contract_is_a_closed_schema_with_examples(contract: str) -> None:
+    schema = contracts.schema(contract)
+    Draft202012Validator.check_schema(schema)
+    assert schema["additionalProperties"] is False
+    assert schema["$id"] == f"urn:ofs:{contract}"
+    assert [path for path in VALID if path.parent.name == contract]
+    assert len([path for path in INVALID if path.parent.name == contract]) >= 2
+
+
+def test_every_open_object_says_that_it_is_open() -> None:
+    def silent(node: Any, path: str) -> list[str]:
+        if isinstance(node, list):
+            return [found for i, item in enumerate(node) for found in silent(item, f"{path}/{i}")]
+        if not isinstance(node, dict):
+            return []
+        closed = {"additionalProperties", "description", "if"} & node.keys()
+        here = [path] if node.get("type") == "object" and not closed else []
+        return here + [found for key, item in node.items() for found in silent(item, f"{path}/{key}")]
+
+    loose = [found for contract in contracts.names() for found in silent(contracts.schema(contract), contract)]
+    assert not loose
+
+
+def test_every_code_in_a_schema_is_in_the_table() -> None:
+    texts = [(ROOT / "contracts" / f"{contract}{contracts.SUFFIX}").read_text() for contract in contracts.names()]
+    codes = {line.split('"')[3] for text in texts for line in text.splitlines() if '"x-refusal"' in line}
+    assert codes
+    assert codes <= CODES.keys()
+
+
+@pytest.mark.parametrize("path", VALID, ids=name)
+def test_valid_examples(path: Path) -> None:
+    document = json.loads(path.read_text())
+    assert contracts.faults(document, path.parent.name) == []
+    assert validate_answer(path.read_bytes()) == {"valid": True, "contract": path.parent.name, "faults": []}
+
+
+@pytest.mark.parametrize("path", INVALID, ids=name)
+def test_invalid_examples(path: Path) -> None:
+    found = contracts.faults(json.loads(path.read_text()), path.parent.name)
+    assert [[fault.code, fault.pointer] for fault in found] == FAULTS[name(path)]
+    assert validate_answer(path.read_bytes(), path.parent.name)["faults"] == [fault.document() for fault in found]
+
+
+@pytest.mark.parametrize("path", modelled(VALID), ids=name)
+def test_the_model_admits_what_the_schema_admits(path: Path) -> None:
+    MODELS[path.parent.name].model_validate(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("path", modelled(INVALID), ids=name)
+def test_the_model_refuses_what_the_schema_refuses(path: Path) -> None:
+    with pytest.raises(ValidationError):
+        MODELS[path.parent.name].model_validate(json.loads(path.read_text()))
+
+
+def test_faults_order_by_pointer_and_specific_code() -> None:
+    told = [
+        *[contracts.Fault("SCHEMA_INVALID", "/a/10", "m"), contracts.Fault("SCHEMA_INVALID", "/a/9", "m")],
+        *[contracts.Fault("SCHEMA_INVALID", "/a", "m"), contracts.Fault("BASIS_UNRESOLVED", "/a", "m")],
+        contracts.Fault("SCHEMA_INVALID", "", "m"),
+    ]
+    ordered = [(fault.pointer, fault.code) for fault in sorted(told, key=lambda fault: fault.order)]
+    assert [pointer for pointer, _ in ordered] == ["", "/a", "/a", "/a/9", "/a/10"]
+    assert ordered[1] == ("/a", "BASIS_UNRESOLVED")
+
+
+def test_pointers_are_escaped() -> None:
+    document = json.loads((EXAMPLES / f"valid/{V0}/minimal.json").read_text())
+    assert [fault.pointer for fault in contracts.faults(document | {"a/b~c": 1}, V0)] == ["/a~1b~0c"]
+
+
+def test_a_document_of_ours_that_breaks_its_contract_is_a_defect() -> None:
+    with pytest.raises(InternalError, match=r"ofs\.plan_index\.v1"):
+        contracts.require_valid({"schema_version": "ofs.plan_index.v1"}, "ofs.plan_index.v1")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b"{}", b'{"schema_version": "x"}', b'{"schema_version": ["x"]}', b"- &a [*a]", b"a: 1\na: 2"],
+)
+def test_a_text_of_no_contract_is_invalid_not_an_error(raw: bytes) -> None:
+    answer = validate_answer(raw)
+    assert not answer["valid"]
+    assert answer["faults"][0]["code"] == "SCHEMA_INVALID"
+    assert not validate_answer(raw, "no.such.contract")["valid"]
+
+
+def test_yaml_documents_are_read_as_yaml() -> None:
+    assert validate_answer((ROOT / "tests/golden/online/profile.yaml").read_bytes())["contract"] == "feature_profile"
+
+
+def test_who_owns_what() -> None:
+    assert owner_of(f"{RUN}/ofs/manifests/dm_1.json") == "ofs"
+    assert owner_of(f"{RUN}/archive/segment_index.json") == "archive_writer"
+    assert owner_of(f"{RUN}/learning/reconciliation/ofs_reconciliation.json") == "ofs"
+    assert owner_of(f"{RUN}/learning/reconciliation/other.json") == "platform"
+    assert owner_of("elsewhere/ofs/a.json") is None
+    require_owned(f"{RUN}/ofs/publication/a.json")
+    for ref in (f"{RUN}/label_store/a.parquet", f"{RUN}/ofsx/a.json", "platform_x/ofs/a.json"):
+        with pytest.raises(Refusal, match="OWNERSHIP_BOUNDARY_VIOLATION"):
+            require_owned(ref)
+    with pytest.raises(Refusal, match="REF_SCOPE_INVALID"):
+        require_owned(f"{RUN}/ofs/../archive/a")

@@ -1,0 +1,339 @@
+"""Run control over both ledgers: who may change a run, what is recorded, what survives."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from ofs_spark.clock import FixedClock
+from ofs_spark.errors import InternalError, Refusal
+from ofs_spark.intent.control import RunControl
+from ofs_spark.intent.ports import Ledger
+from ofs_spark.intent.run import LEGAL, Event, Limits, Run, State, claimed, ended
+from ofs_spark.io.ledger import EVENTS, MIGRATIONS, RUNS, MemoryLedger, SqliteLedger
+
+KEY, REQUEST, INTENT = "k" * 32, "request.0001", "ab" * 32
+LIMITS = Limits(attempts=2, publish_retries=2, lease_s=60)
+
+
+@dataclass
+class House:
+    """One ledger, one clock, any number of drivers."""
+
+    ledger: Ledger
+    clock: FixedClock
+
+    def driver(self, owner: str = "one", limits: Limits = LIMITS) -> RunControl:
+        return RunControl(self.ledger, self.clock, owner, limits)
+
+    def started(self, owner: str = "one") -> tuple[RunControl, Run]:
+        driver = self.driver(owner)
+        return driver, driver.claim(driver.open(KEY, REQUEST, INTENT))
+
+    @property
+    def states(self) -> list[str]:
+        return [event.after.value for event in self.ledger.events(KEY)]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+    made = MemoryLedger() if request.param == "memory" else SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite")
+    return House(made, FixedClock())
+
+
+def refused(code: str) -> Any:
+    return pytest.raises(Refusal, match=f"^{code}: ")
+
+
+def test_a_run_goes_from_request_to_answer_and_every_step_is_an_event(house: House) -> None:
+    driver, held = house.started()
+    house.clock.advance(5)
+    driver.end(held, State.DONE, "COMMITTED", {"outcome": "COMMITTED", "rows": 3})
+    again = house.driver("two").open(KEY, REQUEST, INTENT)
+    assert (again.state, again.outcome) == (State.DONE, {"outcome": "COMMITTED", "rows": 3})
+    assert (again.lease_until, again.attempts) == (None, 1)
+    told = [(e.at, e.token, e.before, e.after, e.reason) for e in house.ledger.events(KEY)]
+    assert told == [
+        (0, 0, None, State.QUEUED, "REQUESTED"),
+        (0, 1, State.QUEUED, State.RUNNING, "STARTED"),
+        (5_000_000, 1, State.RUNNING, State.DONE, "COMMITTED"),
+    ]
+    assert house.ledger.events(KEY)[1].detail == {"owner": "one", "attempts": 1, "publish_retries": 0}
+    assert house.ledger.runs() == [again]
+
+
+def test_a_request_id_stands_for_one_intent(house: House) -> None:
+    house.driver().open(KEY, REQUEST, INTENT)
+    with refused("REQUEST_ID_PAYLOAD_MISMATCH"):
+        house.driver().open(KEY, REQUEST, "cd" * 32)
+    assert house.states == ["QUEUED"]
+
+
+def test_a_held_run_is_not_claimed_until_its_lease_runs_out(house: House) -> None:
+    _, held = house.started("one")
+    other = house.driver("two")
+    house.clock.advance(59.999999)
+    with refused("LEASE_LOST"):
+        other.claim(other.open(KEY, REQUEST, INTENT))
+    house.clock.advance(0.000001)
+    taken = other.claim(other.open(KEY, REQUEST, INTENT))
+    assert (taken.token, taken.attempts, taken.owner) == (held.token + 1, 2, "two")
+    assert house.ledger.events(KEY)[-1].reason == "TAKEN_OVER"
+
+
+def test_a_heartbeat_keeps_the_lease(house: House) -> None:
+    driver, held = house.started("one")
+    for _ in range(3):
+        house.clock.advance(50)
+        held = driver.beat(held)
+    other = house.driver("two")
+    with refused("LEASE_LOST"):
+        other.claim(other.find(KEY))
+    driver.end(held, State.DONE, "COMMITTED", {})
+
+
+def test_a_zombie_changes_nothing(house: House) -> None:
+    zombie, held = house.started("one")
+    house.clock.advance(61)
+    other = house.driver("two")
+    taken = other.claim(other.find(KEY))
+    before = (house.ledger.find(KEY), house.states)
+    for act in (
+        lambda: zombie.fence(held),
+        lambda: zombie.beat(held),
+        lambda: zombie.end(held, State.DONE, "COMMITTED", {}),
+        lambda: house.ledger.extend(KEY, held.token, 10**15),
+        lambda: house.ledger.change(held, replace(held, state=State.DONE), happened()),
+    ):
+        with refused("LEASE_LOST"):
+            act()
+    assert (house.ledger.find(KEY), house.states) == before
+    other.fence(taken)
+
+
+def test_a_lease_that_ran_out_is_lost_even_if_nobody_took_it(house: House) -> None:
+    driver, held = house.started()
+    house.clock.advance(60)
+    for act in (lambda: driver.fence(held), lambda: driver.beat(held), lambda: driver.end(held, State.FAILED, "X", {})):
+        with refused("LEASE_LOST"):
+            act()
+
+
+def test_a_heartbeat_between_reading_and_taking_over_stops_the_takeover(house: House) -> None:
+    _, held = house.started("one")
+    house.clock.advance(61)
+    other = house.driver("two")
+    seen = other.find(KEY)
+    house.ledger.extend(KEY, held.token, 10**12)
+    with refused("LEASE_LOST"):
+        other.claim(seen)
+
+
+def test_of_two_claims_of_one_state_one_succeeds(house: House) -> None:
+    one, two = house.driver("one"), house.driver("two")
+    seen = one.open(KEY, REQUEST, INTENT)
+    one.claim(seen)
+    with refused("LEASE_LOST"):
+        two.claim(seen)
+    assert house.states == ["QUEUED", "RUNNING"]
+
+
+def test_failed_attempts_are_bounded(house: House) -> None:
+    for attempt in (1, 2):
+        driver, held = house.started()
+        assert held.attempt == f"attempt-{attempt}"
+        driver.end(held, State.FAILED, "REPLAY_BASIS_GAP", {"code": "REPLAY_BASIS_GAP"})
+    with refused("PUBLISH_RETRY_EXHAUSTED"):
+        house.started()
+    assert house.states == ["QUEUED", *["RUNNING", "FAILED"] * 2]
+
+
+def test_staged_data_is_published_not_built_again_and_retries_are_bounded(house: House) -> None:
+    driver, held = house.started()
+    with refused("RETRY_NOT_PENDING"):
+        driver.claim(driver.end(held, State.FAILED, "X", {}), publish_only=True)
+    driver, held = house.started()
+    run = driver.end(held, State.PUBLISH_PENDING, "COMMIT_OUTCOME_UNKNOWN", {})
+    for retry, asked in ((1, True), (2, False)):
+        held = driver.claim(run, publish_only=asked)
+        assert (held.publish_only, held.publish_retries, held.attempts) == (True, retry, 2)
+        run = driver.end(held, State.PUBLISH_PENDING, "COMMIT_OUTCOME_UNKNOWN", {})
+    with refused("PUBLISH_RETRY_EXHAUSTED"):
+        driver.claim(run)
+
+
+def test_a_dead_publish_only_driver_is_followed_by_another_one(house: House) -> None:
+    driver, held = house.started()
+    driver.claim(driver.end(held, State.PUBLISH_PENDING, "X", {}))
+    house.clock.advance(61)
+    taken = house.driver("two").claim(driver.find(KEY), publish_only=True)
+    assert (taken.publish_only, taken.attempts, taken.publish_retries) == (True, 1, 2)
+
+
+def test_a_run_nobody_asked_for_is_not_found(house: House) -> None:
+    with refused("RUN_NOT_FOUND"):
+        house.driver().find("0" * 32)
+
+
+def happened() -> Event:
+    return Event(KEY, 0, 1, State.RUNNING, State.DONE, "X", {})
+
+
+@pytest.mark.parametrize("before", State)
+@pytest.mark.parametrize("after", State)
+def test_only_drawn_transitions_are_legal(before: State, after: State) -> None:
+    run = Run(KEY, REQUEST, INTENT, before, token=1, lease_until=10)
+    if after is State.RUNNING:
+        if State.RUNNING in LEGAL[before]:
+            assert claimed(run, "me", 10, LIMITS).state is State.RUNNING
+        else:
+            with pytest.raises(InternalError):
+                claimed(run, "me", 10, LIMITS)
+    elif before is State.RUNNING and after in LEGAL[before]:
+        assert ended(run, 1, 9, after, {}).state is after
+    else:
+        with pytest.raises((InternalError, Refusal)):
+            ended(run, 1, 9, after, {})
+
+
+def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:
+    dsn = f"sqlite:///{tmp_path}/ledger.sqlite"
+    SqliteLedger.at(dsn)
+    won: list[str] = []
+    lost: list[str] = []
+    start = threading.Barrier(6)
+
+    def race(owner: str) -> None:
+        driver = RunControl(SqliteLedger.at(dsn), FixedClock(), owner, LIMITS)
+        start.wait()
+        try:
+            driver.claim(driver.open(KEY, REQUEST, INTENT))
+            won.append(owner)
+        except Refusal as refusal:
+            lost.append(refusal.code)
+
+    threads = [threading.Thread(target=race, args=(f"d{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger = SqliteLedger.at(dsn)
+    assert (len(won), lost) == (1, ["LEASE_LOST"] * 5)
+    assert [e.after.value for e in ledger.events(KEY)] == ["QUEUED", "RUNNING"]
+    assert ledger.runs()[0].owner == won[0]
+
+
+def test_the_file_is_durable_versioned_and_its_events_are_append_only(tmp_path: Path) -> None:
+    dsn = f"sqlite:///{tmp_path}/ledger.sqlite"
+    House(SqliteLedger.at(dsn), FixedClock()).started()
+    ledger = SqliteLedger.at(dsn)
+    assert ledger.runs()[0].state is State.RUNNING
+    with ledger.engine.begin() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "user_version")
+        }
+        columns = {
+            table.name: [row[1] for row in connection.execute(text(f"PRAGMA table_info({table.name})"))]
+            for table in (RUNS, EVENTS)
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "user_version": len(MIGRATIONS)}
+    assert columns == {table.name: [column.name for column in table.columns] for table in (RUNS, EVENTS)}
+    assert {f.name for f in fields(Run)} < set(columns["ofs_run"])
+    for statement in ("DELETE FROM ofs_run_event", "UPDATE ofs_run_event SET reason = 'x'"):
+        with pytest.raises(IntegrityError, match="append-only"), ledger.engine.begin() as connection:
+            connection.execute(text(statement))
+
+
+def test_a_ledger_that_cannot_be_used_is_an_unfit_environment(tmp_path: Path) -> None:
+    newer = SqliteLedger.at(f"sqlite:///{tmp_path}/newer.sqlite")
+    with newer.engine.begin() as connection:
+        connection.execute(text("PRAGMA user_version = 99"))
+    (tmp_path / "noise.sqlite").write_bytes(b"this is no database, not even a small one" * 100)
+    dsns = [
+        f"sqlite:///{tmp_path}/newer.sqlite",
+        f"sqlite:///{tmp_path}/noise.sqlite",
+        "postgresql://h/d",
+        "sqlite://",
+        "??",
+    ]
+    for dsn in dsns:
+        with refused("ENVIRONMENT_UNFIT"):
+            SqliteLedger.at(dsn)
+
+
+class Twins(RuleBasedStateMachine):
+    """Whatever drivers do in whatever order, both ledgers say the same, and the books are in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = FixedClock()
+        sqlite = SqliteLedger.at(f"sqlite:///{self.folder.name}/ledger.sqlite")
+        self.houses = [House(MemoryLedger(), self.clock), House(sqlite, self.clock)]
+        self.held: dict[str, list[Run]] = {}
+
+    def both(self, act: Any) -> list[Any]:
+        answers: list[Any] = []
+        for house in self.houses:
+            try:
+                answers.append(act(house))
+            except (Refusal, InternalError) as refusal:
+                answers.append(str(refusal))
+        assert answers[0] == answers[1]
+        return answers
+
+    @rule(seconds=st.sampled_from([1, 30, 60]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @rule(owner=st.sampled_from(["a", "b"]), publish_only=st.booleans())
+    def claim(self, owner: str, publish_only: bool) -> None:
+        def act(house: House) -> Run:
+            driver = house.driver(owner, Limits(3, 3, 60))
+            return driver.claim(driver.open(KEY, REQUEST, INTENT), publish_only=publish_only)
+
+        answers = self.both(act)
+        if isinstance(answers[0], Run):
+            self.held[owner] = answers
+
+    @rule(owner=st.sampled_from(["a", "b"]), state=st.sampled_from([State.DONE, State.FAILED, State.PUBLISH_PENDING]))
+    def end(self, owner: str, state: State) -> None:
+        if owner in self.held:
+            held = self.held[owner][0]
+            self.both(lambda house: house.driver(owner).end(held, state, "R", {"by": owner}))
+
+    @rule(owner=st.sampled_from(["a", "b"]))
+    def beat(self, owner: str) -> None:
+        if owner in self.held:
+            held = self.held[owner][0]
+            self.both(lambda house: house.driver(owner).beat(held).lease_until)
+
+    @invariant()
+    def books_are_in_order(self) -> None:
+        memory, sqlite = (house.ledger for house in self.houses)
+        assert memory.runs() == sqlite.runs()
+        events = memory.events(KEY)
+        assert events == sqlite.events(KEY)
+        for earlier, later in pairwise(events):
+            assert later.before is earlier.after
+            assert later.after in LEGAL[earlier.after]
+            assert later.token == earlier.token + (later.after is State.RUNNING)
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
