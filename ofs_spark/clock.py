@@ -72,6 +72,13 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def micros_of(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime; ValueError for a naive one."""
+    if moment.utcoffset() is None:
+        raise ValueError("a datetime without a zone is no instant")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
 def format_instant(micros: int) -> str:
     """Microseconds since the epoch as YYYY-MM-DDTHH:MM:SS.ffffffZ; the inverse of `parse_instant`."""
     return rfc3339(_EPOCH + timedelta(microseconds=micros))
@@ -90,5 +97,4 @@ def parse_instant(text: str) -> int:
     if fraction[6:].strip("0"):
         raise ValueError(f"{text[:64]!r} is finer than a microsecond")
     year, month, day, hour, minute, second = map(int, parts)
-    moment = datetime(year, month, day, hour, minute, second, int(fraction[:6].ljust(6, "0")), UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    return micros_of(datetime(year, month, day, hour, minute, second, int(fraction[:6].ljust(6, "0")), UTC))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -102,10 +102,11 @@ def require_valid(document: Any, contract: str) -> None:
 @cache
 def schema(contract: str) -> dict[str, Any]:
     """The JSON Schema of a contract."""
-    return _read(f"{contract}{SUFFIX}")
+    return read_document(f"{contract}{SUFFIX}")
 
 
-def _read(name: str) -> dict[str, Any]:
+def read_document(name: str) -> dict[str, Any]:
+    """A JSON document of the contracts folder, by file name."""
     loaded: dict[str, Any] = json.loads((root() / name).read_text(encoding="utf-8"))
     return loaded
 
@@ -113,7 +114,7 @@ def _read(name: str) -> dict[str, Any]:
 @cache
 def _registry() -> Registry[Any]:
     """Every schema by its `$id`, for references from one to another."""
-    documents = [_read("definitions.json"), *(schema(name) for name in names())]
+    documents = [read_document("definitions.json"), *(schema(name) for name in names())]
     return Registry().with_resources((document["$id"], DRAFT202012.create_resource(document)) for document in documents)
 
 
@@ -140,14 +141,14 @@ def _faults(error: ValidationError, contract: str) -> Iterator[Fault]:
 
 def _places(error: ValidationError) -> list[tuple[list[str], str]]:
     """(path below the error's own, message): missing and unknown members are faults at the member itself."""
+    rule: Any = error.validator_value
+    instance: Any = error.instance
+    schema_here: Any = error.schema
     if error.validator == "required":
-        return [([name], "is required") for name in error.validator_value if name not in error.instance]
+        return [([name], "is required") for name in rule if name not in instance]
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        patterns = error.schema.get("patternProperties", {})
-        extra = [n for n in error.instance if n not in known and not any(re.search(p, n) for p in patterns)]
-        if error.validator_value is False:
-            return [([name], "is not a field of this document") for name in extra]
+        known = schema_here.get("properties", {})
+        return [([name], "is not a field of this document") for name in instance if name not in known]
     if error.validator == "not":
         return [([], "must not stand beside the other members that are here")]
     return [([], _shortened(str(error.cause or error.message)))]
@@ -198,4 +199,5 @@ def _is_instant(text: object) -> bool:
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(_is_instant)
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, instance: type(instance) is int)
-_Strict: Any = extend(Draft202012Validator, {"pattern": _pattern}, type_checker=_TYPES)
+_extend: Callable[..., Any] = extend  # the library leaves it untyped
+_Strict = _extend(Draft202012Validator, {"pattern": _pattern}, type_checker=_TYPES)

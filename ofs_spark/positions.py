@@ -99,7 +99,8 @@ def parse_offset(text: str, offset_kind: str) -> int:
     if offset_kind not in OFFSET_KINDS:
         raise ValueError(f"{offset_kind!r} is no offset kind")
     if not _OFFSET.fullmatch(text) or len(text) > SPARSE_DIGITS:
-        raise ValueError(f"{text[:160]!r} is not a decimal offset of up to {SPARSE_DIGITS} digits without leading zeros")
+        required = f"a decimal number of up to {SPARSE_DIGITS} digits without leading zeros"
+        raise ValueError(f"offset {text[:160]!r} is not {required}")
     offset = int(text)
     if offset_kind in DENSE_KINDS and offset > MAX_DENSE:
         raise ValueError(f"{text} is beyond {MAX_DENSE}, the last {offset_kind} OFS can address")

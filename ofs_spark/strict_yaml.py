@@ -18,16 +18,22 @@ MAX_YAML_BYTES = 1024 * 1024
 
 _NULL, _BOOL, _NUMBER, _DATE, _ODD = ("tag:ofs:" + name for name in ("null", "bool", "number", "date", "odd"))
 
+_OTHER_NUMBERS = (
+    r"\.[0-9]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF|nan|NaN|NAN)"
+    r"|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
+)
+"""What YAML 1.1 or 1.2 would read as a number in a way of its own: octal, hexadecimal, sexagesimal, 1_000, .5, +1."""
+
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes of the plain types above, with line numbers in every complaint."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next node; CanonicalError for an alias, an anchor, a tag or too much nesting."""
-        event = self.peek_event()
+        peek: Callable[[], Any] = self.peek_event  # the library leaves it untyped
+        event = peek()
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise CanonicalError(f"line {line}: anchors and aliases are not read")
@@ -41,13 +47,13 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     (_BOOL, r"true|false", ["t", "f"]),
     (_NUMBER, r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", list("-0123456789")),
     (_DATE, r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", list("0123456789")),
-    (_ODD, r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
-           r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", list("-+.0123456789")),
+    (_ODD, rf"[-+]?({_OTHER_NUMBERS})", list("-+.0123456789")),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})\\Z"), _first)
 

@@ -17,7 +17,7 @@ from ofs_spark.features.by_key import EVENTS, split
 from ofs_spark.features.group_rows import column
 from ofs_spark.hashing import route
 from ofs_spark.labels import model as m
-from ofs_spark.labels.assertions import read_assertions, relevant
+from ofs_spark.labels.assertions import relevant, stored_assertions
 from ofs_spark.objects import Objects
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.job import Staged
@@ -61,7 +61,7 @@ class Load:
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
     def _labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
-        assertions = read_assertions(self.objects.read(file.ref), file)
+        assertions = stored_assertions(self.objects, file)
         yield from self._route(LABELS, relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
         yield from self._route(LABEL_IDENTITIES, assertions.select(m.IDENTITIES.names), m.ASSERTION_ID)
 

@@ -16,6 +16,7 @@ from ofs_spark.features.group_rows import column, one_array, sort_by_key
 from ofs_spark.labels.model import label_columns
 from ofs_spark.objects import Objects
 from ofs_spark.pins.profile.model import Column, Program
+from ofs_spark.publish.files import put_staged
 from ofs_spark.publish.layout import leaves
 from ofs_spark.publish.parquet import write_files
 from ofs_spark.replay import rows as r
@@ -57,7 +58,7 @@ class Bucket:
         placed = leaves(target, keyed.code[anchors], keyed.keyed, anchors, column(table, r.TS)[anchors], self.leaf_rows)
         for name, body, entry in write_files(rows, placed, target):
             path = f"{self.folder}/{name}"
-            self.objects.put_if_absent(path, body)
+            put_staged(self.objects, path, body)
             yield note("file", **{**entry, "path": path})
 
     def _labels(self, table: pa.Table) -> dict[str, pa.Array]:

@@ -1,4 +1,4 @@
-"""Which offsets of a dense stretch nobody accounts for: interval arithmetic, on sorted arrays of both-ends-inside pairs."""
+"""Which offsets of a dense stretch nobody accounts for: interval arithmetic on arrays of pairs, both ends inside."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """At-least-once made exactly-once: of all rows of one event id, the one that counts.
 
-The copy that was delivered first wins: in delivery order where every copy has an arrival, else by position. Copies with
-another payload hash are conflicts, the rest redeliveries. Where an id was seen more than once, every copy must carry the
-hash of its own envelope; one that does not is an invalid record.
+The copy that was delivered first wins: in delivery order where every copy has an arrival, else by position. Copies
+with another payload hash are conflicts, the rest redeliveries. Where an id was seen more than once, every copy must
+carry the hash of its own envelope; one that does not is an invalid record.
 """
 
 from __future__ import annotations

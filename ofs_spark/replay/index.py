@@ -165,8 +165,10 @@ def _identity_faults(document: dict[str, Any], parsed: _Document, platform_run_i
 
 def _entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     dense = entry.offset_kind in DENSE_KINDS
-    gap_ends = [(f"gaps/{i}/{name}", getattr(gap, name)) for i, gap in enumerate(entry.gaps) for name in ("start", "end")]
-    for name, text in [("first_offset", entry.first_offset), ("last_offset", entry.last_offset), *gap_ends]:
+    named = [("first_offset", entry.first_offset), ("last_offset", entry.last_offset)]
+    for i, gap in enumerate(entry.gaps):
+        named += [(f"gaps/{i}/start", gap.start), (f"gaps/{i}/end", gap.end)]
+    for name, text in named:
         try:
             parse_offset(text, entry.offset_kind)
         except ValueError as error:
@@ -180,7 +182,7 @@ def _entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     if not dense and entry.gaps:
         yield "gaps", "sequence numbers are never consecutive: a gap between them means nothing"
     if not dense and entry.shard_start and entry.previous_last_offset is not None:
-        yield "shard_start", f"a shard's first segment has no previous_last_offset, this one has {entry.previous_last_offset}"
+        yield "shard_start", f"a shard's first segment follows nothing, this one {entry.previous_last_offset}"
     if not dense and entry.previous_last_offset is not None and int(entry.previous_last_offset) >= first:
         yield "previous_last_offset", f"{entry.previous_last_offset} does not precede first_offset {first}"
     yield from _time_faults(entry)
@@ -212,7 +214,7 @@ def select(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
 
 
 def slice_documents(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:
-    """The index entries, as written, of the segments that share an offset with the basis; what a plan keeps of the index."""
+    """The entries, as written, of the segments that share an offset with the basis: what a plan keeps of the index."""
     return [segment.document for segment in select(index, basis)]
 
 
@@ -238,7 +240,8 @@ def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ..
             first, last = cluster[0].file.first, max(s.file.last for s in cluster)
             reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in cluster))
             files = tuple(s.file for s in cluster)
-            tasks.append(ScanTask(ordinals[place[:2]], ordinal, *place, files, reached, within(gaps, first, last)))
+            here = within(gaps, first, last)
+            tasks.append(ScanTask(ordinals[place[:2]], ordinal, place[0], place[1], place[2], files, reached, here))
     return tuple(tasks)
 
 

@@ -1,4 +1,4 @@
-"""The replay completeness receipt: what was asked, what was read, what is missing, what was set aside. No clock, no host."""
+"""The replay completeness receipt: what was asked, read, missing and set aside. It holds no clock and no host."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SCHEMA_VERSION = "learning.ofs_replay_completeness.v0"
 
 
 def replay_receipt(
-    run_key: str, plan_id: str, index: SegmentIndex, basis: Sequence[Range], completeness: Completeness, facts: Facts | None,
-    arrival: str,
+    run_key: str, plan_id: str, index: SegmentIndex, basis: Sequence[Range], completeness: Completeness,
+    facts: Facts | None, arrival: str,
 ) -> dict[str, Any]:
-    """The receipt document: the same for the same plan and archive on any machine. `facts` is None before the step by event.
+    """The receipt document: the same for the same plan and archive on any machine.
 
-    `arrival` names the archive column that arrival times come from.
+    `facts` is None before the step by event; `arrival` names the archive column that arrival times come from.
     """
     faults = (*completeness.faults, *(facts.faults if facts else ()))
     return {
@@ -37,9 +37,10 @@ def replay_receipt(
 
 def _range(one: RangeCoverage) -> dict[str, Any]:
     document = {**one.range.document(), "status": one.status, "positions": one.positions, "segments": one.segments}
-    selected = {**one.range.document(), "source": "archive"}
+    selected = [{**one.range.document(), "source": "archive"}]
     holes = [{"start": first, "end": last} for first, last in one.missing_sample]
-    return {**document, "selected": [selected], "missing": {"count": one.missing, "sample": holes}, "problem": one.problem}
+    missing = {"count": one.missing, "sample": holes}
+    return {**document, "selected": selected, "missing": missing, "problem": one.problem}
 
 
 def _samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """From the scans' summaries to the verdict: is every offset of the basis accounted for, and do the counts close.
 
-The driver holds one bounded summary per task and the index; nothing here reads a row. Faults come out sorted: what makes
-the facts unreadable before what makes them incomplete before what makes them unfit for training.
+The driver holds one bounded summary per task and the index; nothing here reads a row. Faults come out sorted: what
+makes the facts unreadable before what makes them incomplete before what makes them unfit for training.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RangeCoverage:
 
 @dataclass(frozen=True)
 class Completeness:
-    """The verdict on a basis. `carry_in`: running arrival that each (part, cluster) starts from, NO_ARRIVAL for none."""
+    """The verdict on a basis. `carry_in`: running arrival each (part, cluster) starts from, NO_ARRIVAL for none."""
 
     status: str
     ranges: tuple[RangeCoverage, ...]
@@ -150,10 +150,12 @@ def _coverage(index: SegmentIndex, stretch: Range, ordinal: int, ordered: Sequen
     reached = [segment for segment in own if segment.reaches(stretch)]
     entries = [(s, e) for s in ordered for e in s.get("ranges", ()) if e["ordinal"] == ordinal]
     positions = sum(entry["positions"] for _, entry in entries)
-    unread = any(summary["faults"] for summary in ordered)
+    unread = any(summary["faults"] and ordinal in summary["reached"] for summary in ordered)
     if not stretch.dense:
         problem = "some of its segments are unproven" if unread else chain_problem(own, stretch)
         return RangeCoverage(stretch, UNCHECKABLE if problem else COMPLETE, positions, len(reached), 0, (), problem)
+    if unread:  # what its index entries say cannot be trusted, so neither can a hole that they leave
+        return RangeCoverage(stretch, UNCHECKABLE, positions, len(reached), 0)
     missing, unattested = _holes(index, stretch, ordinal, reached, ordered)
     if missing[0]:
         problem = f"{missing[0]} offsets are neither archived nor declared as gaps"
@@ -161,8 +163,7 @@ def _coverage(index: SegmentIndex, stretch: Range, ordinal: int, ordered: Sequen
     if unattested[0]:
         problem = f"{unattested[0]} offsets are absent, and only an index made by OFS declares them as gaps"
         return RangeCoverage(stretch, UNCHECKABLE, positions, len(reached), *unattested, problem)
-    status = UNCHECKABLE if unread else COMPLETE
-    return RangeCoverage(stretch, status, positions, len(reached), 0)
+    return RangeCoverage(stretch, COMPLETE, positions, len(reached), 0)
 
 
 _Holes = tuple[int, tuple[tuple[str, str], ...]]
@@ -188,7 +189,7 @@ def _holes(
 
 
 def chain_problem(own: Sequence[Segment], stretch: Range) -> str:
-    """Why linked segments do not prove a sparse range complete; "" if they do. `own`: its shard's segments, in order."""
+    """Why linked segments do not prove a sparse range complete; "" if they do. `own`: its shard's segments in order."""
     chain = [segment for segment in own if segment.file.last >= stretch.start]
     upto = next((i for i, segment in enumerate(chain) if segment.file.last >= stretch.last), None)
     if upto is None:

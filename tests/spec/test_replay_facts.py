@@ -7,8 +7,8 @@ import pytest
 from tests.oracle.build import admit
 from tests.oracle.exact import Refused
 from tests.spec.tables import ALL
-from tests.unit.replay.test_oracle import agree
 from tests.unit.replay.room import basis_of
+from tests.unit.replay.test_oracle import agree
 from tests.worlds.tables import Case
 from tests.worlds.writer import Layout
 

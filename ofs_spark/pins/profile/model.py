@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+MOST_GROUPS = 55
+"""Groups of one set: each has a bit of a row's flags."""
+
 Path = tuple[str, ...]
 """Member names from the envelope's root, e.g. ("payload", "amount")."""
 

@@ -1,4 +1,4 @@
-"""One archive file to Arrow columns: fetched once, proven to be the index' bytes, its columns of the contract's types."""
+"""One archive file to Arrow columns: fetched once, proven to be the index' bytes, its columns as the contract says."""
 
 from __future__ import annotations
 

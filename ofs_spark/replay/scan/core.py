@@ -76,7 +76,7 @@ def _empty(tokens: t.Tokens, path: t.Path) -> Array:
 def _states_class(tokens: t.Tokens) -> Array:
     """Whether the envelope states a class; as the online plane reads it, false and zero state none."""
     kind = tokens.kind[_CLASS]
-    stated = ~_empty(tokens, _CLASS) & (kind != t.FALSE)
+    stated: Array = ~_empty(tokens, _CLASS) & (kind != t.FALSE)
     for row in np.flatnonzero(kind == t.NUMBER):
         stated[row] = float(tokens.data[tokens.start[_CLASS][row] : tokens.end[_CLASS][row]].tobytes()) != 0
     return stated
@@ -85,7 +85,8 @@ def _states_class(tokens: t.Tokens) -> Array:
 def _known_class(tokens: t.Tokens) -> Array:
     kind = tokens.kind[_CLASS]
     texts, _ = decoded_texts(tokens, _CLASS, (kind == t.STRING) | (kind == t.ESCAPED))
-    return np.asarray(pc.is_in(texts, pa.array(CLASSES, pa.string())))
+    known: Array = np.asarray(pc.is_in(texts, pa.array(CLASSES, pa.string())))
+    return known
 
 
 def core_keys(tokens: t.Tokens, law: CoreLaw, event_ids: pa.Array, take: Array) -> pa.Array:

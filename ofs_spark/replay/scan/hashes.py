@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,8 @@ def hashes_hold(envelopes: pa.Array, stated: pa.Array) -> Array:
 
 def _of_bytes(envelopes: pa.Array, stated: pa.Array) -> Array:
     data, offsets = text_buffers(envelopes)
-    body, sha256 = memoryview(data), hashlib.sha256
-    ends = offsets.tolist()
-    found = b"".join([sha256(body[a:b]).digest() for a, b in zip(ends[:-1], ends[1:], strict=True)]).hex().encode()
+    body, sha256 = memoryview(data.data), hashlib.sha256
+    found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())]).hex().encode()
     hexes, bounds = text_buffers(stated)
     full = np.diff(bounds) == _HEX
     holds = np.zeros(len(full), np.bool_)

@@ -48,8 +48,10 @@ def _seconds(data: Array, at: int, end: int, before_month: Array) -> int:
     if day > length or hour > 23 or minute > 59 or second > 59:
         return NO_INSTANT
     past = year - 1
-    days = past * 365 + past // 4 - past // 100 + past // 400 + before_month[month] + (leap if month > 2 else 0) + day - 1
-    return (days - 719162) * 86400 + hour * 3600 + minute * 60 + second
+    days = past * 365 + past // 4 - past // 100 + past // 400 - 719162
+    days += before_month[month] + (leap if month > 2 else 0) + day - 1
+    seconds: int = days * 86400 + hour * 3600 + minute * 60 + second
+    return seconds
 
 
 @compiled(array_of(types.int64)(BYTES, LONGS, LONGS))

@@ -94,7 +94,7 @@ class Kept:
 def keep_one(code: Array, chosen: Array, preference: Callable[[int], tuple[Any, ...]]) -> Kept:
     """The kept copy of each position among the `chosen` rows (ascending row numbers).
 
-    Of several copies the one with the least `preference` stays, whose first item is the payload hash; copies that differ
+    Of several copies the one with the least `preference` stays. Its first item is the payload hash: copies that differ
     in it are a mismatch.
     """
     codes = code[chosen]

@@ -1,4 +1,4 @@
-"""From the kept rows of a cluster to typed rows: run scope, validity, declared fields; everything left out is counted."""
+"""From the kept rows of a cluster to typed rows: run scope, validity, declared fields; what is left out is counted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BLOCK = 1 << 14
 """Records per batch: their spans stay in the processor's cache while the columns are read."""
 
-MOST_SAMPLES = 1_000
+SAMPLES = 20
+"""Positions named per kind of anomaly; the counts are always whole."""
 
 _REQUIRED = (a.EVENT_ID, a.EVENT_TYPE, a.RUN, a.PAYLOAD_HASH, a.ENVELOPE)
 REASONS = (
@@ -54,7 +55,7 @@ class Records:
 def read_records(
     task: ScanTask, spec: ScanSpec, table: pa.Table, kept: Kept, running: Array, bad_arrival: Array
 ) -> Records:
-    """The records of the kept rows. `running` is their arrival so far; `bad_arrival` marks rows of `table` with garbled ones."""
+    """The kept rows as records. `running`: their arrival so far; `bad_arrival`: rows of `table` with a garbled one."""
     place = np.full(table.num_rows, -1, np.int64)
     place[kept.rows] = np.arange(len(kept.rows))
     mine = in_run_scope(table, spec)
@@ -71,8 +72,9 @@ def read_records(
     found = Counter(REASONS[code] for code in reason[invalid].tolist())
     counts = {"out_of_run_scope": int((~mine[kept.rows]).sum()), "invalid": len(invalid),
               "valid": int(judged.sum()) - len(invalid)}
-    first = invalid[np.argsort(place[invalid])][:MOST_SAMPLES]
-    return Records(rows, counts, dict(sorted(found.items())), [_sample(task, table, place, reason, row) for row in first])
+    first = invalid[np.argsort(place[invalid])][:SAMPLES]
+    samples = [_sample(task, table, place, reason, row) for row in first]
+    return Records(rows, counts, dict(sorted(found.items())), samples)
 
 
 def _sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
@@ -82,23 +84,20 @@ def _sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: i
 
 def in_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
     """Which rows are of the intent's runs. A row that names no platform run is judged here, and found invalid."""
-    run = _equal(table.column(a.RUN), spec.platform_run_id) | _blank(table.column(a.RUN))
+    run = _truth(pc.equal(table.column(a.RUN), spec.platform_run_id), False) | _blank(table.column(a.RUN))
     if spec.scenario_run_ids:
         scenarios = pa.array(spec.scenario_run_ids, pa.large_string())
-        run &= _numpy(pc.is_in(table.column(a.SCENARIO), scenarios))
+        run &= _truth(pc.is_in(table.column(a.SCENARIO), scenarios), False)
     return run
 
 
-def _numpy(flags: pa.ChunkedArray) -> Array:
-    return flags.to_numpy(zero_copy_only=False) if isinstance(flags, pa.Array) else flags.to_numpy()
-
-
-def _equal(column: pa.ChunkedArray, text: str) -> Array:
-    return _numpy(pc.fill_null(pc.equal(column, text), False)).astype(np.bool_)
+def _truth(flags: pa.ChunkedArray, of_null: bool) -> Array:
+    truth: Array = pc.fill_null(flags, of_null).to_numpy().astype(np.bool_)
+    return truth
 
 
 def _blank(column: pa.ChunkedArray) -> Array:
-    return _numpy(pc.fill_null(pc.equal(pc.binary_length(column), 0), True)).astype(np.bool_)
+    return _truth(pc.equal(pc.binary_length(column), 0), True)
 
 
 def _column_reasons(table: pa.Table, bad_arrival: Array) -> Array:
@@ -134,7 +133,8 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def _blocks(
-    task: ScanTask, spec: ScanSpec, table: pa.Table, place: Array, running: Array, judged: Array, reason: Array, doubled: Array
+    task: ScanTask, spec: ScanSpec, table: pa.Table, place: Array, running: Array, judged: Array, reason: Array,
+    doubled: Array,
 ) -> Iterator[pa.RecordBatch]:
     """Typed rows of the valid records, block by block; `reason` is completed on the way."""
     begin, paths = 0, paths_of(spec)

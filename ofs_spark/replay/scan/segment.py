@@ -1,4 +1,4 @@
-"""The segment scan: one task fetches, proves and reads the segments of one cluster, and says in one summary what it saw.
+"""The segment scan: one task fetches, proves and reads one cluster's segments, and says in one summary what it saw.
 
 Order of work: bytes, columns, positions (one copy each), run scope, validity, then the declared fields of what is left.
 Only rows inside the basis take part in anything but a segment's own counts.
@@ -21,16 +21,12 @@ from ofs_spark.replay.coverage import intervals, runs, size, uncovered
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan.instants import NO_INSTANT, micros
 from ofs_spark.replay.scan.order import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
-from ofs_spark.replay.scan.records import read_records
+from ofs_spark.replay.scan.records import SAMPLES, read_records
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile
 from ofs_spark.replay.scan.typed import typed_schema
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Document = dict[str, Any]
-
-SAMPLES = 20
-"""Positions a summary names per kind of anomaly; the counts are always whole."""
-
 
 @dataclass(frozen=True)
 class _Cluster:
@@ -73,23 +69,28 @@ def _fault(code: str, message: str, **details: Any) -> Document:
 
 def _summary(task: ScanTask, **content: Any) -> Document:
     place = {"topic": task.topic, "partition": task.partition, "offset_kind": task.offset_kind}
-    files = [{"path": s.path, "rows": s.record_count, "first": str(s.first), "last": str(s.last)} for s in task.segments]
-    return {"part": task.part, "cluster": task.cluster, **place, "segments": files, "faults": [], **content}
+    files = [
+        {"path": s.path, "rows": s.record_count, "first": str(s.first), "last": str(s.last)} for s in task.segments
+    ]
+    reached = [stretch.ordinal for stretch in task.ranges]
+    own = {"part": task.part, "cluster": task.cluster, **place, "segments": files, "reached": reached}
+    return {**own, "faults": [], **content}
 
 
 def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets: Offsets) -> list[Document]:
-    """What of a file contradicts its own index entry: rows of other partitions, unreadable offsets, first, last, count."""
+    """What of a file contradicts its index entry: rows of other partitions, unreadable offsets, first, last, count."""
     here = {a.TOPIC: task.topic, a.PARTITION: task.partition, a.KIND: task.offset_kind}
     for name, value in here.items():
         foreign = np.flatnonzero(~np.asarray(pc.fill_null(pc.equal(table.column(name), value), False)))
         if len(foreign):
             found = table.column(name)[int(foreign[0])].as_py()
-            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r} but, say, {found!r}"
+            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r}, say {found!r}"
             return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
     unreadable = np.flatnonzero(offsets.code == NO_OFFSET)
     if len(unreadable):
         text = table.column(a.OFFSET)[int(unreadable[0])].as_py()
-        message = f"segment {file.path} holds {len(unreadable)} rows without a {task.offset_kind}, say {str(text)[:160]!r}"
+        count, kind = len(unreadable), task.offset_kind
+        message = f"segment {file.path} holds {count} rows without a {kind}, say {str(text)[:160]!r}"
         return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
     stated = {"record_count": file.record_count, "first_offset": str(file.first), "last_offset": str(file.last)}
     if not len(offsets.code):
@@ -104,7 +105,8 @@ def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets:
 
 
 def _cluster(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _Cluster:
-    published, arrival = (np.concatenate([_micros(x.column(name)) for x in tables]) for name in (a.PUBLISHED, spec.arrival))
+    times = {name: np.concatenate([_micros(x.column(name)) for x in tables]) for name in {a.PUBLISHED, spec.arrival}}
+    published, arrival = times[a.PUBLISHED], times[spec.arrival]
     stated = np.concatenate([x.column(spec.arrival).is_valid().to_numpy() for x in tables])
     if len(tables) == 1:
         joined = offsets[0]
@@ -118,7 +120,7 @@ def _cluster(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: li
 
 
 def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
-    """What travels on: position fields and arrival times are settled, event times are µs (and text where a law reads it)."""
+    """What travels on: positions and arrivals are settled, event times are µs, and text where a law reads it."""
     times = table.column(a.TS_UTC)
     bare = table.drop_columns([a.PUBLISHED, a.ARCHIVED, a.TOPIC, a.PARTITION, a.KIND, a.TS_UTC])
     bare = bare.append_column(r.TS, [_micros(times)])
@@ -126,7 +128,7 @@ def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
 
 
 def _written(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Event times as text: as archived, or YYYY-MM-DDTHH:MM:SS.ffffffZ of timestamps (zoneless, to need no zone tables)."""
+    """Event times as archived text; timestamps as YYYY-MM-DDTHH:MM:SS.ffffffZ, cast so as to need no zone table."""
     if not pa.types.is_timestamp(times.type):
         return times
     return pc.strftime(times.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())
@@ -158,9 +160,10 @@ def _read(task: ScanTask, spec: ScanSpec, cluster: _Cluster, nothing: pa.Table) 
     }
     named = [{"seq": int(i) | task.cluster << 32, "offset": str(offsets.number(offsets.code[kept.rows[i]]))}
              for i in np.flatnonzero(kept.mismatch)[:SAMPLES]]
+    coverage = _coverage(task, offsets.code[kept.rows])
     summary = _summary(
-        task, counts=counts, reasons=records.reasons, samples={"mismatch": named, "invalid": records.samples[:SAMPLES]},
-        ranges=_ranges(task, offsets, kept), max_arrival=_max_arrival(running), **_coverage(task, offsets.code[kept.rows]),
+        task, counts=counts, reasons=records.reasons, samples={"mismatch": named, "invalid": records.samples},
+        ranges=_ranges(task, offsets, kept), max_arrival=_max_arrival(running), **coverage,
         bytes=sum(file.bytes for file in task.segments), rows=records.table.num_rows,
     )
     return summary, records.table if records.table.num_rows else nothing

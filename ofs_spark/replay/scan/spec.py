@@ -62,8 +62,10 @@ class ScanTask:
     def of(cls, body: bytes) -> ScanTask:
         """The task whose `body` these bytes are."""
         document: dict[str, Any] = json.loads(body)
-        nested = {"segments": SegmentFile, "ranges": ScanRange, "gaps": DeclaredGap}
-        return cls(**{k: tuple(nested[k](**one) for one in v) if k in nested else v for k, v in document.items()})
+        segments = tuple(SegmentFile(**one) for one in document.pop("segments"))
+        ranges = tuple(ScanRange(**one) for one in document.pop("ranges"))
+        gaps = tuple(DeclaredGap(**one) for one in document.pop("gaps"))
+        return cls(**document, segments=segments, ranges=ranges, gaps=gaps)
 
 
 @dataclass(frozen=True)

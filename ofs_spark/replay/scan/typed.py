@@ -1,4 +1,4 @@
-"""One batch of valid records to typed rows: declared values, conditions, core laws and flags, as `replay/rows.py` names them."""
+"""One batch of records to typed rows: values, conditions, core laws, flags; `replay/rows.py` names the columns."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class Placed:
     arrival: Array
 
 
-def typed_batch(spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hash_ok: Array, placed: Placed) -> pa.RecordBatch:
+def typed_batch(
+    spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hash_ok: Array, placed: Placed
+) -> pa.RecordBatch:
     """Typed rows of `columns`, whose envelopes are `tokens`; one row per record, in the same order."""
     kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
     ts = np.asarray(columns.column(r.TS))

@@ -24,6 +24,7 @@ from ofs_spark.replay.stitch import Completeness, Facts, close, stitch
 from tests.worlds.model import RUN, World
 from tests.worlds.writer import Layout, Written, write_world
 
+AS_DRAWN = Layout()
 NOTHING = Program("world", "v1", (), (), (), (), ())
 
 
@@ -96,7 +97,7 @@ def constant(value: Any) -> tuple[str, str]:
     return ("string", value) if isinstance(value, str) else ("number", str(value))
 
 
-def scanned(world: World, root: Path, layout: Layout = Layout(), program: Program = NOTHING) -> tuple[Written, Any]:
+def scanned(world: World, root: Path, layout: Layout = AS_DRAWN, program: Program = NOTHING) -> tuple[Written, Any]:
     """The world written out, and (index, tasks, results of every task)."""
     written = write_world(world, root, layout)
     index = read_index(json.loads(written.index.read_text()), RUN)
@@ -106,20 +107,26 @@ def scanned(world: World, root: Path, layout: Layout = Layout(), program: Progra
 
 
 def replayed(
-    world: World, root: Path, training: bool, layout: Layout = Layout(), program: Program = NOTHING
+    world: World, root: Path, training: bool, layout: Layout = AS_DRAWN, program: Program = NOTHING
 ) -> Replayed:
     _, (index, tasks, results) = scanned(world, root, layout, program)
     return account(world, index, tasks, results, training)
 
 
 def account(
-    world: World, index: SegmentIndex, tasks: Iterable[ScanTask], results: Iterable[tuple[Any, pa.Table]], training: bool
+    world: World,
+    index: SegmentIndex,
+    tasks: Iterable[ScanTask],
+    results: Iterable[tuple[Any, pa.Table]],
+    training: bool,
 ) -> Replayed:
     basis, results = basis_of(world), list(results)
     summaries = [json.loads(json.dumps(summary)) for summary, _ in results]
     completeness = stitch(index, basis, reversed(summaries), training)
-    if not results or any(summary["faults"] for summary in summaries):
+    if any(summary["faults"] for summary in summaries):
         return Replayed(pa.table({}), completeness, None, None, basis, index)
+    if not results:
+        return Replayed(pa.table({}), completeness, close(completeness, basis, [], training), None, basis, index)
     table = pa.concat_tables([carried(t, rows, completeness) for t, (_, rows) in zip(tasks, results, strict=True)])
     found = winners(table)
     facts = close(completeness, basis, [json.loads(json.dumps(found.note()))], training)

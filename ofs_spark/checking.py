@@ -1,0 +1,74 @@
+"""`ofs verify`: what a manifest says, against the bytes that are stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from ofs_spark import contracts
+from ofs_spark.canonical import parse_json
+from ofs_spark.clock import parse_instant
+from ofs_spark.errors import Refusal, refuse
+from ofs_spark.objects import ObjectMissing
+from ofs_spark.pins.profile.model import Column
+from ofs_spark.plane import Plane
+from ofs_spark.publish.delta_log import read_log, verify_log
+from ofs_spark.publish.digest import content_digest
+from ofs_spark.publish.files import FileList, read_file_list
+from ofs_spark.publish.job import verify_table
+from ofs_spark.publish.verify import Checks
+
+Check = dict[str, Any]
+
+
+def checked(ref: str, plane: Plane) -> dict[str, Any]:
+    """{verified, manifest_ref, checks}: contract, evidence, Delta log, file list, and every stored file, recomputed."""
+    try:
+        manifest = parse_json(plane.objects.read(ref), what="the manifest")
+    except ObjectMissing:
+        raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
+    checks = [_check("contract", lambda: _contract(manifest))]
+    for kind, evidence in sorted(manifest["evidence"].items()):
+        checks.append(_check(f"evidence {kind}", lambda one=evidence: _sha256(plane, one["ref"], one["sha256"])))
+    checks.append(_check("table", lambda: _table(manifest, plane)))
+    return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
+
+
+def _check(name: str, run: Callable[[], tuple[str, str]]) -> Check:
+    """One check: run gives (found, expected); a refusal is a failed check."""
+    try:
+        found, expected = run()
+    except Refusal as refusal:
+        return {"name": name, "ok": False, "expected": "as published", "found": f"{refusal.code}: {refusal.message}"}
+    return {"name": name, "ok": found == expected, "expected": expected, "found": found}
+
+
+def _contract(manifest: dict[str, Any]) -> tuple[str, str]:
+    faults = contracts.faults(manifest, "learning.dataset_manifest.v1")
+    return "; ".join(f"{fault.pointer}: {fault.message}" for fault in faults) or "valid", "valid"
+
+
+def _sha256(plane: Plane, ref: str, expected: str) -> tuple[str, str]:
+    try:
+        return hashlib.sha256(plane.objects.read(ref)).hexdigest(), expected
+    except ObjectMissing:
+        return "missing", expected
+
+
+def _table(manifest: dict[str, Any], plane: Plane) -> tuple[str, str]:
+    """The content digest recomputed from every stored file, and the one published."""
+    table = manifest["materialization"]
+    columns = [Column(c["name"], c["type"], c["role"], c["meaning"]) for c in manifest["columns"]]
+    files = table["files"]
+    entries = read_file_list(plane.objects, FileList(files["ref"], files["sha256"], files["count"], files["bytes"]),
+                             [column.name for column in columns])
+    verify_log(read_log(plane.objects, table["path"]), table["path"], columns, entries)
+    labels = manifest["labels"]
+    text = labels["label_asof_utc"] if labels["posture"] == "KNEW_THEN" else labels["extract"]["committed_up_to_utc"]
+    schema = tuple((column.name, column.type) for column in columns)
+    found = verify_table(plane.engine(), plane.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {}))
+    if found.leaks:
+        raise refuse("LEAKAGE_POLICY_VIOLATION", f"{found.leaks} labels were observed after {text}", count=found.leaks)
+    leaves = [leaf for entry in entries for leaf in entry.leaves]
+    return content_digest(schema, leaves), table["content_digest"]

@@ -1,0 +1,167 @@
+"""The build plan: every pin of a run, resolved and frozen before anything is replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ofs_spark.canonical import digest
+from ofs_spark.clock import parse_instant
+from ofs_spark.config import Policy
+from ofs_spark.errors import refuse
+from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, manifest_v0, slice_documents
+from ofs_spark.intent.model import Intent, Scope
+from ofs_spark.pins.profile.compile import Profile
+from ofs_spark.pins.profile.model import Program
+from ofs_spark.pins.run_facts import RunFacts
+from ofs_spark.positions import basis_documents, basis_hash
+
+SCHEMA_VERSION = "ofs.build_plan.v1"
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The slice of the segment index that the basis reads: index ref and digest, the entries and their digest, rows."""
+
+    index_ref: str
+    index_digest: str
+    slice_digest: str
+    segments: tuple[Document, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """What the run means. `labels`: extract, rule, posture, cut-off and types, as documents hold them."""
+
+    intent: Intent
+    scope: Scope
+    profile: Profile
+    run_facts: RunFacts
+    archive: Archive
+    labels: Document
+    policy: Policy
+    release: str
+    buckets: int
+    differences: tuple[str, ...]
+
+    @property
+    def program(self) -> Program:
+        """The compiled feature set."""
+        return self.profile.program
+
+    @property
+    def fingerprint(self) -> str:
+        """The dataset's fingerprint."""
+        return dataset_fingerprint(self.intent)
+
+    @property
+    def dataset_manifest_id(self) -> str:
+        """The dataset's id."""
+        return dataset_manifest_id(self.fingerprint)
+
+    @property
+    def basis_hash(self) -> str:
+        """`H` of the resolved basis."""
+        return basis_hash(self.intent.basis)
+
+    @property
+    def anchor_from(self) -> int | None:
+        """The first instant of anchors, µs; None for no bound."""
+        span = self.intent.output.anchor_time
+        return parse_instant(span.start) if span and span.start else None
+
+    @property
+    def anchor_to(self) -> int | None:
+        """The instant before which anchors lie, µs; None for no bound."""
+        span = self.intent.output.anchor_time
+        return parse_instant(span.end) if span and span.end else None
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """How rows are placed."""
+        return {"buckets": self.buckets, "leaf_rows": self.policy.leaf_rows, "hash": "crc32", "key": "layout key, else event_id"}
+
+    @property
+    def pins(self) -> dict[str, Any]:
+        """The value whose `H` is plan_id: what the dataset depends on, not what surrounds it."""
+        extract = self.labels["extract"]
+        return {
+            "recipe": "ofs.plan.v1",
+            "dataset_fingerprint": self.fingerprint,
+            "basis_hash": self.basis_hash,
+            "feature_set_digest": self.profile.set_digest,
+            "run_facts_digest": self.run_facts.digest,
+            "archive_slice_digest": self.archive.slice_digest,
+            "label_rule": self.labels["rule"],
+            "label_store": {name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")},
+            "contexts": [context.document() for context in self.run_facts.contexts],
+            "run_config_digest": self.policy.run_config_digest,
+            "code_release": self.release,
+        }
+
+    @property
+    def plan_id(self) -> str:
+        """64 hex: equal for two runs iff every pin is."""
+        return digest(self.pins)
+
+    def document(self) -> dict[str, Any]:
+        """The resolved build plan."""
+        return {
+            "schema_version": SCHEMA_VERSION, "plan_id": self.plan_id, "platform_run_id": self.intent.platform_run_id,
+            "dataset_fingerprint": self.fingerprint, "dataset_manifest_id": self.dataset_manifest_id,
+            "training": self.intent.training, "basis_hash": self.basis_hash, "basis": basis_documents(self.intent.basis),
+            "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest}, "feature_profile": self._profile(),
+            "contexts": [context.document() for context in self.run_facts.contexts],
+            "archive": {"index_ref": self.archive.index_ref, "index_digest": self.archive.index_digest,
+                        "slice_digest": self.archive.slice_digest, "segments": list(self.archive.segments)},
+            "labels": dict(self.labels), "policy": self._policy(), "config_revision": self.policy.config_revision,
+            "code_release": self._release(), "pins": self.pins, "layout": self.layout, "differences": list(self.differences),
+        }
+
+    def pinned(self) -> dict[str, Any]:
+        """Every field of a manifest that the plan alone decides."""
+        view = manifest_v0(self.intent)
+        own = {name: view[name] for name in ("feature_definition_set", "scenario_run_ids")}
+        return own | {
+            "dataset_manifest_id": self.dataset_manifest_id, "dataset_fingerprint": self.fingerprint,
+            "platform_run_id": self.intent.platform_run_id, "replay_basis": slice_documents(self.intent),
+            "label_basis": dict(self.intent.document["label_basis"]), "plan_id": self.plan_id, "basis_hash": self.basis_hash,
+            "basis": [{"range": one, "source": "archive"} for one in basis_documents(self.intent.basis)],
+            "provenance": {"ofs_code_release_id": self.intent.code_release, "config_revision": self.intent.config_revision,
+                           "run_config_digest": self.policy.run_config_digest},
+            "feature_profile": self._profile(), "contexts": [context.document() for context in self.run_facts.contexts],
+            "policy": self._policy(), "pins": self.pins, "code_release": self._release(), "differences": list(self.differences),
+            "archive": {"index_ref": self.archive.index_ref, "index_digest": self.archive.index_digest,
+                        "slice_digest": self.archive.slice_digest},
+            "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
+        }
+
+    def _release(self) -> dict[str, str]:
+        return {"requested": self.intent.code_release, "running": self.release}
+
+    def _profile(self) -> dict[str, str]:
+        p = self.profile
+        return {"ref": p.ref, "digest": p.digest, "policy_id": p.policy_id, "revision": p.revision,
+                "feature_set_id": p.set_id, "feature_set_version": p.set_version, "feature_set_digest": p.set_digest}
+
+    def _policy(self) -> dict[str, Any]:
+        return {"revision": self.policy.policy_revision, "run_config_digest": self.policy.run_config_digest,
+                "files": dict(self.policy.file_digests)}
+
+
+def differences(intent: Intent, policy: Policy, release: str, kind: Literal["local", "dev", "prod"]) -> tuple[str, ...]:
+    """Where the intent names another release or revision than the one loaded; a prod wiring refuses the first."""
+    named = (
+        ("CODE_RELEASE_MISMATCH", "/ofs_code_release_id", intent.code_release, release),
+        ("POLICY_REVISION_MISMATCH", "/policy_revision", intent.policy_revision, policy.policy_revision),
+        ("CONFIG_REVISION_MISMATCH", "/config_revision", intent.config_revision, policy.config_revision),
+    )
+    found = [{"code": code, "pointer": at, "intent": asked, "running": own} for code, at, asked, own in named if asked != own]
+    if found and kind == "prod":
+        first = found[0]
+        told = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
+        raise refuse(first["code"], told, pointer=first["pointer"], faults=found)
+    return tuple(f"{one['pointer'][1:]} is {one['intent']} in the intent, {one['running']} here" for one in found)

@@ -1,0 +1,221 @@
+"""A profile document and a feature set's name → a `Program`, or every reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ofs_spark.canonical import CanonicalError
+from ofs_spark.errors import refuse
+from ofs_spark.objects import ObjectMissing, Objects
+from ofs_spark.pins.profile.catalogue import group_catalogue
+from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, feature_set_digest, require_stated
+from ofs_spark.pins.profile.faults import Digits, Faults, items, mapping, name_of
+from ofs_spark.pins.profile.features import derived_of, features_of
+from ofs_spark.pins.profile.model import Column, CoreLaw, Group, Key, Program, Read, Value, ValueType, Where
+from ofs_spark.pins.profile.values import values_of, windows_of
+from ofs_spark.pins.profile.where import payload_path
+from ofs_spark.pins.profile.model import MOST_GROUPS
+from ofs_spark.strict_yaml import parse_yaml
+
+SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLATFORM_KEYS = frozenset({"name", "version", "key_type", "windows", "key_precedence", "amount_fields"})
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A resolved feature set: where it stands, its digests, and what it compiled to."""
+
+    ref: str
+    policy_id: str
+    revision: str
+    digest: str
+    set_id: str
+    set_version: str
+    set_digest: str
+    program: Program
+
+
+def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
+    """The feature set `set_id`@`set_version` of the one file `{set_id}.yaml`.
+
+    FEATURE_PROFILE_UNRESOLVED if the file is missing, unreadable, lacks the set or cannot compile;
+    FEATURE_PROFILE_MISMATCH if it states another digest.
+    """
+    ref = f"{set_id}.yaml"
+    if not SET_NAME.fullmatch(set_id):
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", f"{set_id!r:.140} is no name of a feature set", pointer="/feature_definition_set")
+    try:
+        document = parse_yaml(profiles.read(ref), what=ref, number=Digits)
+    except ObjectMissing:
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", f"there is no profile {ref} at the profiles root", ref=ref,
+                     pointer="/feature_definition_set/feature_set_id") from None
+    except CanonicalError as error:
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", str(error), ref=ref) from None
+    return compile_profile(document, set_id, set_version, ref)
+
+
+def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "profile") -> Profile:
+    """The set of a parsed profile (numbers as `Digits`). Refuses as `read_profile` does, all faults at once."""
+    faults = Faults()
+    top = mapping(document, "", faults)
+    faults.unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
+    policy_id, revision = name_of(top, "policy_id", "", faults), name_of(top, "revision", "", faults)
+    chosen = _selected(top, set_id, set_version, faults)
+    compiler = _Compiler(faults)
+    for pointer, group in chosen:
+        compiler.add(group, pointer)
+    program = compiler.program(set_id, set_version)
+    _check_columns(program.feature_columns, faults)
+    if faults.found:
+        raise faults.refusal(ref)
+    groups = [group for _, group in chosen]
+    return Profile(ref, policy_id, revision, require_stated(top, ref), set_id, set_version,
+                   feature_set_digest(set_id, set_version, groups), program)
+
+
+def _selected(top: Mapping[str, Any], set_id: str, set_version: str, faults: Faults) -> list[tuple[str, dict[str, Any]]]:
+    """(pointer, group) of each group of the set, in its order; where no such set is declared, the group so named."""
+    groups: dict[str, tuple[str, dict[str, Any]]] = {}
+    for i, one in enumerate(items(top.get("feature_groups"), "/feature_groups", faults)):
+        at = f"/feature_groups/{i}"
+        group = mapping(one, at, faults)
+        name = f"{name_of(group, 'name', at, faults)}@{name_of(group, 'version', at, faults)}"
+        if name in groups:
+            faults.add(at, f"{name} is declared twice")
+        groups[name] = (at, group)
+    for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults)):
+        declared = mapping(one, f"/feature_sets/{i}", faults)
+        if (declared.get("feature_set_id"), declared.get("feature_set_version")) == (set_id, set_version):
+            return _named(items(declared.get("groups"), f"/feature_sets/{i}/groups", faults), groups, f"/feature_sets/{i}/groups", faults)
+    if f"{set_id}@{set_version}" in groups:
+        return [groups[f"{set_id}@{set_version}"]]
+    faults.add("/feature_sets", f"holds no set {set_id} {set_version}, and no group of that name and version")
+    return []
+
+
+def _named(
+    names: Sequence[Any], groups: Mapping[str, tuple[str, dict[str, Any]]], pointer: str, faults: Faults
+) -> list[tuple[str, dict[str, Any]]]:
+    if not names:
+        faults.add(pointer, "names no group")
+    for i, name in enumerate(names):
+        if name not in groups:
+            faults.add(f"{pointer}/{i}", f"{name!r:.80} is no group of this profile")
+        elif name in names[:i]:
+            faults.add(f"{pointer}/{i}", f"names {name} twice")
+    return [groups[name] for name in dict.fromkeys(map(str, names)) if name in groups]
+
+
+def _check_columns(columns: Sequence[Column], faults: Faults) -> None:
+    seen: set[str] = set()
+    for column in columns:
+        if not _COLUMN.fullmatch(column.name):
+            faults.add("", f"{column.name!r:.80} is no column name: letters, digits and _ only")
+        if column.name.lower() in seen:
+            faults.add("", f"{column.name} would be two columns, ignoring case")
+        seen.add(column.name.lower())
+
+
+@dataclass
+class _Compiler:
+    """Groups compiled so far; reads, conditions, keys and core laws are shared by all of them."""
+
+    faults: Faults
+    reads: list[Read] = field(default_factory=list)
+    wheres: list[Where] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
+    laws: list[CoreLaw] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+
+    def program(self, set_id: str, set_version: str) -> Program:
+        """Everything added, frozen."""
+        if len(self.groups) > MOST_GROUPS:
+            self.faults.add("/feature_sets", f"names {len(self.groups)} groups; at most {MOST_GROUPS} are computed together")
+        return Program(set_id, set_version, tuple(self.reads), tuple(self.wheres), tuple(self.keys), tuple(self.laws),
+                       tuple(self.groups), tuple(self.columns))
+
+    def add(self, group: Mapping[str, Any], pointer: str) -> None:
+        """Compiles one group."""
+        made = self._extended(group, pointer) if EXTENSION_KEYS & set(group) else self._core(group, pointer)
+        self.groups.append(made)
+        self.columns += group_catalogue(made, self.reads, self.keys[made.key].names)
+
+    def _core(self, group: Mapping[str, Any], pointer: str) -> Group:
+        windows_of(group, pointer, self.faults)
+        precedence = self._names(group.get("key_precedence"), f"{pointer}/key_precedence") or _precedence(group)
+        law = CoreLaw(precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",))
+        number = _number(self.laws, law)
+        key = _number(self.keys, Key((), ("key",), number))
+        return Group(str(group.get("name")), str(group.get("version")), key, None, "as_observed", True, (), (), (), number)
+
+    def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
+        names = items(given, pointer, self.faults)
+        for i, name in enumerate(names):
+            if not isinstance(name, str) or not name or ":" in name:
+                self.faults.add(f"{pointer}/{i}", "must be the name of a payload field, without a colon")
+        return tuple(map(str, names))
+
+    def _extended(self, group: Mapping[str, Any], pointer: str) -> Group:
+        faults = self.faults
+        faults.unknown_keys(pointer, group, EXTENSION_KEYS | _PLATFORM_KEYS - {"key_precedence", "amount_fields"})
+        if group.get("context"):
+            faults.add(f"{pointer}/context", "context columns are not computed by this release")
+        windows, declared = windows_of(group, pointer, faults), values_of(group, pointer, faults)
+        features = features_of(group, windows, declared, self._where, pointer, faults)
+        derived = derived_of(group, features, declared, pointer, faults)
+        if not features:
+            faults.add(f"{pointer}/features", "declares no feature")
+        knowledge: Literal["as_observed", "event_time"] = "event_time" if group.get("knowledge") == "event_time" else "as_observed"
+        if group.get("knowledge", knowledge) != knowledge:
+            faults.add(f"{pointer}/knowledge", "is as_observed or event_time")
+        if not isinstance(group.get("include_anchor", True), bool):
+            faults.add(f"{pointer}/include_anchor", "is true or false")
+        values = tuple(Value(v.name, _number(self.reads, Read(v.path, v.type)), v.missing, v.unit) for v in declared)
+        return Group(
+            str(group.get("name")), str(group.get("version")), self._key(group, pointer), self._event_types(group, pointer),
+            knowledge, group.get("include_anchor", True) is not False, values, tuple(features), tuple(derived),
+        )
+
+    def _where(self, where: Where) -> int:
+        return _number(self.wheres, where)
+
+    def _key(self, group: Mapping[str, Any], pointer: str) -> int:
+        given = items(group.get("key"), f"{pointer}/key", self.faults)
+        if not given:
+            self.faults.add(f"{pointer}/key", "names no payload path")
+        paths = [payload_path(one, f"{pointer}/key/{i}", self.faults) for i, one in enumerate(given)]
+        names = tuple(path[-1] for path in paths)
+        if len(set(names)) != len(names):
+            self.faults.add(f"{pointer}/key", "two paths end in one name")
+        return _number(self.keys, Key(tuple(_number(self.reads, Read(path, ValueType("key"))) for path in paths), names))
+
+    def _event_types(self, group: Mapping[str, Any], pointer: str) -> tuple[str, ...] | None:
+        source = group.get("source")
+        if source is None:
+            return None
+        at = f"{pointer}/source"
+        document = mapping(source, at, self.faults)
+        if "labels" in document:
+            self.faults.add(f"{at}/labels", "label-derived features are not computed by this release")
+            return None
+        self.faults.unknown_keys(at, document, ("event_types",))
+        types = items(document.get("event_types"), f"{at}/event_types", self.faults)
+        if not types or not all(isinstance(one, str) and one for one in types):
+            self.faults.add(f"{at}/event_types", "is a list of event types that is not empty")
+        return tuple(sorted(set(map(str, types))))
+
+
+def _precedence(group: Mapping[str, Any]) -> tuple[str, ...]:
+    return (CORE_KEY_TYPE, "event_id") if group.get("key_type", CORE_KEY_TYPE) == CORE_KEY_TYPE else (str(group["key_type"]), "event_id")
+
+
+def _number(known: list[Any], one: Any) -> int:
+    """The place of `one` in `known`, appended if it is new."""
+    if one not in known:
+        known.append(one)
+    return known.index(one)

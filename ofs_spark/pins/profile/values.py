@@ -1,0 +1,94 @@
+"""Declared values and durations of a group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ofs_spark.pins.profile.faults import Faults, mapping, name_of
+from ofs_spark.pins.profile.model import Path, ValueType
+from ofs_spark.pins.profile.where import payload_path
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
+_DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
+NUMBERS = ("decimal", "int", "double")
+EXACT = ("decimal", "int")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A value as declared: its name, path, type and missing rule."""
+
+    name: str
+    path: Path
+    type: ValueType
+    missing: Literal["fail", "null", "zero"]
+    unit: str
+
+
+def duration_us(text: Any, pointer: str, faults: Faults) -> int:
+    """Microseconds of an integer and s, m, h or d; 1d is 86,400 s."""
+    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        faults.add(pointer, f"is {text!r:.40}; a whole number and s, m, h or d is required")
+        return 0
+    return int(found[1]) * _SECONDS[found[2]] * 1_000_000
+
+
+def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[str, int]:
+    """Window name → length in µs, in file order."""
+    found: dict[str, int] = {}
+    given = group.get("windows")
+    for i, one in enumerate(given if isinstance(given, list) else []):
+        at = f"{pointer}/windows/{i}"
+        window = mapping(one, at, faults)
+        faults.unknown_keys(at, window, ("window", "duration", "ttl"))
+        name = name_of(window, "window", at, faults)
+        length = duration_us(window.get("duration"), f"{at}/duration", faults)
+        if length == 0:
+            faults.add(f"{at}/duration", "must be longer than nothing")
+        if duration_us(window.get("ttl"), f"{at}/ttl", faults) < length:
+            faults.add(f"{at}/ttl", "must be at least the duration")
+        if name in found:
+            faults.add(f"{at}/window", f"{name} is declared twice")
+        found[name] = length
+    if given is not None and not isinstance(given, list):
+        faults.add(f"{pointer}/windows", "must be a list")
+    return found
+
+
+def values_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
+    """The declared values, in file order."""
+    given = mapping(group.get("values") or {}, f"{pointer}/values", faults)
+    return [_declared(name, value, f"{pointer}/values/{name}", faults) for name, value in given.items()]
+
+
+def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
+    document = mapping(value, at, faults)
+    faults.unknown_keys(at, document, ("path", "type", "unit", "missing"))
+    type_ = _type(document.get("type"), f"{at}/type", faults)
+    missing = document.get("missing", "fail")
+    missing = "null" if missing is None else missing
+    if missing not in ("fail", "null", "zero"):
+        faults.add(f"{at}/missing", f"is {missing!r:.40}; fail, null or zero is required")
+        missing = "fail"
+    if missing == "zero" and type_.kind not in NUMBERS:
+        faults.add(f"{at}/missing", f"zero is for numbers, not for {type_.kind}")
+    return Declared(name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, str(document.get("unit") or ""))
+
+
+def _type(text: Any, pointer: str, faults: Faults) -> ValueType:
+    found = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
+    if found:
+        precision, scale = int(found[1]), int(found[2])
+        if not 1 <= precision <= 38 or scale > precision:
+            faults.add(pointer, f"is {text}; decimal(p,s) needs 1 ≤ p ≤ 38 and s ≤ p")
+            return ValueType("decimal", 18, 0)
+        return ValueType("decimal", precision, scale)
+    if text in ("int", "double", "string", "bool"):
+        return ValueType(text)
+    faults.add(pointer, f"is {text!r:.40}; decimal(p,s), int, double, string or bool is required")
+    return ValueType("int")

@@ -1,0 +1,52 @@
+"""An intent whose dataset stands already: answered from the manifest, or told what differs. No engine, no Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ofs_spark.canonical import parse_json
+from ofs_spark.errors import refuse
+from ofs_spark.intent.admission import scope_of
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run
+from ofs_spark.pins.profile.compile import read_profile
+from ofs_spark.pins.run_facts import read_run_facts
+from ofs_spark.plane import Plane
+from ofs_spark.publish.gate import require_admissible
+
+
+def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any]:
+    """ALREADY_PUBLISHED, from the recorded pins. What the intent itself names is resolved again and must be equal.
+
+    MANIFEST_IMMUTABILITY_VIOLATION names the pins that differ; TRAINING_NOT_ADMISSIBLE the gates a training intent misses.
+    """
+    plane.announce("publish", "this dataset is already published")
+    manifest = parse_json(plane.objects.read(ref), what="the manifest")
+    scope = scope_of(intent)
+    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, scope.required_output_ids)
+    profile = read_profile(plane.profiles, intent.feature_set_id, intent.feature_set_version)
+    pins = manifest["pins"]
+    now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest}
+    differing = sorted(name for name, value in now.items() if pins[name] != value)
+    if differing:
+        told = f"{ref} is published with other pins: {', '.join(differing)}"
+        raise refuse("MANIFEST_IMMUTABILITY_VIOLATION", told, f"ofs backfill INTENT --supersedes {ref} --reason CODE",
+                     ref=ref, differing=differing)
+    require_admissible(manifest, intent.training, ref)
+    return build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
+
+
+def build_answer(
+    outcome: str, held: Run, manifest: Mapping[str, Any], ref: str, timings: Mapping[str, float]
+) -> dict[str, Any]:
+    """What `ofs build` answers of a published dataset."""
+    table = manifest["materialization"]
+    return {
+        "outcome": outcome, "run_key": held.run_key, "request_id": held.request_id, "plan_id": manifest["plan_id"],
+        "dataset_manifest_id": manifest["dataset_manifest_id"], "manifest_ref": ref, "table_ref": table["path"],
+        "status": manifest["status"], "rows": table["row_count"], "content_digest": table["content_digest"],
+        "report_ref": None, "timings": dict(timings), "replay_counts": manifest["replay"]["counts"],
+        "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
+        "warnings": list(manifest["differences"]),
+    }

@@ -1,0 +1,142 @@
+"""A build from its pins to its manifest: the rooms of `walk.py` in order, their evidence, the commit, what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ofs_spark import walk
+from ofs_spark.canonical import canonical_json
+from ofs_spark.intent.admission import scope_of
+from ofs_spark.intent.identity import manifest_v0
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run
+from ofs_spark.labels.asof import rule_named
+from ofs_spark.labels.model import LabelExtract
+from ofs_spark.ownership import require_owned
+from ofs_spark.pins.plan import Archive, BuildPlan, differences
+from ofs_spark.pins.profile.compile import read_profile
+from ofs_spark.pins.run_facts import read_run_facts
+from ofs_spark.plane import Plane
+from ofs_spark.preflight import build_answer
+from ofs_spark.publish.commit import commit, require_committed
+from ofs_spark.publish.evidence import Evidence, write_once
+from ofs_spark.publish.gate import TRAINING_READY
+from ofs_spark.publish.layout import bucket_count
+from ofs_spark.publish.manifest import dataset_manifest
+from ofs_spark.replay.index import SegmentIndex, select, slice_digest, slice_documents
+from ofs_spark.replay.receipt import replay_receipt
+from ofs_spark.signals import receipts
+
+
+@dataclass
+class Timings:
+    """Seconds spent per room."""
+
+    plane: Plane
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def room(self, name: str, doing: str) -> Iterator[None]:
+        """Announces the room and adds up its time."""
+        self.plane.announce(name, doing)
+        start = self.plane.clock.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.plane.clock.monotonic() - start
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
+
+
+def published(intent: Intent, held: Run, plane: Plane, attempt: str) -> dict[str, Any]:
+    """The whole walk of one attempt; ends with the committed manifest's answer, or a refusal and no manifest."""
+    timings, own = Timings(plane), f"{intent.platform_run_id}/ofs"
+    with timings.room("pins", "resolves run facts, profile, archive index and label store"):
+        plan, index, extract = resolved(intent, plane)
+        plan_evidence = write_once(plane.objects, f"{own}/resolved_build_plan/{held.run_key}.json", plan.document(),
+                                   "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+    with timings.room("publish", "starts the engine"):
+        engine = plane.engine()
+    folders = (f"{own}/staging/{plan.plan_id}/{attempt}", f"{own}/datasets/{plan.dataset_manifest_id}/{attempt}")
+    for folder in folders:
+        require_owned(folder)
+    desk = walk.Desk(plane, engine, held, attempt, *folders)
+    with timings.room("replay", f"reads {len(plan.archive.segments)} segments, {plan.archive.rows} records"):
+        replay = walk.replayed(plan, index, desk)
+    terms = walk.label_terms(plan, extract)
+    with timings.room("features", f"settles events, joins labels, computes {len(plan.program.feature_columns)} features"):
+        made = walk.built(plan, replay, extract, terms, desk)
+    with timings.room("publish", "stages the table"):
+        table, checked = walk.materialized(plan, made, terms, desk)
+        gates = walk.judged(plan, replay, made, terms, table, checked)
+        completeness = replay_receipt(held.run_key, plan.plan_id, index, intent.basis, replay.completeness, made.facts,
+                                      plan.policy.arrival)
+        labels = walk.label_receipt(plan, extract, made, terms)
+        evidence = {
+            "resolved_build_plan": plan_evidence,
+            "replay_completeness": write_once(plane.objects, f"{own}/replay_completeness/{held.run_key}.json", completeness),
+            "label_resolution": write_once(plane.objects, f"{own}/label_resolution/{held.run_key}.json", labels),
+        }
+        manifest = dataset_manifest(plan.pinned(), table, _replay(made, table.truncated), labels, gates, evidence, plane.environment())
+        ref = f"{own}/manifests/{plan.dataset_manifest_id}.json"
+        done = commit(plane.objects, ref, manifest, lambda: plane.control.fence(held))
+        standing = require_committed(done, ref, manifest)
+    with timings.room("signals", "writes what follows from the commit"):
+        _after(plan, held, dict(standing), ref, done.outcome.value, evidence, plane)
+    return build_answer(done.outcome.value, held, standing, ref, timings.seconds)
+
+
+def resolved(intent: Intent, plane: Plane) -> tuple[BuildPlan, SegmentIndex, LabelExtract]:
+    """The plan, in the order in which pins refuse: run facts, profile, label rule, then index and label store."""
+    scope = scope_of(intent)
+    said = differences(intent, plane.policy, plane.release, plane.wiring.kind)
+    for difference in said:
+        plane.announce("pins", f"note: {difference}")
+    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, scope.required_output_ids)
+    profile = read_profile(plane.profiles, intent.feature_set_id, intent.feature_set_version)
+    rule = rule_named(intent.resolution_rule)
+    ref, index = walk.archive_index(plane.objects, intent.platform_run_id)
+    segments = select(index, intent.basis)
+    sparse = sum(s.file.record_count for s in segments if not s.dense)
+    rows = sparse + sum(one.size or 0 for one in intent.basis)
+    archive = Archive(ref, index.digest, slice_digest(index, intent.basis), tuple(slice_documents(index, intent.basis)), rows)
+    extract = walk.label_extract(plane)
+    labels = {"extract": _extract(extract), "rule": rule, "posture": intent.posture, "label_asof_utc": intent.label_asof_text,
+              "types": sorted({*(scope.scope_label_types or ()), *(scope.filter_label_types or ()), *scope.min_coverage_types}),
+              "maturity_days": intent.maturity_days}
+    buckets = bucket_count(rows, plane.policy.rows_per_bucket)
+    plan = BuildPlan(intent, scope, profile, facts, archive, labels, plane.policy, plane.release, buckets, said)
+    return plan, index, extract
+
+
+def _extract(extract: LabelExtract) -> dict[str, Any]:
+    return {
+        "ref": extract.ref, "digest": extract.digest, "label_store_id": extract.label_store_id, "marker": extract.marker,
+        "committed_up_to_utc": extract.committed_up_to_utc, "row_count": extract.row_count, "files": len(extract.files),
+        "origin": extract.origin,
+    }
+
+
+def _replay(made: walk.Built, truncated: Mapping[str, int]) -> dict[str, Any]:
+    names = ("delivered", "position_duplicates", "positions", "rows", "redeliveries", "conflicts", "out_of_scope", "invalid")
+    counts = {name: made.facts.counts[name] for name in names}
+    anomalies = {name: made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid") if made.facts.counts[name]}
+    return {"counts": counts, "truncated": {k: v for k, v in truncated.items() if v}, "anomalies": anomalies}
+
+
+def _after(
+    plan: BuildPlan, held: Run, manifest: dict[str, Any], ref: str, outcome: str, evidence: Mapping[str, Evidence], plane: Plane
+) -> None:
+    """What is derived from the commit and can be repeated; a failure here is told and undoes nothing."""
+    documents: dict[str, dict[str, Any]] = {}
+    own = f"{plan.intent.platform_run_id}/ofs"
+    if manifest["status"] == TRAINING_READY:
+        documents[f"{own}/manifests/{plan.dataset_manifest_id}.v0.json"] = manifest_v0(plan.intent)
+    documents |= receipts.after_commit(plan, held, manifest, ref, outcome, evidence)
+    for name, document in documents.items():
+        try:
+            plane.objects.replace(name, canonical_json(document))
+        except OSError as error:
+            plane.announce("signals", f"FAILED to write {name}: {error}")

@@ -1,0 +1,266 @@
+"""The walk of one build, room after room: each function takes what the rooms before it decided.
+
+    pins → replay → (labels, features: one job) → publish
+
+Nothing here decides meaning; it calls the rooms in order, refuses where they refuse, and passes on what they said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ofs_spark.canonical import CanonicalError, parse_json
+from ofs_spark.dataflow import Engine
+from ofs_spark.errors import CODES, ROOM_ORDER, Refusal, refuse
+from ofs_spark.features.by_event import LabelLaw
+from ofs_spark.features.job import Widths, layout_step, steps
+from ofs_spark.features.load import task_of
+from ofs_spark.intent.admission import label_types
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run
+from ofs_spark.labels import coverage
+from ofs_spark.labels.asof import rule_named
+from ofs_spark.labels.extract import committed_us, read_extract
+from ofs_spark.labels.model import LabelExtract
+from ofs_spark.labels.receipt import LabelBasis, label_resolution_receipt
+from ofs_spark.objects import ObjectMissing, Objects
+from ofs_spark.pins.plan import BuildPlan
+from ofs_spark.pins.profile.catalogue import dataset_columns
+from ofs_spark.pins.profile.model import Column
+from ofs_spark.plane import Plane
+from ofs_spark.positions import basis_hash
+from ofs_spark.publish import gate
+from ofs_spark.publish.delta_log import read_log, verify_log
+from ofs_spark.publish.digest import content_digest
+from ofs_spark.publish.files import put_file_list
+from ofs_spark.publish.job import verify_table
+from ofs_spark.publish.manifest import Materialization
+from ofs_spark.publish.model import FileEntry
+from ofs_spark.publish.stage import Bucket, Part
+from ofs_spark.publish.verify import Checks, FileCheck
+from ofs_spark.replay.dedupe import truncation_bound
+from ofs_spark.replay.index import SegmentIndex, parts, read_index
+from ofs_spark.replay.job import Staged, scan_basis
+from ofs_spark.replay.scan.spec import RowFilter, ScanSpec
+from ofs_spark.replay.stitch import Completeness, Facts, close
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where one attempt works: its plane and engine, the claim it holds, and the folders that are its own."""
+
+    plane: Plane
+    engine: Engine
+    run: Run
+    attempt: str
+    staging: str
+    table: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The archive's answer: the proof of completeness and the staged rows."""
+
+    completeness: Completeness
+    staged: Sequence[Staged]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the build job came to: the closing account of events, label counts, files, and the truncation bound (µs)."""
+
+    facts: Facts
+    anchors: int
+    label_counts: Mapping[str, coverage.TypeCounts]
+    entries: Sequence[FileEntry]
+    truncated_before: int | None
+
+
+def archive_index(objects: Objects, platform_run_id: str) -> tuple[str, SegmentIndex]:
+    """The run's segment index and its ref. ARCHIVE_INDEX_MISSING or ARCHIVE_INDEX_INVALID otherwise."""
+    ref = f"{platform_run_id}/archive/segment_index.json"
+    try:
+        document = parse_json(objects.read(ref), what="the segment index", max_bytes=1 << 30)
+    except ObjectMissing:
+        told = f"platform run {platform_run_id} has no segment index; only indexed files are read"
+        raise refuse("ARCHIVE_INDEX_MISSING", told, "ofs archive index", ref=ref) from None
+    except CanonicalError as error:
+        raise refuse("ARCHIVE_INDEX_INVALID", f"the segment index is not a JSON document: {error}", ref=ref) from None
+    return ref, read_index(document, platform_run_id)
+
+
+def label_extract(plane: Plane) -> LabelExtract:
+    """The label store's pinned state, as the wiring names it."""
+    return read_extract(plane.objects, plane.wiring.labels.ref)
+
+
+def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:
+    """Scans the basis and proves it; refuses as the replay room does."""
+    intent = plan.intent
+    spec = ScanSpec(
+        platform_run_id=intent.platform_run_id, program=plan.program, scenario_run_ids=intent.scenario_run_ids or (),
+        event_types=plan.scope.event_types, anchor_event_types=plan.scope.anchor_event_types,
+        row_filters=tuple(RowFilter(name, _constants(values)) for name, values in plan.scope.row_filters.items()),
+        anchor_from=plan.anchor_from, anchor_to=plan.anchor_to, arrival=plan.policy.arrival,
+    )
+    completeness, staged = scan_basis(desk.engine, desk.plane.objects, index, intent.basis, spec, desk.staging, intent.training)
+    if completeness.faults:
+        raise completeness.faults[0].refusal()
+    return Replayed(completeness, staged)
+
+
+def _constants(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Filter values as (type, text) constants: numbers by the digits that were written."""
+    def constant(value: Any) -> tuple[str, str]:
+        if isinstance(value, bool):
+            return "bool", "true" if value else "false"
+        return ("string", value) if isinstance(value, str) else ("number", repr(value))
+
+    return tuple(constant(value) for value in values)
+
+
+@dataclass(frozen=True)
+class LabelTerms:
+    """What the labels room decided before any label was read: the law, the coverage policy, the dataset's columns."""
+
+    law: LabelLaw
+    policy: coverage.CoveragePolicy
+    columns: tuple[Column, ...]
+    cutoff_us: int
+
+
+def label_terms(plan: BuildPlan, extract: LabelExtract) -> LabelTerms:
+    """Which labels count, in instants, and how many are enough. Under KNOW_NOW every pinned assertion is eligible."""
+    intent, policy = plan.intent, plan.policy
+    types = label_types(plan.scope)
+    stated = coverage.coverage_policy(plan.scope.label_coverage_policy, policy.coverage, policy.min_mature_anchor_ratio)
+    known_then = intent.posture == "KNEW_THEN"
+    mature = intent.label_asof_us - (intent.maturity_days or 0) * DAY_US
+    law = LabelLaw(types, rule_named(intent.resolution_rule), intent.label_asof_us if known_then else None, mature)
+    cutoff = intent.label_asof_us if known_then else committed_us(extract)
+    return LabelTerms(law, stated, dataset_columns(plan.program, types), cutoff)
+
+
+def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: LabelTerms, desk: Desk) -> Built:
+    """Runs the build job and closes its accounts; refuses as replay, labels and features do, in that order."""
+    intent, plane, law = plan.intent, desk.plane, terms.law
+    last = Bucket(
+        program=plan.program, step=layout_step(plan.program, law.types), columns=terms.columns, label_types=law.types,
+        platform_run_id=intent.platform_run_id, parts=tuple(Part(*place) for place in parts(intent.basis)),
+        leaf_rows=plan.policy.leaf_rows, objects=plane.objects, folder=desk.table,
+    )
+    widths = Widths(plane.width, plane.width, plan.buckets)
+    job = steps(plan.program, law, replay.completeness.slices, plane.objects, intent.platform_run_id, widths, last)
+    notes: dict[str, list[dict[str, Any]]] = {}
+    for one in desk.engine.run([task_of(file) for file in (*replay.staged, *extract.files)], job):
+        notes.setdefault(one["note"], []).append(one)
+    events = notes.get("events", [])
+    facts = close(replay.completeness, intent.basis, events, intent.training)
+    _refuse_first([*(fault.refusal() for fault in facts.faults), *_refusals(notes.get("refusal", []))])
+    anchors = sum(one["anchors"] for one in events)
+    if not anchors:
+        raise refuse("LABEL_SCOPE_EMPTY", "no in-scope event is an anchor: anchor types, times and filters leave none")
+    counted = [{k: coverage.TypeCounts(**v) for k, v in one["types"].items()} for one in notes.get("labels", [])]
+    counts = coverage.add(counted)
+    if intent.training:
+        coverage.require_ready(coverage.shortfalls(counts, terms.policy))
+    _refuse_first(_feature_faults(notes.get("fault", []), intent))
+    bound = truncation_bound(found for one in events for found in one["first"])
+    return Built(facts, anchors, counts, [FileEntry.of(one) for one in notes.get("file", [])], bound)
+
+
+def _refusals(notes: Sequence[Mapping[str, Any]]) -> list[Refusal]:
+    ordered = sorted(notes, key=lambda one: (one["code"], one["message"]))
+    return [refuse(one["code"], one["message"], **one["details"]) for one in ordered]
+
+
+def _refuse_first(refusals: Sequence[Refusal]) -> None:
+    """Raises the refusal of the room that comes first; equals in the order given."""
+    ordered = sorted(refusals, key=lambda refusal: ROOM_ORDER.index(CODES[refusal.code].room))
+    if ordered:
+        raise ordered[0]
+
+
+def _feature_faults(notes: Sequence[Mapping[str, Any]], intent: Intent) -> list[Refusal]:
+    """One refusal per (code, subject), counts added up, at the first position."""
+    places = parts(intent.basis)
+    merged: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in notes:
+        merged.setdefault((one["code"], one["subject"]), []).append(one)
+    found = []
+    for (code, subject), same in sorted(merged.items()):
+        first = min(same, key=lambda one: (one["part"], one["seq"]))
+        count = sum(one["count"] for one in same)
+        topic, partition = places[first["part"]]
+        details = {"subject": subject, "events": count, "first": {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]}}
+        told = f"{subject}: {first['message']}; {count} events, the first at {topic} partition {partition} offset {first['offset']}"
+        found.append(refuse(code, told, _NEXT.get(code, ""), **details))
+    return found
+
+
+_NEXT = {"ORDER_UNDEFINED": "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy replay.yaml"}
+
+
+def label_receipt(plan: BuildPlan, extract: LabelExtract, made: Built, terms: LabelTerms) -> dict[str, Any]:
+    """The label resolution receipt."""
+    intent = plan.intent
+    basis = LabelBasis(terms.law.rule, intent.posture, intent.label_asof_text, intent.maturity_days)
+    missed = coverage.shortfalls(made.label_counts, terms.policy)
+    return label_resolution_receipt(plan.plan_id, basis, extract, made.label_counts, terms.policy, missed)
+
+
+def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) -> tuple[Materialization, FileCheck]:
+    """Commits the table, reads it back whole, and says what it is. MATERIALIZATION_CORRUPT on any difference."""
+    plane, folder = desk.plane, desk.table
+    plane.announce("publish", f"commits {len(made.entries)} files as one Delta version")
+    metadata = {"ofs.plan_id": plan.plan_id, "ofs.dataset_manifest_id": plan.dataset_manifest_id, "ofs.run_key": desk.run.run_key}
+    committed_ms = int(plane.clock.now().timestamp() * 1000)
+    described = f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}"
+    plane.tables.create(
+        plane.objects.locate(folder), terms.columns, made.entries, plan.dataset_manifest_id, described, metadata, committed_ms
+    )
+    log = read_log(plane.objects, folder)
+    verify_log(log, folder, terms.columns, made.entries)
+    plane.announce("publish", "reads the table back and recomputes its digests")
+    checked = verify_table(desk.engine, plane.objects, made.entries, checks(plan, made, terms))
+    leaves = [leaf for entry in made.entries for leaf in entry.leaves]
+    typed = [(column.name, column.type) for column in terms.columns]
+    listed = put_file_list(plane.objects, f"{plan.intent.platform_run_id}/ofs", made.entries)
+    table = Materialization(
+        attempt=desk.attempt, path=folder, delta_log_sha256=log.log_sha256, columns=terms.columns, rows=checked.rows,
+        layout=plan.layout, buckets=plan.buckets, leaves=leaves, content_digest=content_digest(typed, leaves), files=listed,
+        null_counts=checked.null_counts, truncated=checked.truncated,
+    )
+    return table, checked
+
+
+def checks(plan: BuildPlan, made: Built, terms: LabelTerms) -> Checks:
+    """What every file is judged by: schema, label cut-off, and per feature the time before which its window is cut off."""
+    before: dict[str, int] = {}
+    for feature in (feature for group in plan.program.groups for feature in group.features):
+        if made.truncated_before is not None and feature.window_us is not None:
+            before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
+    return Checks(tuple((column.name, column.type) for column in terms.columns), terms.law.types, terms.cutoff_us, before)
+
+
+def judged(
+    plan: BuildPlan, replay: Replayed, made: Built, terms: LabelTerms, table: Materialization, checked: FileCheck
+) -> tuple[gate.Gate, ...]:
+    """The gates, judged; refuses where one that binds this intent failed."""
+    missed = coverage.shortfalls(made.label_counts, terms.policy)
+    written = sum(entry.rows for entry in made.entries)
+    anomalies = sum(made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid"))
+    cut_off = max(table.truncated.values(), default=0) if plan.policy.window_truncated == "refuse" else None
+    gates = gate.judge(gate.Facts(
+        plan_basis_hash=plan.basis_hash, replay_basis_hash=basis_hash(one.range for one in replay.completeness.ranges),
+        replay_status=replay.completeness.status, anchors=made.anchors, computed_rows=written, stored_rows=checked.rows,
+        computed_digest=table.content_digest, stored_digest=table.content_digest, leaks=checked.leaks,
+        posture=plan.intent.posture, anomalies=anomalies, truncated_rows=cut_off,
+        label_shortfalls=tuple(f"{m.label_type} {m.measure} {coverage.rounded(m.found)}, {m.required}" for m in missed),
+    ))
+    gate.require_passed(gates, plan.intent.training)
+    return gates
