@@ -19,7 +19,7 @@ class Progress:
     """One line per piece of work: seconds since the start, the room, what it does. Plain text without a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._start = time.monotonic()
 
     def __call__(self, room: str, detail: str) -> None:

@@ -1,0 +1,38 @@
+"""spark-submit entry of `ofs build`: arguments, one call of the pipeline, the answer on the last line, the exit status.
+
+    ./spark-submit.sh jobs/build_dataset.py INTENT [--wiring FILE] [--policy DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ofs_spark import pipeline
+from ofs_spark.errors import OfsError, Refusal
+from ofs_spark.io.plane import opened
+from ofs_spark.progress import Progress
+
+
+def main() -> int:
+    """Builds the dataset of one intent; the exit status is the refusal's."""
+    parser = argparse.ArgumentParser(prog="build_dataset.py", description=pipeline.build.__doc__)
+    parser.add_argument("intent", type=Path)
+    parser.add_argument("--wiring", type=Path)
+    parser.add_argument("--policy", type=Path)
+    arguments = parser.parse_args()
+    try:
+        with opened(arguments.wiring, arguments.policy, Progress(sys.stderr)) as plane:
+            answer, status = pipeline.build(arguments.intent.read_bytes(), plane), 0
+    except Refusal as refusal:
+        answer, status = refusal.document(), refusal.exit_status
+    except OfsError as error:
+        answer, status = {"outcome": "FAILED", "message": str(error)}, 1
+    print(json.dumps(answer, sort_keys=True))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The demo world: an object root as the contracts say, profiles, two intents and a wiring, all from one seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ofs_spark.clock import format_instant
+from ofs_spark.demo.deliveries import PINS, RUN, SCENARIO, Archived, write_archive, write_json
+from ofs_spark.demo.habits import DAY_US, START_US, Payments, Shape, payments
+from ofs_spark.demo.verdicts import EXTRACT, write_labels
+
+RUN_FACTS = f"{RUN}/sr/run_facts_view/{SCENARIO}.json"
+PROFILE = """\
+policy_id: fraud.card.features
+revision: r7
+feature_sets:
+  - {feature_set_id: card_fraud, feature_set_version: v3, groups: [customer@v1, terminal@v2]}
+  - {feature_set_id: card_fraud, feature_set_version: v2, groups: [customer@v1]}
+feature_groups:
+  - name: customer
+    version: v1
+    key: [payload.customer_id]
+    source: {event_types: [card_payment]}
+    values:
+      amount: {path: payload.amount, type: "decimal(12,2)", unit: EUR, missing: fail}
+      merchant: {path: payload.merchant_id, type: string, missing: "null"}
+    windows:
+      - {window: 1h, duration: 1h, ttl: 1h}
+      - {window: 24h, duration: 24h, ttl: 24h}
+      - {window: 7d, duration: 7d, ttl: 7d}
+    features:
+      - {name: count, aggregate: count}
+      - {name: spend, aggregate: sum, value: amount}
+      - {name: mean, aggregate: mean, value: amount}
+      - {name: largest, aggregate: max, value: amount, windows: [24h, 7d]}
+      - {name: spread, aggregate: stddev_pop, value: amount, windows: [7d]}
+      - {name: merchants, aggregate: count_distinct, value: merchant, windows: [7d]}
+      - {name: declined, aggregate: rate, windows: [7d], where: {path: payload.result, eq: declined}}
+      - {name: gap, aggregate: time_since_previous, windows: [7d]}
+    derived:
+      - {name: over_mean_7d, ratio: [amount, mean_7d]}
+  - name: terminal
+    version: v2
+    key: [payload.terminal_id]
+    source: {event_types: [card_payment]}
+    delay: 7d
+    values:
+      amount: {path: payload.amount, type: "decimal(12,2)", unit: EUR, missing: fail}
+    windows:
+      - {window: 1d, duration: 1d, ttl: 1d}
+      - {window: 7d, duration: 7d, ttl: 7d}
+      - {window: 30d, duration: 30d, ttl: 30d}
+    features:
+      - {name: count, aggregate: count}
+      - {name: spend, aggregate: sum, value: amount, windows: [7d, 30d]}
+      - {name: first_seen, aggregate: time_since_first, windows: [30d]}
+"""
+CORE_PROFILE = """\
+policy_id: ofp.features.v0
+revision: r1
+feature_groups:
+  - name: core_features
+    version: v1
+    key_type: flow_id
+    windows:
+      - {window: 1h, duration: 1h, ttl: 1h}
+      - {window: 24h, duration: 24h, ttl: 24h}
+      - {window: 7d, duration: 7d, ttl: 7d}
+"""
+
+
+@dataclass(frozen=True)
+class DemoWorld:
+    """Where things are, and what is known to be in them."""
+
+    root: Path
+    objects: Path
+    wiring: Path
+    training: Path
+    explore: Path
+    payments: int
+    fraud: int
+    redeliveries: int
+    late: int
+    token_checks: int
+    assertions: int
+
+
+def write_demo_world(
+    root: Path, seed: int, shape: Shape, releases: Mapping[str, str], announce: Callable[[str, str], None]
+) -> DemoWorld:
+    """Writes the world into `root`; the same seed and shape give the same bytes. `releases`: the revisions intents state."""
+    rng = np.random.default_rng(seed)
+    objects = root / "objects"
+    announce("demo", f"invents {shape.payments:,} payments of {shape.customers:,} customers over {shape.days} days")
+    made = payments(shape, rng)
+    announce("demo", "delivers them: eight partitions, 2 % twice, 3 % late")
+    archived = write_archive(objects, made, rng, rows_per_segment=max(1_000, min(50_000, shape.payments // 16)))
+    asof_us = START_US + (shape.days + 10) * DAY_US
+    announce("demo", "lets investigators and card schemes judge them")
+    assertions = write_labels(objects, made, archived.event_ids, asof_us, rng)
+    _write_run_facts(objects)
+    profiles = root / "profiles"
+    profiles.mkdir(parents=True, exist_ok=True)
+    (profiles / "card_fraud.yaml").write_text(PROFILE, encoding="utf-8")
+    (profiles / "core_features.yaml").write_text(CORE_PROFILE, encoding="utf-8")
+    intents = {name: write_json(root / "intents" / f"{name}.json", document)
+               for name, document in _intents(archived, asof_us, shape, releases).items()}
+    return DemoWorld(root, objects, write_wiring(root, "objects", {}), intents["training"], intents["explore"], shape.payments,
+                     int(made.fraud.sum()), archived.redeliveries, archived.late, archived.token_checks, assertions)
+
+
+def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
+    """A wiring of this world whose object root is `folder`; paths are relative to the file."""
+    settings = "".join(f"  {name}: '{value}'\n" for name, value in {"spark.driver.memory": "4g", **spark}.items())
+    text = (f"kind: local\nobjects: {{root: {folder}}}\nledger: {{dsn: 'sqlite:///{folder}/ledger.sqlite'}}\n"
+            f"profiles: {{root: profiles}}\nlabels: {{kind: extract, ref: {EXTRACT}}}\nbus: {{kind: none}}\nspark:\n{settings}")
+    path = root / ("wiring.yaml" if folder == "objects" else f"wiring-{folder}.yaml")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _write_run_facts(objects: Path) -> None:
+    """Run facts with one gated output that passed (merchant categories) and one that failed."""
+    surface = f"{RUN}/reference/merchant_categories.parquet"
+    path = objects / surface
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [f"merch-{i:04d}" for i in range(700)]
+    pq.write_table(pa.table({"merchant_id": names, "category": [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]}), path)
+    digest = {"algo": "sha256", "hex": hashlib.sha256(path.read_bytes()).hexdigest()}
+    fingerprint = str(PINS["manifest_fingerprint"])
+
+    def locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
+        return {"output_id": output_id, "path": where, "manifest_fingerprint": fingerprint, **more}
+
+    def receipt(output_id: str, where: str, status: str) -> dict[str, Any]:
+        return {"output_id": output_id, "status": status, "scope": {"manifest_fingerprint": fingerprint},
+                "target_ref": {"output_id": output_id, "path": where}, "target_digest": digest}
+
+    sealed = f"{RUN}/reference/raw_cases.parquet"
+    view = {
+        "run_id": SCENARIO, "platform_run_id": RUN, "scenario_run_id": SCENARIO, "pins": PINS,
+        "locators": [locator("merchant_categories", surface, content_digest=digest), locator("raw_cases", sealed)],
+        "gate_receipts": [],
+        "instance_receipts": [receipt("merchant_categories", surface, "PASS"), receipt("raw_cases", sealed, "FAIL")],
+        "policy_rev": {"policy_id": "sr.policy", "revision": "r1"}, "bundle_hash": "ab" * 32,
+        "plan_ref": f"{RUN}/sr/plan.json", "record_ref": f"{RUN}/sr/record.json", "status_ref": f"{RUN}/sr/status.json",
+    }
+    write_json(objects / RUN_FACTS, view)
+
+
+def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    common = {
+        "schema_version": "learning.ofs_build_intent.v0", "intent_kind": "dataset_build", "platform_run_id": RUN,
+        "scenario_run_ids": [SCENARIO], "replay_basis": archived.basis, "run_facts_ref": RUN_FACTS, **releases,
+    }
+    labels = {"label_asof_utc": format_instant(asof_us), "resolution_rule": "ls.resolved.v0", "maturity_days": 14}
+    training = {
+        **common, "request_id": f"demo.training.{shape.payments}", "label_basis": labels,
+        "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v3"},
+        "join_scope": {"label_types": ["fraud_disposition"], "anchor_event_types": ["card_payment"],
+                       "required_output_ids": ["merchant_categories"]},
+        "filters": {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0.99}, "max_conflict_ratio": 0.001}},
+    }
+    explore = {
+        **common, "request_id": f"demo.explore.{shape.payments}", "label_basis": labels, "non_training_allowed": True,
+        "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v2"},
+        "join_scope": {"label_types": ["chargeback_status", "fraud_disposition"], "anchor_event_types": ["card_payment"]},
+        "filters": {"country": ["GB"]},
+    }
+    return {"training": training, "explore": explore}
+
+
+__all__ = ["CORE_PROFILE", "PROFILE", "DemoWorld", "Payments", "Shape", "write_demo_world", "write_wiring"]
