@@ -29,13 +29,25 @@ def run(session: SparkSession, segments: Sequence[str], labels: str, table: str,
             F.avg("amount").over(window).cast("double").alias(f"customer__mean_{name}"),
             F.max("amount").over(window).cast("double").alias(f"customer__largest_{name}"),
         ]
-    known = session.read.parquet(labels).where((F.col("label_type") == "fraud_disposition") & (F.col("observed_time") <= F.lit(asof)))
+    known = session.read.parquet(labels).where(
+        (F.col("label_type") == "fraud_disposition") & (F.col("observed_time") <= F.lit(asof))
+    )
     newest = known.groupBy("event_id").agg(
-        F.max_by(F.struct("label_value", "observed_time", "label_assertion_id"), F.struct("effective_time", "observed_time", "label_assertion_id")).alias("label")
+        F.max_by(
+            F.struct("label_value", "observed_time", "label_assertion_id"),
+            F.struct("effective_time", "observed_time", "label_assertion_id"),
+        ).alias("label")
     )
     rows = events.select("*", *features).join(newest, "event_id", "left")
     rows.select(
-        "platform_run_id", "event_id", "event_type", "ts_utc", *[c for c in rows.columns if c.startswith("customer__")],
-        F.col("label.label_value").alias("label__fraud_disposition"), F.col("label.observed_time").alias("label__observed"),
-        "_topic", "_partition", "_offset",
+        "platform_run_id",
+        "event_id",
+        "event_type",
+        "ts_utc",
+        *[c for c in rows.columns if c.startswith("customer__")],
+        F.col("label.label_value").alias("label__fraud_disposition"),
+        F.col("label.observed_time").alias("label__observed"),
+        "_topic",
+        "_partition",
+        "_offset",
     ).write.format("delta").mode("overwrite").save(table)

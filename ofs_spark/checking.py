@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ofs_spark import contracts
@@ -30,7 +31,7 @@ def checked(ref: str, plane: Plane) -> dict[str, Any]:
         raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
     checks = [_check("contract", lambda: _contract(manifest))]
     for kind, evidence in sorted(manifest["evidence"].items()):
-        checks.append(_check(f"evidence {kind}", lambda one=evidence: _sha256(plane, one["ref"], one["sha256"])))
+        checks.append(_check(f"evidence {kind}", partial(_sha256, plane, evidence["ref"], evidence["sha256"])))
     checks.append(_check("table", lambda: _table(manifest, plane)))
     return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
 
@@ -61,13 +62,18 @@ def _table(manifest: dict[str, Any], plane: Plane) -> tuple[str, str]:
     table = manifest["materialization"]
     columns = [Column(c["name"], c["type"], c["role"], c["meaning"]) for c in manifest["columns"]]
     files = table["files"]
-    entries = read_file_list(plane.objects, FileList(files["ref"], files["sha256"], files["count"], files["bytes"]),
-                             [column.name for column in columns])
+    entries = read_file_list(
+        plane.objects,
+        FileList(files["ref"], files["sha256"], files["count"], files["bytes"]),
+        [column.name for column in columns],
+    )
     verify_log(read_log(plane.objects, table["path"]), table["path"], columns, entries)
     labels = manifest["labels"]
     text = labels["label_asof_utc"] if labels["posture"] == "KNEW_THEN" else labels["extract"]["committed_up_to_utc"]
     schema = tuple((column.name, column.type) for column in columns)
-    found = verify_table(plane.engine(), plane.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {}))
+    found = verify_table(
+        plane.engine(), plane.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {})
+    )
     if found.leaks:
         raise refuse("LEAKAGE_POLICY_VIOLATION", f"{found.leaks} labels were observed after {text}", count=found.leaks)
     leaves = [leaf for entry in entries for leaf in entry.leaves]

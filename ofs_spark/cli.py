@@ -20,8 +20,13 @@ import typer
 
 from ofs_spark.errors import OfsError, Refusal
 
-app = typer.Typer(name="ofs", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Rebuilds training data from the archived event stream, or refuses with a reason.")
+app = typer.Typer(
+    name="ofs",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Rebuilds training data from the archived event stream, or refuses with a reason.",
+)
 
 
 @dataclass
@@ -60,7 +65,9 @@ def identity(intent: IntentFile) -> None:
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="Any contract document.")],
-    contract: Annotated[str | None, typer.Option(help="Contract to check against; default: by its schema_version.")] = None,
+    contract: Annotated[
+        str | None, typer.Option(help="Contract to check against; default: by its schema_version.")
+    ] = None,
 ) -> None:
     """Lists every fault of a contract document: no Java, no store."""
     from ofs_spark.intent.answers import validate_answer
@@ -83,7 +90,9 @@ def build(intent: IntentFile) -> None:
 
 
 @app.command()
-def verify(manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")]) -> None:
+def verify(
+    manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")],
+) -> None:
     """Recomputes a published dataset's digests from its stored bytes."""
     from ofs_spark import pipeline
     from ofs_spark.io.plane import opened
@@ -96,7 +105,9 @@ def verify(manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifes
 
 
 @app.command()
-def show(manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")]) -> None:
+def show(
+    manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")],
+) -> None:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
     from ofs_spark.io.plane import opened
@@ -130,7 +141,7 @@ def demo(
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.tour import tour
 
-    _answer(lambda: tour(folder, seed, payments, _progress()), people=lambda answer: None)
+    _answer(lambda: tour(folder, seed, payments, _progress()), people=lambda _answer: None)
 
 
 def _bytes(path: Path) -> bytes:
@@ -149,7 +160,7 @@ def _progress() -> Callable[[str, str], None]:
 
 def _answer(
     run: Callable[[], dict[str, Any]],
-    status: Callable[[dict[str, Any]], int] = lambda answer: 0,
+    status: Callable[[dict[str, Any]], int] = lambda _answer: 0,
     people: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
     with _interrupted():
@@ -183,7 +194,7 @@ def _refused(answer: dict[str, Any]) -> None:
 def _interrupted() -> Iterator[None]:
     """SIGTERM and Ctrl-C end the process with 143 and 130; the ledger's lease lets the next attempt take over."""
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         sys.stderr.write("\nofs: stopped; run the same command again to continue\n")
         sys.stderr.flush()
         os._exit(128 + number)

@@ -34,4 +34,5 @@ def array_of(element: Any, dimensions: int = 1) -> Any:
 
 def several(*results: Any) -> Any:
     """A tuple of results."""
-    return types.Tuple(results)
+    make: Callable[[Any], Any] = types.Tuple
+    return make(results)

@@ -98,7 +98,9 @@ def load_wiring(path: Path | None) -> Wiring:
     document = _parsed(raw, f"the wiring {file}")
     faults = contracts.faults(document, "wiring")
     if faults:
-        raise _unfit(f"the wiring {file}: {faults[0].pointer}: {faults[0].message}", faults=[f.document() for f in faults])
+        raise _unfit(
+            f"the wiring {file}: {faults[0].pointer}: {faults[0].message}", faults=[f.document() for f in faults]
+        )
     return _wiring(document, file.resolve().parent)
 
 
@@ -108,14 +110,32 @@ def _wiring(document: Mapping[str, Any], base: Path) -> Wiring:
     labels = document["labels"]
     bus = document.get("bus", {}).get("kind", "none")
     if kind == "prod" and ("://" not in root or dsn.startswith("sqlite:")):
-        raise _unfit("a prod wiring names an object store and a database server: folders and SQLite are for one machine")
-    for what, value, supported in (("objects.root", root, "://" not in root), ("ledger.dsn", dsn, dsn.startswith("sqlite:")),
-                                   ("labels.kind", labels["kind"], labels["kind"] == "extract"), ("bus.kind", bus, bus == "none")):
+        raise _unfit(
+            "a prod wiring names an object store and a database server: folders and SQLite are for one machine"
+        )
+    for what, value, supported in (
+        ("objects.root", root, "://" not in root),
+        ("ledger.dsn", dsn, dsn.startswith("sqlite:")),
+        ("labels.kind", labels["kind"], labels["kind"] == "extract"),
+        ("bus.kind", bus, bus == "none"),
+    ):
         if not supported:
-            raise _unfit(f"{what} is {value.split('@')[-1]}: this release reads folders, SQLite ledgers and label extracts only")
-    settings = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in document.get("spark", {}).items()}
-    return Wiring(kind, _inside(root, base), _dsn(dsn, base), _inside(document["profiles"]["root"], base),
-                  LabelsWiring("extract", labels["ref"]), bus, settings)
+            raise _unfit(
+                f"{what} is {value.split('@')[-1]}: this release reads folders, SQLite ledgers and label extracts only"
+            )
+    settings = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in document.get("spark", {}).items()
+    }
+    return Wiring(
+        kind,
+        _inside(root, base),
+        _dsn(dsn, base),
+        _inside(document["profiles"]["root"], base),
+        LabelsWiring("extract", labels["ref"]),
+        bus,
+        settings,
+    )
 
 
 def _inside(folder: str, base: Path) -> str:
@@ -167,7 +187,10 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "window_truncated": (lambda v: v in ("allow", "refuse"), "allow or refuse"),
     "rows_per_bucket": (_whole(1), "a whole number from 1"),
     "leaf_rows": (_whole(1), "a whole number from 1"),
-    "min_coverage_by_label_type": (lambda v: isinstance(v, dict) and all(map(_share, v.values())), "label type → 0 to 1"),
+    "min_coverage_by_label_type": (
+        lambda v: isinstance(v, dict) and all(map(_share, v.values())),
+        "label type → 0 to 1",
+    ),
     "max_conflict_ratio": (_share, "a number from 0 to 1"),
     "min_mature_anchor_ratio": (_share, "a number from 0 to 1"),
     "require_marker": (lambda v: isinstance(v, bool), "true or false"),

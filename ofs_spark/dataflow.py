@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
-Body = bytes | pa.Buffer
+Body: TypeAlias = bytes | pa.Buffer
 
 DRIVER = -1
 """Target of a note: the driver."""
@@ -35,7 +35,9 @@ class Chunk:
 class Work(Protocol):
     """One target's share of a step. `chunks` come in no particular order; a target without chunks is not called."""
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]: ...
+    def __call__(self, target: int, chunks: Iterator[Body], /) -> Iterator[Chunk]:
+        """The chunks and notes that target `target` sends on."""
+        ...
 
 
 @dataclass(frozen=True)

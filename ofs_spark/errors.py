@@ -44,7 +44,9 @@ class Code:
 class Refusal(OfsError):
     """A rule said no. `details` is JSON-ready; `next_command` is what to run now ("" when nothing helps)."""
 
-    def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None, next_command: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, details: Mapping[str, Any] | None = None, next_command: str = ""
+    ) -> None:
         super().__init__(code, message, dict(details or {}), next_command)
         self.code = code
         self.message = message
@@ -63,8 +65,13 @@ class Refusal(OfsError):
         """The refusal as the JSON object programs read."""
         code = CODES[self.code]
         return {
-            "outcome": "REFUSED", "code": self.code, "room": code.room, "message": self.message,
-            "details": self.details, "retryable": code.retryable, "next": self.next_command,
+            "outcome": "REFUSED",
+            "code": self.code,
+            "room": code.room,
+            "message": self.message,
+            "details": self.details,
+            "retryable": code.retryable,
+            "next": self.next_command,
         }
 
 
@@ -101,8 +108,14 @@ class EnvironmentUnfit(Refusal):
 
 
 _ROOMS: dict[str, type[Refusal]] = {
-    "intent": IntentRefused, "pins": PinsRefused, "replay": ReplayRefused, "labels": LabelsRefused,
-    "features": FeaturesRefused, "publish": PublishRefused, "parity": ParityRefused, "environment": EnvironmentUnfit,
+    "intent": IntentRefused,
+    "pins": PinsRefused,
+    "replay": ReplayRefused,
+    "labels": LabelsRefused,
+    "features": FeaturesRefused,
+    "publish": PublishRefused,
+    "parity": ParityRefused,
+    "environment": EnvironmentUnfit,
 }
 
 
@@ -112,84 +125,115 @@ def _block(room: str, exit_status: int, meanings: Mapping[str, str], retryable: 
 
 
 CODES: dict[str, Code] = {
-    **_block("intent", 10, {
-        "REQUEST_ID_INVALID": "request_id is absent or not 8 to 128 characters of A-Z a-z 0-9 _ . : -",
-        "INTENT_KIND_UNSUPPORTED": "this kind of intent, or of dataset, is not built by this command or release",
-        "SCHEMA_INVALID": "a document does not satisfy its contract",
-        "RUN_SCOPE_INVALID": "platform_run_id or scenario_run_ids is absent or malformed",
-        "BASIS_UNRESOLVED": "the replay basis does not name exact offset ranges",
-        "LABEL_ASOF_MISSING": "the label basis names no exact instant up to which labels are known",
-        "FILTER_UNSUPPORTED": "join_scope or filters hold something OFS does not evaluate",
-        "POLICY_REVISION_MISSING": "policy_revision is absent or malformed",
-        "CONFIG_REVISION_MISSING": "config_revision is absent or malformed",
-        "CODE_RELEASE_MISSING": "ofs_code_release_id is absent or malformed",
-        "OWNERSHIP_BOUNDARY_VIOLATION": "a write would land outside what OFS owns",
-        "RUN_CONFIG_DIGEST_MISMATCH": "a job request was stamped for another run configuration",
-        "REQUEST_ID_PAYLOAD_MISMATCH": "this request_id was already used for another intent",
-        "REQUEST_COMMAND_UNSUPPORTED": "a job request names a command that does not exist",
-    }),
-    **_block("pins", 20, {
-        "RUN_FACTS_UNAVAILABLE": "the run facts cannot be read by the given ref, or are not run facts",
-        "NO_PASS_NO_READ": "no PASS receipt admits reading a gated output",
-        "CONTEXT_DIGEST_MISMATCH": "the bytes of a gated output differ from the digest stated for it",
-        "CONTEXT_KEY_DUPLICATE": "a context surface holds one key twice",
-        "FEATURE_PROFILE_UNRESOLVED": "the feature set cannot be found or compiled",
-        "FEATURE_PROFILE_MISMATCH": "the profile's stated digest is not its content's",
-        "CODE_RELEASE_MISMATCH": "the intent pins another code release than the one running",
-        "POLICY_REVISION_MISMATCH": "the intent pins another policy revision than the one loaded",
-        "CONFIG_REVISION_MISMATCH": "the intent pins another configuration revision than the one loaded",
-        "PARITY_ANCHOR_INVALID": "the parity anchor is not one of the known kinds of document",
-        "BUILD_PLAN_IMMUTABILITY_VIOLATION": "this run was already resolved to another plan",
-        "REF_SCOPE_INVALID": "a ref leaves the configured roots",
-        "REF_ACCESS_DENIED": "a ref inside the roots cannot be read",
-    }),
-    **_block("replay", 30, {
-        "REPLAY_BASIS_GAP": "offsets of the basis are known to be missing",
-        "REPLAY_BASIS_MISMATCH": "bus and archive hold different bytes for one position",
-        "REPLAY_DUPLICATE_OFFSET_MISMATCH": "one position was delivered with two different payloads",
-        "REPLAY_EVENT_ID_CONFLICT": "one event id was delivered with two different payloads",
-        "REPLAY_EVENT_INVALID": "a record lacks or garbles a required envelope field",
-        "REPLAY_UNCHECKABLE": "completeness of the basis cannot be proven",
-        "REPLAY_EVENTS_EMPTY": "no event of the basis is in scope",
-        "ARCHIVE_SEGMENT_CORRUPT": "a segment file is missing or its bytes are not those of the index",
-        "ARCHIVE_INDEX_MISSING": "the platform run has no segment index",
-        "ARCHIVE_INDEX_INVALID": "the segment index contradicts itself or its digest",
-        "RETENTION_EXCEEDED": "offsets left the bus before the archive had them",
-        "ORDER_UNDEFINED": "events of one key span partitions without arrival times",
-    }),
-    **_block("labels", 40, {
-        "LABEL_SCOPE_EMPTY": "no anchor is left to label",
-        "LABEL_SCOPE_INVALID": "a label assertion is malformed or contradicts itself",
-        "LABEL_TYPE_SCOPE_UNRESOLVED": "the label types are not named, or named differently in two places",
-        "LABEL_POLICY_INVALID": "the label coverage policy is malformed",
-        "LABEL_RULE_UNSUPPORTED": "the label resolution rule is unknown",
-        "LABEL_STORE_UNAVAILABLE": "the label extract is missing or not the one its manifest describes",
-        "COVERAGE_POLICY_VIOLATION": "too few anchors have a settled label for training",
-        "LEAKAGE_POLICY_VIOLATION": "a finished row holds a label observed after the cut-off",
-    }, retryable=("LABEL_STORE_UNAVAILABLE",)),
-    **_block("features", 50, {
-        "FEATURE_VALUE_INVALID": "an event's value is not what the profile declares",
-        "FEATURE_NUMERIC_OVERFLOW": "an exact sum needs more than 38 digits",
-        "WINDOW_TRUNCATED": "windows reach back before the basis and policy refuses that",
-        "RESOURCE_EXCEEDED": "the work needs more memory or disk than policy allows",
-    }),
-    **_block("publish", 60, {
-        "MATERIALIZATION_CORRUPT": "the written table is not the one that was computed",
-        "MANIFEST_IMMUTABILITY_VIOLATION": "this dataset id is already published from other pins or content",
-        "EVIDENCE_IMMUTABILITY_VIOLATION": "an evidence document already exists with other content",
-        "TRAINING_NOT_ADMISSIBLE": "the published dataset did not pass the gates this intent asks for",
-        "SUPERSESSION_LINK_INVALID": "the superseded dataset already has another successor",
-        "COMMIT_OUTCOME_UNKNOWN": "the store gave no answer to the commit",
-        "LEASE_LOST": "another attempt took this run over",
-        "PUBLISH_RETRY_EXHAUSTED": "the bounded attempts of this run are used up",
-        "RETRY_NOT_PENDING": "this run has nothing staged to publish",
-        "RUN_NOT_FOUND": "the ledger knows no such run",
-    }, retryable=("COMMIT_OUTCOME_UNKNOWN", "LEASE_LOST", "MATERIALIZATION_CORRUPT")),
+    **_block(
+        "intent",
+        10,
+        {
+            "REQUEST_ID_INVALID": "request_id is absent or not 8 to 128 characters of A-Z a-z 0-9 _ . : -",
+            "INTENT_KIND_UNSUPPORTED": "this kind of intent, or of dataset, is not built by this command or release",
+            "SCHEMA_INVALID": "a document does not satisfy its contract",
+            "RUN_SCOPE_INVALID": "platform_run_id or scenario_run_ids is absent or malformed",
+            "BASIS_UNRESOLVED": "the replay basis does not name exact offset ranges",
+            "LABEL_ASOF_MISSING": "the label basis names no exact instant up to which labels are known",
+            "FILTER_UNSUPPORTED": "join_scope or filters hold something OFS does not evaluate",
+            "POLICY_REVISION_MISSING": "policy_revision is absent or malformed",
+            "CONFIG_REVISION_MISSING": "config_revision is absent or malformed",
+            "CODE_RELEASE_MISSING": "ofs_code_release_id is absent or malformed",
+            "OWNERSHIP_BOUNDARY_VIOLATION": "a write would land outside what OFS owns",
+            "RUN_CONFIG_DIGEST_MISMATCH": "a job request was stamped for another run configuration",
+            "REQUEST_ID_PAYLOAD_MISMATCH": "this request_id was already used for another intent",
+            "REQUEST_COMMAND_UNSUPPORTED": "a job request names a command that does not exist",
+        },
+    ),
+    **_block(
+        "pins",
+        20,
+        {
+            "RUN_FACTS_UNAVAILABLE": "the run facts cannot be read by the given ref, or are not run facts",
+            "NO_PASS_NO_READ": "no PASS receipt admits reading a gated output",
+            "CONTEXT_DIGEST_MISMATCH": "the bytes of a gated output differ from the digest stated for it",
+            "CONTEXT_KEY_DUPLICATE": "a context surface holds one key twice",
+            "FEATURE_PROFILE_UNRESOLVED": "the feature set cannot be found or compiled",
+            "FEATURE_PROFILE_MISMATCH": "the profile's stated digest is not its content's",
+            "CODE_RELEASE_MISMATCH": "the intent pins another code release than the one running",
+            "POLICY_REVISION_MISMATCH": "the intent pins another policy revision than the one loaded",
+            "CONFIG_REVISION_MISMATCH": "the intent pins another configuration revision than the one loaded",
+            "PARITY_ANCHOR_INVALID": "the parity anchor is not one of the known kinds of document",
+            "BUILD_PLAN_IMMUTABILITY_VIOLATION": "this run was already resolved to another plan",
+            "REF_SCOPE_INVALID": "a ref leaves the configured roots",
+            "REF_ACCESS_DENIED": "a ref inside the roots cannot be read",
+        },
+    ),
+    **_block(
+        "replay",
+        30,
+        {
+            "REPLAY_BASIS_GAP": "offsets of the basis are known to be missing",
+            "REPLAY_BASIS_MISMATCH": "bus and archive hold different bytes for one position",
+            "REPLAY_DUPLICATE_OFFSET_MISMATCH": "one position was delivered with two different payloads",
+            "REPLAY_EVENT_ID_CONFLICT": "one event id was delivered with two different payloads",
+            "REPLAY_EVENT_INVALID": "a record lacks or garbles a required envelope field",
+            "REPLAY_UNCHECKABLE": "completeness of the basis cannot be proven",
+            "REPLAY_EVENTS_EMPTY": "no event of the basis is in scope",
+            "ARCHIVE_SEGMENT_CORRUPT": "a segment file is missing or its bytes are not those of the index",
+            "ARCHIVE_INDEX_MISSING": "the platform run has no segment index",
+            "ARCHIVE_INDEX_INVALID": "the segment index contradicts itself or its digest",
+            "RETENTION_EXCEEDED": "offsets left the bus before the archive had them",
+            "ORDER_UNDEFINED": "events of one key span partitions without arrival times",
+        },
+    ),
+    **_block(
+        "labels",
+        40,
+        {
+            "LABEL_SCOPE_EMPTY": "no anchor is left to label",
+            "LABEL_SCOPE_INVALID": "a label assertion is malformed or contradicts itself",
+            "LABEL_TYPE_SCOPE_UNRESOLVED": "the label types are not named, or named differently in two places",
+            "LABEL_POLICY_INVALID": "the label coverage policy is malformed",
+            "LABEL_RULE_UNSUPPORTED": "the label resolution rule is unknown",
+            "LABEL_STORE_UNAVAILABLE": "the label extract is missing or not the one its manifest describes",
+            "COVERAGE_POLICY_VIOLATION": "too few anchors have a settled label for training",
+            "LEAKAGE_POLICY_VIOLATION": "a finished row holds a label observed after the cut-off",
+        },
+        retryable=("LABEL_STORE_UNAVAILABLE",),
+    ),
+    **_block(
+        "features",
+        50,
+        {
+            "FEATURE_VALUE_INVALID": "an event's value is not what the profile declares",
+            "FEATURE_NUMERIC_OVERFLOW": "an exact sum needs more than 38 digits",
+            "WINDOW_TRUNCATED": "windows reach back before the basis and policy refuses that",
+            "RESOURCE_EXCEEDED": "the work needs more memory or disk than policy allows",
+        },
+    ),
+    **_block(
+        "publish",
+        60,
+        {
+            "MATERIALIZATION_CORRUPT": "the written table is not the one that was computed",
+            "MANIFEST_IMMUTABILITY_VIOLATION": "this dataset id is already published from other pins or content",
+            "EVIDENCE_IMMUTABILITY_VIOLATION": "an evidence document already exists with other content",
+            "TRAINING_NOT_ADMISSIBLE": "the published dataset did not pass the gates this intent asks for",
+            "SUPERSESSION_LINK_INVALID": "the superseded dataset already has another successor",
+            "COMMIT_OUTCOME_UNKNOWN": "the store gave no answer to the commit",
+            "LEASE_LOST": "another attempt took this run over",
+            "PUBLISH_RETRY_EXHAUSTED": "the bounded attempts of this run are used up",
+            "RETRY_NOT_PENDING": "this run has nothing staged to publish",
+            "RUN_NOT_FOUND": "the ledger knows no such run",
+        },
+        retryable=("COMMIT_OUTCOME_UNKNOWN", "LEASE_LOST", "MATERIALIZATION_CORRUPT"),
+    ),
     **_block("parity", 70, {"PARITY_MISMATCH": "the rebuilt features differ from the online ones"}),
     **_block("parity", 71, {"PARITY_UNCHECKABLE": "a prerequisite of the comparison is missing"}),
-    **_block("environment", 80, {
-        "ENVIRONMENT_UNFIT": "Java, jars, wiring or the object store are not usable",
-    }, retryable=("ENVIRONMENT_UNFIT",)),
+    **_block(
+        "environment",
+        80,
+        {
+            "ENVIRONMENT_UNFIT": "Java, jars, wiring or the object store are not usable",
+        },
+        retryable=("ENVIRONMENT_UNFIT",),
+    ),
 }
 
 ROOM_ORDER = ("intent", "pins", "replay", "labels", "features", "publish", "parity", "environment")

@@ -58,7 +58,9 @@ def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Array, Array]:
     _, ends, data = array.buffers()
     if ends is None or len(array) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(array) + 1, np.int64)
-    offsets = np.frombuffer(ends, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    offsets = np.frombuffer(ends, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1].astype(
+        np.int64
+    )
     return (np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)), offsets
 
 

@@ -32,7 +32,7 @@ def build(raw: bytes, plane: Plane) -> Answer:
         return dict(run.outcome)
     held = plane.control.claim(run)
     with heartbeat(plane.control, held), _ended(held, intent, plane) as answer:
-        answer |= preflight(intent, held, plane) or _walked(intent, held, plane)
+        answer.update(preflight(intent, held, plane) or _walked(intent, held, plane))
     return answer
 
 
@@ -62,8 +62,16 @@ def status(key: str | None, plane: Plane) -> Answer:
     """One run with its events, or all runs."""
     ledger = plane.control.ledger
     runs = ledger.runs() if key is None else [plane.control.find(key)]
-    told = [{"run_key": r.run_key, "request_id": r.request_id, "state": r.state.value, "attempts": r.attempts,
-             "outcome": (r.outcome or {}).get("outcome") or (r.outcome or {}).get("code")} for r in runs]
+    told = [
+        {
+            "run_key": r.run_key,
+            "request_id": r.request_id,
+            "state": r.state.value,
+            "attempts": r.attempts,
+            "outcome": (r.outcome or {}).get("outcome") or (r.outcome or {}).get("code"),
+        }
+        for r in runs
+    ]
     if key is None:
         return {"runs": told}
     events = [{"at": e.at, "before": e.before, "after": e.after, "reason": e.reason} for e in ledger.events(key)]
@@ -82,7 +90,9 @@ def _manifest_at(manifest: str, plane: Plane) -> str:
         ref = (run.outcome or {}).get("manifest_ref")
         if ref and ref.endswith(f"/{manifest}.json"):
             return str(ref)
-    raise refuse("RUN_NOT_FOUND", f"no run of this ledger published {manifest}; name the manifest by its ref", "ofs status")
+    raise refuse(
+        "RUN_NOT_FOUND", f"no run of this ledger published {manifest}; name the manifest by its ref", "ofs status"
+    )
 
 
 def _read(ref: str, plane: Plane) -> dict[str, Any]:

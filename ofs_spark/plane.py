@@ -22,8 +22,14 @@ class Tables(Protocol):
     """Commits Delta tables of files that already stand."""
 
     def create(
-        self, location: str, columns: Sequence[Column], files: Sequence[FileEntry], name: str, description: str,
-        metadata: Mapping[str, str], committed_ms: int,
+        self,
+        location: str,
+        columns: Sequence[Column],
+        files: Sequence[FileEntry],
+        name: str,
+        description: str,
+        metadata: Mapping[str, str],
+        committed_ms: int,
     ) -> None:
         """Version 0 of the table at `location`: exactly these files. MATERIALIZATION_CORRUPT if a table stands there."""
         ...

@@ -31,8 +31,13 @@ def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any
     differing = sorted(name for name, value in now.items() if pins[name] != value)
     if differing:
         told = f"{ref} is published with other pins: {', '.join(differing)}"
-        raise refuse("MANIFEST_IMMUTABILITY_VIOLATION", told, f"ofs backfill INTENT --supersedes {ref} --reason CODE",
-                     ref=ref, differing=differing)
+        raise refuse(
+            "MANIFEST_IMMUTABILITY_VIOLATION",
+            told,
+            f"ofs backfill INTENT --supersedes {ref} --reason CODE",
+            ref=ref,
+            differing=differing,
+        )
     require_admissible(manifest, intent.training, ref)
     return build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
 
@@ -43,10 +48,19 @@ def build_answer(
     """What `ofs build` answers of a published dataset."""
     table = manifest["materialization"]
     return {
-        "outcome": outcome, "run_key": held.run_key, "request_id": held.request_id, "plan_id": manifest["plan_id"],
-        "dataset_manifest_id": manifest["dataset_manifest_id"], "manifest_ref": ref, "table_ref": table["path"],
-        "status": manifest["status"], "rows": table["row_count"], "content_digest": table["content_digest"],
-        "report_ref": None, "timings": dict(timings), "replay_counts": manifest["replay"]["counts"],
+        "outcome": outcome,
+        "run_key": held.run_key,
+        "request_id": held.request_id,
+        "plan_id": manifest["plan_id"],
+        "dataset_manifest_id": manifest["dataset_manifest_id"],
+        "manifest_ref": ref,
+        "table_ref": table["path"],
+        "status": manifest["status"],
+        "rows": table["row_count"],
+        "content_digest": table["content_digest"],
+        "report_ref": None,
+        "timings": dict(timings),
+        "replay_counts": manifest["replay"]["counts"],
         "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
         "warnings": list(manifest["differences"]),
     }

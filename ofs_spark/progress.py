@@ -42,7 +42,10 @@ def print_refusal(answer: dict[str, Any]) -> None:
     console.print(f"[bold red]{answer['code']}[/bold red] ({answer['room']}): {answer['message']}", soft_wrap=True)
     details = dict(answer["details"])
     for fault in details.pop("faults", []):
-        console.print(f"  [yellow]{fault.get('pointer', '')}[/yellow] {fault.get('code', '')}: {fault.get('message', '')}", soft_wrap=True)
+        console.print(
+            f"  [yellow]{fault.get('pointer', '')}[/yellow] {fault.get('code', '')}: {fault.get('message', '')}",
+            soft_wrap=True,
+        )
     for key, value in details.items():
         console.print(f"  {key}: {_text(value)}", soft_wrap=True)
     if answer["next"]:

@@ -55,8 +55,12 @@ def published(intent: Intent, held: Run, plane: Plane, attempt: str) -> dict[str
     timings, own = Timings(plane), f"{intent.platform_run_id}/ofs"
     with timings.room("pins", "resolves run facts, profile, archive index and label store"):
         plan, index, extract = resolved(intent, plane)
-        plan_evidence = write_once(plane.objects, f"{own}/resolved_build_plan/{held.run_key}.json", plan.document(),
-                                   "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+        plan_evidence = write_once(
+            plane.objects,
+            f"{own}/resolved_build_plan/{held.run_key}.json",
+            plan.document(),
+            "BUILD_PLAN_IMMUTABILITY_VIOLATION",
+        )
     with timings.room("publish", "starts the engine"):
         engine = plane.engine()
     folders = (f"{own}/staging/{plan.plan_id}/{attempt}", f"{own}/datasets/{plan.dataset_manifest_id}/{attempt}")
@@ -66,20 +70,27 @@ def published(intent: Intent, held: Run, plane: Plane, attempt: str) -> dict[str
     with timings.room("replay", f"reads {len(plan.archive.segments)} segments, {plan.archive.rows} records"):
         replay = walk.replayed(plan, index, desk)
     terms = walk.label_terms(plan, extract)
-    with timings.room("features", f"settles events, joins labels, computes {len(plan.program.feature_columns)} features"):
+    with timings.room(
+        "features", f"settles events, joins labels, computes {len(plan.program.feature_columns)} features"
+    ):
         made = walk.built(plan, replay, extract, terms, desk)
     with timings.room("publish", "stages the table"):
         table, checked = walk.materialized(plan, made, terms, desk)
         gates = walk.judged(plan, replay, made, terms, table, checked)
-        completeness = replay_receipt(held.run_key, plan.plan_id, index, intent.basis, replay.completeness, made.facts,
-                                      plan.policy.arrival)
+        completeness = replay_receipt(
+            held.run_key, plan.plan_id, index, intent.basis, replay.completeness, made.facts, plan.policy.arrival
+        )
         labels = walk.label_receipt(plan, extract, made, terms)
         evidence = {
             "resolved_build_plan": plan_evidence,
-            "replay_completeness": write_once(plane.objects, f"{own}/replay_completeness/{held.run_key}.json", completeness),
+            "replay_completeness": write_once(
+                plane.objects, f"{own}/replay_completeness/{held.run_key}.json", completeness
+            ),
             "label_resolution": write_once(plane.objects, f"{own}/label_resolution/{held.run_key}.json", labels),
         }
-        manifest = dataset_manifest(plan.pinned(), table, _replay(made, table.truncated), labels, gates, evidence, plane.environment())
+        manifest = dataset_manifest(
+            plan.pinned(), table, _replay(made, table.truncated), labels, gates, evidence, plane.environment()
+        )
         ref = f"{own}/manifests/{plan.dataset_manifest_id}.json"
         done = commit(plane.objects, ref, manifest, lambda: plane.control.fence(held))
         standing = require_committed(done, ref, manifest)
@@ -101,11 +112,20 @@ def resolved(intent: Intent, plane: Plane) -> tuple[BuildPlan, SegmentIndex, Lab
     segments = select(index, intent.basis)
     sparse = sum(s.file.record_count for s in segments if not s.dense)
     rows = sparse + sum(one.size or 0 for one in intent.basis)
-    archive = Archive(ref, index.digest, slice_digest(index, intent.basis), tuple(slice_documents(index, intent.basis)), rows)
+    archive = Archive(
+        ref, index.digest, slice_digest(index, intent.basis), tuple(slice_documents(index, intent.basis)), rows
+    )
     extract = walk.label_extract(plane)
-    labels = {"extract": _extract(extract), "rule": rule, "posture": intent.posture, "label_asof_utc": intent.label_asof_text,
-              "types": sorted({*(scope.scope_label_types or ()), *(scope.filter_label_types or ()), *scope.min_coverage_types}),
-              "maturity_days": intent.maturity_days}
+    labels = {
+        "extract": _extract(extract),
+        "rule": rule,
+        "posture": intent.posture,
+        "label_asof_utc": intent.label_asof_text,
+        "types": sorted(
+            {*(scope.scope_label_types or ()), *(scope.filter_label_types or ()), *scope.min_coverage_types}
+        ),
+        "maturity_days": intent.maturity_days,
+    }
     buckets = bucket_count(rows, plane.policy.rows_per_bucket)
     plan = BuildPlan(intent, scope, profile, facts, archive, labels, plane.policy, plane.release, buckets, said)
     return plan, index, extract
@@ -113,21 +133,43 @@ def resolved(intent: Intent, plane: Plane) -> tuple[BuildPlan, SegmentIndex, Lab
 
 def _extract(extract: LabelExtract) -> dict[str, Any]:
     return {
-        "ref": extract.ref, "digest": extract.digest, "label_store_id": extract.label_store_id, "marker": extract.marker,
-        "committed_up_to_utc": extract.committed_up_to_utc, "row_count": extract.row_count, "files": len(extract.files),
+        "ref": extract.ref,
+        "digest": extract.digest,
+        "label_store_id": extract.label_store_id,
+        "marker": extract.marker,
+        "committed_up_to_utc": extract.committed_up_to_utc,
+        "row_count": extract.row_count,
+        "files": len(extract.files),
         "origin": extract.origin,
     }
 
 
 def _replay(made: walk.Built, truncated: Mapping[str, int]) -> dict[str, Any]:
-    names = ("delivered", "position_duplicates", "positions", "rows", "redeliveries", "conflicts", "out_of_scope", "invalid")
+    names = (
+        "delivered",
+        "position_duplicates",
+        "positions",
+        "rows",
+        "redeliveries",
+        "conflicts",
+        "out_of_scope",
+        "invalid",
+    )
     counts = {name: made.facts.counts[name] for name in names}
-    anomalies = {name: made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid") if made.facts.counts[name]}
+    anomalies = {
+        name: made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid") if made.facts.counts[name]
+    }
     return {"counts": counts, "truncated": {k: v for k, v in truncated.items() if v}, "anomalies": anomalies}
 
 
 def _after(
-    plan: BuildPlan, held: Run, manifest: dict[str, Any], ref: str, outcome: str, evidence: Mapping[str, Evidence], plane: Plane
+    plan: BuildPlan,
+    held: Run,
+    manifest: dict[str, Any],
+    ref: str,
+    outcome: str,
+    evidence: Mapping[str, Evidence],
+    plane: Plane,
 ) -> None:
     """What is derived from the commit and can be repeated; a failure here is told and undoes nothing."""
     documents: dict[str, dict[str, Any]] = {}

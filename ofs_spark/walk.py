@@ -102,12 +102,19 @@ def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:
     """Scans the basis and proves it; refuses as the replay room does."""
     intent = plan.intent
     spec = ScanSpec(
-        platform_run_id=intent.platform_run_id, program=plan.program, scenario_run_ids=intent.scenario_run_ids or (),
-        event_types=plan.scope.event_types, anchor_event_types=plan.scope.anchor_event_types,
+        platform_run_id=intent.platform_run_id,
+        program=plan.program,
+        scenario_run_ids=intent.scenario_run_ids or (),
+        event_types=plan.scope.event_types,
+        anchor_event_types=plan.scope.anchor_event_types,
         row_filters=tuple(RowFilter(name, _constants(values)) for name, values in plan.scope.row_filters.items()),
-        anchor_from=plan.anchor_from, anchor_to=plan.anchor_to, arrival=plan.policy.arrival,
+        anchor_from=plan.anchor_from,
+        anchor_to=plan.anchor_to,
+        arrival=plan.policy.arrival,
     )
-    completeness, staged = scan_basis(desk.engine, desk.plane.objects, index, intent.basis, spec, desk.staging, intent.training)
+    completeness, staged = scan_basis(
+        desk.engine, desk.plane.objects, index, intent.basis, spec, desk.staging, intent.training
+    )
     if completeness.faults:
         raise completeness.faults[0].refusal()
     return Replayed(completeness, staged)
@@ -115,6 +122,7 @@ def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:
 
 def _constants(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
     """Filter values as (type, text) constants: numbers by the digits that were written."""
+
     def constant(value: Any) -> tuple[str, str]:
         if isinstance(value, bool):
             return "bool", "true" if value else "false"
@@ -149,14 +157,20 @@ def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: Label
     """Runs the build job and closes its accounts; refuses as replay, labels and features do, in that order."""
     intent, plane, law = plan.intent, desk.plane, terms.law
     last = Bucket(
-        program=plan.program, step=layout_step(plan.program, law.types), columns=terms.columns, label_types=law.types,
-        platform_run_id=intent.platform_run_id, parts=tuple(Part(*place) for place in parts(intent.basis)),
-        leaf_rows=plan.policy.leaf_rows, objects=plane.objects, folder=desk.table,
+        program=plan.program,
+        step=layout_step(plan.program, law.types),
+        columns=terms.columns,
+        label_types=law.types,
+        platform_run_id=intent.platform_run_id,
+        parts=tuple(Part(*place) for place in parts(intent.basis)),
+        leaf_rows=plan.policy.leaf_rows,
+        objects=plane.objects,
+        folder=desk.table,
     )
     widths = Widths(plane.width, plane.width, plan.buckets)
     job = steps(plan.program, law, replay.completeness.slices, plane.objects, intent.platform_run_id, widths, last)
     notes: dict[str, list[dict[str, Any]]] = {}
-    for one in desk.engine.run([task_of(file) for file in (*replay.staged, *extract.files)], job):
+    for one in desk.engine.run([*map(task_of, replay.staged), *map(task_of, extract.files)], job):
         notes.setdefault(one["note"], []).append(one)
     events = notes.get("events", [])
     facts = close(replay.completeness, intent.basis, events, intent.training)
@@ -196,13 +210,19 @@ def _feature_faults(notes: Sequence[Mapping[str, Any]], intent: Intent) -> list[
         first = min(same, key=lambda one: (one["part"], one["seq"]))
         count = sum(one["count"] for one in same)
         topic, partition = places[first["part"]]
-        details = {"subject": subject, "events": count, "first": {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]}}
+        details = {
+            "subject": subject,
+            "events": count,
+            "first": {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]},
+        }
         told = f"{subject}: {first['message']}; {count} events, the first at {topic} partition {partition} offset {first['offset']}"
         found.append(refuse(code, told, _NEXT.get(code, ""), **details))
     return found
 
 
-_NEXT = {"ORDER_UNDEFINED": "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy replay.yaml"}
+_NEXT = {
+    "ORDER_UNDEFINED": "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy replay.yaml"
+}
 
 
 def label_receipt(plan: BuildPlan, extract: LabelExtract, made: Built, terms: LabelTerms) -> dict[str, Any]:
@@ -217,11 +237,21 @@ def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) ->
     """Commits the table, reads it back whole, and says what it is. MATERIALIZATION_CORRUPT on any difference."""
     plane, folder = desk.plane, desk.table
     plane.announce("publish", f"commits {len(made.entries)} files as one Delta version")
-    metadata = {"ofs.plan_id": plan.plan_id, "ofs.dataset_manifest_id": plan.dataset_manifest_id, "ofs.run_key": desk.run.run_key}
+    metadata = {
+        "ofs.plan_id": plan.plan_id,
+        "ofs.dataset_manifest_id": plan.dataset_manifest_id,
+        "ofs.run_key": desk.run.run_key,
+    }
     committed_ms = int(plane.clock.now().timestamp() * 1000)
     described = f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}"
     plane.tables.create(
-        plane.objects.locate(folder), terms.columns, made.entries, plan.dataset_manifest_id, described, metadata, committed_ms
+        plane.objects.locate(folder),
+        terms.columns,
+        made.entries,
+        plan.dataset_manifest_id,
+        described,
+        metadata,
+        committed_ms,
     )
     log = read_log(plane.objects, folder)
     verify_log(log, folder, terms.columns, made.entries)
@@ -231,9 +261,18 @@ def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) ->
     typed = [(column.name, column.type) for column in terms.columns]
     listed = put_file_list(plane.objects, f"{plan.intent.platform_run_id}/ofs", made.entries)
     table = Materialization(
-        attempt=desk.attempt, path=folder, delta_log_sha256=log.log_sha256, columns=terms.columns, rows=checked.rows,
-        layout=plan.layout, buckets=plan.buckets, leaves=leaves, content_digest=content_digest(typed, leaves), files=listed,
-        null_counts=checked.null_counts, truncated=checked.truncated,
+        attempt=desk.attempt,
+        path=folder,
+        delta_log_sha256=log.log_sha256,
+        columns=terms.columns,
+        rows=checked.rows,
+        layout=plan.layout,
+        buckets=plan.buckets,
+        leaves=leaves,
+        content_digest=content_digest(typed, leaves),
+        files=listed,
+        null_counts=checked.null_counts,
+        truncated=checked.truncated,
     )
     return table, checked
 
@@ -244,7 +283,9 @@ def checks(plan: BuildPlan, made: Built, terms: LabelTerms) -> Checks:
     for feature in (feature for group in plan.program.groups for feature in group.features):
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
-    return Checks(tuple((column.name, column.type) for column in terms.columns), terms.law.types, terms.cutoff_us, before)
+    return Checks(
+        tuple((column.name, column.type) for column in terms.columns), terms.law.types, terms.cutoff_us, before
+    )
 
 
 def judged(
@@ -255,12 +296,24 @@ def judged(
     written = sum(entry.rows for entry in made.entries)
     anomalies = sum(made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid"))
     cut_off = max(table.truncated.values(), default=0) if plan.policy.window_truncated == "refuse" else None
-    gates = gate.judge(gate.Facts(
-        plan_basis_hash=plan.basis_hash, replay_basis_hash=basis_hash(one.range for one in replay.completeness.ranges),
-        replay_status=replay.completeness.status, anchors=made.anchors, computed_rows=written, stored_rows=checked.rows,
-        computed_digest=table.content_digest, stored_digest=table.content_digest, leaks=checked.leaks,
-        posture=plan.intent.posture, anomalies=anomalies, truncated_rows=cut_off,
-        label_shortfalls=tuple(f"{m.label_type} {m.measure} {coverage.rounded(m.found)}, {m.required}" for m in missed),
-    ))
+    gates = gate.judge(
+        gate.Facts(
+            plan_basis_hash=plan.basis_hash,
+            replay_basis_hash=basis_hash(one.range for one in replay.completeness.ranges),
+            replay_status=replay.completeness.status,
+            anchors=made.anchors,
+            computed_rows=written,
+            stored_rows=checked.rows,
+            computed_digest=table.content_digest,
+            stored_digest=table.content_digest,
+            leaks=checked.leaks,
+            posture=plan.intent.posture,
+            anomalies=anomalies,
+            truncated_rows=cut_off,
+            label_shortfalls=tuple(
+                f"{m.label_type} {m.measure} {coverage.rounded(m.found)}, {m.required}" for m in missed
+            ),
+        )
+    )
     gate.require_passed(gates, plan.intent.training)
     return gates

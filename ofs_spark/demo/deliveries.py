@@ -20,15 +20,22 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RUN = "platform_20260210T130700Z"
 SCENARIO = "74bd83db1ad3d1fa136e579115d55429"
 PINS = {
-    "manifest_fingerprint": "c8" * 32, "parameter_hash": "56" * 32, "seed": 42, "scenario_id": "baseline_v1",
-    "run_id": SCENARIO, "platform_run_id": RUN, "scenario_run_id": SCENARIO,
+    "manifest_fingerprint": "c8" * 32,
+    "parameter_hash": "56" * 32,
+    "seed": 42,
+    "scenario_id": "baseline_v1",
+    "run_id": SCENARIO,
+    "platform_run_id": RUN,
+    "scenario_run_id": SCENARIO,
 }
 TOPICS = ("fp.bus.traffic.baseline.v1", "fp.bus.traffic.fraud.v1")
 PARTITIONS = 4
 REDELIVERED = 0.02
 LATE = 0.03
 MICROS = pa.timestamp("us", "UTC")
-_ORIGIN = pa.struct([("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.string()), ("offset_kind", pa.string())])
+_ORIGIN = pa.struct(
+    [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.string()), ("offset_kind", pa.string())]
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     check = rng.random(n) < 0.12
     ids = [hashlib.md5(f"{made.ts[i]}-{i}".encode(), usedforsecurity=False).hexdigest() for i in range(n)]
     late = rng.random(n) < LATE
-    arrival = made.ts + rng.integers(200_000, 4_000_000, n) + np.where(late, rng.integers(HOUR_US // 6, 30 * HOUR_US, n), 0)
+    arrival = (
+        made.ts + rng.integers(200_000, 4_000_000, n) + np.where(late, rng.integers(HOUR_US // 6, 30 * HOUR_US, n), 0)
+    )
     again = np.flatnonzero(rng.random(n) < REDELIVERED)
     event = np.concatenate([np.arange(n), again])
     delivered = np.concatenate([arrival, arrival[again] + rng.integers(1_000_000, 2 * HOUR_US, len(again))])
@@ -61,10 +70,19 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
         own = own[np.lexsort((event[own], delivered[own]))]
         if len(own):
             topic, partition = TOPICS[number // PARTITIONS], number % PARTITIONS
-            entries = _write_partition(root, topic, partition, own, event, delivered, made, ids, texts, check, rows_per_segment)
+            entries = _write_partition(
+                root, topic, partition, own, event, delivered, made, ids, texts, check, rows_per_segment
+            )
             segments += entries
-            basis.append({"topic": topic, "partition": partition, "offset_kind": "kafka_offset",
-                          "start_offset": entries[0]["first_offset"], "end_offset": entries[-1]["last_offset"]})
+            basis.append(
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "offset_kind": "kafka_offset",
+                    "start_offset": entries[0]["first_offset"],
+                    "end_offset": entries[-1]["last_offset"],
+                }
+            )
     index = {"schema_version": "archive.segment_index.v0", "platform_run_id": RUN, "segments": segments}
     write_json(root / RUN / "archive" / "segment_index.json", {**index, "digest": digest(index)})
     return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()))
@@ -73,11 +91,23 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
 def _envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     """Canonical envelope texts: keys sorted, compact, ASCII. Every value is known to need no escape."""
     head = f'"manifest_fingerprint":"{PINS["manifest_fingerprint"]}","parameter_hash":"{PINS["parameter_hash"]}","payload":'
-    tail = (f',"platform_run_id":"{RUN}","run_id":"{SCENARIO}","scenario_id":"baseline_v1","scenario_run_id":"{SCENARIO}",'
-            '"schema_version":"v1","seed":42,"ts_utc":"')
+    tail = (
+        f',"platform_run_id":"{RUN}","run_id":"{SCENARIO}","scenario_id":"baseline_v1","scenario_run_id":"{SCENARIO}",'
+        '"schema_version":"v1","seed":42,"ts_utc":"'
+    )
     stamps = instants(made.ts)
-    columns = (made.cents.tolist(), made.channel.tolist(), made.country.tolist(), made.customer.tolist(), made.merchant.tolist(),
-               made.declined.tolist(), made.terminal.tolist(), check.tolist(), ids, stamps)
+    columns = (
+        made.cents.tolist(),
+        made.channel.tolist(),
+        made.country.tolist(),
+        made.customer.tolist(),
+        made.merchant.tolist(),
+        made.declined.tolist(),
+        made.terminal.tolist(),
+        check.tolist(),
+        ids,
+        stamps,
+    )
     return [
         f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
         f'{{"amount":{_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
@@ -98,15 +128,34 @@ def instants(micros: Array) -> list[str]:
 
 
 def _write_partition(
-    root: Path, topic: str, partition: int, own: Array, event: Array, delivered: Array, made: Payments, ids: list[str],
-    texts: list[str], check: Array, rows_per_segment: int,
+    root: Path,
+    topic: str,
+    partition: int,
+    own: Array,
+    event: Array,
+    delivered: Array,
+    made: Payments,
+    ids: list[str],
+    texts: list[str],
+    check: Array,
+    rows_per_segment: int,
 ) -> list[dict[str, Any]]:
     """The partition's segments; every 5,000th offset is a transaction marker, a declared gap."""
     offset = np.arange(len(own)) + np.arange(len(own)) // 4_999
     entries: list[dict[str, Any]] = []
     for begin in range(0, len(own), rows_per_segment):
         rows = own[begin : begin + rows_per_segment]
-        table = _table(topic, partition, offset[begin : begin + rows_per_segment], event[rows], delivered[rows], made, ids, texts, check)
+        table = _table(
+            topic,
+            partition,
+            offset[begin : begin + rows_per_segment],
+            event[rows],
+            delivered[rows],
+            made,
+            ids,
+            texts,
+            check,
+        )
         ref = f"{RUN}/archive/segments/topic={topic}/partition={partition}/{len(entries):04d}.parquet"
         path = root / ref
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,33 +165,63 @@ def _write_partition(
         held = offset[begin : begin + rows_per_segment]
         missing = sorted(set(range(first, int(held[-1]) + 1)) - set(held.tolist()))
         gaps = [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in missing]
-        entries.append({
-            "topic": topic, "partition": partition, "offset_kind": "kafka_offset", "first_offset": str(held[0]),
-            "last_offset": str(held[-1]), "record_count": len(held), "previous_last_offset": None if not begin else str(offset[begin - 1]),
-            "gaps": gaps, "path": ref, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(),
-            "min_ts_utc": format_instant(int(made.ts[event[rows]].min())), "max_ts_utc": format_instant(int(made.ts[event[rows]].max())),
-        })
+        entries.append(
+            {
+                "topic": topic,
+                "partition": partition,
+                "offset_kind": "kafka_offset",
+                "first_offset": str(held[0]),
+                "last_offset": str(held[-1]),
+                "record_count": len(held),
+                "previous_last_offset": None if not begin else str(offset[begin - 1]),
+                "gaps": gaps,
+                "path": ref,
+                "bytes": len(body),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "min_ts_utc": format_instant(int(made.ts[event[rows]].min())),
+                "max_ts_utc": format_instant(int(made.ts[event[rows]].max())),
+            }
+        )
     return entries
 
 
 def _table(
-    topic: str, partition: int, offset: Array, event: Array, delivered: Array, made: Payments, ids: list[str], texts: list[str],
+    topic: str,
+    partition: int,
+    offset: Array,
+    event: Array,
+    delivered: Array,
+    made: Payments,
+    ids: list[str],
+    texts: list[str],
     check: Array,
 ) -> pa.Table:
     n, which = len(event), event.tolist()
     envelopes = [texts[i] for i in which]
     origin = pa.StructArray.from_arrays(
-        [pa.repeat(topic, n), pa.repeat(pa.scalar(partition, pa.int32()), n), pa.array([str(o) for o in offset.tolist()]),
-         pa.repeat("kafka_offset", n)], fields=list(_ORIGIN))
+        [
+            pa.repeat(topic, n),
+            pa.repeat(pa.scalar(partition, pa.int32()), n),
+            pa.array([str(o) for o in offset.tolist()]),
+            pa.repeat("kafka_offset", n),
+        ],
+        fields=list(_ORIGIN),
+    )
     columns = {
-        "archived_at_utc": pa.array(delivered + 60_000_000).cast(MICROS), "platform_run_id": pa.repeat(RUN, n),
-        "scenario_run_id": pa.repeat(SCENARIO, n), "manifest_fingerprint": pa.repeat(str(PINS["manifest_fingerprint"]), n),
-        "parameter_hash": pa.repeat(str(PINS["parameter_hash"]), n), "scenario_id": pa.repeat("baseline_v1", n),
-        "seed": pa.repeat("42", n), "event_id": pa.array([ids[i] for i in which]),
+        "archived_at_utc": pa.array(delivered + 60_000_000).cast(MICROS),
+        "platform_run_id": pa.repeat(RUN, n),
+        "scenario_run_id": pa.repeat(SCENARIO, n),
+        "manifest_fingerprint": pa.repeat(str(PINS["manifest_fingerprint"]), n),
+        "parameter_hash": pa.repeat(str(PINS["parameter_hash"]), n),
+        "scenario_id": pa.repeat("baseline_v1", n),
+        "seed": pa.repeat("42", n),
+        "event_id": pa.array([ids[i] for i in which]),
         "event_type": pa.array(np.where(check[event], "card_token_check", "card_payment")),
         "ts_utc": pa.array(made.ts[event]).cast(MICROS),
         "payload_hash": pa.array([hashlib.sha256(text.encode()).hexdigest() for text in envelopes]),
-        "origin_offset": origin, "envelope": pa.array(envelopes), "published_at_utc": pa.array(delivered).cast(MICROS),
+        "origin_offset": origin,
+        "envelope": pa.array(envelopes),
+        "published_at_utc": pa.array(delivered).cast(MICROS),
     }
     return pa.table(columns)
 

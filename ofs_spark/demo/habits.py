@@ -52,7 +52,11 @@ def payments(shape: Shape, rng: np.random.Generator) -> Payments:
     ts = _times(shape, rng)
     home = rng.integers(0, shape.terminals, (shape.customers, 6))
     usual = rng.random(n) < 0.85
-    terminal = np.where(usual, home[customer, rng.choice(6, n, p=[0.4, 0.25, 0.15, 0.1, 0.06, 0.04])], rng.integers(0, shape.terminals, n))
+    terminal = np.where(
+        usual,
+        home[customer, rng.choice(6, n, p=[0.4, 0.25, 0.15, 0.1, 0.06, 0.04])],
+        rng.integers(0, shape.terminals, n),
+    )
     level = rng.lognormal(3.2, 0.6, shape.customers)
     cents = np.maximum(50, np.round(100 * level[customer] * rng.lognormal(0.0, 0.55, n))).astype(np.int64)
     fraud = _compromised(ts, terminal, shape, rng) | _stolen(ts, customer, shape, rng)
@@ -62,7 +66,9 @@ def payments(shape: Shape, rng: np.random.Generator) -> Payments:
     declined = rng.random(n) < np.where(fraud, 0.12, 0.015)
     channel = rng.choice(len(CHANNELS), n, p=[0.35, 0.4, 0.25])
     merchant_of = rng.integers(0, shape.merchants, shape.terminals)
-    return Payments(ts, customer, terminal, merchant_of[terminal], cents, country_of[terminal], channel, declined, fraud)
+    return Payments(
+        ts, customer, terminal, merchant_of[terminal], cents, country_of[terminal], channel, declined, fraud
+    )
 
 
 def _times(shape: Shape, rng: np.random.Generator) -> Array:

@@ -55,28 +55,48 @@ def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWo
     if folder.exists() and any(folder.iterdir()):
         raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a finished demo world", f"rm -r {folder}")
     policy = load_policy(None)
-    releases = {"policy_revision": policy.policy_revision, "config_revision": policy.config_revision, "ofs_code_release_id": code_release()}
+    releases = {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": code_release(),
+    }
     world = write_demo_world(folder, seed, _shape(payments), releases, announce)
     names = ("objects", "wiring", "training", "explore")
     counts = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
-    facts.write_bytes(canonical_json({
-        "asked": asked, "paths": {name: str(getattr(world, name).relative_to(folder)) for name in names},
-        "counts": {name: getattr(world, name) for name in counts},
-    }))
+    facts.write_bytes(
+        canonical_json(
+            {
+                "asked": asked,
+                "paths": {name: str(getattr(world, name).relative_to(folder)) for name in names},
+                "counts": {name: getattr(world, name) for name in counts},
+            }
+        )
+    )
     return world
 
 
 def _shape(payments: int) -> Shape:
     """The demo's shape, with fewer people where there are fewer payments."""
     share = min(1.0, payments / Shape.payments)
-    return Shape(payments, max(50, int(Shape.customers * share)), max(20, int(Shape.terminals * share)), max(10, int(Shape.merchants * share)))
+    return Shape(
+        payments,
+        max(50, int(Shape.customers * share)),
+        max(20, int(Shape.terminals * share)),
+        max(10, int(Shape.merchants * share)),
+    )
 
 
 def _again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
     """The same intent in a second object root, on one core and with other exchange widths."""
     other = world.root / AGAIN
     announce("demo", "builds the same intent again: second root, one core, other exchange widths")
-    shutil.copytree(world.objects, other, dirs_exist_ok=True, copy_function=_link, ignore=shutil.ignore_patterns("ofs", "learning", "ledger*", ".spark"))
+    shutil.copytree(
+        world.objects,
+        other,
+        dirs_exist_ok=True,
+        copy_function=_link,
+        ignore=shutil.ignore_patterns("ofs", "learning", "ledger*", ".spark"),
+    )
     settings = {"spark.master": "local[1]", WIDTH: "3", "spark.sql.session.timeZone": "America/New_York"}
     with opened(write_wiring(world.root, AGAIN, settings), None, announce) as plane:
         return pipeline.build(world.training.read_bytes(), plane)
@@ -89,20 +109,23 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _print(world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool) -> None:
+def _print(
+    world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool
+) -> None:
     counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
     features = [c for c in manifest["columns"] if c["role"] == "feature"]
     table = Table(title="One intent became one dataset", show_header=False, title_justify="left", pad_edge=False)
     rows = {
-        "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events; {world.fraud:,} frauds, {world.late:,} delivered late",
-        "dropped": f"{counts['redeliveries']:,} redeliveries; {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid records",
+        "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
+        "among them": f"{world.fraud:,} frauds; {world.late:,} events delivered late",
+        "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
         "not a row": f"{counts['rows'] - answer['rows']:,} events feed no row: they are card_token_checks",
         "rows": f"{answer['rows']:,} payments, each as it stood when it was made",
         "features": f"{len(features)} columns, e.g. {features[0]['name']}, {features[-1]['name']}",
-        "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting, known by {manifest['labels']['label_asof_utc'][:10]}",
+        "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
         "status": manifest["status"],
         "digest": answer["content_digest"],
-        "again": f"{'the same digest' if same else 'ANOTHER DIGEST: ' + again['content_digest']}, from one core in another root",
+        "again": f"{'the same digest' if same else again['content_digest']}, from one core in another root",
         "time": ", ".join(f"{room} {seconds:.1f} s" for room, seconds in answer["timings"].items()),
     }
     for name, text in rows.items():
@@ -113,5 +136,9 @@ def _print(world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, A
         console.print(f"[bold]{name}[/bold]  {world.objects / answer[f'{name}_ref']}", soft_wrap=True)
     ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {world.wiring}"
     console.print("\nnext:", soft_wrap=True)
-    for command in (f"{ofs} build {world.explore}", f"{ofs} verify {answer['manifest_ref']}", f"{ofs} --json show {answer['manifest_ref']}"):
+    for command in (
+        f"{ofs} build {world.explore}",
+        f"{ofs} verify {answer['manifest_ref']}",
+        f"{ofs} --json show {answer['manifest_ref']}",
+    ):
         console.print(f"  {command}", soft_wrap=True)

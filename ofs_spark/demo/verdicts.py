@@ -36,10 +36,22 @@ def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: 
     charged = made.ts[back] + rng.integers(14 * DAY_US, 49 * DAY_US, len(back))
     fine = np.flatnonzero(~made.fraud)
     events = np.concatenate([suspected, judged, judged[doubtful], back, fine])
-    values = np.concatenate([np.repeat("FRAUD_SUSPECTED", len(suspected)), value, other, np.repeat("CHARGEBACK", len(back)),
-                             np.repeat("NO_CHARGEBACK", len(fine))])
-    times = np.concatenate([made.ts[suspected] + DAY_US // 24, observed, observed[doubtful], charged, made.ts[fine] + 45 * DAY_US])
-    types = np.repeat(["fraud_disposition", "chargeback_status"], [len(suspected) + len(judged) + len(doubtful), len(back) + len(fine)])
+    values = np.concatenate(
+        [
+            np.repeat("FRAUD_SUSPECTED", len(suspected)),
+            value,
+            other,
+            np.repeat("CHARGEBACK", len(back)),
+            np.repeat("NO_CHARGEBACK", len(fine)),
+        ]
+    )
+    times = np.concatenate(
+        [made.ts[suspected] + DAY_US // 24, observed, observed[doubtful], charged, made.ts[fine] + 45 * DAY_US]
+    )
+    types = np.repeat(
+        ["fraud_disposition", "chargeback_status"],
+        [len(suspected) + len(judged) + len(doubtful), len(back) + len(fine)],
+    )
     return _write(root, ids, events, values, times, types, asof_us)
 
 
@@ -48,13 +60,23 @@ def _write(root: Path, ids: list[str], events: Array, values: Array, times: Arra
     assertion = [hashlib.md5(f"assertion-{i}".encode(), usedforsecurity=False).hexdigest() for i in range(n)]
     human = types == "fraud_disposition"
     stamps = pa.array(times).cast(MICROS)
-    table = pa.table({
-        "label_assertion_id": assertion, "platform_run_id": pa.repeat(RUN, n), "event_id": [ids[i] for i in events.tolist()],
-        "label_type": types, "label_value": values, "effective_time": stamps, "observed_time": stamps,
-        "source_type": np.where(human, "HUMAN", "EXTERNAL"), "actor_id": pa.array(np.where(human, "analyst-7", ""), mask=~human),
-        "payload_hash": assertion, "evidence_refs_json": pa.repeat("[]", n), "assertion_ref": assertion,
-        "committed_at_utc": pa.array(times + 30_000_000).cast(MICROS),
-    })
+    table = pa.table(
+        {
+            "label_assertion_id": assertion,
+            "platform_run_id": pa.repeat(RUN, n),
+            "event_id": [ids[i] for i in events.tolist()],
+            "label_type": types,
+            "label_value": values,
+            "effective_time": stamps,
+            "observed_time": stamps,
+            "source_type": np.where(human, "HUMAN", "EXTERNAL"),
+            "actor_id": pa.array(np.where(human, "analyst-7", ""), mask=~human),
+            "payload_hash": assertion,
+            "evidence_refs_json": pa.repeat("[]", n),
+            "assertion_ref": assertion,
+            "committed_at_utc": pa.array(times + 30_000_000).cast(MICROS),
+        }
+    )
     folder = root / RUN / "label_store" / "extract"
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -62,9 +84,21 @@ def _write(root: Path, ids: list[str], events: Array, values: Array, times: Arra
         path, part = folder / f"part-{number:04d}.parquet", table.slice(begin, 250_000)
         pq.write_table(part, path, compression="zstd", write_page_checksum=True)
         body = path.read_bytes()
-        files.append({"path": str(path.relative_to(root)), "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(),
-                      "row_count": part.num_rows})
-    extract = {"schema_version": "label_store.extract.v0", "label_store_id": "demo-label-store", "marker": f"demo-{n}",
-               "committed_up_to_utc": format_instant(asof_us + 40 * DAY_US), "row_count": n, "files": files}
+        files.append(
+            {
+                "path": str(path.relative_to(root)),
+                "bytes": len(body),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "row_count": part.num_rows,
+            }
+        )
+    extract = {
+        "schema_version": "label_store.extract.v0",
+        "label_store_id": "demo-label-store",
+        "marker": f"demo-{n}",
+        "committed_up_to_utc": format_instant(asof_us + 40 * DAY_US),
+        "row_count": n,
+        "files": files,
+    }
     write_json(root / EXTRACT, {**extract, "digest": digest(extract)})
     return n

@@ -112,17 +112,32 @@ def write_demo_world(
     profiles.mkdir(parents=True, exist_ok=True)
     (profiles / "card_fraud.yaml").write_text(PROFILE, encoding="utf-8")
     (profiles / "core_features.yaml").write_text(CORE_PROFILE, encoding="utf-8")
-    intents = {name: write_json(root / "intents" / f"{name}.json", document)
-               for name, document in _intents(archived, asof_us, shape, releases).items()}
-    return DemoWorld(root, objects, write_wiring(root, "objects", {}), intents["training"], intents["explore"], shape.payments,
-                     int(made.fraud.sum()), archived.redeliveries, archived.late, archived.token_checks, assertions)
+    intents = {
+        name: write_json(root / "intents" / f"{name}.json", document)
+        for name, document in _intents(archived, asof_us, shape, releases).items()
+    }
+    return DemoWorld(
+        root,
+        objects,
+        write_wiring(root, "objects", {}),
+        intents["training"],
+        intents["explore"],
+        shape.payments,
+        int(made.fraud.sum()),
+        archived.redeliveries,
+        archived.late,
+        archived.token_checks,
+        assertions,
+    )
 
 
 def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
     """A wiring of this world whose object root is `folder`; paths are relative to the file."""
     settings = "".join(f"  {name}: '{value}'\n" for name, value in {"spark.driver.memory": "4g", **spark}.items())
-    text = (f"kind: local\nobjects: {{root: {folder}}}\nledger: {{dsn: 'sqlite:///{folder}/ledger.sqlite'}}\n"
-            f"profiles: {{root: profiles}}\nlabels: {{kind: extract, ref: {EXTRACT}}}\nbus: {{kind: none}}\nspark:\n{settings}")
+    text = (
+        f"kind: local\nobjects: {{root: {folder}}}\nledger: {{dsn: 'sqlite:///{folder}/ledger.sqlite'}}\n"
+        f"profiles: {{root: profiles}}\nlabels: {{kind: extract, ref: {EXTRACT}}}\nbus: {{kind: none}}\nspark:\n{settings}"
+    )
     path = root / ("wiring.yaml" if folder == "objects" else f"wiring-{folder}.yaml")
     path.write_text(text, encoding="utf-8")
     return path
@@ -134,7 +149,12 @@ def _write_run_facts(objects: Path) -> None:
     path = objects / surface
     path.parent.mkdir(parents=True, exist_ok=True)
     names = [f"merch-{i:04d}" for i in range(700)]
-    pq.write_table(pa.table({"merchant_id": names, "category": [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]}), path)
+    pq.write_table(
+        pa.table(
+            {"merchant_id": names, "category": [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]}
+        ),
+        path,
+    )
     digest = {"algo": "sha256", "hex": hashlib.sha256(path.read_bytes()).hexdigest()}
     fingerprint = str(PINS["manifest_fingerprint"])
 
@@ -142,38 +162,70 @@ def _write_run_facts(objects: Path) -> None:
         return {"output_id": output_id, "path": where, "manifest_fingerprint": fingerprint, **more}
 
     def receipt(output_id: str, where: str, status: str) -> dict[str, Any]:
-        return {"output_id": output_id, "status": status, "scope": {"manifest_fingerprint": fingerprint},
-                "target_ref": {"output_id": output_id, "path": where}, "target_digest": digest}
+        return {
+            "output_id": output_id,
+            "status": status,
+            "scope": {"manifest_fingerprint": fingerprint},
+            "target_ref": {"output_id": output_id, "path": where},
+            "target_digest": digest,
+        }
 
     sealed = f"{RUN}/reference/raw_cases.parquet"
     view = {
-        "run_id": SCENARIO, "platform_run_id": RUN, "scenario_run_id": SCENARIO, "pins": PINS,
+        "run_id": SCENARIO,
+        "platform_run_id": RUN,
+        "scenario_run_id": SCENARIO,
+        "pins": PINS,
         "locators": [locator("merchant_categories", surface, content_digest=digest), locator("raw_cases", sealed)],
         "gate_receipts": [],
         "instance_receipts": [receipt("merchant_categories", surface, "PASS"), receipt("raw_cases", sealed, "FAIL")],
-        "policy_rev": {"policy_id": "sr.policy", "revision": "r1"}, "bundle_hash": "ab" * 32,
-        "plan_ref": f"{RUN}/sr/plan.json", "record_ref": f"{RUN}/sr/record.json", "status_ref": f"{RUN}/sr/status.json",
+        "policy_rev": {"policy_id": "sr.policy", "revision": "r1"},
+        "bundle_hash": "ab" * 32,
+        "plan_ref": f"{RUN}/sr/plan.json",
+        "record_ref": f"{RUN}/sr/record.json",
+        "status_ref": f"{RUN}/sr/status.json",
     }
     write_json(objects / RUN_FACTS, view)
 
 
 def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     common = {
-        "schema_version": "learning.ofs_build_intent.v0", "intent_kind": "dataset_build", "platform_run_id": RUN,
-        "scenario_run_ids": [SCENARIO], "replay_basis": archived.basis, "run_facts_ref": RUN_FACTS, **releases,
+        "schema_version": "learning.ofs_build_intent.v0",
+        "intent_kind": "dataset_build",
+        "platform_run_id": RUN,
+        "scenario_run_ids": [SCENARIO],
+        "replay_basis": archived.basis,
+        "run_facts_ref": RUN_FACTS,
+        **releases,
     }
     labels = {"label_asof_utc": format_instant(asof_us), "resolution_rule": "ls.resolved.v0", "maturity_days": 14}
     training = {
-        **common, "request_id": f"demo.training.{shape.payments}", "label_basis": labels,
+        **common,
+        "request_id": f"demo.training.{shape.payments}",
+        "label_basis": labels,
         "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v3"},
-        "join_scope": {"label_types": ["fraud_disposition"], "anchor_event_types": ["card_payment"],
-                       "required_output_ids": ["merchant_categories"]},
-        "filters": {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0.99}, "max_conflict_ratio": 0.001}},
+        "join_scope": {
+            "label_types": ["fraud_disposition"],
+            "anchor_event_types": ["card_payment"],
+            "required_output_ids": ["merchant_categories"],
+        },
+        "filters": {
+            "label_coverage_policy": {
+                "min_coverage_by_label_type": {"fraud_disposition": 0.99},
+                "max_conflict_ratio": 0.001,
+            }
+        },
     }
     explore = {
-        **common, "request_id": f"demo.explore.{shape.payments}", "label_basis": labels, "non_training_allowed": True,
+        **common,
+        "request_id": f"demo.explore.{shape.payments}",
+        "label_basis": labels,
+        "non_training_allowed": True,
         "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v2"},
-        "join_scope": {"label_types": ["chargeback_status", "fraud_disposition"], "anchor_event_types": ["card_payment"]},
+        "join_scope": {
+            "label_types": ["chargeback_status", "fraud_disposition"],
+            "anchor_event_types": ["card_payment"],
+        },
         "filters": {"country": ["GB"]},
     }
     return {"training": training, "explore": explore}

@@ -43,14 +43,18 @@ class ByEvent:
     slices: tuple[BasisSlice, ...]
     onward: Route
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the first exchange by key; one `events` note, one `labels` note, one `refusal` note per fault."""
         tables = gather(chunks)
         if LABEL_IDENTITIES in tables:
             clashing = assertion_conflicts(tables[LABEL_IDENTITIES])
             if clashing:
-                yield note("refusal", code="LABEL_SCOPE_INVALID", details={"label_assertion_ids": clashing},
-                           message="one label_assertion_id stands for assertions of different content")
+                yield note(
+                    "refusal",
+                    code="LABEL_SCOPE_INVALID",
+                    details={"label_assertion_ids": clashing},
+                    message="one label_assertion_id stands for assertions of different content",
+                )
         assertions = one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table()))
         if EVENTS not in tables:
             nobody = self._choices(assertions, pa.array([], pa.string()))

@@ -16,6 +16,7 @@ from ofs_spark.features.core import core_features
 from ofs_spark.features.group_rows import Array, Fault, KeyedTable, column, fault, group_rows, sort_by_key, text_codes
 from ofs_spark.features.kernel import compute
 from ofs_spark.hashing import route
+from ofs_spark.pins.profile.compile import column_names
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 
@@ -68,7 +69,7 @@ def add_features(program: Program, groups: tuple[int, ...], keyed: KeyedTable) -
         arrays, found = group_columns(program, index, keyed)
         faults += found
         absent = keyed.table.num_rows - keyed.keyed
-        for name, array in zip(flow.group_columns(group), arrays, strict=True):
+        for name, array in zip(column_names(group), arrays, strict=True):
             padded = pa.concat_arrays([array, pa.nulls(absent, array.type)]) if absent else array
             table = table.append_column(name, padded)
     return table, faults
@@ -80,7 +81,7 @@ def group_columns(program: Program, index: int, keyed: KeyedTable) -> tuple[list
     rows, faults = group_rows(program, index, keyed)
     if faults:
         types = {c.name: c.type for c in program.feature_columns}
-        return [pa.nulls(keyed.keyed, arrow_type(types[name])) for name in flow.group_columns(group)], faults
+        return [pa.nulls(keyed.keyed, arrow_type(types[name])) for name in column_names(group)], faults
     if group.core is not None:
         amount = column(keyed.table, r.core_amount_column(group.core))[: keyed.keyed]
         stamp, stamps = text_codes(keyed.table.column(r.TS_TEXT).slice(0, keyed.keyed))
@@ -90,13 +91,19 @@ def group_columns(program: Program, index: int, keyed: KeyedTable) -> tuple[list
     except Refusal as refusal:
         overflow = fault(refusal.code, group.name, refusal.message, np.ones(1, np.bool_), keyed.table.slice(0, 1))
         types = {c.name: c.type for c in program.feature_columns}
-        return [pa.nulls(keyed.keyed, arrow_type(types[name])) for name in flow.group_columns(group)], [overflow]
+        return [pa.nulls(keyed.keyed, arrow_type(types[name])) for name in column_names(group)], [overflow]
 
 
 def arrow_type(text: str) -> pa.DataType:
     """The Arrow type a catalogue column names."""
-    named = {"int64": pa.int64(), "int32": pa.int32(), "double": pa.float64(), "string": pa.string(), "bool": pa.bool_(),
-             "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC")}
+    named = {
+        "int64": pa.int64(),
+        "int32": pa.int32(),
+        "double": pa.float64(),
+        "string": pa.string(),
+        "bool": pa.bool_(),
+        "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC"),
+    }
     if text in named:
         return named[text]
     precision, scale = text.removeprefix("decimal128(").rstrip(")").split(",")
@@ -111,10 +118,10 @@ class ByKey:
     step: flow.KeyStep
     onward: Route
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the next exchange, and a note per fault."""
         keyed = sort_by_key(gather(chunks)[EVENTS], flow.key_columns(self.program, self.step.key))
         table, faults = add_features(self.program, self.step.groups, keyed)
-        for fault in faults:
-            yield note("fault", **fault.note())
+        for found in faults:
+            yield note("fault", **found.note())
         yield from self.onward.send(table)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ofs_spark.pins.profile.compile import column_names
 from ofs_spark.pins.profile.model import Column, Group, Program
 from ofs_spark.replay import rows as r
 
 _BYTES = {"int64": 8, "double": 8, "bool": 1, "timestamp[us, tz=UTC]": 8}
 _OTHER_BYTES = 16
-CORE_FEATURES = ("event_count", "amount_sum", "last_event_ts_utc")
 _BASE = (r.EVENT_ID, r.EVENT_TYPE, r.TS, r.PART, r.SEQ, r.OFFSET, r.ARRIVAL, r.FLAGS)
 
 
@@ -42,15 +42,8 @@ def key_steps(program: Program, carried: tuple[str, ...] = ()) -> tuple[KeyStep,
 
 def columns_of(program: Program, key: int) -> list[Column]:
     """Feature columns of the groups of `key`, in the program's order."""
-    names = {name for g in _groups_of(program, key) for name in group_columns(program.groups[g])}
+    names = {name for g in _groups_of(program, key) for name in column_names(program.groups[g])}
     return [c for c in program.feature_columns if c.name in names]
-
-
-def group_columns(group: Group) -> list[str]:
-    """Names of a group's columns: features, then derived."""
-    if group.core is not None:
-        return [f"{group.name}__{name}" for name in CORE_FEATURES]
-    return [f.column for f in group.features] + [d.column for d in group.derived]
 
 
 def key_columns(program: Program, key: int) -> list[str]:
@@ -61,7 +54,7 @@ def key_columns(program: Program, key: int) -> list[str]:
     return [r.read_column(part) for part in entity.parts]
 
 
-def source_flags(program: Program, groups: tuple[int, ...]) -> int:
+def source_flags(groups: tuple[int, ...]) -> int:
     """Flags of the source events of any of `groups`."""
     return sum(r.source_flag(g) for g in groups)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ofs_spark.features.kernel.model import GroupRows, Values
 from ofs_spark.features.order import delivery_rank, undefined_keys
-from ofs_spark.pins.profile.model import Group, Program, Value
+from ofs_spark.pins.profile.model import Program, Value
 from ofs_spark.replay import rows as r
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -96,7 +96,8 @@ def one_array(values: pa.ChunkedArray) -> pa.Array:
 
 def column(table: pa.Table, name: str) -> Array:
     """A column without nulls as NumPy values."""
-    return one_array(table.column(name)).to_numpy(zero_copy_only=False)
+    values: Array = one_array(table.column(name)).to_numpy(zero_copy_only=False)
+    return values
 
 
 def group_rows(program: Program, index: int, keyed: KeyedTable) -> tuple[GroupRows, list[Fault]]:
@@ -144,7 +145,9 @@ def _value_faults(program: Program, index: int, table: pa.Table) -> Iterable[Fau
         status = column(table, r.status_column(value.read))
         bad = source & ((status == r.INVALID) | ((status == r.MISSING) & (value.missing == "fail")))
         if bad.any():
-            yield fault("FEATURE_VALUE_INVALID", f"{group.name}.{value.name}", _value_message(program, value), bad, table)
+            yield fault(
+                "FEATURE_VALUE_INVALID", f"{group.name}.{value.name}", _value_message(program, value), bad, table
+            )
 
 
 def fault(code: str, subject: str, message: str, bad: Array, table: pa.Table) -> Fault:

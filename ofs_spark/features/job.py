@@ -30,7 +30,12 @@ def layout_step(program: Program, label_types: tuple[str, ...]) -> flow.KeyStep:
 
 
 def steps(
-    program: Program, law: LabelLaw, slices: tuple[BasisSlice, ...], objects: Objects, platform_run_id: str, widths: Widths,
+    program: Program,
+    law: LabelLaw,
+    slices: tuple[BasisSlice, ...],
+    objects: Objects,
+    platform_run_id: str,
+    widths: Widths,
     last: Work,
 ) -> list[Step]:
     """All steps of the build job; `last` is the work of the layout key's targets and only writes notes."""
@@ -41,7 +46,9 @@ def steps(
         Step("by event", ByEvent(law, slices, routes[0]), routes[0].width),
     ]
     for i, key in enumerate(keys[:-1]):
-        built.append(Step(f"by {'+'.join(program.keys[key.key].names)}", ByKey(program, key, routes[i + 1]), routes[i + 1].width))
+        built.append(
+            Step(f"by {'+'.join(program.keys[key.key].names)}", ByKey(program, key, routes[i + 1]), routes[i + 1].width)
+        )
     return [*built, Step("layout", last, 0)]
 
 
@@ -49,4 +56,4 @@ def _route(program: Program, keys: tuple[flow.KeyStep, ...], position: int, widt
     later = tuple(group for key in keys[position:] for group in key.groups)
     width = widths.buckets if position == len(keys) - 1 else widths.keys
     names = tuple(flow.key_columns(program, keys[position].key))
-    return Route(names, keys[position].inputs, r.ANCHOR | flow.source_flags(program, later), width)
+    return Route(names, keys[position].inputs, r.ANCHOR | flow.source_flags(later), width)

@@ -40,7 +40,7 @@ class Load:
     label_types: tuple[str, ...]
     width: int
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the exchange by event id; a fault note instead where a label file is refused."""
         task: dict[str, Any] = json.loads(bytes(next(chunks)))
         try:

@@ -12,7 +12,7 @@ from ofs_spark.errors import InternalError
 
 
 class LocalEngine:
-    """Runs steps one target at a time. Steps are pickled first, as Spark would, so that a step that cannot travel fails here too."""
+    """Runs steps one target at a time, pickled first as Spark would: a step that cannot travel fails here too."""
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         """All notes, in the order they were written."""

@@ -36,9 +36,17 @@ def opened(
     spark = _Spark(where, announce)
     try:
         yield Plane(
-            wiring=where, policy=meaning, release=code_release(), objects=objects,
-            profiles=LocalObjects.at(where.profiles_root), control=control, tables=_LazyTables(), clock=clock,
-            engine=engine or spark.engine, environment=_environment, announce=announce,
+            wiring=where,
+            policy=meaning,
+            release=code_release(),
+            objects=objects,
+            profiles=LocalObjects.at(where.profiles_root),
+            control=control,
+            tables=_LazyTables(),
+            clock=clock,
+            engine=engine or spark.engine,
+            environment=_environment,
+            announce=announce,
             width=int(where.spark.get(WIDTH, "8")),
         )
     finally:
@@ -69,7 +77,9 @@ class _Spark:
 
         submitted = "PYSPARK_GATEWAY_PORT" in os.environ
         stated = {name: value for name, value in self._wiring.spark.items() if name != WIDTH}
-        settings = stated if submitted else {**spark_properties(Path(str(conf_root() / "spark" / "local.conf"))), **stated}
+        settings = (
+            stated if submitted else {**spark_properties(Path(str(conf_root() / "spark" / "local.conf"))), **stated}
+        )
         log = Path(self._wiring.objects_root, ".spark", "jvm.log")
         master = None if submitted else settings.pop("spark.master", "local[*]")
         session = build_session(settings, master, "ofs", jvm_log=None if submitted else log)
@@ -87,5 +97,10 @@ def _environment() -> Mapping[str, str]:
     import pyarrow
     import pyspark
 
-    return {"code": code_release(), "python": platform.python_version(), "spark": pyspark.__version__,
-            "delta": f"delta-rs {deltalake.__version__}", "arrow": pyarrow.__version__}
+    return {
+        "code": code_release(),
+        "python": platform.python_version(),
+        "spark": pyspark.__version__,
+        "delta": f"delta-rs {deltalake.__version__}",
+        "arrow": pyarrow.__version__,
+    }

@@ -7,7 +7,7 @@ coalescing by adaptive execution, no row ever leaves its chunk.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class SparkEngine:
     """The engine over a session. `announce` is told the name of the work before it starts (job group, progress)."""
 
     session: SparkSession
-    announce: Callable[[str], None] = lambda name: None
+    announce: Callable[[str], None] = lambda _name: None
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         """All notes. One Spark job; a task's failure beyond Spark's own retries raises Spark's exception."""
@@ -52,7 +52,7 @@ class _Adapter:
 
     work: Work
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         inbox = _Inbox(batches)
         target = inbox.target()
         if target is not None:
@@ -65,7 +65,7 @@ class _Adapter:
 class _Inbox:
     """Splits one partition's rows into chunks for the work and notes that only pass through."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
         self._rows = (row for batch in batches for row in _rows(batch))
         self._notes: list[bytes] = []
         self._first: tuple[int, pa.Buffer] | None = None

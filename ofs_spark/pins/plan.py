@@ -82,7 +82,12 @@ class BuildPlan:
     @property
     def layout(self) -> dict[str, Any]:
         """How rows are placed."""
-        return {"buckets": self.buckets, "leaf_rows": self.policy.leaf_rows, "hash": "crc32", "key": "layout key, else event_id"}
+        return {
+            "buckets": self.buckets,
+            "leaf_rows": self.policy.leaf_rows,
+            "hash": "crc32",
+            "key": "layout key, else event_id",
+        }
 
     @property
     def pins(self) -> dict[str, Any]:
@@ -96,7 +101,9 @@ class BuildPlan:
             "run_facts_digest": self.run_facts.digest,
             "archive_slice_digest": self.archive.slice_digest,
             "label_rule": self.labels["rule"],
-            "label_store": {name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")},
+            "label_store": {
+                name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")
+            },
             "contexts": [context.document() for context in self.run_facts.contexts],
             "run_config_digest": self.policy.run_config_digest,
             "code_release": self.release,
@@ -110,15 +117,30 @@ class BuildPlan:
     def document(self) -> dict[str, Any]:
         """The resolved build plan."""
         return {
-            "schema_version": SCHEMA_VERSION, "plan_id": self.plan_id, "platform_run_id": self.intent.platform_run_id,
-            "dataset_fingerprint": self.fingerprint, "dataset_manifest_id": self.dataset_manifest_id,
-            "training": self.intent.training, "basis_hash": self.basis_hash, "basis": basis_documents(self.intent.basis),
-            "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest}, "feature_profile": self._profile(),
+            "schema_version": SCHEMA_VERSION,
+            "plan_id": self.plan_id,
+            "platform_run_id": self.intent.platform_run_id,
+            "dataset_fingerprint": self.fingerprint,
+            "dataset_manifest_id": self.dataset_manifest_id,
+            "training": self.intent.training,
+            "basis_hash": self.basis_hash,
+            "basis": basis_documents(self.intent.basis),
+            "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
+            "feature_profile": self._profile(),
             "contexts": [context.document() for context in self.run_facts.contexts],
-            "archive": {"index_ref": self.archive.index_ref, "index_digest": self.archive.index_digest,
-                        "slice_digest": self.archive.slice_digest, "segments": list(self.archive.segments)},
-            "labels": dict(self.labels), "policy": self._policy(), "config_revision": self.policy.config_revision,
-            "code_release": self._release(), "pins": self.pins, "layout": self.layout, "differences": list(self.differences),
+            "archive": {
+                "index_ref": self.archive.index_ref,
+                "index_digest": self.archive.index_digest,
+                "slice_digest": self.archive.slice_digest,
+                "segments": list(self.archive.segments),
+            },
+            "labels": dict(self.labels),
+            "policy": self._policy(),
+            "config_revision": self.policy.config_revision,
+            "code_release": self._release(),
+            "pins": self.pins,
+            "layout": self.layout,
+            "differences": list(self.differences),
         }
 
     def pinned(self) -> dict[str, Any]:
@@ -126,16 +148,30 @@ class BuildPlan:
         view = manifest_v0(self.intent)
         own = {name: view[name] for name in ("feature_definition_set", "scenario_run_ids")}
         return own | {
-            "dataset_manifest_id": self.dataset_manifest_id, "dataset_fingerprint": self.fingerprint,
-            "platform_run_id": self.intent.platform_run_id, "replay_basis": slice_documents(self.intent),
-            "label_basis": dict(self.intent.document["label_basis"]), "plan_id": self.plan_id, "basis_hash": self.basis_hash,
+            "dataset_manifest_id": self.dataset_manifest_id,
+            "dataset_fingerprint": self.fingerprint,
+            "platform_run_id": self.intent.platform_run_id,
+            "replay_basis": slice_documents(self.intent),
+            "label_basis": dict(self.intent.document["label_basis"]),
+            "plan_id": self.plan_id,
+            "basis_hash": self.basis_hash,
             "basis": [{"range": one, "source": "archive"} for one in basis_documents(self.intent.basis)],
-            "provenance": {"ofs_code_release_id": self.intent.code_release, "config_revision": self.intent.config_revision,
-                           "run_config_digest": self.policy.run_config_digest},
-            "feature_profile": self._profile(), "contexts": [context.document() for context in self.run_facts.contexts],
-            "policy": self._policy(), "pins": self.pins, "code_release": self._release(), "differences": list(self.differences),
-            "archive": {"index_ref": self.archive.index_ref, "index_digest": self.archive.index_digest,
-                        "slice_digest": self.archive.slice_digest},
+            "provenance": {
+                "ofs_code_release_id": self.intent.code_release,
+                "config_revision": self.intent.config_revision,
+                "run_config_digest": self.policy.run_config_digest,
+            },
+            "feature_profile": self._profile(),
+            "contexts": [context.document() for context in self.run_facts.contexts],
+            "policy": self._policy(),
+            "pins": self.pins,
+            "code_release": self._release(),
+            "differences": list(self.differences),
+            "archive": {
+                "index_ref": self.archive.index_ref,
+                "index_digest": self.archive.index_digest,
+                "slice_digest": self.archive.slice_digest,
+            },
             "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
         }
 
@@ -144,12 +180,22 @@ class BuildPlan:
 
     def _profile(self) -> dict[str, str]:
         p = self.profile
-        return {"ref": p.ref, "digest": p.digest, "policy_id": p.policy_id, "revision": p.revision,
-                "feature_set_id": p.set_id, "feature_set_version": p.set_version, "feature_set_digest": p.set_digest}
+        return {
+            "ref": p.ref,
+            "digest": p.digest,
+            "policy_id": p.policy_id,
+            "revision": p.revision,
+            "feature_set_id": p.set_id,
+            "feature_set_version": p.set_version,
+            "feature_set_digest": p.set_digest,
+        }
 
     def _policy(self) -> dict[str, Any]:
-        return {"revision": self.policy.policy_revision, "run_config_digest": self.policy.run_config_digest,
-                "files": dict(self.policy.file_digests)}
+        return {
+            "revision": self.policy.policy_revision,
+            "run_config_digest": self.policy.run_config_digest,
+            "files": dict(self.policy.file_digests),
+        }
 
 
 def differences(intent: Intent, policy: Policy, release: str, kind: Literal["local", "dev", "prod"]) -> tuple[str, ...]:
@@ -159,7 +205,9 @@ def differences(intent: Intent, policy: Policy, release: str, kind: Literal["loc
         ("POLICY_REVISION_MISMATCH", "/policy_revision", intent.policy_revision, policy.policy_revision),
         ("CONFIG_REVISION_MISMATCH", "/config_revision", intent.config_revision, policy.config_revision),
     )
-    found = [{"code": code, "pointer": at, "intent": asked, "running": own} for code, at, asked, own in named if asked != own]
+    found = [
+        {"code": code, "pointer": at, "intent": asked, "running": own} for code, at, asked, own in named if asked != own
+    ]
     if found and kind == "prod":
         first = found[0]
         told = f"{first['pointer']} is {first['intent']}; running is {first['running']}"

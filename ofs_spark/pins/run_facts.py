@@ -84,7 +84,9 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
     try:
         found = hashlib.sha256(objects.read(ref)).hexdigest()
     except ObjectMissing:
-        raise refuse("REF_ACCESS_DENIED", f"output {output_id} is admitted, but there are no bytes at {ref}", ref=ref) from None
+        raise refuse(
+            "REF_ACCESS_DENIED", f"output {output_id} is admitted, but there are no bytes at {ref}", ref=ref
+        ) from None
     stated = locator.get("content_digest", {}).get("hex")
     if stated is not None and stated != found:
         told = f"output {output_id} at {ref} has sha256 {found}; its locator states {stated}"
@@ -96,11 +98,16 @@ def _passes(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any])
     """An instance receipt decides where there is one for the output; else a gate's PASS for the locator's fingerprint."""
     receipts = [one for one in view.get("instance_receipts", ()) if one["output_id"] == output_id]
     if receipts:
-        return any(one["status"] == "PASS" and one["target_ref"]["path"] == locator["path"]
-                   and one["target_ref"]["output_id"] == output_id for one in receipts)
+        return any(
+            one["status"] == "PASS"
+            and one["target_ref"]["path"] == locator["path"]
+            and one["target_ref"]["output_id"] == output_id
+            for one in receipts
+        )
     fingerprint = locator.get("manifest_fingerprint")
     return fingerprint is not None and any(
-        one["status"] == "PASS" and one["scope"].get("manifest_fingerprint") == fingerprint for one in view.get("gate_receipts", ())
+        one["status"] == "PASS" and one["scope"].get("manifest_fingerprint") == fingerprint
+        for one in view.get("gate_receipts", ())
     )
 
 

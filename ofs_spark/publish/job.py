@@ -20,7 +20,7 @@ class VerifyFile:
     objects: Objects
     checks: verify.Checks
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """One note."""
         entry = FileEntry.of(json.loads(bytes(next(chunks))))
         try:
@@ -35,7 +35,9 @@ class VerifyFile:
             raise refuse("MATERIALIZATION_CORRUPT", f"{entry.path} is missing", ref=entry.path) from None
 
 
-def verify_table(engine: Engine, objects: Objects, entries: Sequence[FileEntry], checks: verify.Checks) -> verify.FileCheck:
+def verify_table(
+    engine: Engine, objects: Objects, entries: Sequence[FileEntry], checks: verify.Checks
+) -> verify.FileCheck:
     """What all files say together; refuses with the first file's fault, files by path."""
     ordered = sorted(entries, key=lambda entry: entry.path)
     tasks = [json.dumps(entry.document()).encode() for entry in ordered]

@@ -72,7 +72,9 @@ class Bucket:
     def dataset_rows(self, table: pa.Table) -> pa.Table:
         """The dataset's columns, in catalogue order and types, of rows in layout order."""
         part = column(table, r.PART)
-        topics = pa.DictionaryArray.from_arrays(pa.array(part, pa.int32()), pa.array([p.topic for p in self.parts], pa.string()))
+        topics = pa.DictionaryArray.from_arrays(
+            pa.array(part, pa.int32()), pa.array([p.topic for p in self.parts], pa.string())
+        )
         partitions = np.array([p.partition for p in self.parts], np.int32)[part]
         made: dict[str, pa.Array] = {
             **self._labels(table),
@@ -83,4 +85,6 @@ class Bucket:
             "_offset": table.column(r.OFFSET),
         }
         fields = [pa.field(c.name, arrow_type(c.type)) for c in self.columns]
-        return pa.table([made[c.name] if c.name in made else table.column(c.name) for c in self.columns], schema=pa.schema(fields))
+        return pa.table(
+            [made[c.name] if c.name in made else table.column(c.name) for c in self.columns], schema=pa.schema(fields)
+        )

@@ -36,7 +36,7 @@ class ScanCluster:
     spec: ScanSpec
     folder: str
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """One `summary` note."""
         task = ScanTask.of(bytes(next(chunks)))
         summary, rows = scan(task, self.objects, self.spec)
@@ -50,7 +50,13 @@ class ScanCluster:
 
 
 def scan_basis(
-    engine: Engine, objects: Objects, index: SegmentIndex, basis: Sequence[Range], spec: ScanSpec, folder: str, training: bool
+    engine: Engine,
+    objects: Objects,
+    index: SegmentIndex,
+    basis: Sequence[Range],
+    spec: ScanSpec,
+    folder: str,
+    training: bool,
 ) -> tuple[Completeness, list[Staged]]:
     """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""
     tasks = [task.body() for task in plan_scan(index, basis)]
@@ -68,4 +74,4 @@ def _stored(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())

@@ -22,10 +22,15 @@ def run_receipt(held: Run, intent: Intent, outcome: Mapping[str, Any]) -> Docume
     refused = "code" in outcome
     refs = {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)}
     receipt: Document = {
-        "schema_version": "ofs.run_receipt.v1", "run_key": held.run_key, "request_id": held.request_id,
-        "platform_run_id": intent.platform_run_id, "intent_payload_hash": intent_payload_hash(intent),
-        "outcome": outcome["outcome"], "exit_status": CODES[outcome["code"]].exit_status if refused else int(outcome["outcome"] == "FAILED"),
-        "attempts": [{"attempt": held.attempt, "number": held.attempts}], "refs": refs,
+        "schema_version": "ofs.run_receipt.v1",
+        "run_key": held.run_key,
+        "request_id": held.request_id,
+        "platform_run_id": intent.platform_run_id,
+        "intent_payload_hash": intent_payload_hash(intent),
+        "outcome": outcome["outcome"],
+        "exit_status": CODES[outcome["code"]].exit_status if refused else int(outcome["outcome"] == "FAILED"),
+        "attempts": [{"attempt": max(1, held.attempts), "outcome": outcome["outcome"]}],
+        "refs": refs,
     }
     if refused:
         receipt["refusal"] = dict(outcome)
@@ -40,12 +45,22 @@ def after_commit(
     named = {"ref": ref, "sha256": hashlib.sha256(canonical_json(dict(manifest))).hexdigest()}
     digest = manifest["materialization"]["content_digest"]
     publication = {
-        "schema_version": "ofs.publication_receipt.v1", "run_key": held.run_key, "request_id": held.request_id,
-        "platform_run_id": run, "plan_id": manifest["plan_id"], "dataset_manifest_id": plan.dataset_manifest_id,
-        "outcome": outcome, "manifest": named, "content_digest": digest,
+        "schema_version": "ofs.publication_receipt.v1",
+        "run_key": held.run_key,
+        "request_id": held.request_id,
+        "platform_run_id": run,
+        "plan_id": manifest["plan_id"],
+        "dataset_manifest_id": plan.dataset_manifest_id,
+        "outcome": outcome,
+        "manifest": named,
+        "content_digest": digest,
     }
-    index = {"schema_version": "ofs.plan_index.v1", "plan_id": manifest["plan_id"],
-             "dataset_manifest_id": plan.dataset_manifest_id, "manifest": named}
+    index = {
+        "schema_version": "ofs.plan_index.v1",
+        "plan_id": manifest["plan_id"],
+        "dataset_manifest_id": plan.dataset_manifest_id,
+        "manifest": named,
+    }
     reconciliation = reconciled(plan, held, manifest, named, outcome, evidence)
     return {
         f"{own}/publication/{held.run_key}.json": publication,
@@ -56,20 +71,47 @@ def after_commit(
 
 
 def reconciled(
-    plan: BuildPlan, held: Run, manifest: Mapping[str, Any], named: Mapping[str, str], outcome: str,
+    plan: BuildPlan,
+    held: Run,
+    manifest: Mapping[str, Any],
+    named: Mapping[str, str],
+    outcome: str,
     evidence: Mapping[str, Evidence],
 ) -> Document:
     """OFS' contribution to the platform run's reconciliation: the run, its evidence, protected refs, counters."""
-    refs = {kind: {"ref": one.ref, "sha256": one.sha256} for kind, one in sorted(evidence.items())}
-    audit = [*plan.run_facts.audit, {"ref": plan.labels["extract"]["ref"], "purpose": "label_extract", "outcome": "resolved"}]
+    refs = {kind: one.ref for kind, one in sorted(evidence.items())}
+    label_ref = {"ref": plan.labels["extract"]["ref"], "purpose": "label_extract", "outcome": "resolved"}
+    audit = [*plan.run_facts.audit, label_ref]
+    outcomes = [one["outcome"] for one in audit]
     counts = manifest["replay"]["counts"]
     return {
-        "schema_version": "ofs.reconciliation.v1", "platform_run_id": plan.intent.platform_run_id,
-        "runs": [{"run_key": held.run_key, "request_id": held.request_id, "outcome": outcome, "plan_id": manifest["plan_id"],
-                  "dataset_manifest_id": plan.dataset_manifest_id, "manifest": dict(named), "evidence": refs}],
-        "protected_refs": {"attempted": len(audit), "resolved": len(audit), "denied": 0, "refs": audit},
-        "counters": {"build_requested": 1, "build_completed": 1, "datasets_built": int(outcome == "COMMITTED"),
-                     "events_replayed": counts["delivered"], "redeliveries": counts["redeliveries"],
-                     "conflicts": counts["conflicts"], "invalid": counts["invalid"]},
-        "health": "GREEN", "reasons": [],
+        "schema_version": "ofs.reconciliation.v1",
+        "platform_run_id": plan.intent.platform_run_id,
+        "runs": [
+            {
+                "run_key": held.run_key,
+                "outcome": outcome,
+                "plan_id": manifest["plan_id"],
+                "dataset_manifest_id": plan.dataset_manifest_id,
+                "refs": {"manifest": named["ref"], **refs},
+                "counts": dict(counts),
+                "exit_status": 0,
+            }
+        ],
+        "protected_refs": {
+            "attempted": len(audit),
+            "resolved": outcomes.count("resolved"),
+            "denied": outcomes.count("denied"),
+        },
+        "counters": {
+            "build_requested": 1,
+            "build_completed": 1,
+            "datasets_built": int(outcome == "COMMITTED"),
+            "events_replayed": counts["delivered"],
+            "redeliveries": counts["redeliveries"],
+            "conflicts": counts["conflicts"],
+            "invalid": counts["invalid"],
+        },
+        "health": "GREEN",
+        "reasons": [],
     }

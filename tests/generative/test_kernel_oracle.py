@@ -59,7 +59,11 @@ def group_rows(document: dict[str, Any], program: Program, rows: list[Event], an
     observed = group.knowledge == "as_observed"
     read = [values_of(document, e) if is_source(document, e) else {} for e in rows]
     conditions = [f["where"] for f in document["features"] if "where" in f]
-    stated = {w: c for f, c in zip([f for f in group.features if f.where is not None], _repeated(document), strict=True) for w in [f.where]}
+    stated = {
+        w: c
+        for f, c in zip([f for f in group.features if f.where is not None], _repeated(document), strict=True)
+        for w in [f.where]
+    }
     assert len(conditions) >= len(set(stated))
     return GroupRows(
         code,
@@ -68,7 +72,11 @@ def group_rows(document: dict[str, Any], program: Program, rows: list[Event], an
         np.array([is_source(document, e) for e in rows], np.bool_),
         np.array([e in anchors for e in rows], np.bool_),
         tuple(stored([one.get(v.name) for one in read], program.reads[v.read].type) for v in group.values),
-        {w: np.array([truth(c, e.envelope) is True for e in rows], np.bool_) for w, c in stated.items() if w is not None},
+        {
+            w: np.array([truth(c, e.envelope) is True for e in rows], np.bool_)
+            for w, c in stated.items()
+            if w is not None
+        },
     )
 
 
@@ -95,7 +103,11 @@ def agree(case: Case) -> None:
     columns = compute(program.groups[0], group_rows(document, program, rows, anchors))
     names = column_names(document)
     for anchor, wanted in zip(anchors, expected, strict=True):
-        found = {n: c[rows.index(anchor)].as_py() for n, c in zip(names, columns, strict=True)} if keys[anchor] else dict.fromkeys(names)
+        found = (
+            {n: c[rows.index(anchor)].as_py() for n, c in zip(names, columns, strict=True)}
+            if keys[anchor]
+            else dict.fromkeys(names)
+        )
         assert found == wanted
 
 

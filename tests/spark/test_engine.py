@@ -57,13 +57,15 @@ def test_spark_equals_the_twin(spark: SparkSession) -> None:
 
 def test_large_chunks_arrive_whole(spark: SparkSession) -> None:
     steps = [Step("spread", Large(), 1), Step("total", Total(False), 0)]
-    assert SparkEngine(spark).run([b"x", b"y"], steps) == [{"note": "total", "target": 0, "total": 2 * sum(range(1_000_000))}]
+    assert SparkEngine(spark).run([b"x", b"y"], steps) == [
+        {"note": "total", "target": 0, "total": 2 * sum(range(1_000_000))}
+    ]
 
 
 class Large:
     """Eight megabytes in one chunk."""
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         list(chunks)
         yield Chunk(0, encode("number", pa.table({"number": range(1_000_000)})))
 

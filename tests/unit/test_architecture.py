@@ -25,7 +25,10 @@ FOUNDATION = {
     "objects",
     "compiled",
     "strict_yaml",
+    "ownership",
 }
+WALK = {"pipeline", "plane", "preflight", "publication", "walk", "checking"}
+"""The paths: they call the rooms in order and are given their adapters."""
 UPSTREAM = {
     "intent": set[str](),
     "pins": {"intent"},
@@ -39,10 +42,10 @@ ROOMS = set(UPSTREAM)
 MAY_IMPORT = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),
     **{room: FOUNDATION | {room} | upstream for room, upstream in UPSTREAM.items()},
-    "pipeline": FOUNDATION | ROOMS,  # is given its adapters
+    **dict.fromkeys(WALK, FOUNDATION | ROOMS | WALK),
     "progress": FOUNDATION,
-    "io": FOUNDATION | ROOMS | {"io"},
-    "demo": FOUNDATION | ROOMS | {"pipeline", "progress", "io", "demo"},
+    "io": FOUNDATION | ROOMS | {"plane", "io"},
+    "demo": FOUNDATION | ROOMS | {"pipeline", "plane", "progress", "io", "demo"},
     "cli": FOUNDATION | ROOMS | {"pipeline", "progress", "io", "demo", "cli"},
     "jobs": FOUNDATION | ROOMS | {"pipeline", "progress", "io"},
     "": set[str](),  # ofs_spark/__init__.py

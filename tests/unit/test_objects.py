@@ -43,8 +43,25 @@ def test_missing_object_is_named(objects: Objects) -> None:
 
 @pytest.mark.parametrize(
     "ref",
-    ["../x", "a/../x", "a//b", "", "/etc/passwd", "file:///etc/passwd", "s3://other/x", "http://h/x", "a/./b", "a\x00b", "a\\b",
-     "a/*", "a?b", "{a,b}", "%2e%2e/x", "a\u200bb", "x" * 2000],
+    [
+        "../x",
+        "a/../x",
+        "a//b",
+        "",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "s3://other/x",
+        "http://h/x",
+        "a/./b",
+        "a\x00b",
+        "a\\b",
+        "a/*",
+        "a?b",
+        "{a,b}",
+        "%2e%2e/x",
+        "a\u200bb",
+        "x" * 2000,
+    ],
 )
 def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
     with pytest.raises(PinsRefused, match="REF_SCOPE_INVALID"):
@@ -71,7 +88,11 @@ def test_of_racing_writers_one_creates(tmp_path: Path) -> None:
     for turn in range(20):
         outcomes: list[Put] = []
         writers = [
-            threading.Thread(target=lambda body=body, turn=turn: outcomes.append(objects.put_if_absent(f"r/{turn}", body)))
+            threading.Thread(
+                target=lambda body=body, turn=turn, outcomes=outcomes: outcomes.append(
+                    objects.put_if_absent(f"r/{turn}", body)
+                )
+            )
             for body in (b"a", b"b", b"c", b"d")
         ]
         for writer in writers:

@@ -37,7 +37,7 @@ def run(world: World, root: Path, layout: Layout = Layout(), engine: Callable[[]
 
 
 def build(written: Written, engine: Callable[[], Engine] = LocalEngine, intent: bytes | None = None) -> Outcome:
-    with opened(written.wiring, None, lambda room, doing: None, engine) as plane:
+    with opened(written.wiring, None, lambda _room, _doing: None, engine) as plane:
         try:
             answer = pipeline.build(intent or written.intent.read_bytes(), plane)
         except Refusal as refusal:

@@ -96,7 +96,11 @@ class _Kernel:
         if key not in self._sums:
             total = sums(self.windows(feature), self._values(feature).data, self._mask(feature), power)
             if power == 1 and total.dtype == object and any(abs(v) >= _OVERFLOW for v in total[self.rows.anchor]):
-                raise refuse("FEATURE_NUMERIC_OVERFLOW", f"a sum of {feature.column} needs more than 38 digits", column=feature.column)
+                raise refuse(
+                    "FEATURE_NUMERIC_OVERFLOW",
+                    f"a sum of {feature.column} needs more than 38 digits",
+                    column=feature.column,
+                )
             self._sums[key] = total
         return self._sums[key]
 
@@ -129,7 +133,9 @@ class _Kernel:
         least = 1 if feature.aggregate == "stddev_pop" else 2
         present = self.rows.anchor & (n >= least)
         divisor = times(n, n if least == 1 else n - 1)
-        root = nearest_root(np.where(present, scatter, 0), np.where(present, divisor, 1), self._values(feature).scale, present)
+        root = nearest_root(
+            np.where(present, scatter, 0), np.where(present, divisor, 1), self._values(feature).scale, present
+        )
         return Double(root, present)
 
     def _place(self, feature: Feature) -> Array:
@@ -204,7 +210,9 @@ def _minus(a: Array, b: Array) -> Array:
 def _decimals(exact: Quotient, scale: int) -> pa.Array:
     """The unscaled numerators as decimal128(38, scale)."""
     if exact.numerator.dtype == object:
-        whole = pa.array([int(v) if p else None for v, p in zip(exact.numerator, exact.present, strict=True)], pa.decimal128(38, 0))
+        whole = pa.array(
+            [int(v) if p else None for v, p in zip(exact.numerator, exact.present, strict=True)], pa.decimal128(38, 0)
+        )
     else:
         whole = pa.array(exact.numerator, mask=~exact.present).cast(pa.decimal128(38, 0))
     return pa.Array.from_buffers(pa.decimal128(38, scale), len(whole), whole.buffers())

@@ -18,7 +18,16 @@ def distinct(w: Windows, data: Array, counted: Array) -> Array:
     """Different values among each window's counted rows, int64."""
     codes, size = _codes(data)
     found: Array = _distinct(
-        w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor, np.where(counted, codes, -1), size, w.include
+        w.low,
+        w.high,
+        w.dirty,
+        w.except_at,
+        w.except_rows,
+        w.rank,
+        w.anchor,
+        np.where(counted, codes, -1),
+        size,
+        w.include,
     )
     return found
 
@@ -33,8 +42,16 @@ def _codes(data: Array) -> tuple[Array, int]:
 
 @compiled(array_of(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, I64, types.boolean))
 def _distinct(
-    low: Array, high: Array, dirty: Array, except_at: Array, except_rows: Array, rank: Array, anchor: Array, codes: Array,
-    size: int, include: bool,
+    low: Array,
+    high: Array,
+    dirty: Array,
+    except_at: Array,
+    except_rows: Array,
+    rank: Array,
+    anchor: Array,
+    codes: Array,
+    size: int,
+    include: bool,
 ) -> Array:
     n = len(codes)
     held, out = np.zeros(size + 1, np.int64), np.zeros(n, np.int64)

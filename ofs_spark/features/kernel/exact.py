@@ -75,7 +75,8 @@ def times(a: Array, b: Array) -> Array:
     if a.dtype != object and b.dtype != object and _greatest(a) * _greatest(b) < 2**63:
         product: Array = a * b
         return product
-    return a.astype(object) * b.astype(object)
+    wide: Array = a.astype(object) * b.astype(object)
+    return wide
 
 
 def _greatest(values: Array) -> int:
@@ -85,7 +86,7 @@ def _greatest(values: Array) -> int:
 def _by_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
     present = left.present & right.present
     out: list[float | None] = [None] * len(present)
-    for row in np.flatnonzero(present):
+    for row in np.flatnonzero(present).tolist():
         exact = of(_fraction(left, row), _fraction(right, row))
         out[row] = None if exact is None else _double(exact)
     return pa.array(out, pa.float64())

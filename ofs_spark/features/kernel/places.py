@@ -66,8 +66,16 @@ def _newest(low: Array, high: Array, rank: Array, anchor: Array, counted: Array,
 
 
 def _least(
-    low: Array, high: Array, dirty: Array, except_at: Array, except_rows: Array, rank: Array, anchor: Array, data: Array,
-    counted: Array, include: bool,
+    low: Array,
+    high: Array,
+    dirty: Array,
+    except_at: Array,
+    except_rows: Array,
+    rank: Array,
+    anchor: Array,
+    data: Array,
+    counted: Array,
+    include: bool,
 ) -> Array:
     n = len(data)
     tree, out = np.full(2 * max(n, 1), -1, np.int64), np.full(n, -1, np.int64)  # leaf n + i holds row i

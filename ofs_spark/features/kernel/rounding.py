@@ -23,8 +23,14 @@ def nearest(numerator: Array, denominator: Array | int, wanted: Array) -> Array:
         denominator = np.full(len(numerator), denominator, object if abs(denominator) >= 2**63 else np.int64)
     simple = wanted & _small(numerator) & _small(denominator)
     out = np.zeros(len(numerator))
-    np.divide(numerator.astype(np.float64) if numerator.dtype != object else np.where(simple, numerator, 0).astype(np.float64),
-              np.where(simple, denominator, 1).astype(np.float64), out=out, where=simple)
+    np.divide(
+        numerator.astype(np.float64)
+        if numerator.dtype != object
+        else np.where(simple, numerator, 0).astype(np.float64),
+        np.where(simple, denominator, 1).astype(np.float64),
+        out=out,
+        where=simple,
+    )
     for row in np.flatnonzero(wanted & ~simple):
         out[row] = int(numerator[row]) / int(denominator[row])  # Python rounds a quotient of integers correctly
     return out + 0.0

@@ -21,7 +21,7 @@ FITS = 2**62
 
 def counts(w: Windows, counted: Array) -> Array:
     """Rows of each window that are `counted`, int64."""
-    total: Array = _totals(*_of(w), counted.astype(np.int64), w.include)
+    total: Array = _totals(w.include, counted.astype(np.int64), *_of(w))
     return total
 
 
@@ -32,7 +32,7 @@ def sums(w: Windows, data: Array, counted: Array, power: int = 1) -> Array:
         if greatest**power * max(int((w.high - w.low).max(initial=0)), 1) < FITS:
             values = np.where(counted, data, 0)
             values = values * values if power == 2 else values
-            total: Array = _totals(*_of(w), values, w.include)
+            total: Array = _totals(w.include, values, *_of(w))
             return total
     return _wide_sums(w, data, counted, power)
 
@@ -41,10 +41,17 @@ def _of(w: Windows) -> tuple[Array, ...]:
     return w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor
 
 
-@compiled(array_of(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, types.boolean))
+@compiled(array_of(types.int64)(types.boolean, LONGS, LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS))
 def _totals(
-    low: Array, high: Array, dirty: Array, except_at: Array, except_rows: Array, rank: Array, anchor: Array,
-    values: Array, include: bool,
+    include: bool,
+    values: Array,
+    low: Array,
+    high: Array,
+    dirty: Array,
+    except_at: Array,
+    except_rows: Array,
+    rank: Array,
+    anchor: Array,
 ) -> Array:
     n = len(values)
     running, out = np.zeros(n + 1, np.int64), np.zeros(n, np.int64)
@@ -67,7 +74,7 @@ def _wide_sums(w: Windows, data: Array, counted: Array, power: int) -> Array:
     values = np.array([int(v) ** power if c else 0 for v, c in zip(data, counted, strict=True)], dtype=object)
     running = np.concatenate([np.zeros(1, object), np.cumsum(values)]) if len(values) else np.zeros(1, object)
     total: Array = running[w.high] - running[w.low]
-    for row in np.flatnonzero(w.anchor & (w.dirty | (np.diff(w.except_at) > 0))):
+    for row in np.flatnonzero(w.anchor & (w.dirty | (np.diff(w.except_at) > 0))).tolist():
         inside = range(int(w.low[row]), int(w.high[row]))
         total[row] -= sum(values[e] for e in inside if not known(w.rank, e, row, w.include))
     return total

@@ -41,7 +41,9 @@ class Windows:
     include: bool
 
 
-def windows(key: Array, ts: Array, rank: Array, anchor: Array, window_us: int | None, delay_us: int, include: bool) -> Windows:
+def windows(
+    key: Array, ts: Array, rank: Array, anchor: Array, window_us: int | None, delay_us: int, include: bool
+) -> Windows:
     """The windows of all anchors. Times in µs; `window_us` None reaches back to the key's first row."""
     length = EVERYTHING if window_us is None else window_us
     return Windows(*_bounds(key, ts, rank, anchor, length, delay_us, include), rank, anchor, include)

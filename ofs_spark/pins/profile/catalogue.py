@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from ofs_spark.errors import refuse
 from ofs_spark.pins.profile.model import Column, Feature, Group, Program, Read
 
+CORE_FEATURES = ("event_count", "amount_sum", "last_event_ts_utc")
 TIMESTAMP = "timestamp[us, tz=UTC]"
 _MEANINGS = {
-    "count": "Number of {events}", "count_distinct": "Number of different {value} among {events}",
-    "sum": "Sum of {value} over {events}", "mean": "Mean {value} of {events}",
-    "min": "Smallest {value} of {events}", "max": "Largest {value} of {events}",
+    "count": "Number of {events}",
+    "count_distinct": "Number of different {value} among {events}",
+    "sum": "Sum of {value} over {events}",
+    "mean": "Mean {value} of {events}",
+    "min": "Smallest {value} of {events}",
+    "max": "Largest {value} of {events}",
     "stddev_pop": "Population standard deviation of {value} over {events}",
     "stddev_samp": "Sample standard deviation of {value} over {events}",
-    "first": "{value} of the oldest of {events}", "last": "{value} of the newest of {events}",
+    "first": "{value} of the oldest of {events}",
+    "last": "{value} of the newest of {events}",
     "rate": "Share of {all} that meet the condition",
     "time_since_first": "Seconds from the oldest of {events} to the anchor",
     "time_since_previous": "Seconds from the newest other of {events} to the anchor",
@@ -26,8 +31,13 @@ def group_catalogue(group: Group, reads: Sequence[Read], key: Sequence[str]) -> 
     if group.core is not None:
         return _core(group)
     return [_feature(group, f, reads, key) for f in group.features] + [
-        Column(d.column, "double", "feature", f"{d.op.capitalize()} of two operands of {group.name}, exact, rounded once",
-               source=f"{group.name}@{group.version}")
+        Column(
+            d.column,
+            "double",
+            "feature",
+            f"{d.op.capitalize()} of two operands of {group.name}, exact, rounded once",
+            source=f"{group.name}@{group.version}",
+        )
         for d in group.derived
     ]
 
@@ -72,19 +82,55 @@ def _feature(group: Group, feature: Feature, reads: Sequence[Read], key: Sequenc
         span = f"{span}, shifted back by {feature.delay_us // 1_000_000} s"
     of_key = f"of the same {', '.join(key)}"
     condition = " that meet the condition" if feature.where is not None else ""
-    words = {"value": value.name if value else "", "events": f"events{condition} {of_key} {span}", "all": f"events {of_key} {span}"}
+    words = {
+        "value": value.name if value else "",
+        "events": f"events{condition} {of_key} {span}",
+        "all": f"events {of_key} {span}",
+    }
     meaning = _MEANINGS[feature.aggregate].format(**words)
-    unit = "s" if feature.aggregate.startswith("time_since") else value.unit if value and feature.aggregate not in ("count", "count_distinct") else ""
+    unit = (
+        "s"
+        if feature.aggregate.startswith("time_since")
+        else value.unit
+        if value and feature.aggregate not in ("count", "count_distinct")
+        else ""
+    )
     source = f"{group.name}@{group.version}"
-    return Column(feature.column, feature_type(group, feature, reads), "feature", meaning[0].upper() + meaning[1:], unit, feature.window, source)
+    return Column(
+        feature.column,
+        feature_type(group, feature, reads),
+        "feature",
+        meaning[0].upper() + meaning[1:],
+        unit,
+        feature.window,
+        source,
+    )
 
 
 def _core(group: Group) -> list[Column]:
     source = f"{group.name}@{group.version}"
     return [
-        Column(f"{group.name}__event_count", "int64", "feature", "Events of the key the online plane had applied, this one included", source=source),
-        Column(f"{group.name}__amount_sum", "double", "feature", "Their amounts, added one by one as the online plane does", source=source),
-        Column(f"{group.name}__last_event_ts_utc", "string", "feature", "The greatest event time text among them", source=source),
+        Column(
+            f"{group.name}__event_count",
+            "int64",
+            "feature",
+            "Events of the key the online plane had applied, this one included",
+            source=source,
+        ),
+        Column(
+            f"{group.name}__amount_sum",
+            "double",
+            "feature",
+            "Their amounts, added one by one as the online plane does",
+            source=source,
+        ),
+        Column(
+            f"{group.name}__last_event_ts_utc",
+            "string",
+            "feature",
+            "The greatest event time text among them",
+            source=source,
+        ),
     ]
 
 

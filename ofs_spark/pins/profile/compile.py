@@ -10,14 +10,24 @@ from typing import Any, Literal
 from ofs_spark.canonical import CanonicalError
 from ofs_spark.errors import refuse
 from ofs_spark.objects import ObjectMissing, Objects
-from ofs_spark.pins.profile.catalogue import group_catalogue
+from ofs_spark.pins.profile.catalogue import CORE_FEATURES, group_catalogue
 from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, feature_set_digest, require_stated
 from ofs_spark.pins.profile.faults import Digits, Faults, items, mapping, name_of
 from ofs_spark.pins.profile.features import derived_of, features_of
-from ofs_spark.pins.profile.model import Column, CoreLaw, Group, Key, Program, Read, Value, ValueType, Where
+from ofs_spark.pins.profile.model import (
+    MOST_GROUPS,
+    Column,
+    CoreLaw,
+    Group,
+    Key,
+    Program,
+    Read,
+    Value,
+    ValueType,
+    Where,
+)
 from ofs_spark.pins.profile.values import values_of, windows_of
 from ofs_spark.pins.profile.where import payload_path
-from ofs_spark.pins.profile.model import MOST_GROUPS
 from ofs_spark.strict_yaml import parse_yaml
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -47,12 +57,20 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
     """
     ref = f"{set_id}.yaml"
     if not SET_NAME.fullmatch(set_id):
-        raise refuse("FEATURE_PROFILE_UNRESOLVED", f"{set_id!r:.140} is no name of a feature set", pointer="/feature_definition_set")
+        raise refuse(
+            "FEATURE_PROFILE_UNRESOLVED",
+            f"{set_id!r:.140} is no name of a feature set",
+            pointer="/feature_definition_set",
+        )
     try:
         document = parse_yaml(profiles.read(ref), what=ref, number=Digits)
     except ObjectMissing:
-        raise refuse("FEATURE_PROFILE_UNRESOLVED", f"there is no profile {ref} at the profiles root", ref=ref,
-                     pointer="/feature_definition_set/feature_set_id") from None
+        raise refuse(
+            "FEATURE_PROFILE_UNRESOLVED",
+            f"there is no profile {ref} at the profiles root",
+            ref=ref,
+            pointer="/feature_definition_set/feature_set_id",
+        ) from None
     except CanonicalError as error:
         raise refuse("FEATURE_PROFILE_UNRESOLVED", str(error), ref=ref) from None
     return compile_profile(document, set_id, set_version, ref)
@@ -69,15 +87,25 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
     for pointer, group in chosen:
         compiler.add(group, pointer)
     program = compiler.program(set_id, set_version)
-    _check_columns(program.feature_columns, faults)
+    _check_columns([name for group in program.groups for name in column_names(group)], faults)
     if faults.found:
         raise faults.refusal(ref)
     groups = [group for _, group in chosen]
-    return Profile(ref, policy_id, revision, require_stated(top, ref), set_id, set_version,
-                   feature_set_digest(set_id, set_version, groups), program)
+    return Profile(
+        ref,
+        policy_id,
+        revision,
+        require_stated(top, ref),
+        set_id,
+        set_version,
+        feature_set_digest(set_id, set_version, groups),
+        program,
+    )
 
 
-def _selected(top: Mapping[str, Any], set_id: str, set_version: str, faults: Faults) -> list[tuple[str, dict[str, Any]]]:
+def _selected(
+    top: Mapping[str, Any], set_id: str, set_version: str, faults: Faults
+) -> list[tuple[str, dict[str, Any]]]:
     """(pointer, group) of each group of the set, in its order; where no such set is declared, the group so named."""
     groups: dict[str, tuple[str, dict[str, Any]]] = {}
     for i, one in enumerate(items(top.get("feature_groups"), "/feature_groups", faults)):
@@ -90,7 +118,12 @@ def _selected(top: Mapping[str, Any], set_id: str, set_version: str, faults: Fau
     for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults)):
         declared = mapping(one, f"/feature_sets/{i}", faults)
         if (declared.get("feature_set_id"), declared.get("feature_set_version")) == (set_id, set_version):
-            return _named(items(declared.get("groups"), f"/feature_sets/{i}/groups", faults), groups, f"/feature_sets/{i}/groups", faults)
+            return _named(
+                items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
+                groups,
+                f"/feature_sets/{i}/groups",
+                faults,
+            )
     if f"{set_id}@{set_version}" in groups:
         return [groups[f"{set_id}@{set_version}"]]
     faults.add("/feature_sets", f"holds no set {set_id} {set_version}, and no group of that name and version")
@@ -110,14 +143,21 @@ def _named(
     return [groups[name] for name in dict.fromkeys(map(str, names)) if name in groups]
 
 
-def _check_columns(columns: Sequence[Column], faults: Faults) -> None:
+def column_names(group: Group) -> list[str]:
+    """Names of a group's columns: features, then derived."""
+    if group.core is not None:
+        return [f"{group.name}__{name}" for name in CORE_FEATURES]
+    return [f.column for f in group.features] + [d.column for d in group.derived]
+
+
+def _check_columns(names: Sequence[str], faults: Faults) -> None:
     seen: set[str] = set()
-    for column in columns:
-        if not _COLUMN.fullmatch(column.name):
-            faults.add("", f"{column.name!r:.80} is no column name: letters, digits and _ only")
-        if column.name.lower() in seen:
-            faults.add("", f"{column.name} would be two columns, ignoring case")
-        seen.add(column.name.lower())
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            faults.add("", f"{name!r:.80} is no column name: letters, digits and _ only")
+        if name.lower() in seen:
+            faults.add("", f"{name} would be two columns, ignoring case")
+        seen.add(name.lower())
 
 
 @dataclass
@@ -135,15 +175,26 @@ class _Compiler:
     def program(self, set_id: str, set_version: str) -> Program:
         """Everything added, frozen."""
         if len(self.groups) > MOST_GROUPS:
-            self.faults.add("/feature_sets", f"names {len(self.groups)} groups; at most {MOST_GROUPS} are computed together")
-        return Program(set_id, set_version, tuple(self.reads), tuple(self.wheres), tuple(self.keys), tuple(self.laws),
-                       tuple(self.groups), tuple(self.columns))
+            self.faults.add(
+                "/feature_sets", f"names {len(self.groups)} groups; at most {MOST_GROUPS} are computed together"
+            )
+        return Program(
+            set_id,
+            set_version,
+            tuple(self.reads),
+            tuple(self.wheres),
+            tuple(self.keys),
+            tuple(self.laws),
+            tuple(self.groups),
+            tuple(self.columns),
+        )
 
     def add(self, group: Mapping[str, Any], pointer: str) -> None:
         """Compiles one group."""
         made = self._extended(group, pointer) if EXTENSION_KEYS & set(group) else self._core(group, pointer)
         self.groups.append(made)
-        self.columns += group_catalogue(made, self.reads, self.keys[made.key].names)
+        if not self.faults.found:  # a catalogue describes what can be computed
+            self.columns += group_catalogue(made, self.reads, self.keys[made.key].names)
 
     def _core(self, group: Mapping[str, Any], pointer: str) -> Group:
         windows_of(group, pointer, self.faults)
@@ -151,7 +202,9 @@ class _Compiler:
         law = CoreLaw(precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",))
         number = _number(self.laws, law)
         key = _number(self.keys, Key((), ("key",), number))
-        return Group(str(group.get("name")), str(group.get("version")), key, None, "as_observed", True, (), (), (), number)
+        return Group(
+            str(group.get("name")), str(group.get("version")), key, None, "as_observed", True, (), (), (), number
+        )
 
     def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
         names = items(given, pointer, self.faults)
@@ -170,15 +223,24 @@ class _Compiler:
         derived = derived_of(group, features, declared, pointer, faults)
         if not features:
             faults.add(f"{pointer}/features", "declares no feature")
-        knowledge: Literal["as_observed", "event_time"] = "event_time" if group.get("knowledge") == "event_time" else "as_observed"
+        knowledge: Literal["as_observed", "event_time"] = (
+            "event_time" if group.get("knowledge") == "event_time" else "as_observed"
+        )
         if group.get("knowledge", knowledge) != knowledge:
             faults.add(f"{pointer}/knowledge", "is as_observed or event_time")
         if not isinstance(group.get("include_anchor", True), bool):
             faults.add(f"{pointer}/include_anchor", "is true or false")
         values = tuple(Value(v.name, _number(self.reads, Read(v.path, v.type)), v.missing, v.unit) for v in declared)
         return Group(
-            str(group.get("name")), str(group.get("version")), self._key(group, pointer), self._event_types(group, pointer),
-            knowledge, group.get("include_anchor", True) is not False, values, tuple(features), tuple(derived),
+            str(group.get("name")),
+            str(group.get("version")),
+            self._key(group, pointer),
+            self._event_types(group, pointer),
+            knowledge,
+            group.get("include_anchor", True) is not False,
+            values,
+            tuple(features),
+            tuple(derived),
         )
 
     def _where(self, where: Where) -> int:
@@ -192,7 +254,9 @@ class _Compiler:
         names = tuple(path[-1] for path in paths)
         if len(set(names)) != len(names):
             self.faults.add(f"{pointer}/key", "two paths end in one name")
-        return _number(self.keys, Key(tuple(_number(self.reads, Read(path, ValueType("key"))) for path in paths), names))
+        return _number(
+            self.keys, Key(tuple(_number(self.reads, Read(path, ValueType("key"))) for path in paths), names)
+        )
 
     def _event_types(self, group: Mapping[str, Any], pointer: str) -> tuple[str, ...] | None:
         source = group.get("source")
@@ -211,7 +275,11 @@ class _Compiler:
 
 
 def _precedence(group: Mapping[str, Any]) -> tuple[str, ...]:
-    return (CORE_KEY_TYPE, "event_id") if group.get("key_type", CORE_KEY_TYPE) == CORE_KEY_TYPE else (str(group["key_type"]), "event_id")
+    return (
+        (CORE_KEY_TYPE, "event_id")
+        if group.get("key_type", CORE_KEY_TYPE) == CORE_KEY_TYPE
+        else (str(group["key_type"]), "event_id")
+    )
 
 
 def _number(known: list[Any], one: Any) -> int:

@@ -20,7 +20,9 @@ _SECOND_US = 1_000_000
 
 def is_extended(document: Mapping[str, Any]) -> bool:
     """Whether a profile uses anything beyond the platform's own format."""
-    return "feature_sets" in document or any(EXTENSION_KEYS & set(group) for group in document.get("feature_groups") or ())
+    return "feature_sets" in document or any(
+        EXTENSION_KEYS & set(group) for group in document.get("feature_groups") or ()
+    )
 
 
 def profile_digest(document: Mapping[str, Any]) -> str:
@@ -36,14 +38,23 @@ def require_stated(document: Mapping[str, Any], ref: str) -> str:
     """The profile's digest. FEATURE_PROFILE_MISMATCH if the file states another one."""
     found, stated = profile_digest(document), document.get("content_digest")
     if stated is not None and stated != found:
-        raise refuse("FEATURE_PROFILE_MISMATCH", f"{ref} states digest {stated}; its content has {found}", ref=ref,
-                     stated=str(stated), found=found)
+        raise refuse(
+            "FEATURE_PROFILE_MISMATCH",
+            f"{ref} states digest {stated}; its content has {found}",
+            ref=ref,
+            stated=str(stated),
+            found=found,
+        )
     return found
 
 
 def feature_set_digest(set_id: str, set_version: str, groups: Sequence[Mapping[str, Any]]) -> str:
     """64 hex: what a dataset depends on of its profile, the selected set and the groups it names, in its order."""
-    payload = {"feature_set_id": set_id, "feature_set_version": set_version, "groups": [plain(group) for group in groups]}
+    payload = {
+        "feature_set_id": set_id,
+        "feature_set_version": set_version,
+        "groups": [plain(group) for group in groups],
+    }
     return digest({"recipe": "ofs.feature_set.v1", "payload": payload})
 
 
@@ -62,7 +73,12 @@ def _platform_group(group: Mapping[str, Any]) -> dict[str, Any]:
         {"window": one["window"], "duration_seconds": _seconds(one["duration"]), "ttl_seconds": _seconds(one["ttl"])}
         for one in windows
     ]
-    return {"name": group["name"], "version": group["version"], "key_type": group.get("key_type", CORE_KEY_TYPE), "windows": listed}
+    return {
+        "name": group["name"],
+        "version": group["version"],
+        "key_type": group.get("key_type", CORE_KEY_TYPE),
+        "windows": listed,
+    }
 
 
 def _seconds(text: Any) -> int:

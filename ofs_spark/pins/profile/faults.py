@@ -37,7 +37,13 @@ class Faults:
         first = self.found[0]
         more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
         told = f"{ref}{first['pointer']}: {first['message']}{more}"
-        return refuse("FEATURE_PROFILE_UNRESOLVED", told, f"ofs validate {ref} --contract feature_profile", ref=ref, faults=self.found)
+        return refuse(
+            "FEATURE_PROFILE_UNRESOLVED",
+            told,
+            f"ofs validate {ref} --contract feature_profile",
+            ref=ref,
+            faults=self.found,
+        )
 
 
 def mapping(value: Any, pointer: str, faults: Faults) -> dict[str, Any]:

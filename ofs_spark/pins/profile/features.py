@@ -12,8 +12,16 @@ from ofs_spark.pins.profile.where import compile_where
 
 ANY = ("decimal", "int", "double", "string", "bool")
 VALUED: Mapping[str, tuple[str, ...]] = {
-    "count": ANY, "sum": EXACT, "mean": EXACT, "min": ANY, "max": ANY, "stddev_pop": EXACT, "stddev_samp": EXACT,
-    "count_distinct": ANY, "first": ANY, "last": ANY,
+    "count": ANY,
+    "sum": EXACT,
+    "mean": EXACT,
+    "min": ANY,
+    "max": ANY,
+    "stddev_pop": EXACT,
+    "stddev_samp": EXACT,
+    "count_distinct": ANY,
+    "first": ANY,
+    "last": ANY,
 }
 """Aggregates over a value, and the types it may have."""
 BARE = ("rate", "time_since_first", "time_since_previous")
@@ -27,7 +35,12 @@ Wheres = Callable[[Where], int]
 
 
 def features_of(
-    group: Mapping[str, Any], windows: Mapping[str, int], values: Sequence[Declared], wheres: Wheres, pointer: str, faults: Faults
+    group: Mapping[str, Any],
+    windows: Mapping[str, int],
+    values: Sequence[Declared],
+    wheres: Wheres,
+    pointer: str,
+    faults: Faults,
 ) -> list[Feature]:
     """One Feature per column, in file order over the group's windows. `wheres` numbers a condition."""
     delay = duration_us(group.get("delay", "0s"), f"{pointer}/delay", faults)
@@ -43,11 +56,20 @@ def features_of(
         _check(document, values[value] if value is not None else None, at, faults)
         for window in _windows(document, windows, at, faults):
             operand = f"{name}_{window}" if window else name
-            made.append(Feature(
-                f"{group.get('name')}__{operand}", operand, str(document.get("aggregate")), value, where,
-                windows[window] if window else None, own_delay, window,
-                document.get("empty") == "zero", document.get("output") == "exact",
-            ))
+            made.append(
+                Feature(
+                    f"{group.get('name')}__{operand}",
+                    operand,
+                    str(document.get("aggregate")),
+                    value,
+                    where,
+                    windows[window] if window else None,
+                    own_delay,
+                    window,
+                    document.get("empty") == "zero",
+                    document.get("output") == "exact",
+                )
+            )
     return made
 
 
@@ -90,6 +112,11 @@ def _check(document: Mapping[str, Any], value: Declared | None, at: str, faults:
             faults.add(f"{at}/value", f"{aggregate} needs a value")
     elif value is not None:
         _check_type(str(aggregate), value, at, faults)
+    _check_options(document, value, at, faults)
+
+
+def _check_options(document: Mapping[str, Any], value: Declared | None, at: str, faults: Faults) -> None:
+    aggregate = document.get("aggregate")
     if "empty" in document and (aggregate != "sum" or document["empty"] not in ("null", "zero", None)):
         faults.add(f"{at}/empty", "is for sum alone, null or zero")
     if "output" in document:

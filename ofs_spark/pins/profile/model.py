@@ -134,7 +134,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Column:
-    """One dataset column: Arrow type as text (`int64`, `double`, `string`, `bool`, `timestamp[us, tz=UTC]`, `decimal128(38, 2)`)."""
+    """One dataset column. `type` is an Arrow type as text, such as `double` or `timestamp[us, tz=UTC]`."""
 
     name: str
     type: str

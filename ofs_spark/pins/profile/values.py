@@ -77,7 +77,9 @@ def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
         missing = "fail"
     if missing == "zero" and type_.kind not in NUMBERS:
         faults.add(f"{at}/missing", f"zero is for numbers, not for {type_.kind}")
-    return Declared(name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, str(document.get("unit") or ""))
+    return Declared(
+        name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, str(document.get("unit") or "")
+    )
 
 
 def _type(text: Any, pointer: str, faults: Faults) -> ValueType:

@@ -21,7 +21,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FALSE, TRUE, UNKNOWN = 0, 1, 2
 _NOT = np.array([TRUE, FALSE, UNKNOWN], np.uint8)
 _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
-    "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
 }
 _EXACT = {t.NUMBER: "number", t.STRING: "string", t.ESCAPED: "string", t.TRUE: "bool", t.FALSE: "bool"}
 
@@ -47,7 +50,9 @@ def _truth(tokens: t.Tokens, where: Where) -> Array:
     if where.op in ("all", "any"):
         parts = np.stack([_truth(tokens, part) for part in where.parts])
         strong, weak = (FALSE, TRUE) if where.op == "all" else (TRUE, FALSE)
-        return np.where((parts == strong).any(0), strong, np.where((parts == UNKNOWN).any(0), UNKNOWN, weak)).astype(np.uint8)
+        return np.where((parts == strong).any(0), strong, np.where((parts == UNKNOWN).any(0), UNKNOWN, weak)).astype(
+            np.uint8
+        )
     kind = tokens.kind[where.path]
     empty = (kind == t.ABSENT) | (kind == t.NULL)
     if where.op == "is_null":

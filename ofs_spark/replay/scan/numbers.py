@@ -65,11 +65,13 @@ def unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[b
         value *= np.uint64(10)
     if value > np.uint64(9223372036854775807) + np.uint64(1 if negative else 0):
         return False, 0
-    return True, -np.int64(value) if negative else np.int64(value)
+    return True, -np.int64(value) if negative else np.int64(value)  # type: ignore[return-value]  # compiled: int64
 
 
 @compiled(several(array_of(types.int64), array_of(types.boolean))(BYTES, LONGS, LONGS, FLAGS, I64, I64))
-def read_unscaled(data: Array, start: Array, end: Array, present: Array, scale: int, digits: int) -> tuple[Array, Array]:
+def read_unscaled(
+    data: Array, start: Array, end: Array, present: Array, scale: int, digits: int
+) -> tuple[Array, Array]:
     """(unscaled values, whether each is exact) of number texts; rows not `present` are 0 and not exact."""
     values, exact = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
     for row in range(len(start)):

@@ -56,19 +56,32 @@ def scan(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tokens:
     data, offsets = text_buffers(texts)
     trie = _Trie.of(paths)
     rows, nodes = len(offsets) - 1, len(trie.first_child)
-    kind, start, end = np.zeros((nodes, rows), np.uint8), np.zeros((nodes, rows), np.int64), np.zeros((nodes, rows), np.int64)
-    state = _scan(data, offsets[:-1], offsets[1:], *trie.arrays(), kind, start, end, False)
+    kind, start, end = (
+        np.zeros((nodes, rows), np.uint8),
+        np.zeros((nodes, rows), np.int64),
+        np.zeros((nodes, rows), np.int64),
+    )
+    state = _scan(False, data, offsets[:-1], offsets[1:], *trie.arrays(), kind, start, end)
     again = np.flatnonzero(state == ESCAPED_NAME)
     if len(again):
         rewritten = [_plain_names(data[offsets[row] : offsets[row + 1]].tobytes()) for row in again]
         begins = len(data) + np.cumsum([0, *map(len, rewritten)])
         data = np.concatenate([data, np.frombuffer(b"".join(rewritten), np.uint8)])
-        part = np.zeros((nodes, len(again)), np.uint8), np.zeros((nodes, len(again)), np.int64), np.zeros((nodes, len(again)), np.int64)
-        state[again] = _scan(data, begins[:-1], begins[1:], *trie.arrays(), *part, True)
+        part = (
+            np.zeros((nodes, len(again)), np.uint8),
+            np.zeros((nodes, len(again)), np.int64),
+            np.zeros((nodes, len(again)), np.int64),
+        )
+        state[again] = _scan(True, data, begins[:-1], begins[1:], *trie.arrays(), part[0], part[1], part[2])
         kind[:, again], start[:, again], end[:, again] = part
     by_path = {path: trie.node[path] for path in paths}
-    return Tokens(data, state, {p: kind[n] for p, n in by_path.items()}, {p: start[n] for p, n in by_path.items()},
-                  {p: end[n] for p, n in by_path.items()})
+    return Tokens(
+        data,
+        state,
+        {p: kind[n] for p, n in by_path.items()},
+        {p: start[n] for p, n in by_path.items()},
+        {p: end[n] for p, n in by_path.items()},
+    )
 
 
 @dataclass(frozen=True)
@@ -91,11 +104,16 @@ class _Trie:
         encoded = [path[-1].encode() if path else b"" for path in ordered]
         ends = np.cumsum([len(name) for name in encoded])
         return cls(
-            node, np.array([c[0] if c else 0 for c in children], np.int64), np.array([len(c) for c in children], np.int64),
-            ends - [len(name) for name in encoded], ends, np.frombuffer(b"".join(encoded) or b"\0", np.uint8),
+            node,
+            np.array([c[0] if c else 0 for c in children], np.int64),
+            np.array([len(c) for c in children], np.int64),
+            ends - [len(name) for name in encoded],
+            ends,
+            np.frombuffer(b"".join(encoded) or b"\0", np.uint8),
         )
 
-    def arrays(self) -> tuple[Array, ...]:
+    def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
+        """What the compiled scan reads of it."""
         return self.first_child, self.child_count, self.name_start, self.name_end, self.names
 
 
@@ -106,7 +124,9 @@ class _Raw(str):
 def _plain_names(document: bytes) -> bytes:
     """The same document with member names written without escapes; the input itself if it is not JSON."""
     try:
-        parsed = json.loads(document, object_pairs_hook=_Members, parse_float=_Raw, parse_int=_Raw, parse_constant=_refuse)
+        parsed = json.loads(
+            document, object_pairs_hook=_Members, parse_float=_Raw, parse_int=_Raw, parse_constant=_refuse
+        )
         return _written(parsed).encode()
     except (ValueError, RecursionError):
         return b"?"
@@ -207,7 +227,14 @@ def _literal_end(data: Array, at: int, end: int) -> int:
         return at + 4
     if c == 110 and at + 4 <= end and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
         return at + 4
-    if c == 102 and at + 5 <= end and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115 and data[at + 4] == 101:
+    if (
+        c == 102
+        and at + 5 <= end
+        and data[at + 1] == 97
+        and data[at + 2] == 108
+        and data[at + 3] == 115
+        and data[at + 4] == 101
+    ):
         return at + 5
     return -1
 
@@ -216,10 +243,22 @@ _SPANS = array_of(types.int64, 2)
 _KINDS = array_of(types.uint8, 2)
 
 
-@compiled(array_of(types.uint8)(BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS, types.boolean))
+@compiled(
+    array_of(types.uint8)(types.boolean, BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS)
+)
 def _scan(
-    data: Array, begins: Array, ends: Array, first_child: Array, child_count: Array, name_start: Array, name_end: Array,
-    names: Array, kind: Array, start: Array, stop: Array, rewritten: bool,
+    rewritten: bool,
+    data: Array,
+    begins: Array,
+    ends: Array,
+    first_child: Array,
+    child_count: Array,
+    name_start: Array,
+    name_end: Array,
+    names: Array,
+    kind: Array,
+    start: Array,
+    stop: Array,
 ) -> Array:
     state = np.zeros(len(begins), np.uint8)
     is_object = np.zeros(MAX_DEPTH, np.bool_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,14 +28,16 @@ def dense(draw: st.DrawFn) -> tuple[list[Segment], int]:
     """Segments of one partition around some base, positions missing and declared or not, cuts overlapping or not."""
     base = draw(st.sampled_from([0, 5, 10**9, 2**63 - 60]))
     present = sorted(draw(st.sets(st.integers(0, 24), min_size=1, max_size=24)))
+    honest = draw(st.booleans())
     ends = draw(st.lists(st.integers(1, 24), max_size=3))
     cuts = [0, *sorted(set(ends)), 25]
     segments = []
-    for first, end in zip(cuts[:-1], cuts[1:], strict=True):
-        reach = draw(st.sampled_from([0, 0, 0, 2, 5]))
+    for first, end in pairwise(cuts):
+        reach: int = draw(st.sampled_from([0, 0, 0, 2, 5]))
         own = [base + o for o in present if first <= o < end + reach]
-        if own and draw(st.integers(0, 7)):
+        if own and (honest or draw(st.integers(0, 7))):
             gaps = draw(st.lists(st.tuples(st.integers(0, 24), st.integers(0, 4)), max_size=3))
+            gaps += [(o, 0) for o in range(28) if honest and o not in present]
             segments.append(
                 Segment(TOPIC, 3, tuple(map(row, own)), gaps=tuple((base + a, base + a + n) for a, n in gaps))
             )
