@@ -12,14 +12,17 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"ofs_spark": "ofs_spark", "contracts": "ofs_spark/contracts_data", "conf": "ofs_spark/conf_data"}
 
 
 def main(target: Path) -> None:
     """Writes the archive, replacing any other."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted((ROOT / "ofs_spark").rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                entry = zipfile.ZipInfo(file.relative_to(ROOT).as_posix())
+        for folder, place in FOLDERS.items():
+            for file in sorted((ROOT / folder).rglob("*")):
+                if not file.is_file() or "__pycache__" in file.parts:
+                    continue
+                entry = zipfile.ZipInfo((Path(place) / file.relative_to(ROOT / folder)).as_posix())
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, file.read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +28,8 @@ BASE = world(f"event|time|card\n{LINES}")
 TRAINING = World(BASE.segments, {**BASE.intent, "non_training_allowed": False}, BASE.profile, LABELS)
 
 
-def read(outcome: Outcome, ref: str) -> dict[str, object]:
-    return dict(json.loads((outcome.root / ref).read_bytes()))
+def read(outcome: Outcome, ref: str) -> Any:
+    return json.loads((outcome.root / ref).read_bytes())
 
 
 def test_positive_path_from_intent_to_reconciliation(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_positive_path_from_intent_to_reconciliation(tmp_path: Path) -> None:
     assert contracts.faults(manifest, "learning.dataset_manifest.v1") == []
     reconciliation = read(outcome, f"{RUN}/learning/reconciliation/ofs_reconciliation.json")
     assert contracts.faults(reconciliation, "ofs.reconciliation.v1") == []
-    (told,) = reconciliation["runs"]  # type: ignore[misc]  # JSON
+    (told,) = reconciliation["runs"]
     assert told["refs"]["manifest"] == outcome.answer["manifest_ref"]
     for ref in told["refs"].values():
         assert (outcome.root / ref).is_file()
@@ -60,7 +61,8 @@ def test_model_factory_admits_the_v0_view(tmp_path: Path) -> None:
 
 def test_no_v0_view_of_a_dataset_that_may_not_train(tmp_path: Path) -> None:
     outcome = run(BASE, tmp_path)
-    assert outcome.answer is not None and outcome.answer["status"] == "NON_TRAINING"
+    assert outcome.answer is not None
+    assert outcome.answer["status"] == "NON_TRAINING"
     assert not list(outcome.root.glob("*/ofs/manifests/*.v0.json"))
 
 
@@ -89,7 +91,8 @@ def test_no_pass_no_read(tmp_path: Path) -> None:
 
 def test_deterministic_rebuild_from_the_same_basis(tmp_path: Path) -> None:
     one, other = run(TRAINING, tmp_path / "a"), run(TRAINING, tmp_path / "b", Layout(rows_per_segment=4, shuffled=1))
-    assert one.answer is not None and other.answer is not None
+    assert one.answer is not None
+    assert other.answer is not None
     same = ("dataset_manifest_id", "content_digest", "rows")
     assert [one.answer[name] for name in same] == [other.answer[name] for name in same]
 
@@ -97,14 +100,16 @@ def test_deterministic_rebuild_from_the_same_basis(tmp_path: Path) -> None:
 def test_out_of_order_and_duplicate_deliveries_change_nothing(tmp_path: Path) -> None:
     repeated = with_redeliveries(TRAINING)
     one, other = run(TRAINING, tmp_path / "a"), run(repeated, tmp_path / "b", Layout(shuffled=3))
-    assert one.answer is not None and other.answer is not None
+    assert one.answer is not None
+    assert other.answer is not None
     assert other.answer["replay_counts"]["redeliveries"] == 30
     assert one.answer["content_digest"] == other.answer["content_digest"]
 
 
 def test_labels_after_the_cut_off_are_never_seen(tmp_path: Path) -> None:
     one, other = run(TRAINING, tmp_path / "a"), run(with_labels_after_the_cut_off(TRAINING), tmp_path / "b")
-    assert one.answer is not None and other.answer is not None
+    assert one.answer is not None
+    assert other.answer is not None
     assert one.answer["content_digest"] == other.answer["content_digest"]
 
 
@@ -112,7 +117,8 @@ def test_coverage_and_maturity_gate_training(tmp_path: Path) -> None:
     uncovered = World(TRAINING.segments, TRAINING.intent, TRAINING.profile, LABELS[:-1])
     outcome = run(uncovered, tmp_path)
     assert outcome.code == "COVERAGE_POLICY_VIOLATION"
-    assert outcome.refusal is not None and "fraud_disposition" in outcome.refusal.message
+    assert outcome.refusal is not None
+    assert "fraud_disposition" in outcome.refusal.message
 
 
 def test_a_published_dataset_verifies_and_a_damaged_one_does_not(tmp_path: Path) -> None:

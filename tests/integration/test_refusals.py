@@ -21,7 +21,8 @@ EXIT = {"intent": 10, "pins": 20, "replay": 30, "labels": 40, "features": 50, "p
 
 
 def assert_refused(outcome: Outcome, code: str) -> None:
-    assert outcome.refusal is not None and outcome.code == code, str(outcome.refusal or outcome.answer)
+    assert outcome.code == code, str(outcome.refusal or outcome.answer)
+    assert outcome.refusal is not None
     assert outcome.refusal.exit_status == EXIT[CODES[code].room]
     assert outcome.refusal.message
     assert not manifests(outcome.root)
@@ -43,11 +44,13 @@ def changed(**intent_changes: Any) -> World:
     return world(FOUR).with_intent(**intent_changes)
 
 
-TRAINING = {
-    "non_training_allowed": False,
-    "filters": {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0}}},
-}
+NO_MINIMUM = {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0}}}
+TRAINING = {"non_training_allowed": False, "filters": NO_MINIMUM}
 AMOUNT = {"amount": {"path": "payload.amount", "type": "decimal(6,2)", "missing": "fail"}}
+
+
+def holding(lines: str, end: int) -> World:
+    return World(stream(f"offset|event|time|card\n{lines}"), intent(slice_(0, end)), world(FOUR).profile)
 
 
 def valued(text: str) -> World:
@@ -57,11 +60,11 @@ def valued(text: str) -> World:
 CASES: dict[str, tuple[World, str]] = {
     "beyond_the_archive": (changed(replay_basis=[slice_(0, 9)]), "REPLAY_BASIS_GAP"),
     "before_the_archive": (
-        World(stream("offset|event|time|card\n5|e0|10:00|1"), intent(slice_(0, 5)), world(FOUR).profile),
+        holding("5|e0|10:00|1", 5),
         "REPLAY_BASIS_GAP",
     ),
     "gap_inside": (
-        World(stream("offset|event|time|card\n0|e0|10:00|1\n2|e1|10:01|1"), intent(slice_(0, 2)), world(FOUR).profile),
+        holding("0|e0|10:00|1\n2|e1|10:01|1", 2),
         "REPLAY_BASIS_GAP",
     ),
     "unknown_rule": (
@@ -99,7 +102,8 @@ def test_an_intent_without_a_cut_off_opens_no_run(tmp_path: Path) -> None:
     del document["label_basis"]["label_asof_utc"]
     outcome = build(written, intent=json.dumps(document).encode())
     assert outcome.code == "LABEL_ASOF_MISSING"
-    assert outcome.refusal is not None and outcome.refusal.exit_status == 10
+    assert outcome.refusal is not None
+    assert outcome.refusal.exit_status == 10
     assert not list(written.root.glob("*/ofs/**/*.json"))
 
 

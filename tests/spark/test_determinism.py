@@ -97,7 +97,8 @@ def test_one_request_one_outcome_and_one_dataset_for_every_request(tmp_path: Pat
     assert first.answer == again.answer
     other = written.intent.read_bytes().replace(b"world.request.0001", b"world.request.0002")
     second = build(written, never, other)
-    assert second.answer is not None and first.answer is not None
+    assert second.answer is not None
+    assert first.answer is not None
     assert second.answer["outcome"] == "ALREADY_PUBLISHED"
     assert second.answer["content_digest"] == first.answer["content_digest"]
 
