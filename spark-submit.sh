@@ -25,6 +25,8 @@ fi
 SPARK_HOME=$("$python" -c 'import importlib.util, os; print(os.path.dirname(importlib.util.find_spec("pyspark").origin))')
 export SPARK_HOME SPARK_CONF_DIR=$home/conf/spark SPARK_LOCAL_IP=127.0.0.1
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
+# Where things are is said by this checkout, not by the archive: folders in a wiring are relative to its file.
+export OFS_WIRING=${OFS_WIRING:-$home/conf/wiring/local.yaml}
 
 code=$(mktemp -d)
 trap 'rm -rf "$code"' EXIT

@@ -1,0 +1,178 @@
+"""Side by side, in one session: the whole OFS build, the Spark floor and the naive Spark build, on one generated world.
+
+    make bench                      2 M events, dense and sparse keys, two runs each
+    python -m benchmarks --events 500000 --runs 3 --shapes dense
+
+Every contender reads the same segments. Wall time is of one warm run; CPU is of the JVM and every Python worker. The
+figures are medians; the naive build runs once per shape, for it is slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import floor, naive
+from ofs_spark import pipeline
+from ofs_spark.config import code_release, load_policy
+from ofs_spark.demo.habits import Shape
+from ofs_spark.demo.world import DemoWorld, write_demo_world
+from ofs_spark.io.plane import opened
+from ofs_spark.io.session import build_session, spark_properties
+from ofs_spark.io.spark_engine import SparkEngine
+
+ROOT = Path(__file__).resolve().parents[1]
+SHAPES = {
+    "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.75),
+    "sparse": lambda events: Shape(events, customers=400_000 * events // 2_000_000, terminals=2_500, days=60, skew=0.2),
+}
+PROFILE = """\
+policy_id: bench.features
+revision: r1
+feature_groups:
+  - name: customer
+    version: v1
+    key: [payload.customer_id]
+    source: {event_types: [card_payment]}
+    values:
+      amount: {path: payload.amount, type: "decimal(12,2)", missing: fail}
+    windows:
+      - {window: 1h, duration: 1h, ttl: 1h}
+      - {window: 24h, duration: 24h, ttl: 24h}
+      - {window: 7d, duration: 7d, ttl: 7d}
+    features:
+      - {name: count, aggregate: count}
+      - {name: spend, aggregate: sum, value: amount}
+      - {name: mean, aggregate: mean, value: amount}
+      - {name: largest, aggregate: max, value: amount}
+"""
+COLUMNS = [
+    *[(f"customer__{name}_{w}", "bigint" if name == "count" else "double")
+      for name in ("count", "spend", "mean", "largest") for w in ("1h", "24h", "7d")],
+    ("label__fraud_disposition", "string"), ("label__fraud_disposition__status", "string"),
+    ("label__fraud_disposition__effective_time", "timestamp"), ("label__fraud_disposition__observed_time", "timestamp"),
+    ("label__fraud_disposition__assertion_id", "string"),
+]  # fmt: skip
+
+
+def cpu_seconds() -> float:
+    """CPU of this process, the JVM and every worker, finished ones included."""
+    mine = psutil.Process()
+    times = [mine.cpu_times(), *(child.cpu_times() for child in mine.children(recursive=True))]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+
+
+def measured(run: Callable[[], Any]) -> dict[str, Any]:
+    cpu, start = cpu_seconds(), time.perf_counter()
+    answer = run()
+    return {"wall_s": time.perf_counter() - start, "cpu_s": cpu_seconds() - cpu, "answer": answer}
+
+
+def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[str, float]:
+    """One `ofs build` of a fresh request and release, so that nothing is answered from an earlier run; seconds per room."""
+    document = json.loads(world.training.read_bytes())
+    document |= {"request_id": f"bench.{number:04d}.{time.time_ns()}", "config_revision": f"bench-{time.time_ns()}"}
+    document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
+    document["join_scope"].pop("required_output_ids")
+    with opened(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as plane:
+        answer = pipeline.build(json.dumps(document).encode(), plane)
+    shutil.rmtree(world.objects / answer["table_ref"])
+    return dict(answer["timings"])
+
+
+def compared(name: str, events: int, runs: int, session: SparkSession, folder: Path) -> dict[str, Any]:
+    policy = load_policy(None)
+    releases = {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": code_release(),
+    }
+    shape = SHAPES[name](events)
+    world = write_demo_world(folder / name, 7, shape, releases, lambda _room, doing: print(f"  {doing}"))
+    (world.root / "profiles" / "customer.yaml").write_text(PROFILE)
+    segments = sorted(map(str, world.objects.glob("*/archive/segments/*/*/*.parquet")))
+    labels = str(next(world.objects.glob("*/label_store/extract")) / "*.parquet")
+    asof = json.loads(world.training.read_bytes())["label_basis"]["label_asof_utc"]
+    table = str(folder / "table")
+    contenders: dict[str, Callable[[int], Any]] = {
+        "ofs": lambda number: whole_build(world, session, number),
+        "floor": lambda _number: floor.run(session, segments, table, COLUMNS),
+    }
+    found: dict[str, list[dict[str, Any]]] = {contender: [] for contender in (*contenders, "naive")}
+    for number in range(runs + 1):  # the first round warms up and is not counted
+        for contender, run in contenders.items():
+            one = measured(lambda run=run, number=number: run(number))
+            print(
+                f"  {name} {contender} {number if number else 'warm-up'}: {one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU"
+            )
+            found[contender] += [one] if number else []
+    found["naive"].append(measured(lambda: naive.run(session, segments, labels, table + "-naive", asof)))
+    shutil.rmtree(folder / name)
+    return {"shape": name, "payments": events, "customers": shape.customers, "days": shape.days, "runs": found}
+
+
+def summary(result: dict[str, Any]) -> dict[str, float]:
+    """Medians, CPU per event, and ratios of medians."""
+    wall = {name: statistics.median(run["wall_s"] for run in runs) for name, runs in result["runs"].items()}
+    cpu = {name: statistics.median(run["cpu_s"] for run in runs) for name, runs in result["runs"].items()}
+    per_row = {f"{name}_cpu_us_per_event": value / result["payments"] * 1e6 for name, value in cpu.items()}
+    return {
+        **{f"{name}_wall_s": value for name, value in wall.items()},
+        **per_row,
+        "ofs_over_floor_wall": wall["ofs"] / wall["floor"],
+        "ofs_over_floor_cpu": cpu["ofs"] / cpu["floor"],
+        "naive_over_ofs_wall": wall["naive"] / wall["ofs"],
+        "naive_over_ofs_cpu": cpu["naive"] / cpu["ofs"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    asked = parser.parse_args()
+    settings = spark_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
+    with tempfile.TemporaryDirectory() as scratch:
+        session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
+        results = [compared(shape, asked.events, asked.runs, session, Path(scratch)) for shape in asked.shapes]
+        session.stop()
+    machine = {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "spark": session.version,
+        "release": code_release(),
+    }
+    document = {"machine": machine, "results": [{**result, "summary": summary(result)} for result in results]}
+    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-build.json"
+    target.write_text(json.dumps(document, indent=1, default=str) + "\n")
+    table = Table(title="Whole build, Spark floor, naive Spark")
+    for heading in ("figure", *(result["shape"] for result in results)):
+        table.add_column(heading)
+    for figure in summary(results[0]):
+        table.add_row(figure, *(f"{summary(result)[figure]:.2f}" for result in results))
+    Console().print(table)
+    print(target.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
