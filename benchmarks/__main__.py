@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def cpu_seconds() -> float:
     """CPU of this process, the JVM and every worker, finished ones included."""
     mine = psutil.Process()
     times = [mine.cpu_times(), *(child.cpu_times() for child in mine.children(recursive=True))]
-    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
 
 
 def measured(run: Callable[[], Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def compared(name: str, events: int, runs: int, session: SparkSession, folder: P
     found: dict[str, list[dict[str, Any]]] = {contender: [] for contender in (*contenders, "naive")}
     for number in range(runs + 1):  # the first round warms up and is not counted
         for contender, run in contenders.items():
-            one = measured(lambda run=run, number=number: run(number))
+            one = measured(partial(run, number))
             print(
                 f"  {name} {contender} {number if number else 'warm-up'}: {one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU"
             )

@@ -236,6 +236,44 @@ CODES: dict[str, Code] = {
     ),
 }
 
+NEXT: dict[str, str] = {
+    "SCHEMA_INVALID": "ofs validate INTENT",
+    "BASIS_UNRESOLVED": "ofs validate INTENT",
+    "LABEL_ASOF_MISSING": "ofs validate INTENT",
+    "FILTER_UNSUPPORTED": "correct the filter, then: ofs validate INTENT",
+    "REQUEST_ID_PAYLOAD_MISMATCH": "give the changed intent a new request_id, then: ofs build INTENT",
+    "RUN_FACTS_UNAVAILABLE": "correct run_facts_ref, then: ofs build INTENT",
+    "NO_PASS_NO_READ": "have the output's gate pass, or leave it out of required_output_ids; then: ofs build INTENT",
+    "CONTEXT_DIGEST_MISMATCH": "restore the output's bytes, then: ofs build INTENT",
+    "FEATURE_PROFILE_UNRESOLVED": "ofs validate PROFILE --contract feature_profile",
+    "FEATURE_PROFILE_MISMATCH": "restore the profile or its content_digest, then: ofs build INTENT",
+    "BUILD_PLAN_IMMUTABILITY_VIOLATION": "the inputs changed since this request: give the intent a new request_id, then: ofs build INTENT",
+    "ARCHIVE_INDEX_MISSING": "restore the segment index, then: ofs build INTENT",
+    "ARCHIVE_INDEX_INVALID": "ofs validate INDEX --contract archive.segment_index.v0",
+    "ARCHIVE_SEGMENT_CORRUPT": "restore the segment named here from its source, then: ofs build INTENT",
+    "REPLAY_BASIS_GAP": "archive or declare the missing offsets, or narrow replay_basis; then: ofs build INTENT",
+    "REPLAY_UNCHECKABLE": "restore the segment chain named here, or narrow replay_basis; then: ofs build INTENT",
+    "REPLAY_DUPLICATE_OFFSET_MISMATCH": "narrow replay_basis, or set non_training_allowed to look at the rest; then: ofs build INTENT",
+    "REPLAY_EVENT_ID_CONFLICT": "narrow replay_basis, or set non_training_allowed to look at the rest; then: ofs build INTENT",
+    "REPLAY_EVENT_INVALID": "narrow replay_basis, or set non_training_allowed to look at the rest; then: ofs build INTENT",
+    "REPLAY_EVENTS_EMPTY": "widen replay_basis, scenario_run_ids or filters.event_types; then: ofs build INTENT",
+    "ORDER_UNDEFINED": "set knowledge: event_time on the group, or arrival: archived_at_utc in policy replay.yaml; then: ofs build INTENT",
+    "LABEL_SCOPE_EMPTY": "widen the anchors' types, times or filters; then: ofs build INTENT",
+    "LABEL_SCOPE_INVALID": "take the label extract anew, then: ofs build INTENT",
+    "LABEL_TYPE_SCOPE_UNRESOLVED": "name join_scope.label_types, then: ofs build INTENT",
+    "LABEL_POLICY_INVALID": "correct filters.label_coverage_policy, then: ofs build INTENT",
+    "LABEL_RULE_UNSUPPORTED": "set label_basis.resolution_rule to ls.resolved.v0, then: ofs build INTENT",
+    "LABEL_STORE_UNAVAILABLE": "restore the label extract the wiring names, then: ofs build INTENT",
+    "COVERAGE_POLICY_VIOLATION": "wait for labels, lower the minimum, or set non_training_allowed; then: ofs build INTENT",
+    "FEATURE_VALUE_INVALID": "correct the value's type or missing rule in the profile, then: ofs build INTENT",
+    "FEATURE_NUMERIC_OVERFLOW": "declare a smaller decimal or a shorter window, then: ofs build INTENT",
+    "MANIFEST_IMMUTABILITY_VIOLATION": "ofs show MANIFEST",
+    "TRAINING_NOT_ADMISSIBLE": "ofs show MANIFEST",
+    "LEASE_LOST": "ofs status",
+    "COMMIT_OUTCOME_UNKNOWN": "ofs build INTENT",
+}
+"""What to do after a refusal, where the place that refuses has nothing more exact to say."""
+
 ROOM_ORDER = ("intent", "pins", "replay", "labels", "features", "publish", "parity", "environment")
 
 
@@ -243,4 +281,4 @@ def refuse(code: str, message: str, next_command: str = "", **details: Any) -> R
     """The exception of `code`'s room, ready to raise; an unknown code is a defect of OFS."""
     if code not in CODES:
         raise InternalError(f"code {code} is not in the table")
-    return _ROOMS[CODES[code].room](code, message, details, next_command)
+    return _ROOMS[CODES[code].room](code, message, details, next_command or NEXT.get(code, ""))

@@ -34,7 +34,7 @@ def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any
         raise refuse(
             "MANIFEST_IMMUTABILITY_VIOLATION",
             told,
-            f"ofs backfill INTENT --supersedes {ref} --reason CODE",
+            f"ofs show {ref}",
             ref=ref,
             differing=differing,
         )

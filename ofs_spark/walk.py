@@ -87,7 +87,7 @@ def archive_index(objects: Objects, platform_run_id: str) -> tuple[str, SegmentI
         document = parse_json(objects.read(ref), what="the segment index", max_bytes=1 << 30)
     except ObjectMissing:
         told = f"platform run {platform_run_id} has no segment index; only indexed files are read"
-        raise refuse("ARCHIVE_INDEX_MISSING", told, "ofs archive index", ref=ref) from None
+        raise refuse("ARCHIVE_INDEX_MISSING", told, ref=ref) from None
     except CanonicalError as error:
         raise refuse("ARCHIVE_INDEX_INVALID", f"the segment index is not a JSON document: {error}", ref=ref) from None
     return ref, read_index(document, platform_run_id)
@@ -216,13 +216,8 @@ def _feature_faults(notes: Sequence[Mapping[str, Any]], intent: Intent) -> list[
             "first": {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]},
         }
         told = f"{subject}: {first['message']}; {count} events, the first at {topic} partition {partition} offset {first['offset']}"
-        found.append(refuse(code, told, _NEXT.get(code, ""), **details))
+        found.append(refuse(code, told, **details))
     return found
-
-
-_NEXT = {
-    "ORDER_UNDEFINED": "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy replay.yaml"
-}
 
 
 def label_receipt(plan: BuildPlan, extract: LabelExtract, made: Built, terms: LabelTerms) -> dict[str, Any]:

@@ -40,14 +40,7 @@ class Fault:
 
     def refusal(self) -> Refusal:
         """The exception to raise."""
-        return refuse(self.code, self.message, next_command=_NEXT.get(self.code, ""), **self.details)
-
-
-_NEXT = {
-    "ARCHIVE_SEGMENT_CORRUPT": "ofs archive verify",
-    "REPLAY_BASIS_GAP": "ofs archive verify",
-    "REPLAY_UNCHECKABLE": "ofs archive verify",
-}
+        return refuse(self.code, self.message, **self.details)
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,13 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
         faults += anomalies(counts, samples)
     status = next((s for s in (UNCHECKABLE, INCOMPLETE) if any(r.status == s for r in ranges)), COMPLETE)
     return Completeness(
-        status, ranges, counts, dict(sorted(reasons.items())), samples, _carry_in(ordered), _slices(ordered),
+        status,
+        ranges,
+        counts,
+        dict(sorted(reasons.items())),
+        samples,
+        _carry_in(ordered),
+        _slices(ordered),
         in_order(faults),
     )
 
@@ -256,10 +255,15 @@ def close(completeness: Completeness, basis: Sequence[Range], notes: Iterable[Do
     by_event = {name: sum(note["counts"][name] for note in found) for name in COUNTS}
     scanned = completeness.counts
     counts = {
-        "delivered": scanned["delivered"], "position_duplicates": scanned["position_duplicates"],
-        "positions": scanned["positions"], "rows": by_event["rows"], "redeliveries": by_event["redeliveries"],
-        "conflicts": by_event["conflicts"], "out_of_scope": scanned["out_of_run_scope"] + by_event["filtered"],
-        "invalid": scanned["invalid"] + by_event["invalid"], "mismatches": scanned["mismatches"],
+        "delivered": scanned["delivered"],
+        "position_duplicates": scanned["position_duplicates"],
+        "positions": scanned["positions"],
+        "rows": by_event["rows"],
+        "redeliveries": by_event["redeliveries"],
+        "conflicts": by_event["conflicts"],
+        "out_of_scope": scanned["out_of_run_scope"] + by_event["filtered"],
+        "invalid": scanned["invalid"] + by_event["invalid"],
+        "mismatches": scanned["mismatches"],
     }
     _check_closure(counts)
     samples = {kind: _event_samples(basis, found, kind) for kind in ("conflict", "redelivery", "invalid")}

@@ -25,6 +25,7 @@ def assert_refused(outcome: Outcome, code: str) -> None:
     assert outcome.refusal is not None
     assert outcome.refusal.exit_status == EXIT[CODES[code].room]
     assert outcome.refusal.message
+    assert outcome.refusal.next_command
     assert not manifests(outcome.root)
     for kind in ("replay_completeness", "label_resolution", "publication"):
         assert not list(outcome.root.glob(f"*/ofs/{kind}/*.json"))
