@@ -129,7 +129,11 @@ def _ended(held: Run, intent: Intent, plane: Plane) -> Iterator[Answer]:
 def _record(held: Run, state: State, reason: str, outcome: Mapping[str, Any], intent: Intent, plane: Plane) -> None:
     from ofs_spark.signals.receipts import run_receipt
 
-    if reason != "LEASE_LOST":  # another driver has the run: its record is the one that counts
-        plane.control.end(held, state, reason, outcome)
-    receipt = run_receipt(held, intent, outcome)
-    plane.objects.replace(f"{intent.platform_run_id}/ofs/run_receipts/{held.run_key}.json", canonical_json(receipt))
+    if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
+        return
+    plane.control.end(held, state, reason, outcome)
+    ref = f"{intent.platform_run_id}/ofs/run_receipts/{held.run_key}.json"
+    try:
+        plane.objects.replace(ref, canonical_json(run_receipt(held, intent, outcome)))
+    except OSError as error:  # the ledger has the outcome; a receipt can be written again
+        plane.announce("signals", f"FAILED to write {ref}: {error}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ofs_spark import walk
 from ofs_spark.canonical import canonical_json
+from ofs_spark.errors import OfsError
 from ofs_spark.intent.admission import scope_of
 from ofs_spark.intent.identity import manifest_v0
 from ofs_spark.intent.model import Intent
@@ -179,6 +180,7 @@ def _after(
     documents |= receipts.after_commit(plan, held, manifest, ref, outcome, evidence)
     for name, document in documents.items():
         try:
+            require_owned(name)
             plane.objects.replace(name, canonical_json(document))
-        except OSError as error:
+        except (OSError, OfsError) as error:  # the dataset is committed: nothing that follows may undo it
             plane.announce("signals", f"FAILED to write {name}: {error}")

@@ -111,7 +111,7 @@ def claimed(run: Run, owner: str, now: int, limits: Limits, *, publish_only: boo
     staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
     if publish_only and not staged:
         told = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
-        raise refuse("RETRY_NOT_PENDING", told, f"ofs show {run.run_key}", run_key=run.run_key, state=run.state.value)
+        raise refuse("RETRY_NOT_PENDING", told, f"ofs status {run.run_key}", run_key=run.run_key, state=run.state.value)
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
     if used >= most:
         told = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"

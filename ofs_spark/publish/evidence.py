@@ -10,6 +10,7 @@ from typing import Any
 from ofs_spark.canonical import canonical_json
 from ofs_spark.errors import refuse
 from ofs_spark.objects import Objects, Put
+from ofs_spark.ownership import require_owned
 
 IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"
 
@@ -24,6 +25,7 @@ class Evidence:
 
 def write_once(objects: Objects, ref: str, document: Mapping[str, Any], code: str = IMMUTABLE) -> Evidence:
     """Writes `document` as canonical JSON if nothing stands at `ref`; an equal one is accepted, another is `code`."""
+    require_owned(ref)
     body = canonical_json(dict(document))
     sha256 = hashlib.sha256(body).hexdigest()
     if objects.put_if_absent(ref, body) is Put.EXISTS:

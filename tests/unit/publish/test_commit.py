@@ -239,10 +239,10 @@ def test_the_digests_of_many_buckets_stay_in_the_file_list() -> None:
 
 def test_evidence_is_written_once() -> None:
     objects = MemoryObjects()
-    first = write_once(objects, "e.json", {"b": 1, "a": 2})
-    assert write_once(objects, "e.json", {"a": 2, "b": 1}) == first
+    first = write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"b": 1, "a": 2})
+    assert write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 2, "b": 1}) == first
     with pytest.raises(Refusal, match="EVIDENCE_IMMUTABILITY_VIOLATION"):
-        write_once(objects, "e.json", {"a": 3})
+        write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 3})
     with pytest.raises(Refusal, match="BUILD_PLAN_IMMUTABILITY_VIOLATION"):
-        write_once(objects, "e.json", {"a": 3}, "BUILD_PLAN_IMMUTABILITY_VIOLATION")
-    assert objects.read("e.json") == b'{"a":2,"b":1}'
+        write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 3}, "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+    assert objects.read("platform_20260210T130700Z/ofs/e.json") == b'{"a":2,"b":1}'

@@ -1,0 +1,140 @@
+"""Run facts: no PASS, no read; no other bytes than the stated ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from ofs_spark.canonical import digest
+from ofs_spark.errors import Refusal
+from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.pins.run_facts import RunFacts, read_run_facts
+from tests.spec.intents import ROOT
+
+REF, RUN, BODY = "sr/facts.json", "platform_20260210T130700Z", b"merchants as they were"
+SHA = hashlib.sha256(BODY).hexdigest()
+VIEW = json.loads((ROOT / "contracts/examples/valid/run_facts_view/admitted.json").read_text())
+LOCATOR, RECEIPT, GATE = VIEW["locators"][0], VIEW["instance_receipts"][0], VIEW["gate_receipts"][0]
+PATH, OUTPUT = LOCATOR["path"], LOCATOR["output_id"]
+STATED = {"algo": "sha256", "hex": SHA}
+
+
+def locator(**changes: Any) -> dict[str, Any]:
+    return {**LOCATOR, "content_digest": STATED, **changes}
+
+
+def receipt(status: str, path: str = PATH, output: str = OUTPUT) -> dict[str, Any]:
+    return {**RECEIPT, "status": status, "target_ref": {"output_id": output, "path": path}, "target_digest": STATED}
+
+
+def gate(status: str, fingerprint: str = LOCATOR["manifest_fingerprint"]) -> dict[str, Any]:
+    return {**GATE, "status": status, "scope": {"manifest_fingerprint": fingerprint}}
+
+
+def facts(required: tuple[str, ...] = (OUTPUT,), body: bytes | None = BODY, **changes: Any) -> RunFacts:
+    view = {**VIEW, "locators": [locator()], "instance_receipts": [], "gate_receipts": [], **changes}
+    bodies = {REF: json.dumps(view).encode(), **({} if body is None else {PATH: body})}
+    return read_run_facts(MemoryObjects(bodies), REF, RUN, required)
+
+
+def code(**how: Any) -> str:
+    with pytest.raises(Refusal) as caught:
+        facts(**how)
+    assert caught.value.exit_status == 20
+    return caught.value.code
+
+
+ADMITTED = {
+    "an instance receipt PASS": {"instance_receipts": [receipt("PASS")]},
+    "one PASS among FAILs": {"instance_receipts": [receipt("FAIL"), receipt("PASS")]},
+    "no instance receipt, a gate PASS in scope": {"gate_receipts": [gate("PASS")]},
+    "another output's receipt, a gate PASS": {
+        "instance_receipts": [receipt("FAIL", output="terminals") | {"output_id": "terminals"}],
+        "gate_receipts": [gate("PASS")],
+    },
+}
+DENIED = {
+    "no receipt at all": {},
+    "a FAIL": {"instance_receipts": [receipt("FAIL")]},
+    "a FAIL, whatever the gate says": {"instance_receipts": [receipt("FAIL")], "gate_receipts": [gate("PASS")]},
+    "a PASS for another path": {"instance_receipts": [receipt("PASS", path="context/other.parquet")]},
+    "a PASS for another path, and a gate PASS": {
+        "instance_receipts": [receipt("PASS", path="context/other.parquet")],
+        "gate_receipts": [gate("PASS")],
+    },
+    "a gate FAIL": {"gate_receipts": [gate("FAIL")]},
+    "a gate PASS of another scope": {"gate_receipts": [gate("PASS", "0" * 64)]},
+    "a gate PASS, a locator without a fingerprint": {
+        "gate_receipts": [gate("PASS"), {**GATE, "scope": {}}],
+        "locators": [{"output_id": OUTPUT, "path": PATH}],
+    },
+    "no locator": {"locators": [], "instance_receipts": [receipt("PASS")]},
+}
+
+
+@pytest.mark.parametrize("receipts", ADMITTED.values(), ids=ADMITTED.keys())
+def test_what_a_pass_admits_is_read(receipts: dict[str, Any]) -> None:
+    (context,) = facts(**receipts).contexts
+    assert (context.output_id, context.ref, context.sha256) == (OUTPUT, PATH, SHA)
+
+
+@pytest.mark.parametrize("receipts", DENIED.values(), ids=DENIED.keys())
+def test_what_no_pass_admits_is_not_read(receipts: dict[str, Any]) -> None:
+    assert code(**receipts) == "NO_PASS_NO_READ"
+    assert code(body=None, **receipts) == "NO_PASS_NO_READ"  # judged before any byte is asked for
+
+
+def test_every_required_output_is_judged() -> None:
+    passed = {"instance_receipts": [receipt("PASS")]}
+    assert code(required=(OUTPUT, "terminals"), **passed) == "NO_PASS_NO_READ"
+    assert facts(required=(), body=None).contexts == ()
+
+
+def test_other_bytes_than_stated() -> None:
+    assert code(body=BODY + b".", instance_receipts=[receipt("PASS")]) == "CONTEXT_DIGEST_MISMATCH"
+
+
+def test_a_locator_that_states_no_digest_pins_the_bytes_it_has() -> None:
+    bare = {name: value for name, value in LOCATOR.items() if name != "content_digest"}
+    (context,) = facts(gate_receipts=[gate("PASS")], locators=[bare]).contexts
+    assert context.sha256 == SHA
+
+
+def test_admitted_bytes_that_are_not_there() -> None:
+    assert code(body=None, instance_receipts=[receipt("PASS")]) == "REF_ACCESS_DENIED"
+
+
+def test_a_locator_out_of_the_root() -> None:
+    away = "../other/merchants.parquet"
+    how = {"locators": [locator(path=away)], "instance_receipts": [receipt("PASS", path=away)]}
+    assert code(**how) == "REF_SCOPE_INVALID"
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [{}, {REF: b"{"}, {REF: b"[]"}, {REF: json.dumps({**VIEW, "pins": {}}).encode()}, {REF: b'{"a": NaN}'}],
+    ids=["missing", "no JSON", "no object", "pins absent", "NaN"],
+)
+def test_facts_that_cannot_be_read(bodies: dict[str, bytes]) -> None:
+    with pytest.raises(Refusal, match="RUN_FACTS_UNAVAILABLE"):
+        read_run_facts(MemoryObjects(bodies), REF, RUN, ())
+
+
+def test_facts_of_another_platform_run() -> None:
+    objects = MemoryObjects({REF: json.dumps(VIEW).encode()})
+    with pytest.raises(Refusal, match="platform_20260211T000000Z") as caught:
+        read_run_facts(objects, REF, "platform_20260211T000000Z", ())
+    assert caught.value.code == "RUN_FACTS_UNAVAILABLE"
+
+
+def test_each_protected_ref_is_audited_and_the_view_has_its_digest() -> None:
+    found = facts(instance_receipts=[receipt("PASS")])
+    assert found.audit == (
+        {"ref": REF, "purpose": "run_facts", "outcome": "resolved"},
+        {"ref": PATH, "purpose": "gated_output", "outcome": "resolved"},
+    )
+    view = {**VIEW, "locators": [locator()], "instance_receipts": [receipt("PASS")], "gate_receipts": []}
+    assert found.digest == digest(view)
