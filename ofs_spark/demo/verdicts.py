@@ -23,7 +23,8 @@ def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: 
     """Writes the assertions and returns their number.
 
     A disposition within a week for 99.6 % of payments, 3 % of them suspected first and corrected later, a handful
-    contradicting each other at one instant; chargebacks two to seven weeks later, the all-clear for a fifth of the rest; some after the cut-off.
+    contradicting each other at one instant; chargebacks two to seven weeks later, the all-clear for a fifth of the
+    rest; some after the cut-off.
     """
     n = len(ids)
     judged = np.flatnonzero(rng.random(n) < 0.996)

@@ -1,0 +1,71 @@
+"""The demo world keeps the contracts, is the same for the same seed, and holds what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ofs_spark import contracts, pipeline
+from ofs_spark.config import load_policy
+from ofs_spark.demo.habits import Shape, payments
+from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.plane import opened
+
+SMALL = Shape(4_000, customers=120, terminals=40, merchants=12, days=40)
+
+
+def written(root: Path, seed: int = 7) -> DemoWorld:
+    policy = load_policy(None)
+    releases = {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": "test",
+    }
+    return write_demo_world(root, seed, SMALL, releases, lambda _room, _doing: None)
+
+
+def hashes(root: Path) -> dict[str, str]:
+    files = (file for file in sorted(root.rglob("*")) if file.is_file())
+    return {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_one_seed_is_one_world(tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    written(tmp_path / "b")
+    written(tmp_path / "c", seed=8)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    assert hashes(tmp_path / "a") != hashes(tmp_path / "c")
+
+
+def test_its_documents_keep_their_contracts(tmp_path: Path) -> None:
+    world = written(tmp_path)
+    index = next(world.objects.glob("*/archive/segment_index.json"))
+    extract = next(world.objects.glob("*/label_store/extract/label_extract.json"))
+    for path, contract in (
+        (index, "archive.segment_index.v0"),
+        (extract, "label_store.extract.v0"),
+        (world.objects / RUN_FACTS, "run_facts_view"),
+        (world.training, "learning.ofs_build_intent.v0"),
+        (world.explore, "learning.ofs_build_intent.v0"),
+    ):
+        assert contracts.faults(json.loads(path.read_bytes()), contract) == [], path
+
+
+def test_both_intents_build(tmp_path: Path) -> None:
+    world = written(tmp_path)
+    with opened(world.wiring, None, lambda _room, _doing: None, LocalEngine) as plane:
+        training = pipeline.build(world.training.read_bytes(), plane)
+        explore = pipeline.build(world.explore.read_bytes(), plane)
+    assert training["status"] == "TRAINING_READY"
+    assert training["replay_counts"]["redeliveries"] == world.redeliveries > 0
+    assert training["rows"] == world.payments - world.token_checks
+    assert 0 < explore["rows"] < training["rows"]
+
+
+def test_fraud_is_rare_but_there() -> None:
+    made = payments(Shape(), np.random.default_rng(1))
+    assert 0.002 < made.fraud.mean() < 0.02
