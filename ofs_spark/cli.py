@@ -190,21 +190,27 @@ def _refused(answer: dict[str, Any]) -> None:
     print_refusal(answer)
 
 
+class _Stopped(BaseException):
+    """SIGTERM, as an exception: what is under way ends in order."""
+
+
 @contextmanager
 def _interrupted() -> Iterator[None]:
-    """SIGTERM and Ctrl-C end the process with 143 and 130; the ledger's lease lets the next attempt take over."""
+    """Ctrl-C ends the process with 130 and SIGTERM with 143, after the ledger was told."""
 
-    def stop(number: int, _frame: object) -> None:
-        sys.stderr.write("\nofs: stopped; run the same command again to continue\n")
-        sys.stderr.flush()
-        os._exit(128 + number)
+    def stop(_number: int, _frame: object) -> None:
+        raise _Stopped
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except (KeyboardInterrupt, _Stopped) as stopped:
+        status = 143 if isinstance(stopped, _Stopped) else 130
+        sys.stderr.write("\nofs: stopped; run the same command again to start over\n")
+        sys.stderr.flush()
+        os._exit(status)  # not by way of atexit: the JVM may be busy, and ends with this process
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ofs_spark.canonical import canonical_json, parse_json
-from ofs_spark.errors import OfsError, Refusal, refuse
+from ofs_spark.errors import Refusal, refuse
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import heartbeat
 from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, intent_payload_hash, run_key
@@ -120,8 +120,15 @@ def _ended(held: Run, intent: Intent, plane: Plane) -> Iterator[Answer]:
         outcome = refusal.document()
         _record(held, State.PUBLISH_PENDING if pending else State.FAILED, refusal.code, outcome, intent, plane)
         raise
-    except OfsError as error:
-        _record(held, State.FAILED, "INTERNAL", {"outcome": "FAILED", "message": str(error)}, intent, plane)
+    except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
+        _record(
+            held,
+            State.FAILED,
+            "INTERNAL" if isinstance(error, Exception) else "INTERRUPTED",
+            {"outcome": "FAILED", "message": str(error) or type(error).__name__},
+            intent,
+            plane,
+        )
         raise
     _record(held, State.DONE, answer["outcome"], answer, intent, plane)
 
