@@ -92,9 +92,9 @@ def _output_faults(intent: Intent) -> Iterator[Fault]:
     for name in ("cut_points", "bucket"):
         if getattr(output, name) is not None and output.dataset_kind == "per_event":
             yield Fault(code, f"/output/{name}", f"a per_event dataset has no {name}")
-    for name in ("spine", "sampling"):
+    for name in ("spine", "sampling", "splits"):
         if getattr(output, name) is not None:
-            yield Fault(code, f"/output/{name}", f"this release does not build datasets with a {name}")
+            yield Fault(code, f"/output/{name}", f"this release does not build datasets with {name}")
 
 
 def _scope_faults(intent: Intent) -> Iterator[Fault]:

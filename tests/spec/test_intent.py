@@ -105,6 +105,7 @@ def test_what_a_build_does_not_evaluate_has_an_identity_and_is_refused(pointer: 
     assert (refusal.code, refusal.details["pointer"]) == ("FILTER_UNSUPPORTED", pointer)
 
 
+SPLITS = {"by": "time", "train_until": "2026-01-01T00:00:00Z", "validation_until": "2026-02-01T00:00:00Z"}
 NOT_BUILT = [
     (BASE, "/intent_kind", "parity_rebuild", "INTENT_KIND_UNSUPPORTED"),
     (BASE, "/intent_kind", "forensic_rebuild", "INTENT_KIND_UNSUPPORTED"),
@@ -113,6 +114,7 @@ NOT_BUILT = [
     (BASE_V1, "/output/dataset_kind", "per_window", "INTENT_KIND_UNSUPPORTED"),
     (BASE_V1, "/output/bucket", "1h", "INTENT_KIND_UNSUPPORTED"),
     (BASE_V1, "/output/spine", {"ref": "a.parquet", "sha256": "ab" * 32}, "INTENT_KIND_UNSUPPORTED"),
+    (BASE_V1, "/output/splits", SPLITS, "INTENT_KIND_UNSUPPORTED"),
     (BASE_V1, "/supersedes", ["dm_a"], "INTENT_KIND_UNSUPPORTED"),
 ]
 
