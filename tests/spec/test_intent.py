@@ -105,17 +105,18 @@ def test_what_a_build_does_not_evaluate_has_an_identity_and_is_refused(pointer: 
     assert (refusal.code, refusal.details["pointer"]) == ("FILTER_UNSUPPORTED", pointer)
 
 
+BUILT_V1 = edited(BASE_V1, "/output/splits", DROP)
 SPLITS = {"by": "time", "train_until": "2026-01-01T00:00:00Z", "validation_until": "2026-02-01T00:00:00Z"}
 NOT_BUILT = [
     (BASE, "/intent_kind", "parity_rebuild", "INTENT_KIND_UNSUPPORTED"),
     (BASE, "/intent_kind", "forensic_rebuild", "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/intent_kind", "plan_check", "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/intent_kind", "backfill_rebuild", "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/output/dataset_kind", "per_window", "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/output/bucket", "1h", "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/output/spine", {"ref": "a.parquet", "sha256": "ab" * 32}, "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/output/splits", SPLITS, "INTENT_KIND_UNSUPPORTED"),
-    (BASE_V1, "/supersedes", ["dm_a"], "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/intent_kind", "plan_check", "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/intent_kind", "backfill_rebuild", "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/output/dataset_kind", "per_window", "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/output/bucket", "1h", "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/output/spine", {"ref": "a.parquet", "sha256": "ab" * 32}, "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/output/splits", SPLITS, "INTENT_KIND_UNSUPPORTED"),
+    (BUILT_V1, "/supersedes", ["dm_a"], "INTENT_KIND_UNSUPPORTED"),
 ]
 
 
@@ -139,7 +140,7 @@ def test_scope_as_read() -> None:
     assert scope.row_filters == {"country": ("DE", "FR")}
     assert (scope.anchor_event_types, scope.event_types) == (("card_payment",), None)
     assert (scope.scope_label_types, scope.filter_label_types) == (("fraud_disposition",), None)
-    admit(intent(BASE_V1), "build")
+    admit(intent(BUILT_V1), "build")
 
 
 @pytest.mark.parametrize(
@@ -164,11 +165,11 @@ def test_label_types(scope: dict[str, Any], filters: dict[str, Any], types: tupl
 
 def test_training_intents() -> None:
     assert intent(BASE).training
-    assert intent({**BASE_V1, "intent_kind": "backfill_rebuild"}).training
+    assert intent({**BUILT_V1, "intent_kind": "backfill_rebuild"}).training
     not_training = [
         {**BASE, "non_training_allowed": True},
         {**BASE, "intent_kind": "forensic_rebuild"},
-        {**BASE_V1, "intent_kind": "plan_check"},
-        edited(BASE_V1, "/label_basis/posture", "KNOW_NOW"),
+        {**BUILT_V1, "intent_kind": "plan_check"},
+        edited(BUILT_V1, "/label_basis/posture", "KNOW_NOW"),
     ]
     assert not any(intent(document).training for document in not_training)
