@@ -152,10 +152,19 @@ def load_policy(folder: Path | None) -> Policy:
     root: Traversable = Path(stated) if stated else conf_root() / "policy"
     documents = {name: _policy_file(root / name) for name in DIGESTED + UNDIGESTED}
     values = {key: value for document in documents.values() for key, value in document.items()}
+    _check_places(documents)
     _check_policy(values)
     coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
     others = {name: value for name, value in values.items() if name not in coverage}
     return Policy(coverage=coverage, file_digests={name: digest(documents[name]) for name in DIGESTED}, **others)
+
+
+def _check_places(documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Each key in the one file it is of: elsewhere it could change rows without entering the digest."""
+    for name, document in documents.items():
+        for key in document:
+            if key in _PLACES and _PLACES[key] != name:
+                raise _unfit(f"the policy: {key} stands in {name}; its file is {_PLACES[key]}")
 
 
 def _policy_file(file: Traversable) -> dict[str, Any]:
@@ -166,6 +175,23 @@ def _policy_file(file: Traversable) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _unfit(f"the policy file {file} is not a mapping")
     return document
+
+
+_PLACES: Mapping[str, str] = {
+    "policy_revision": "revision.yaml",
+    "config_revision": "revision.yaml",
+    "arrival": "replay.yaml",
+    "window_truncated": "features.yaml",
+    "rows_per_bucket": "layout.yaml",
+    "leaf_rows": "layout.yaml",
+    "min_coverage_by_label_type": "labels.yaml",
+    "max_conflict_ratio": "labels.yaml",
+    "min_mature_anchor_ratio": "labels.yaml",
+    "require_marker": "labels.yaml",
+    "attempts": "launcher.yaml",
+    "publish_retries": "launcher.yaml",
+    "lease_seconds": "launcher.yaml",
+}
 
 
 def _whole(least: int) -> Callable[[Any], bool]:

@@ -114,9 +114,17 @@ def _selected(
         name = f"{name_of(group, 'name', at, faults)}@{name_of(group, 'version', at, faults)}"
         if name in groups:
             faults.add(at, f"{name} is declared twice")
+        if not EXTENSION_KEYS & set(group):  # the platform's digest holds every group's windows, selected or not
+            windows_of(group, at, faults)
         groups[name] = (at, group)
-    for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults)):
-        declared = mapping(one, f"/feature_sets/{i}", faults)
+    sets = [
+        mapping(one, f"/feature_sets/{i}", faults)
+        for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults))
+    ]
+    named = [(declared.get("feature_set_id"), declared.get("feature_set_version")) for declared in sets]
+    if named.count((set_id, set_version)) > 1:
+        faults.add("/feature_sets", f"declares {set_id} {set_version} twice")
+    for i, declared in enumerate(sets):
         if (declared.get("feature_set_id"), declared.get("feature_set_version")) == (set_id, set_version):
             return _named(
                 items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
@@ -136,7 +144,7 @@ def _named(
     if not names:
         faults.add(pointer, "names no group")
     for i, name in enumerate(names):
-        if name not in groups:
+        if not isinstance(name, str) or name not in groups:
             faults.add(f"{pointer}/{i}", f"{name!r:.80} is no group of this profile")
         elif name in names[:i]:
             faults.add(f"{pointer}/{i}", f"names {name} twice")
@@ -197,7 +205,6 @@ class _Compiler:
             self.columns += group_catalogue(made, self.reads, self.keys[made.key].names)
 
     def _core(self, group: Mapping[str, Any], pointer: str) -> Group:
-        windows_of(group, pointer, self.faults)
         precedence = self._names(group.get("key_precedence"), f"{pointer}/key_precedence") or _precedence(group)
         law = CoreLaw(precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",))
         number = _number(self.laws, law)

@@ -78,8 +78,10 @@ def _windows(document: Mapping[str, Any], windows: Mapping[str, int], at: str, f
     if "windows" not in document:
         return list(windows) or [""]
     asked = items(document["windows"], f"{at}/windows", faults)
+    if document["windows"] is None:
+        faults.add(f"{at}/windows", "is empty; [] is required if everything up to the anchor is meant")
     for i, name in enumerate(asked):
-        if name not in windows:
+        if not isinstance(name, str) or name not in windows:
             faults.add(f"{at}/windows/{i}", f"{name!r:.40} is no window of the group")
     if len(set(map(str, asked))) != len(asked):
         faults.add(f"{at}/windows", "names one window twice")
@@ -105,7 +107,7 @@ def _check(document: Mapping[str, Any], value: Declared | None, at: str, faults:
             faults.add(f"{at}/value", f"{aggregate} has no value")
         if aggregate == "rate" and "where" not in document:
             faults.add(f"{at}/where", "rate needs a condition")
-    elif aggregate not in VALUED:
+    elif not isinstance(aggregate, str) or aggregate not in VALUED:
         faults.add(f"{at}/aggregate", f"is {aggregate!r:.40}; known are {', '.join((*VALUED, *BARE))}")
     elif "value" not in document:
         if aggregate != "count":

@@ -82,6 +82,12 @@ def test_an_unknown_key_a_missing_one_and_an_odd_value_are_told_together(policy:
     ]
 
 
+@pytest.mark.parametrize("line", ["max_conflict_ratio: 1", "leaf_rows: 5"])
+def test_a_key_that_changes_rows_stands_in_no_undigested_file(line: str, policy: Path) -> None:
+    (policy / "launcher.yaml").write_text(f"{(policy / 'launcher.yaml').read_text()}{line}\n")
+    unfit("stands in launcher.yaml; its file is", policy)
+
+
 @pytest.mark.parametrize("value", ["true", "1.0", "-1", "many", "null"])
 def test_a_bound_is_a_whole_number(value: str, policy: Path) -> None:
     edit(policy, "layout.yaml", "rows_per_bucket: 262144", f"rows_per_bucket: {value}")
