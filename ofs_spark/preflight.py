@@ -27,7 +27,8 @@ def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any
     facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, scope.required_output_ids)
     profile = read_profile(plane.profiles, intent.feature_set_id, intent.feature_set_version)
     pins = manifest["pins"]
-    now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest}
+    contexts = [context.document() for context in facts.contexts]
+    now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest, "contexts": contexts}
     differing = sorted(name for name, value in now.items() if pins[name] != value)
     if differing:
         told = f"{ref} is published with other pins: {', '.join(differing)}"

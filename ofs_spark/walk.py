@@ -22,7 +22,7 @@ from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.labels import coverage
 from ofs_spark.labels.asof import rule_named
-from ofs_spark.labels.extract import committed_us, read_extract
+from ofs_spark.labels.extract import committed_us, read_extract, require_marker
 from ofs_spark.labels.model import LabelExtract
 from ofs_spark.labels.receipt import LabelBasis, label_resolution_receipt
 from ofs_spark.objects import ObjectMissing, Objects
@@ -94,8 +94,11 @@ def archive_index(objects: Objects, platform_run_id: str) -> tuple[str, SegmentI
 
 
 def label_extract(plane: Plane) -> LabelExtract:
-    """The label store's pinned state, as the wiring names it."""
-    return read_extract(plane.objects, plane.wiring.labels.ref)
+    """The label store's pinned state, as the wiring names it; with its commit marker where policy requires one."""
+    extract = read_extract(plane.objects, plane.wiring.labels.ref)
+    if plane.policy.require_marker:
+        require_marker(extract)
+    return extract
 
 
 def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:

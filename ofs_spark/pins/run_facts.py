@@ -48,6 +48,7 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
     if view["platform_run_id"] != platform_run_id:
         told = f"{ref} is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
         raise refuse("RUN_FACTS_UNAVAILABLE", told, ref=ref, pointer="/platform_run_id")
+    ref = objects.relative(ref)
     audit = [{"ref": ref, "purpose": "run_facts", "outcome": "resolved"}]
     contexts = [_admitted(objects, view, output_id) for output_id in required]
     audit += [{"ref": context.ref, "purpose": "gated_output", "outcome": "resolved"} for context in contexts]

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ofs_spark.canonical import CanonicalError
+from ofs_spark.canonical import CanonicalError, canonical_json
 from ofs_spark.errors import refuse
 from ofs_spark.objects import ObjectMissing, Objects
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, group_catalogue
-from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, feature_set_digest, require_stated
-from ofs_spark.pins.profile.faults import Digits, Faults, items, mapping, name_of
+from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, feature_set_digest, plain, require_stated
+from ofs_spark.pins.profile.faults import Digits, Faults, is_text, items, mapping, name_of
 from ofs_spark.pins.profile.features import derived_of, features_of
 from ofs_spark.pins.profile.model import (
     MOST_GROUPS,
@@ -31,6 +31,7 @@ from ofs_spark.pins.profile.where import payload_path
 from ofs_spark.strict_yaml import parse_yaml
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_MOST_NESTED = 32
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLATFORM_KEYS = frozenset({"name", "version", "key_type", "windows", "key_precedence", "amount_fields"})
 
@@ -64,6 +65,7 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
         )
     try:
         document = parse_yaml(profiles.read(ref), what=ref, number=Digits)
+        canonical_json(plain(document), max_depth=_MOST_NESTED)  # what its digests are made of
     except ObjectMissing:
         raise refuse(
             "FEATURE_PROFILE_UNRESOLVED",
@@ -216,7 +218,7 @@ class _Compiler:
     def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
         names = items(given, pointer, self.faults)
         for i, name in enumerate(names):
-            if not isinstance(name, str) or not name or ":" in name:
+            if not is_text(name) or ":" in name:
                 self.faults.add(f"{pointer}/{i}", "must be the name of a payload field, without a colon")
         return tuple(map(str, names))
 
@@ -276,7 +278,7 @@ class _Compiler:
             return None
         self.faults.unknown_keys(at, document, ("event_types",))
         types = items(document.get("event_types"), f"{at}/event_types", self.faults)
-        if not types or not all(isinstance(one, str) and one for one in types):
+        if not types or not all(map(is_text, types)):
             self.faults.add(f"{at}/event_types", "is a list of event types that is not empty")
         return tuple(sorted(set(map(str, types))))
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ofs_spark.contracts import Fault
+from ofs_spark.contracts import pointer as member
 from ofs_spark.errors import Refusal, refuse
 
 
@@ -17,32 +19,32 @@ class Digits(str):
 
 @dataclass
 class Faults:
-    """Faults found so far: JSON pointer and message, in the order of the document."""
+    """Faults found so far."""
 
-    found: list[dict[str, str]] = field(default_factory=list)
+    found: list[Fault] = field(default_factory=list)
 
     def add(self, pointer: str, message: str) -> None:
         """Notes one fault."""
-        self.found.append({"code": "FEATURE_PROFILE_UNRESOLVED", "pointer": pointer, "message": message})
+        self.found.append(Fault("FEATURE_PROFILE_UNRESOLVED", pointer, message))
 
     def unknown_keys(self, pointer: str, document: Mapping[str, Any], known: Iterable[str]) -> None:
         """Notes every key that is not known here."""
         allowed = frozenset(known)
         for key in document:
             if key not in allowed:
-                self.add(f"{pointer}/{key}", f"is not a key here; known are {', '.join(sorted(allowed))}")
+                self.add(f"{pointer}{member([key])}", f"is not a key here; known are {', '.join(sorted(allowed))}")
 
     def refusal(self, ref: str) -> Refusal:
-        """FEATURE_PROFILE_UNRESOLVED with all of them."""
-        first = self.found[0]
-        more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-        told = f"{ref}{first['pointer']}: {first['message']}{more}"
+        """FEATURE_PROFILE_UNRESOLVED with all of them, in fault order."""
+        found = sorted(set(self.found), key=lambda fault: fault.order)
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        told = f"{ref}{found[0].pointer}: {found[0].message}{more}"
         return refuse(
             "FEATURE_PROFILE_UNRESOLVED",
             told,
             f"ofs validate {ref} --contract feature_profile",
             ref=ref,
-            faults=self.found,
+            faults=[fault.document() for fault in found],
         )
 
 
@@ -63,10 +65,15 @@ def items(value: Any, pointer: str, faults: Faults) -> list[Any]:
     return []
 
 
+def is_text(value: Any) -> bool:
+    """Whether the value is a text that is not empty; a number is none."""
+    return isinstance(value, str) and value != "" and not isinstance(value, Digits)
+
+
 def name_of(document: Mapping[str, Any], key: str, pointer: str, faults: Faults) -> str:
     """A required text member, "" and a fault otherwise."""
     value = document.get(key)
-    if isinstance(value, str) and value and not isinstance(value, Digits):
-        return value
+    if is_text(value):
+        return str(value)
     faults.add(f"{pointer}/{key}", "must be a text that is not empty")
     return ""

@@ -29,6 +29,7 @@ NOT_YET = ("last_k", "top_k", "histogram", "percentile", "streak")
 """Aggregates that profiles may name and this release does not compute."""
 AS_DECLARED = ("min", "max", "first", "last")
 DERIVED = ("ratio", "difference")
+_KEYS_NOT_YET = {"last_k": ("k",), "top_k": ("k",), "percentile": ("q",), "histogram": ("categories",)}
 _KEYS = ("name", "aggregate", "value", "windows", "where", "delay", "empty", "output")
 _WIDEST_SQUARE = 15
 Wheres = Callable[[Where], int]
@@ -48,7 +49,7 @@ def features_of(
     for i, one in enumerate(items(group.get("features"), f"{pointer}/features", faults)):
         at = f"{pointer}/features/{i}"
         document = mapping(one, at, faults)
-        faults.unknown_keys(at, document, _KEYS)
+        faults.unknown_keys(at, document, (*_KEYS, *_KEYS_NOT_YET.get(str(document.get("aggregate")), ())))
         name = name_of(document, "name", at, faults)
         own_delay = duration_us(document["delay"], f"{at}/delay", faults) if "delay" in document else delay
         where = wheres(compile_where(document["where"], f"{at}/where", faults)) if "where" in document else None

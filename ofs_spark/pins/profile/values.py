@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ofs_spark.contracts import pointer as member
 from ofs_spark.pins.profile.faults import Faults, mapping, name_of
 from ofs_spark.pins.profile.model import Path, ValueType
 from ofs_spark.pins.profile.where import payload_path
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
+_MOST_DAYS = 365_000
 _DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
 NUMBERS = ("decimal", "int", "double")
 EXACT = ("decimal", "int")
@@ -30,12 +32,15 @@ class Declared:
 
 
 def duration_us(text: Any, pointer: str, faults: Faults) -> int:
-    """Microseconds of an integer and s, m, h or d; 1d is 86,400 s."""
+    """Microseconds of an integer and s, m, h or d; 1d is 86,400 s. A thousand years at most: times stay in 64 bits."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         faults.add(pointer, f"is {text!r:.40}; a whole number and s, m, h or d is required")
         return 0
-    return int(found[1]) * _SECONDS[found[2]] * 1_000_000
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _MOST_DAYS * _SECONDS["d"]:
+        faults.add(pointer, f"is {text}; at most {_MOST_DAYS}d is computed")
+    return seconds * 1_000_000
 
 
 def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[str, int]:
@@ -63,7 +68,7 @@ def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[s
 def values_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
     """The declared values, in file order."""
     given = mapping(group.get("values") or {}, f"{pointer}/values", faults)
-    return [_declared(name, value, f"{pointer}/values/{name}", faults) for name, value in given.items()]
+    return [_declared(name, value, f"{pointer}/values{member([name])}", faults) for name, value in given.items()]
 
 
 def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
