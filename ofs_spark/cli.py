@@ -136,7 +136,7 @@ def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: e
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo world is written.")] = Path("demo-world"),
     seed: Annotated[int, typer.Option(help="Seed of the world.")] = 20260210,
-    payments: Annotated[int, typer.Option(min=1_000, help="Card payments to generate.")] = 320_000,
+    payments: Annotated[int, typer.Option(min=1_000, help="Events to generate; 88 % of them are payments.")] = 350_000,
 ) -> None:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.tour import tour

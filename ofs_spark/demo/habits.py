@@ -21,7 +21,7 @@ RHYTHM = np.array([1, 1, 1, 1, 1, 2, 4, 8, 10, 11, 12, 14, 16, 14, 12, 11, 12, 1
 class Shape:
     """How large and how dense a world is. `skew` 0 spreads payments evenly over customers, 1 follows a power law."""
 
-    payments: int = 320_000
+    payments: int = 350_000
     customers: int = 9_000
     terminals: int = 2_500
     merchants: int = 700
