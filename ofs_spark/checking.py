@@ -14,7 +14,7 @@ from ofs_spark.errors import Refusal, refuse
 from ofs_spark.objects import ObjectMissing
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.plane import Plane
-from ofs_spark.publish.delta_log import read_log, verify_log
+from ofs_spark.publish.delta_log import FIRST_COMMIT, read_log, verify_log
 from ofs_spark.publish.digest import content_digest
 from ofs_spark.publish.files import FileList, read_file_list
 from ofs_spark.publish.job import verify_table
@@ -30,9 +30,13 @@ def checked(ref: str, plane: Plane) -> dict[str, Any]:
     except ObjectMissing:
         raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
     checks = [_check("contract", lambda: _contract(manifest))]
+    if not checks[0]["ok"]:  # nothing else that such a document says can be looked up
+        return {"verified": False, "manifest_ref": ref, "checks": checks}
     for kind, evidence in sorted(manifest["evidence"].items()):
         checks.append(_check(f"evidence {kind}", partial(_sha256, plane, evidence["ref"], evidence["sha256"])))
-    checks.append(_check("table", lambda: _table(manifest, plane)))
+    table = manifest["materialization"]
+    log = partial(_sha256, plane, f"{table['path']}/{FIRST_COMMIT}", table["delta_log_sha256"])
+    checks += [_check("delta log", log), _check("table", lambda: _table(manifest, plane))]
     return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
 
 

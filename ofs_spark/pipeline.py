@@ -68,7 +68,7 @@ def status(key: str | None, plane: Plane) -> Answer:
             "request_id": r.request_id,
             "state": r.state.value,
             "attempts": r.attempts,
-            "outcome": (r.outcome or {}).get("outcome") or (r.outcome or {}).get("code"),
+            "outcome": (r.outcome or {}).get("code") or (r.outcome or {}).get("outcome"),
         }
         for r in runs
     ]

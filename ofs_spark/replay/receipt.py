@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ofs_spark.contracts import require_valid
 from ofs_spark.positions import Range, basis_documents, basis_hash
 from ofs_spark.replay.index import SegmentIndex, select, slice_digest
 from ofs_spark.replay.stitch import Completeness, Facts, Fault, RangeCoverage
 
-SCHEMA_VERSION = "learning.ofs_replay_completeness.v0"
+SCHEMA_VERSION = "ofs.replay_completeness.v1"
 
 
 def replay_receipt(
     run_key: str, plan_id: str, index: SegmentIndex, basis: Sequence[Range], completeness: Completeness,
     facts: Facts | None, arrival: str,
 ) -> dict[str, Any]:
-    """The receipt document: the same for the same plan and archive on any machine.
+    """The receipt document, valid under its contract: the same for the same plan and archive on any machine.
 
     `facts` is None before the step by event; `arrival` names the archive column that arrival times come from.
     """
     faults = (*completeness.faults, *(facts.faults if facts else ()))
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION, "run_key": run_key, "plan_id": plan_id,
         "platform_run_id": index.platform_run_id, "status": completeness.status,
         "basis_hash": basis_hash(basis), "basis": basis_documents(basis),
@@ -33,14 +34,22 @@ def replay_receipt(
         "samples": _samples(facts.samples if facts else completeness.samples),
         "faults": [_fault(fault) for fault in faults],
     }  # fmt: skip
+    require_valid(document, SCHEMA_VERSION)
+    return document
 
 
 def _range(one: RangeCoverage) -> dict[str, Any]:
-    document = {**one.range.document(), "status": one.status, "positions": one.positions, "segments": one.segments}
-    selected = [{**one.range.document(), "source": "archive"}]
+    span = one.range.document()
     holes = [{"start": first, "end": last} for first, last in one.missing_sample]
-    missing = {"count": one.missing, "sample": holes}
-    return {**document, "selected": selected, "missing": missing, "problem": one.problem}
+    document = {
+        "range": span,
+        "status": one.status,
+        "selected": [{"range": span, "source": "archive"}],
+        "positions": one.positions,
+        "segments": one.segments,
+        "missing": {"count": one.missing, "sample": holes},
+    }
+    return document | ({"problem": one.problem} if one.problem else {})
 
 
 def _samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Generated worlds: the whole pipeline equals the oracle, rows, counts and refusals."""
+"""Generated worlds: the whole pipeline equals the oracle, rows, counts, label ratios and refusals."""
 
 from __future__ import annotations
 
@@ -13,26 +13,41 @@ from pyspark.sql import SparkSession
 from ofs_spark.dataflow import Engine
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
+from tests.oracle.build import Dataset
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
 from tests.worlds.generate import worlds
 from tests.worlds.model import World
-from tests.worlds.running import run
+from tests.worlds.running import SMALL, Outcome, manifests, policy_with, run
 
 QUIET = list(HealthCheck)
 
 
-def agree(world: World, engine: Callable[[], Engine]) -> None:
+def agree(world: World, engine: Callable[[], Engine], small: bool = False) -> None:
+    """One build equals the oracle's; `small`: over many buckets and leaves instead of one."""
     expected = oracle(world)
     with tempfile.TemporaryDirectory() as folder:
-        found = run(world, Path(folder), engine=engine)
-    if expected.refusal:
-        assert found.code in expected.codes, str(found.refusal)
-        return
-    assert found.answer is not None, str(found.refusal)
+        policy = policy_with(Path(folder, "policy"), SMALL) if small else None
+        found = run(world, Path(folder), engine=engine, policy=policy)
+        if expected.refusal:
+            assert found.code in expected.codes, str(found.refusal)
+            assert not manifests(found.root)
+        else:
+            equal(found, expected)
+
+
+def equal(found: Outcome, expected: Dataset) -> None:
+    assert found.published["rows"] == len(expected.rows)
     assert differences(found.rows, expected.rows) == []
-    counts = found.answer["replay_counts"]
+    manifest = found.manifest
+    counts, labels = manifest["replay"]["counts"], manifest["labels"]["coverage"]
     assert {name: counts[name] for name in expected.counts} == expected.counts
+    assert {of: one["ratios"] for of, one in labels.items()} == {
+        of: {name: float(round(ratio, 6)) for name, ratio in ratios.items()} for of, ratios in expected.coverage.items()
+    }
+    truncated = {column["name"]: column["truncated_rows"] for column in manifest["columns"]}
+    assert {name: truncated[name] for name in expected.truncated} == expected.truncated
+    assert not (manifest["status"] == "TRAINING_READY" and not expected.training_ready)
 
 
 @settings(max_examples=40, suppress_health_check=QUIET)
@@ -41,18 +56,28 @@ def test_generated_worlds(world: World) -> None:
     agree(world, LocalEngine)
 
 
-@pytest.mark.nightly
-@settings(max_examples=1_000, suppress_health_check=QUIET)
+@settings(max_examples=20, suppress_health_check=QUIET)
 @given(worlds())
-def test_many_generated_worlds(world: World) -> None:
-    agree(world, LocalEngine)
+def test_generated_worlds_in_small_buckets(world: World) -> None:
+    agree(world, LocalEngine, small=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("small", [False, True], ids=["one_bucket", "small_buckets"])
+def test_many_generated_worlds(small: bool) -> None:
+    @settings(max_examples=500, suppress_health_check=QUIET)
+    @given(worlds())
+    def check(world: World) -> None:
+        agree(world, LocalEngine, small)
+
+    check()
 
 
 def test_generated_worlds_on_spark(spark: SparkSession) -> None:
     @settings(max_examples=3, suppress_health_check=QUIET)
     @given(worlds())
     def check(world: World) -> None:
-        agree(world, lambda: SparkEngine(spark))
+        agree(world, lambda: SparkEngine(spark), small=True)
 
     check()
 

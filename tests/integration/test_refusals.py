@@ -3,85 +3,115 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ofs_spark import contracts
 from ofs_spark.errors import CODES
+from tests.spec.tables import facts, refusals
 from tests.spec.tables.windows import world
 from tests.worlds.model import World, intent, slice_
-from tests.worlds.running import Outcome, build, manifests, run
+from tests.worlds.running import Outcome, build, run
 from tests.worlds.sabotage import SABOTAGES
 from tests.worlds.tables import stream
 from tests.worlds.writer import Layout, write_world
 
 FOUR = "event|time|card\ne0|10:00|1\ne1|10:01|1\ne2|10:02|2\ne3|10:03|2"
 EXIT = {"intent": 10, "pins": 20, "replay": 30, "labels": 40, "features": 50, "publish": 60}
+MAY_REMAIN = {"resolved_build_plan", "run_receipts", "staging", "datasets"}
+"""The plan that was resolved, the receipt that tells the refusal, and an attempt's own folders, which nothing names."""
 
 
 def assert_refused(outcome: Outcome, code: str) -> None:
+    """Refused by this code, told in full, and nothing left that a reader could take for a dataset or its evidence."""
     assert outcome.code == code, str(outcome.refusal or outcome.answer)
     assert outcome.refusal is not None
     assert outcome.refusal.exit_status == EXIT[CODES[code].room]
     assert outcome.refusal.message
     assert outcome.refusal.next_command
-    assert not manifests(outcome.root)
-    for kind in ("replay_completeness", "label_resolution", "publication"):
-        assert not list(outcome.root.glob(f"*/ofs/{kind}/*.json"))
-    receipts = [json.loads(path.read_bytes()) for path in outcome.root.glob("*/ofs/run_receipts/*.json")]
-    assert [receipt["refusal"]["code"] for receipt in receipts] == [code]
+    assert {folder.name for folder in outcome.root.glob("*/ofs/*")} <= MAY_REMAIN
+    assert not list(outcome.root.glob("*/ofs/datasets/**/_delta_log"))
+    assert not list(outcome.root.glob("*/learning/**/*.json"))
+    (ref,) = outcome.root.glob("*/ofs/run_receipts/*.json")
+    receipt = outcome.document(str(ref))
+    assert contracts.faults(receipt, "ofs.run_receipt.v1") == []
+    assert (receipt["refusal"]["code"], receipt["exit_status"]) == (code, outcome.refusal.exit_status)
 
 
 @pytest.mark.parametrize("name", SABOTAGES)
-def test_damage_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_damage_is_refused_by_name_and_its_repair_is_enough(name: str, tmp_path: Path) -> None:
+    """What `next` says is true: once the bytes are restored, the same request builds."""
     damage, code = SABOTAGES[name]
     written = write_world(world(FOUR), tmp_path, Layout(rows_per_segment=2))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     damage(written)
     assert_refused(build(written), code)
+    for path, body in before.items():
+        path.write_bytes(body)
+    outcome = build(written)
+    changed = code == "REPLAY_BASIS_GAP"  # that index was a whole one, with a plan of its own
+    assert outcome.code == ("BUILD_PLAN_IMMUTABILITY_VIOLATION" if changed else None), str(outcome.refusal)
 
 
 def changed(**intent_changes: Any) -> World:
     return world(FOUR).with_intent(**intent_changes)
 
 
-NO_MINIMUM = {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0}}}
-TRAINING = {"non_training_allowed": False, "filters": NO_MINIMUM}
 AMOUNT = {"amount": {"path": "payload.amount", "type": "decimal(6,2)", "missing": "fail"}}
+UNKNOWN_RULE = {"label_asof_utc": "2026-03-01T00:00:00Z", "resolution_rule": "mine"}
+SOME_LABELS = {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 0.25}}}
+NOWHERE = {"feature_set_id": "nowhere", "feature_set_version": "v1"}
 
 
 def holding(lines: str, end: int) -> World:
     return World(stream(f"offset|event|time|card\n{lines}"), intent(slice_(0, end)), world(FOUR).profile)
 
 
-def valued(text: str) -> World:
-    return world(f"event|time|card|amount\ne0|10:00|1|{text}", values=AMOUNT)
+def valued(text: str, type_: str = "decimal(6,2)") -> World:
+    values = {"amount": {**AMOUNT["amount"], "type": type_}}
+    return world(f"event|time|card|amount\ne0|10:00|1|{text}", values=values)
 
 
 CASES: dict[str, tuple[World, str]] = {
     "beyond_the_archive": (changed(replay_basis=[slice_(0, 9)]), "REPLAY_BASIS_GAP"),
-    "before_the_archive": (
-        holding("5|e0|10:00|1", 5),
-        "REPLAY_BASIS_GAP",
+    "another_partition": (changed(replay_basis=[slice_(0, 3), slice_(0, 3, partition=7)]), "REPLAY_BASIS_GAP"),
+    "before_the_archive": (holding("5|e0|10:00|1", 5), "REPLAY_BASIS_GAP"),
+    "gap_inside": (holding("0|e0|10:00|1\n2|e1|10:01|1", 2), "REPLAY_BASIS_GAP"),
+    "position_with_two_hashes": (
+        facts.training(holding("0|e0|10:00|1\n0|e0|10:00|2", 0)),
+        "REPLAY_DUPLICATE_OFFSET_MISMATCH",
     ),
-    "gap_inside": (
-        holding("0|e0|10:00|1\n2|e1|10:01|1", 2),
-        "REPLAY_BASIS_GAP",
+    "event_with_two_hashes": (
+        facts.training(holding("0|e0|10:00|1\n1|e0|10:00|2", 1)),
+        "REPLAY_EVENT_ID_CONFLICT",
     ),
-    "unknown_rule": (
-        changed(label_basis={"label_asof_utc": "2026-03-01T00:00:00Z", "resolution_rule": "mine"}),
-        "LABEL_RULE_UNSUPPORTED",
-    ),
-    "coverage": (changed(non_training_allowed=False), "COVERAGE_POLICY_VIOLATION"),
-    "value_is_text": (valued('"twelve"'), "FEATURE_VALUE_INVALID"),
-    "value_too_large": (valued("12345.00"), "FEATURE_VALUE_INVALID"),
-    "value_too_fine": (valued("1.234"), "FEATURE_VALUE_INVALID"),
-    "no_event_in_scope": (changed(filters={"event_types": ["nothing"]}), "REPLAY_EVENTS_EMPTY"),
-    "no_anchor": (changed(filters={"country": ["XX"]}), "LABEL_SCOPE_EMPTY"),
+    "receipt_failed": (refusals.needs((refusals.receipt("FAIL"),)), "NO_PASS_NO_READ"),
+    "no_receipt": (refusals.needs(), "NO_PASS_NO_READ"),
+    "receipt_of_another_path": (refusals.needs((refusals.receipt("PASS", path="else"),)), "NO_PASS_NO_READ"),
+    "gate_of_another_scope": (refusals.needs(gates=(refusals.gate("PASS", "ff" * 32),)), "NO_PASS_NO_READ"),
     "unknown_output": (
         changed(join_scope={"label_types": ["fraud_disposition"], "required_output_ids": ["sealed"]}),
         "NO_PASS_NO_READ",
     ),
+    "gated_bytes_changed": (
+        refusals.holding(b"sealed!", refusals.needs((refusals.receipt("PASS"),))),
+        "CONTEXT_DIGEST_MISMATCH",
+    ),
+    "unresolved_profile": (changed(feature_definition_set=NOWHERE), "FEATURE_PROFILE_UNRESOLVED"),
+    "unknown_rule": (changed(label_basis=UNKNOWN_RULE), "LABEL_RULE_UNSUPPORTED"),
+    "coverage_by_default": (changed(non_training_allowed=False), "COVERAGE_POLICY_VIOLATION"),
+    "coverage_as_stated": (changed(non_training_allowed=False, filters=SOME_LABELS), "COVERAGE_POLICY_VIOLATION"),
+    "value_is_text": (valued('"twelve"'), "FEATURE_VALUE_INVALID"),
+    "value_is_nan_text": (valued('"NaN"', "double"), "FEATURE_VALUE_INVALID"),
+    "value_too_large": (valued("12345.00"), "FEATURE_VALUE_INVALID"),
+    "value_too_fine": (valued("1.234"), "FEATURE_VALUE_INVALID"),
+    "value_missing": (valued("null"), "FEATURE_VALUE_INVALID"),
+    "value_is_nan": (facts.training(valued("NaN")), "REPLAY_EVENT_INVALID"),
+    "no_event_in_scope": (changed(filters={"event_types": ["nothing"]}), "REPLAY_EVENTS_EMPTY"),
+    "no_anchor": (changed(filters={"country": ["XX"]}), "LABEL_SCOPE_EMPTY"),
 }
 
 
@@ -91,21 +121,25 @@ def test_world_is_refused(name: str, tmp_path: Path) -> None:
     assert_refused(run(made, tmp_path), code)
 
 
-def test_a_value_that_is_not_a_number_is_no_record(tmp_path: Path) -> None:
-    """NaN is not JSON: the whole record is invalid, and a training intent has no use for it."""
-    outcome = run(valued("NaN").with_intent(**TRAINING), tmp_path)
-    assert_refused(outcome, "REPLAY_EVENT_INVALID")
-
-
-def test_an_intent_without_a_cut_off_opens_no_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"label_basis": {"resolution_rule": "ls.resolved.v0"}}, "LABEL_ASOF_MISSING"),
+        ({"replay_basis": []}, "BASIS_UNRESOLVED"),
+        ({"replay_basis": [slice_(3, 0)]}, "BASIS_UNRESOLVED"),
+        ({"filters": {"country": "DE"}}, "FILTER_UNSUPPORTED"),
+    ],
+    ids=["no_cut_off", "empty_basis", "basis_backwards", "filter_of_another_shape"],
+)
+def test_an_intent_that_is_not_admissible_opens_no_run(changes: dict[str, Any], code: str, tmp_path: Path) -> None:
     written = write_world(world(FOUR), tmp_path)
-    document = json.loads(written.intent.read_bytes())
-    del document["label_basis"]["label_asof_utc"]
+    document = {**json.loads(written.intent.read_bytes()), **changes}
     outcome = build(written, intent=json.dumps(document).encode())
-    assert outcome.code == "LABEL_ASOF_MISSING"
+    assert outcome.code == code
     assert outcome.refusal is not None
     assert outcome.refusal.exit_status == 10
-    assert not list(written.root.glob("*/ofs/**/*.json"))
+    assert outcome.refusal.next_command
+    assert not list(written.root.glob("*/ofs"))
 
 
 def test_a_profile_with_three_faults_lists_them_together(tmp_path: Path) -> None:
@@ -122,3 +156,18 @@ def test_a_profile_with_three_faults_lists_them_together(tmp_path: Path) -> None
         "/feature_groups/0/features/1/value",
         "/feature_groups/0/features/2/where",
     ]
+
+
+def test_what_is_missing_is_named_by_position(tmp_path: Path) -> None:
+    outcome = run(holding("0|e0|10:00|1\n1|e1|10:01|1\n4|e4|10:04|1", 6), tmp_path)
+    assert outcome.refusal is not None
+    assert "2" in outcome.refusal.message
+    told = json.dumps(outcome.refusal.details)
+    for offset in ("2", "3", "5", "6"):
+        assert f'"{offset}"' in told
+
+
+def test_rooms_refuse_in_order_whatever_else_is_wrong(tmp_path: Path) -> None:
+    """A gap, an invalid value and missing labels at once: replay speaks."""
+    wrong = replace(valued('"twelve"'), intent={**valued("1").intent, "replay_basis": [slice_(0, 3)]})
+    assert_refused(run(wrong.with_intent(non_training_allowed=False), tmp_path), "REPLAY_BASIS_GAP")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ofs_spark import errors
-from ofs_spark.errors import CODES, ROOM_ORDER, Code, InternalError, OfsError, Refusal, refuse
+from ofs_spark.errors import CODES, NEXT, ROOM_ORDER, Code, InternalError, OfsError, Refusal, refuse
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,3 +121,17 @@ def test_every_code_named_in_a_refuse_call_exists() -> None:
     }
     assert "ENVIRONMENT_UNFIT" in used
     assert used - set(CODES) == set()
+
+
+LATER = """
+RUN_CONFIG_DIGEST_MISMATCH REQUEST_COMMAND_UNSUPPORTED CONTEXT_KEY_DUPLICATE PARITY_ANCHOR_INVALID
+REPLAY_BASIS_MISMATCH RETENTION_EXCEEDED RESOURCE_EXCEEDED SUPERSESSION_LINK_INVALID RETRY_NOT_PENDING RUN_NOT_FOUND
+PARITY_MISMATCH PARITY_UNCHECKABLE
+"""
+"""Codes that nothing raises yet, or that always come with a step of their own."""
+
+
+def test_every_refusal_says_what_to_do() -> None:
+    assert set(CODES) - set(NEXT) == set(LATER.split())
+    assert all(refuse(name, "m").next_command for name in NEXT)
+    assert refuse("REPLAY_BASIS_GAP", "m", "look here").next_command == "look here"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 
 from ofs_spark import pipeline
+from ofs_spark.config import conf_root
 from ofs_spark.dataflow import Engine
 from ofs_spark.errors import Refusal
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.plane import opened
 from tests.worlds.model import World
 from tests.worlds.writer import Layout, Written, write_world
+
+SMALL = {"layout": {"rows_per_bucket": 3, "leaf_rows": 2}}
+"""A policy under which a dozen rows already fill several buckets, and keys of three rows have leaves of their own."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,37 @@ class Outcome:
     def code(self) -> str | None:
         return self.refusal.code if self.refusal else None
 
+    @property
+    def published(self) -> dict[str, Any]:
+        """The answer of a build that must have succeeded."""
+        assert self.answer is not None, str(self.refusal)
+        return self.answer
 
-def run(world: World, root: Path, layout: Layout = Layout(), engine: Callable[[], Engine] = LocalEngine) -> Outcome:  # noqa: B008  # frozen
-    return build(write_world(world, root, layout), engine)
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return dict(self.document(self.published["manifest_ref"]))
+
+    def document(self, ref: str) -> Any:
+        return json.loads((self.root / ref).read_bytes())
 
 
-def build(written: Written, engine: Callable[[], Engine] = LocalEngine, intent: bytes | None = None) -> Outcome:
-    with opened(written.wiring, None, lambda _room, _doing: None, engine) as plane:
+def run(
+    world: World,
+    root: Path,
+    layout: Layout = Layout(),  # noqa: B008  # frozen
+    engine: Callable[[], Engine] = LocalEngine,
+    policy: Path | None = None,
+) -> Outcome:
+    return build(write_world(world, root, layout), engine, policy=policy)
+
+
+def build(
+    written: Written,
+    engine: Callable[[], Engine] = LocalEngine,
+    intent: bytes | None = None,
+    policy: Path | None = None,
+) -> Outcome:
+    with opened(written.wiring, policy, lambda _room, _doing: None, engine) as plane:
         try:
             answer = pipeline.build(intent or written.intent.read_bytes(), plane)
         except Refusal as refusal:
@@ -46,8 +77,19 @@ def build(written: Written, engine: Callable[[], Engine] = LocalEngine, intent: 
 
 
 def rows_of(table: Path) -> list[dict[str, Any]]:
-    return [row for file in sorted(table.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    """The rows of the table's files; times carry the same UTC object that the oracle's do."""
+    rows = [row for file in sorted(table.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    return [{k: v.astimezone(UTC) if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
 
 
 def manifests(root: Path) -> list[Path]:
     return sorted(root.glob("*/ofs/manifests/*.json"))
+
+
+def policy_with(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
+    """A copy of the checkout's policy with some keys changed: {file: {key: value}}."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("features", "labels", "launcher", "layout", "replay", "revision"):
+        own = yaml.safe_load((conf_root() / "policy" / f"{name}.yaml").read_text(encoding="utf-8"))
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**own, **changes.get(name, {})}))
+    return folder
