@@ -151,7 +151,8 @@ def label_terms(plan: BuildPlan, extract: LabelExtract) -> LabelTerms:
     stated = coverage.coverage_policy(plan.scope.label_coverage_policy, policy.coverage, policy.min_mature_anchor_ratio)
     known_then = intent.posture == "KNEW_THEN"
     mature = intent.label_asof_us - (intent.maturity_days or 0) * DAY_US
-    law = LabelLaw(types, rule_named(intent.resolution_rule), intent.label_asof_us if known_then else None, mature)
+    eligible, key = intent.label_asof_us if known_then else None, bytes.fromhex(extract.digest)[:16]
+    law = LabelLaw(types, rule_named(intent.resolution_rule), eligible, mature, key)
     cutoff = intent.label_asof_us if known_then else committed_us(extract)
     return LabelTerms(law, stated, dataset_columns(plan.program, types), cutoff)
 

@@ -27,12 +27,16 @@ def label_column(label_type: str) -> str:
 
 @dataclass(frozen=True)
 class LabelLaw:
-    """Which labels count: types ascending, rule, last instant observed (None: any), and the maturity cut, in µs."""
+    """Which labels count: types ascending, rule, last instant observed (None: any), and the maturity cut, in µs.
+
+    content_key: 16 bytes of the pinned extract's digest.
+    """
 
     types: tuple[str, ...]
     rule: str
     asof_us: int | None
     mature_before_us: int
+    content_key: bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class ByEvent:
                     details={"label_assertion_ids": clashing},
                     message="one label_assertion_id stands for assertions of different content",
                 )
-        assertions = one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table()))
+        assertions = one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table().select(list(m.OF_SUBJECT))))
         if EVENTS not in tables:
             nobody = self._choices(assertions, pa.array([], pa.string()))
             yield self._labels_note(nobody, assertions, np.empty(0, np.int64))

@@ -42,7 +42,7 @@ def steps(
     keys = flow.key_steps(program, tuple(map(label_column, law.types)))
     routes = [_route(program, keys, i, widths) for i in range(len(keys))]
     built = [
-        Step("load", Load(objects, platform_run_id, law.types, widths.events), widths.events),
+        Step("load", Load(objects, platform_run_id, law.types, law.content_key, widths.events), widths.events),
         Step("by event", ByEvent(law, slices, routes[0]), routes[0].width),
     ]
     for i, key in enumerate(keys[:-1]):

@@ -18,6 +18,7 @@ from ofs_spark.features.group_rows import column
 from ofs_spark.hashing import route
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import relevant, stored_assertions
+from ofs_spark.labels.content import identity_targets
 from ofs_spark.objects import Objects
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.job import Staged
@@ -33,11 +34,15 @@ def task_of(file: Staged | m.ExtractFile) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """Reads one task's file and routes its rows by event id (label identities by assertion id)."""
+    """Reads one task's file and routes its rows by event id (label identities by assertion id).
+
+    label_key: 16 bytes of the extract's digest, for the content hashes of its assertions.
+    """
 
     objects: Objects
     platform_run_id: str
     label_types: tuple[str, ...]
+    label_key: bytes
     width: int
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
@@ -61,9 +66,11 @@ class Load:
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
     def _labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
-        assertions = stored_assertions(self.objects, file)
+        assertions = stored_assertions(self.objects, file, self.label_key)
         yield from self._route(LABELS, relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
-        yield from self._route(LABEL_IDENTITIES, assertions.select(m.IDENTITIES.names), m.ASSERTION_ID)
+        known = assertions.select([m.IDENTITY])
+        targets = identity_targets(known.column(m.IDENTITY).combine_chunks(), self.width)
+        yield from split(LABEL_IDENTITIES, known, targets, np.arange(known.num_rows), self.width)
 
     def _route(self, kind: str, table: pa.Table, key: str) -> Iterator[Chunk]:
         target = route(table.column(key).combine_chunks(), self.width)

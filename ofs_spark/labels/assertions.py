@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from hashlib import blake2b, sha256
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.errors import refuse
+from ofs_spark.instants import NO_INSTANT, REQUIRED, is_instant, micros
 from ofs_spark.labels import model as m
-from ofs_spark.labels.times import REQUIRED, is_instant, micros
+from ofs_spark.labels.content import clashing_ids, content_hashes, hex_ids, identities
 from ofs_spark.objects import ObjectMissing, Objects
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 TEXTS = (
     "label_assertion_id",
@@ -29,13 +33,14 @@ TEXTS = (
     "assertion_ref",
 )
 TIMES = ("effective_time", "observed_time", "committed_at_utc")
+_REPETITIVE = ("platform_run_id", "label_type", "label_value", "source_type", "actor_id")
+"""Columns of few values: read as codes of a dictionary, and judged value by value instead of row by row."""
 _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
-_ID_FORM = r"^[0-9a-f]{32}$"
 _SAMPLE = 80
-_HASHED_AT_ONCE = 1 << 20
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
 
-def stored_assertions(objects: Objects, entry: m.ExtractFile) -> pa.Table:
+def stored_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
     try:
         body = objects.read(entry.ref)
@@ -44,54 +49,46 @@ def stored_assertions(objects: Objects, entry: m.ExtractFile) -> pa.Table:
     except OSError as unanswered:
         told = f"{entry.ref} of the extract cannot be read: {unanswered}"
         raise refuse("LABEL_STORE_UNAVAILABLE", told, ref=entry.ref) from None
-    return read_assertions(body, entry)
+    return read_assertions(body, entry, key)
 
 
-def read_assertions(body: bytes, entry: m.ExtractFile) -> pa.Table:
-    """All assertions of the file as `ASSERTIONS` rows, in file order.
+def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
+    """All assertions of the file as `ASSERTIONS` rows, in file order. `key`: 16 bytes, the same for all files of an extract.
 
     LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract states; LABEL_SCOPE_INVALID, with every fault
     naming file and field, if a column or a row is not a label assertion.
     """
     rows = _checked_columns(_proven_table(body, entry), entry)
     times = {name: micros(rows[name]) for name in TIMES}
-    faults = list(_row_faults(rows, times))
+    ids, wellformed = hex_ids(rows["label_assertion_id"])
+    faults = list(_row_faults(rows, times, wellformed))
     if faults:
         first = faults[0]
         told = (
             f"{entry.ref}: {first['field']} of row {first['row']} is {first['found']}; {first['required']} is required"
         )
         raise refuse("LABEL_SCOPE_INVALID", told, faults=[{"file": entry.ref, **fault} for fault in faults])
-    arrays = [
-        rows["label_assertion_id"],
-        rows["platform_run_id"],
-        rows["event_id"],
-        rows["label_type"],
-        rows["label_value"],
-        *times.values(),
-        _content(rows, times),
-    ]
-    return pa.Table.from_arrays(arrays, schema=m.ASSERTIONS)
+    contents = content_hashes((rows[name] for name in TEXTS), times.values(), len(ids), key)
+    texts = [rows[name].cast(pa.string()) for name in TEXTS[:5]]
+    return pa.Table.from_arrays(
+        [*texts, *map(pa.array, times.values()), identities(ids, contents)], schema=m.ASSERTIONS
+    )
 
 
 def relevant(assertions: pa.Table, platform_run_id: str, types: tuple[str, ...]) -> pa.Table:
-    """The assertions of one platform run and these label types."""
+    """The assertions of one platform run and these label types, `OF_SUBJECT` columns."""
     of_type = pc.is_in(assertions.column(m.LABEL_TYPE), value_set=pa.array(types, pa.string()))
-    return assertions.filter(pc.and_(of_type, pc.equal(assertions.column(m.PLATFORM_RUN_ID), platform_run_id)))
+    chosen = pc.and_(of_type, pc.equal(assertions.column(m.PLATFORM_RUN_ID), platform_run_id))
+    narrow = assertions.select(list(m.OF_SUBJECT))
+    return narrow if pc.all(chosen).as_py() else narrow.filter(chosen)
 
 
-def assertion_conflicts(identities: pa.Table, bound: int = 20) -> list[str]:
-    """Ids under which `IDENTITIES` rows hold different content, ascending, at most `bound`.
+def assertion_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
+    """Ids under which `IDENTITY` rows hold different content, ascending, at most `bound`.
 
     Equal copies are one assertion. Every row of an id must be in the table.
     """
-    ids = identities.column(m.ASSERTION_ID).combine_chunks().dictionary_encode()
-    content = np.asarray(identities.column(m.CONTENT).combine_chunks().dictionary_encode().indices)
-    code = np.asarray(ids.indices)
-    one = np.zeros(len(ids.dictionary), content.dtype)
-    one[code] = content
-    clashing = np.unique(code[content != one[code]])
-    return sorted(ids.dictionary.take(pa.array(clashing)).to_pylist())[:bound]
+    return clashing_ids(assertions.column(m.IDENTITY).combine_chunks(), bound)
 
 
 def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
@@ -103,7 +100,9 @@ def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
             ref=entry.ref,
         )
     try:
-        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
+        coded = list(_REPETITIVE)
+        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=coded, page_checksum_verification=True)
+        table = file.read(use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
         told = f"{entry.ref} is not readable Parquet: {unreadable}"
@@ -118,7 +117,7 @@ def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
 
 
 def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Array]:
-    """The label timeline's columns by name: text as plain strings, times as strings or timestamps."""
+    """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
     faults = [{"field": name, "found": found, "required": "once"} for name, found in _column_counts(table.column_names)]
     columns: dict[str, pa.Array] = {}
     for name in () if faults else TEXTS + TIMES:
@@ -126,7 +125,7 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
         if name in TIMES and is_instant(column.type):
             columns[name] = column
         elif _is_text(column.type) or (name in _OPTIONAL and pa.types.is_null(column.type)):
-            columns[name] = column.cast(pa.string())
+            columns[name] = _plain(column, name)
         else:
             required = "text or timestamp[us, tz=UTC]" if name in TIMES else "text"
             faults.append({"field": name, "found": str(column.type), "required": required})
@@ -135,6 +134,15 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
         told = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
         raise refuse("LABEL_SCOPE_INVALID", told, faults=[{"file": entry.ref, **fault} for fault in faults])
     return columns
+
+
+def _plain(column: pa.Array, name: str) -> pa.Array:
+    """A text column as strings, a repetitive one as codes of a dictionary without nulls."""
+    if name not in _REPETITIVE:
+        return column.cast(pa.string())
+    if column.type == _CODED and not column.dictionary.null_count:
+        return column
+    return column.cast(pa.string()).dictionary_encode()
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -149,21 +157,23 @@ def _column_counts(names: list[str]) -> Iterator[tuple[str, str]]:
     yield from ((name, "not a column of the label timeline") for name in sorted(set(names) - {*TEXTS, *TIMES}))
 
 
-def _row_faults(rows: dict[str, pa.Array], times: dict[str, pa.Array]) -> Iterator[dict[str, Any]]:
+def _row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
     """One fault per field that has bad rows: how many, the first of them and what stands there."""
-    identity, human = rows["label_assertion_id"], pc.equal(rows["source_type"], "HUMAN").fill_null(False)
-    checks = [(name, _filled(rows[name]), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL]
+    machine = _judged(rows["source_type"], lambda texts: pc.not_equal(texts, "HUMAN"), of_null=True)
+    checks = [
+        (name, _judged(rows[name], _filled), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL
+    ]
     checks += [
-        ("label_assertion_id", pc.match_substring_regex(identity, _ID_FORM), "32 lower-case hex digits"),
-        ("label_type", _is_in(rows["label_type"], tuple(m.VOCABULARY)), f"one of {sorted(m.VOCABULARY)}"),
+        ("label_assertion_id", wellformed, "32 lower-case hex digits"),
+        ("label_type", _judged(rows["label_type"], _one_of(m.VOCABULARY)), f"one of {sorted(m.VOCABULARY)}"),
         ("label_value", _values_fit(rows), f"a value of its type: {dict(m.VOCABULARY)}"),
-        ("source_type", _is_in(rows["source_type"], m.SOURCE_TYPES), f"one of {list(m.SOURCE_TYPES)}"),
-        ("actor_id", pc.or_(pc.invert(human), _filled(rows["actor_id"])), "an actor for source_type HUMAN"),
-        *((name, values.is_valid(), REQUIRED) for name, values in times.items()),
+        ("source_type", _judged(rows["source_type"], _one_of(m.SOURCE_TYPES)), f"one of {list(m.SOURCE_TYPES)}"),
+        ("actor_id", machine | _judged(rows["actor_id"], _filled), "an actor for source_type HUMAN"),
+        *((name, values != NO_INSTANT, REQUIRED) for name, values in times.items()),
     ]
     for name, good, required in checks:
-        bad = np.flatnonzero(~np.asarray(good.fill_null(False)))
-        if len(bad):
+        if not good.all():
+            bad = np.flatnonzero(~good)
             found = _shown(rows[name], int(bad[0]))
             yield {"field": name, "row": int(bad[0]), "rows": len(bad), "found": found, "required": required}
 
@@ -175,30 +185,28 @@ def _shown(column: pa.Array, row: int) -> str:
     return repr(column[row].as_py())[:_SAMPLE]
 
 
+def _judged(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bool = False) -> Array:
+    """The judgement of every row; of a dictionary column it is made once per value."""
+    coded = pa.types.is_dictionary(column.type)
+    verdicts: Array = np.asarray(judge(column.dictionary if coded else column).fill_null(of_null))
+    if not coded:
+        return verdicts
+    by_code: Array = np.append(verdicts, of_null)  # the last one is that of a null, which has code -1
+    of_row: Array = by_code[np.asarray(column.indices.fill_null(-1))]
+    return of_row
+
+
 def _filled(texts: pa.Array) -> pa.Array:
-    return pc.greater(pc.binary_length(texts), 0).fill_null(False)
+    return pc.greater(pc.binary_length(texts), 0)
 
 
-def _is_in(texts: pa.Array, known: tuple[str, ...]) -> pa.Array:
-    return pc.is_in(texts, value_set=pa.array(known, pa.string()))
+def _one_of(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
+    return partial(pc.is_in, value_set=pa.array(known, pa.string()))
 
 
-def _values_fit(rows: dict[str, pa.Array]) -> pa.Array:
+def _values_fit(rows: dict[str, pa.Array]) -> Array:
     """Whether each value belongs to its type; true where the type itself is unknown (that is its own fault)."""
-    pairs = [f"{name}\x1f{value}" for name, values in m.VOCABULARY.items() for value in values]
-    stated = pc.binary_join_element_wise(rows["label_type"], rows["label_value"], "\x1f")
-    return pc.or_(_is_in(stated, tuple(pairs)), pc.invert(_is_in(rows["label_type"], tuple(m.VOCABULARY))))
-
-
-def _content(rows: dict[str, pa.Array], times: dict[str, pa.Array]) -> pa.Array:
-    """128 bits that two rows share iff they say the same: texts by their lengths and bytes, times as instants."""
-    columns = [rows[name] for name in TEXTS] + [times[name].cast(pa.string()) for name in TIMES]
-    count = len(columns[0])
-    parts = [_hashed([c.slice(at, _HASHED_AT_ONCE) for c in columns]) for at in range(0, count, _HASHED_AT_ONCE)]
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(b"".join(parts))])
-
-
-def _hashed(columns: list[pa.Array]) -> bytes:
-    lengths = [pc.binary_length(c).cast(pa.string()).fill_null("null") for c in columns]
-    joined = pc.binary_join_element_wise(*lengths, *(c.fill_null("") for c in columns), ",").cast(pa.binary())
-    return b"".join(blake2b(text, digest_size=16).digest() for text in joined.to_pylist())
+    fits = ~_judged(rows["label_type"], _one_of(m.VOCABULARY))
+    for name, values in m.VOCABULARY.items():
+        fits |= _judged(rows["label_type"], _one_of([name])) & _judged(rows["label_value"], _one_of(values))
+    return fits

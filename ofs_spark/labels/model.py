@@ -28,7 +28,7 @@ LABEL_VALUE = "label_value"
 EFFECTIVE = "effective"
 OBSERVED = "observed"
 COMMITTED = "committed"
-CONTENT = "content"
+IDENTITY = "identity"
 
 ASSERTIONS = pa.schema(
     [
@@ -40,13 +40,13 @@ ASSERTIONS = pa.schema(
         pa.field(EFFECTIVE, pa.int64(), False),
         pa.field(OBSERVED, pa.int64(), False),
         pa.field(COMMITTED, pa.int64(), False),
-        pa.field(CONTENT, pa.binary(16), False),
+        pa.field(IDENTITY, pa.binary(32), False),
     ]
 )
-"""Checked assertions: ids are 32 lower-case hex digits, times int64 µs (UTC), `content` identifies the whole row."""
+"""Checked assertions: ids are 32 lower-case hex digits, times int64 µs (UTC), `identity` the id's bytes and a hash of the row."""
 
-IDENTITIES = pa.schema([ASSERTIONS.field(ASSERTION_ID), ASSERTIONS.field(CONTENT)])
-"""What the identity check exchanges by assertion id."""
+OF_SUBJECT = (ASSERTION_ID, EVENT_ID, LABEL_TYPE, LABEL_VALUE, EFFECTIVE, OBSERVED, COMMITTED)
+"""What the as-of choice needs of an assertion of the build's run."""
 
 CHOICE = pa.struct(
     [

@@ -20,6 +20,8 @@
 
 from __future__ import annotations
 
+from ofs_spark.instants import NO_INSTANT
+
 EVENT_ID = "event_id"
 EVENT_TYPE = "event_type"
 TS = "ts"
@@ -32,7 +34,7 @@ TS_TEXT = "ts_text"
 HASH_OK = "hash_ok"
 FLAGS = "flags"
 
-NO_ARRIVAL = -(2**63)
+NO_ARRIVAL = NO_INSTANT
 
 IN_SCOPE = 1
 """Flag: passes the intent's event types (its run scope is already given)."""

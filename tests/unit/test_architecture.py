@@ -17,6 +17,7 @@ FOUNDATION = {
     "errors",
     "canonical",
     "hashing",
+    "instants",
     "contracts",
     "positions",
     "clock",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.errors import Refusal, refuse
+from ofs_spark.instants import is_instant
 from ofs_spark.objects import ObjectMissing, Objects
 from ofs_spark.replay.scan.spec import SegmentFile
 
@@ -19,7 +20,6 @@ PAYLOAD_HASH, ENVELOPE, ORIGIN = "payload_hash", "envelope", "origin_offset"
 PUBLISHED, ARCHIVED = "published_at_utc", "archived_at_utc"
 TOPIC, PARTITION, OFFSET, KIND = "topic", "partition", "offset", "offset_kind"
 
-_UTC = ("UTC", "Etc/UTC", "Z", "+00:00")
 _READ = (EVENT_ID, EVENT_TYPE, TS_UTC, RUN, SCENARIO, PAYLOAD_HASH, ENVELOPE, PUBLISHED, ARCHIVED)
 
 
@@ -28,7 +28,7 @@ def _text(type_: pa.DataType) -> bool:
 
 
 def _time(type_: pa.DataType) -> bool:
-    return _text(type_) or bool(pa.types.is_timestamp(type_) and type_.unit == "us" and type_.tz in _UTC)
+    return _text(type_) or is_instant(type_)
 
 
 def _number(type_: pa.DataType) -> bool:

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ofs_spark.instants import NO_INSTANT
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.hashes import hashes_hold
-from ofs_spark.replay.scan.instants import NO_INSTANT
 from ofs_spark.replay.scan.order import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.scan.typed import PAYLOAD, Placed, paths_of, typed_batch, typed_schema

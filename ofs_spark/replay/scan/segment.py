@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ofs_spark.errors import Refusal
+from ofs_spark.instants import NO_INSTANT, micros
 from ofs_spark.objects import Objects
 from ofs_spark.positions import DENSE_KINDS
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.coverage import intervals, runs, size, uncovered
 from ofs_spark.replay.scan import archive as a
-from ofs_spark.replay.scan.instants import NO_INSTANT, micros
 from ofs_spark.replay.scan.order import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
 from ofs_spark.replay.scan.records import SAMPLES, read_records
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile

@@ -19,6 +19,9 @@ from tests.worlds.model import label
 EXTRACT = "labels/label_extract.json"
 
 
+KEY = bytes(range(16))
+
+
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in (*TEXTS, *TIMES)})
 
@@ -35,7 +38,7 @@ def entry(body: bytes, rows: int, ref: str = "labels/0.parquet") -> ExtractFile:
 
 def read(table: pa.Table) -> pa.Table:
     body = parquet(table)
-    return read_assertions(body, entry(body, table.num_rows))
+    return read_assertions(body, entry(body, table.num_rows), KEY)
 
 
 def read_rows(*rows: Mapping[str, Any]) -> pa.Table:

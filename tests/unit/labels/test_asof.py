@@ -31,7 +31,7 @@ def table(rows: list[tuple[Any, ...]]) -> pa.Table:
     event, kind, value, effective, observed, identity = columns
     ids = [f"{i % 2:016x}{i:016x}" for i in identity]
     zeros = [0] * len(ids)
-    arrays = [ids, ["run"] * len(ids), event, kind, value, effective, observed, zeros, [b"\0" * 16] * len(ids)]
+    arrays = [ids, ["run"] * len(ids), event, kind, value, effective, observed, zeros, [b"\0" * 32] * len(ids)]
     return pa.Table.from_arrays(
         [pa.array(a, f.type) for a, f in zip(arrays, m.ASSERTIONS, strict=True)], m.ASSERTIONS.names
     )

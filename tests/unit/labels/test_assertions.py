@@ -12,7 +12,7 @@ from ofs_spark.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import TIMES, assertion_conflicts, read_assertions, relevant, stored_assertions
-from tests.unit.labels.extracts import entry, one, parquet, read, read_rows, rows_table
+from tests.unit.labels.extracts import KEY, entry, one, parquet, read, read_rows, rows_table
 from tests.worlds.model import RUN, label
 
 YEAR_10000 = 253_402_300_800_000_000
@@ -105,17 +105,17 @@ def test_bytes_or_counts_that_the_manifest_does_not_state_are_unavailable() -> N
     flipped = bytes([*body[:40], body[40] ^ 1, *body[41:]])
     for sent, stated in ((flipped, entry(body, 1)), (b"", entry(body, 1)), (body, entry(body, 2))):
         with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE"):
-            read_assertions(sent, stated)
+            read_assertions(sent, stated, KEY)
     with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID"):
-        read_assertions(b"no parquet", entry(b"no parquet", 1))
+        read_assertions(b"no parquet", entry(b"no parquet", 1), KEY)
 
 
 def test_a_stored_file_is_read_by_its_entry_and_a_missing_one_is_unavailable() -> None:
     body = parquet(rows_table([one()]))
     stated = entry(body, 1)
-    assert stored_assertions(MemoryObjects({stated.ref: body}), stated).equals(read_rows(one()))
+    assert stored_assertions(MemoryObjects({stated.ref: body}), stated, KEY).equals(read_rows(one()))
     with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE"):
-        stored_assertions(MemoryObjects(), stated)
+        stored_assertions(MemoryObjects(), stated, KEY)
 
 
 def test_only_this_run_and_these_types_are_relevant() -> None:

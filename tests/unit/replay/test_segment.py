@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ofs_spark.errors import Refusal
+from ofs_spark.instants import NO_INSTANT, micros
 from ofs_spark.objects import ObjectMissing
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.index import plan_scan, read_index, slice_digest
-from ofs_spark.replay.scan.instants import NO_INSTANT, micros
 from ofs_spark.replay.scan.segment import scan
 from ofs_spark.replay.scan.spec import ScanRange, ScanSpec, ScanTask, SegmentFile
 from tests.unit.replay.room import NOTHING, Folder, basis_of, replayed, scanned

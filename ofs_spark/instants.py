@@ -1,4 +1,4 @@
-"""Time columns of the archive to int64 microseconds: exact, UTC only, nothing converted or truncated."""
+"""Time columns to int64 microseconds since the epoch: exact, UTC only, nothing converted or truncated."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from numba import types
 
 from ofs_spark.compiled import BYTES, I64, LONGS, array_of, compiled
 from ofs_spark.hashing import text_buffers
-from ofs_spark.replay.rows import NO_ARRIVAL
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-NO_INSTANT = NO_ARRIVAL
+NO_INSTANT = -(2**63)
 """Stands where there is no time: a null, or a text that is none."""
+
+REQUIRED = "an RFC 3339 time in UTC (Z or +00:00) with at most 6 fractional digits, years 0001 to 9999"
+_UTC = ("UTC", "Etc/UTC", "Z", "+00:00")
 
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 _BEFORE_MONTH = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365], np.int64)
@@ -82,12 +84,17 @@ def _parse(data: Array, offsets: Array, before_month: Array) -> Array:
     return out
 
 
+def is_instant(type_: pa.DataType) -> bool:
+    """Whether an Arrow type is a timestamp in µs with zone UTC."""
+    return bool(pa.types.is_timestamp(type_) and type_.unit == "us" and type_.tz in _UTC)
+
+
 def micros(column: pa.Array) -> Array:
     """int64 µs of every row, NO_INSTANT where it is null or not an exact UTC time of the years 0001 to 9999.
 
     Reads RFC 3339 text (`Z` or `+00:00`, more than six fractional digits only if zeros) and timestamp(µs, UTC).
     """
-    if pa.types.is_timestamp(column.type):
+    if is_instant(column.type):
         values = np.asarray(column.cast(pa.int64()).fill_null(NO_INSTANT))
         return np.where((values >= _YEAR_1) & (values < _YEAR_10000), values, NO_INSTANT)
     data, offsets = text_buffers(column)
