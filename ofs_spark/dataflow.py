@@ -20,6 +20,9 @@ import pyarrow as pa
 
 Body: TypeAlias = bytes | pa.Buffer
 
+CODED = pa.dictionary(pa.int32(), pa.string())
+"""Texts of few values travel as codes."""
+
 DRIVER = -1
 """Target of a note: the driver."""
 

@@ -1,4 +1,4 @@
-"""Placement hashes over whole string columns: CRC-32 as every other engine computes it, and a 64-bit hash for look-ups.
+"""Hashes over whole columns: CRC-32 as every other engine computes it, a 64-bit one for look-ups, and hex text of either.
 
 Placement decides where a row is worked on and which bucket stores it, never what equals what: equality is always of bytes.
 """
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import types
 
-from ofs_spark.compiled import BYTES, LONGS, WORDS, array_of, compiled
+from ofs_spark.compiled import BYTES, I64, LONGS, WORDS, array_of, compiled, several
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -77,3 +78,41 @@ def route(texts: pa.Array | pa.ChunkedArray, width: int) -> Array:
 def look_up_hash(texts: pa.Array | pa.ChunkedArray) -> Array:
     """A 64-bit hash of every text, for grouping candidates that are then compared byte by byte."""
     return _fnv64(*text_buffers(texts))
+
+
+@compiled(several(array_of(types.uint8, 2), array_of(types.boolean))(BYTES, LONGS, I64))
+def _hex_bytes(data: Array, offsets: Array, width: int) -> tuple[Array, Array]:
+    out, good = np.zeros((len(offsets) - 1, width), np.uint8), np.zeros(len(offsets) - 1, np.bool_)
+    for row in range(len(good)):
+        good[row] = offsets[row + 1] - offsets[row] == 2 * width
+        for i in range(2 * width if good[row] else 0):
+            byte = data[offsets[row] + i]
+            digit = byte - 48 if 48 <= byte <= 57 else byte - 87 if 97 <= byte <= 102 else 255
+            good[row] &= digit < 16
+            out[row, i // 2] = (out[row, i // 2] << 4) | (digit & 15)
+    return out, good
+
+
+def hex_bytes(texts: pa.Array, width: int) -> tuple[Array, Array]:
+    """(`width` bytes per text, whether each text is that many in lower-case hex): uint8 of shape (rows, width), bool."""
+    rows, good = _hex_bytes(*text_buffers(texts), width)
+    if texts.null_count:  # the bytes under a null are anything
+        good &= np.asarray(texts.is_valid())
+    return rows, good
+
+
+def fixed_bytes(rows: Array) -> pa.Array:
+    """Rows of equally many bytes, uint8 of shape (rows, width), as an Arrow column."""
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(rows.shape[1]), len(rows), [None, pa.py_buffer(rows)])
+
+
+_HEX_OF_BYTE = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
+
+
+def hex_texts(column: pa.Array) -> pa.Array:
+    """A column of fixed-size bytes as lower-case hex text."""
+    width, held = column.type.byte_width, np.frombuffer(column.buffers()[1], np.uint8)
+    digits = _HEX_OF_BYTE[held[column.offset * width : (column.offset + len(column)) * width]]
+    ends = pa.array(np.arange(len(column) + 1, dtype=np.int32) * 2 * width)
+    texts = pa.Array.from_buffers(pa.string(), len(column), [None, ends.buffers()[1], pa.py_buffer(digits)])
+    return pc.if_else(column.is_valid(), texts, None) if column.null_count else texts

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ofs_spark.errors import refuse
+from ofs_spark.hashing import hex_texts
 from ofs_spark.labels import model as m
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -105,9 +106,9 @@ def _contradicted(cell: Array, value: Array, count: int) -> Array:
 
 
 def _id_halves(ids: pa.Array) -> tuple[Array, Array]:
-    """Ids of 32 lower-case hex digits as two big-endian halves that order as the text does."""
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(ids)], pa.int32()), ids), "")[0].as_py()
-    halves = np.frombuffer(bytes.fromhex(joined or ""), ">u8").astype(np.uint64).reshape(-1, 2)
+    """Ids of 16 bytes as two big-endian halves, which order as their hex text does."""
+    held = np.frombuffer(ids.buffers()[1], ">u8")[2 * ids.offset : 2 * (ids.offset + len(ids))]
+    halves = held.astype(np.uint64).reshape(-1, 2)
     return halves[:, 0], halves[:, 1]
 
 
@@ -117,12 +118,18 @@ def _columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence
     value, effective, observed, identity = (
         _flat(assertions.column(name)).take(rows) for name in (m.LABEL_VALUE, m.EFFECTIVE, m.OBSERVED, m.ASSERTION_ID)
     )
-    statuses = pa.array(_STATUSES, pa.string()).take(pa.array(status))
+    statuses = pa.DictionaryArray.from_arrays(pa.array(status, pa.int32()), pa.array(_STATUSES, pa.string()))
     instant = m.CHOICE.field("observed_time").type
     fields = [value, statuses, effective.cast(instant), observed.cast(instant), identity]
     choices = pa.StructArray.from_arrays(fields, fields=list(m.CHOICE))
     each = len(chosen) // max(len(types), 1)
     return pa.table({name: choices.slice(i * each, each) for i, name in enumerate(types)})
+
+
+def unpacked(choices: pa.Array) -> tuple[pa.Array, ...]:
+    """The five dataset columns of a column of choices, in the order of `label_columns`."""
+    value, status, effective, observed, identity = choices.flatten()
+    return value.cast(pa.string()), status.cast(pa.string()), effective, observed, hex_texts(identity)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

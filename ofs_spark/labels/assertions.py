@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ofs_spark.dataflow import CODED
 from ofs_spark.errors import refuse
+from ofs_spark.hashing import fixed_bytes, hex_bytes
 from ofs_spark.instants import NO_INSTANT, REQUIRED, is_instant, micros
 from ofs_spark.labels import model as m
-from ofs_spark.labels.content import clashing_ids, content_hashes, hex_ids, identities
+from ofs_spark.labels.content import clashing_ids, content_hashes, identities
 from ofs_spark.objects import ObjectMissing, Objects
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -37,7 +39,6 @@ _REPETITIVE = ("platform_run_id", "label_type", "label_value", "source_type", "a
 """Columns of few values: read as codes of a dictionary, and judged value by value instead of row by row."""
 _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
-_CODED = pa.dictionary(pa.int32(), pa.string())
 
 
 def stored_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
@@ -60,7 +61,7 @@ def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
     """
     rows = _checked_columns(_proven_table(body, entry), entry)
     times = {name: micros(rows[name]) for name in TIMES}
-    ids, wellformed = hex_ids(rows["label_assertion_id"])
+    ids, wellformed = hex_bytes(rows["label_assertion_id"], 16)
     faults = list(_row_faults(rows, times, wellformed))
     if faults:
         first = faults[0]
@@ -69,18 +70,17 @@ def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
         )
         raise refuse("LABEL_SCOPE_INVALID", told, faults=[{"file": entry.ref, **fault} for fault in faults])
     contents = content_hashes((rows[name] for name in TEXTS), times.values(), len(ids), key)
-    texts = [rows[name].cast(pa.string()) for name in TEXTS[:5]]
-    return pa.Table.from_arrays(
-        [*texts, *map(pa.array, times.values()), identities(ids, contents)], schema=m.ASSERTIONS
-    )
+    texts = [rows[name] for name in TEXTS[1:5]]
+    arrays = [fixed_bytes(ids), *texts, *map(pa.array, times.values()), identities(ids, contents)]
+    return pa.Table.from_arrays(arrays, schema=m.ASSERTIONS)
 
 
 def relevant(assertions: pa.Table, platform_run_id: str, types: tuple[str, ...]) -> pa.Table:
     """The assertions of one platform run and these label types, `OF_SUBJECT` columns."""
-    of_type = pc.is_in(assertions.column(m.LABEL_TYPE), value_set=pa.array(types, pa.string()))
-    chosen = pc.and_(of_type, pc.equal(assertions.column(m.PLATFORM_RUN_ID), platform_run_id))
-    narrow = assertions.select(list(m.OF_SUBJECT))
-    return narrow if pc.all(chosen).as_py() else narrow.filter(chosen)
+    of_type = _judged(assertions.column(m.LABEL_TYPE).combine_chunks(), _one_of(types))
+    of_run = _judged(assertions.column(m.PLATFORM_RUN_ID).combine_chunks(), _one_of([platform_run_id]))
+    narrow, chosen = assertions.select(list(m.OF_SUBJECT)), of_type & of_run
+    return narrow if chosen.all() else narrow.filter(pa.array(chosen))
 
 
 def assertion_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
@@ -140,7 +140,7 @@ def _plain(column: pa.Array, name: str) -> pa.Array:
     """A text column as strings, a repetitive one as codes of a dictionary without nulls."""
     if name not in _REPETITIVE:
         return column.cast(pa.string())
-    if column.type == _CODED and not column.dictionary.null_count:
+    if column.type == CODED and not column.dictionary.null_count:
         return column
     return column.cast(pa.string()).dictionary_encode()
 

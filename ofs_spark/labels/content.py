@@ -15,7 +15,7 @@ import pyarrow as pa
 from numba import types
 
 from ofs_spark.compiled import BYTES, LONGS, array_of, compiled, several
-from ofs_spark.hashing import text_buffers
+from ofs_spark.hashing import fixed_bytes, text_buffers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -104,27 +104,6 @@ def content_hashes(texts: Iterable[pa.Array], numbers: Iterable[Array], rows: in
     return hashes
 
 
-@compiled(several(array_of(types.uint8, 2), array_of(types.boolean))(BYTES, LONGS))
-def _hex_ids(data: Array, offsets: Array) -> tuple[Array, Array]:
-    ids, good = np.zeros((len(offsets) - 1, 16), np.uint8), np.zeros(len(offsets) - 1, np.bool_)
-    for row in range(len(good)):
-        good[row] = offsets[row + 1] - offsets[row] == 32
-        for i in range(32 if good[row] else 0):
-            byte = data[offsets[row] + i]
-            digit = byte - 48 if 48 <= byte <= 57 else byte - 87 if 97 <= byte <= 102 else 255
-            good[row] &= digit < 16
-            ids[row, i // 2] = (ids[row, i // 2] << 4) | (digit & 15)
-    return ids, good
-
-
-def hex_ids(texts: pa.Array) -> tuple[Array, Array]:
-    """(16 bytes per text of 32 lower-case hex digits, whether each text is one)."""
-    ids, good = _hex_ids(*text_buffers(texts))
-    if texts.null_count:  # the bytes under a null are anything
-        good &= np.asarray(texts.is_valid())
-    return ids, good
-
-
 @compiled(array_of(types.int64)(types.Array(_U64, 2, "C", readonly=True)))
 def _clashing(identities: Array) -> Array:
     """Rows whose id stands in an earlier row with another content: one look into an open-addressing table each."""
@@ -149,8 +128,7 @@ def _clashing(identities: Array) -> Array:
 
 def identities(ids: Array, contents: Array) -> pa.Array:
     """Ids (rows, 16 bytes) and contents (rows, 2 words) as one column of 32 bytes."""
-    joined = np.concatenate([ids, contents.view(np.uint8).reshape(-1, 16)], axis=1)
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(ids), [None, pa.py_buffer(joined)])
+    return fixed_bytes(np.concatenate([ids, contents.view(np.uint8).reshape(-1, 16)], axis=1))
 
 
 def clashing_ids(column: pa.Array, bound: int) -> list[str]:

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
+from ofs_spark.dataflow import CODED
+
 VOCABULARY = MappingProxyType(
     {
         "account_takeover": ("ATO_CONFIRMED", "ATO_NOT_CONFIRMED", "ATO_SUSPECTED"),
@@ -32,32 +34,32 @@ IDENTITY = "identity"
 
 ASSERTIONS = pa.schema(
     [
-        pa.field(ASSERTION_ID, pa.string(), False),
-        pa.field(PLATFORM_RUN_ID, pa.string(), False),
+        pa.field(ASSERTION_ID, pa.binary(16), False),
+        pa.field(PLATFORM_RUN_ID, CODED, False),
         pa.field(EVENT_ID, pa.string(), False),
-        pa.field(LABEL_TYPE, pa.string(), False),
-        pa.field(LABEL_VALUE, pa.string(), False),
+        pa.field(LABEL_TYPE, CODED, False),
+        pa.field(LABEL_VALUE, CODED, False),
         pa.field(EFFECTIVE, pa.int64(), False),
         pa.field(OBSERVED, pa.int64(), False),
         pa.field(COMMITTED, pa.int64(), False),
         pa.field(IDENTITY, pa.binary(32), False),
     ]
 )
-"""Checked assertions: ids are 32 lower-case hex digits, times int64 µs (UTC), `identity` the id's bytes and a hash of the row."""
+"""Checked assertions: ids as bytes, times int64 µs (UTC), `identity` the id's bytes and a hash of the whole row."""
 
 OF_SUBJECT = (ASSERTION_ID, EVENT_ID, LABEL_TYPE, LABEL_VALUE, EFFECTIVE, OBSERVED, COMMITTED)
 """What the as-of choice needs of an assertion of the build's run."""
 
 CHOICE = pa.struct(
     [
-        ("value", pa.string()),
-        ("status", pa.string()),
+        ("value", CODED),
+        ("status", CODED),
         ("effective_time", pa.timestamp("us", "UTC")),
         ("observed_time", pa.timestamp("us", "UTC")),
-        ("assertion_id", pa.string()),
+        ("assertion_id", pa.binary(16)),
     ]
 )
-"""What a subject's label of one type is; all null but `status` unless RESOLVED."""
+"""What a subject's label of one type is, as it travels; all null but `status` unless RESOLVED."""
 
 
 class Status(StrEnum):

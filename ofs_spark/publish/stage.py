@@ -13,6 +13,7 @@ from ofs_spark.features import flow
 from ofs_spark.features.by_event import label_column
 from ofs_spark.features.by_key import EVENTS, add_features, arrow_type
 from ofs_spark.features.group_rows import column, one_array, sort_by_key
+from ofs_spark.labels.asof import unpacked
 from ofs_spark.labels.model import label_columns
 from ofs_spark.objects import Objects
 from ofs_spark.pins.profile.model import Column, Program
@@ -66,7 +67,7 @@ class Bucket:
         made: dict[str, pa.Array] = {}
         for label_type in self.label_types:
             packed = one_array(table.column(label_column(label_type)))
-            made |= dict(zip(label_columns(label_type), packed.flatten(), strict=True))
+            made |= dict(zip(label_columns(label_type), unpacked(packed), strict=True))
         return made
 
     def dataset_rows(self, table: pa.Table) -> pa.Table:
@@ -79,6 +80,7 @@ class Bucket:
         made: dict[str, pa.Array] = {
             **self._labels(table),
             "platform_run_id": pa.repeat(self.platform_run_id, table.num_rows),
+            "event_type": table.column(r.EVENT_TYPE).cast(pa.string()),
             "ts_utc": table.column(r.TS).cast(pa.timestamp("us", "UTC")),
             "_topic": topics.cast(pa.string()),
             "_partition": pa.array(partitions),

@@ -2,13 +2,14 @@
 
 | column | type | meaning |
 |---|---|---|
-| event_id, event_type | string | as archived |
+| event_id | string | as archived |
+| event_type | dictionary of strings | as archived |
 | ts | int64 | event time, µs since the epoch, UTC |
 | part | int32 | ordinal of (topic, partition) among the basis', by topic text then partition number |
 | seq | int64 | order of the position inside its part; orders exactly as offsets do |
 | offset | string | the offset as archived |
 | arrival | int64 | running arrival inside the part, µs; NO_ARRIVAL when none is known so far |
-| payload_hash | string | as archived |
+| payload_hash | binary(32) | as archived; of meaning only where `hash_ok` |
 | hash_ok | bool | the archived hash is that of the envelope |
 | flags | int64 | IN_SCOPE, ANCHOR, then one bit per group of which the event is a source |
 | r{i} | per read | value of `Program.reads[i]`: int64 (unscaled), decimal text for wide decimals, double, string, bool |

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.hashing import text_buffers
+from ofs_spark.hashing import hex_bytes, text_buffers
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_HEX = 64
 
 
-def hashes_hold(envelopes: pa.Array, stated: pa.Array) -> Array:
-    """Per row, whether `stated` is the payload hash of the envelope text.
+@dataclass(frozen=True)
+class Hashes:
+    """Per row the stated payload hash as 32 bytes, uint8 of shape (rows, 32), and whether it is the envelope's."""
+
+    stated: Array
+    hold: Array
+
+
+def checked_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
+    """The stated payload hashes, each compared with that of its envelope's text.
 
     The archive keeps envelopes as the canonical text that was hashed, so hashing the bytes settles almost every row;
     any other spelling is parsed and written canonically first. An envelope that cannot be is none that was hashed.
     """
-    holds = _of_bytes(envelopes, stated)
-    for row in np.flatnonzero(~holds):
+    said, wellformed = hex_bytes(stated, 32)
+    hold = wellformed & (said == _of_bytes(envelopes)).all(axis=1)
+    for row in np.flatnonzero(~hold):
         text = envelopes[int(row)].as_py()
-        holds[row] = text is not None and payload_hash(text) == stated[int(row)].as_py()
-    return holds
+        hold[row] = text is not None and payload_hash(text) == stated[int(row)].as_py()
+    return Hashes(said, hold)
 
 
-def _of_bytes(envelopes: pa.Array, stated: pa.Array) -> Array:
+def _of_bytes(envelopes: pa.Array) -> Array:
     data, offsets = text_buffers(envelopes)
     body, sha256 = memoryview(data.data), hashlib.sha256
-    found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())]).hex().encode()
-    hexes, bounds = text_buffers(stated)
-    full = np.diff(bounds) == _HEX
-    holds = np.zeros(len(full), np.bool_)
-    starts = bounds[:-1][full]
-    said = hexes[starts[:, None] + np.arange(_HEX)] if len(starts) else np.empty((0, _HEX), np.uint8)
-    holds[full] = (np.frombuffer(found, np.uint8).reshape(-1, _HEX)[full] == said).all(axis=1)
-    return holds
+    found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())])
+    return np.frombuffer(found, np.uint8).reshape(-1, 32)
 
 
 def payload_hash(text: str) -> str | None:

@@ -15,7 +15,7 @@ from ofs_spark.instants import NO_INSTANT
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.hashes import hashes_hold
+from ofs_spark.replay.scan.hashes import checked_hashes
 from ofs_spark.replay.scan.order import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.scan.typed import PAYLOAD, Placed, paths_of, typed_batch, typed_schema
@@ -145,10 +145,10 @@ def _blocks(
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = t.scan(chosen.column(a.ENVELOPE), paths)
-        hash_ok = hashes_hold(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
-        reason[rows] = _envelope_reasons(tokens, doubled[rows] & ~hash_ok)
+        hashes = checked_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
+        reason[rows] = _envelope_reasons(tokens, doubled[rows] & ~hashes.hold)
         placed = Placed(task.topic, task.part, place[rows] | task.cluster << 32, running[place[rows]])
-        typed = typed_batch(spec, chosen, tokens, hash_ok, placed)
+        typed = typed_batch(spec, chosen, tokens, hashes, placed)
         good = reason[rows] == 0
         yield typed if good.all() else typed.filter(pa.array(good))
 
@@ -174,4 +174,5 @@ def _sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, 
 
 
 def _zeros(type_: pa.DataType, count: int) -> pa.Array:
-    return pa.nulls(count, type_) if pa.types.is_string(type_) else pa.array(np.zeros(count, np.int8)).cast(type_)
+    whole = pa.types.is_primitive(type_)
+    return pa.array(np.zeros(count, np.int8)).cast(type_) if whole else pa.nulls(count, type_)

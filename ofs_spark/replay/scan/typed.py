@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ofs_spark.dataflow import CODED
+from ofs_spark.hashing import fixed_bytes
 from ofs_spark.pins.profile.model import Program, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import conditions, core
 from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.hashes import Hashes
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan.values import read_values
 
@@ -22,8 +25,8 @@ PAYLOAD = ("payload",)
 
 _TEXT, _LONG = pa.string(), pa.int64()
 _BASE = [
-    (r.EVENT_ID, _TEXT), (r.EVENT_TYPE, _TEXT), (r.TS, _LONG), (r.PART, pa.int32()), (r.SEQ, _LONG), (r.OFFSET, _TEXT),
-    (r.ARRIVAL, _LONG), (r.PAYLOAD_HASH, _TEXT), (r.HASH_OK, pa.bool_()), (r.FLAGS, _LONG),
+    (r.EVENT_ID, _TEXT), (r.EVENT_TYPE, CODED), (r.TS, _LONG), (r.PART, pa.int32()), (r.SEQ, _LONG), (r.OFFSET, _TEXT),
+    (r.ARRIVAL, _LONG), (r.PAYLOAD_HASH, pa.binary(32)), (r.HASH_OK, pa.bool_()), (r.FLAGS, _LONG),
 ]  # fmt: skip
 _TYPES = {"decimal": _LONG, "int": _LONG, "double": pa.float64(), "string": _TEXT, "key": _TEXT, "bool": pa.bool_()}
 
@@ -64,15 +67,15 @@ class Placed:
 
 
 def typed_batch(
-    spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hash_ok: Array, placed: Placed
+    spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hashes: Hashes, placed: Placed
 ) -> pa.RecordBatch:
     """Typed rows of `columns`, whose envelopes are `tokens`; one row per record, in the same order."""
     kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
     ts = np.asarray(columns.column(r.TS))
     base = {
-        r.EVENT_ID: columns.column(a.EVENT_ID), r.EVENT_TYPE: columns.column(a.EVENT_TYPE), r.TS: ts,
+        r.EVENT_ID: columns.column(a.EVENT_ID), r.EVENT_TYPE: kinds, r.TS: ts,
         r.PART: np.full(len(ts), placed.part, np.int32), r.SEQ: placed.seq, r.OFFSET: columns.column(a.OFFSET),
-        r.ARRIVAL: placed.arrival, r.PAYLOAD_HASH: columns.column(a.PAYLOAD_HASH), r.HASH_OK: hash_ok,
+        r.ARRIVAL: placed.arrival, r.PAYLOAD_HASH: fixed_bytes(hashes.stated), r.HASH_OK: hashes.hold,
         r.FLAGS: _flags(spec, tokens, kinds, ts),
     }  # fmt: skip
     if spec.program.core_laws:

@@ -22,7 +22,7 @@ DAY = "2026-02-20T00:00:00Z"
 def test_a_good_row_is_read_with_its_times_in_microseconds() -> None:
     (row,) = read_rows(one(effective_time="2026-02-20T00:00:00.000001Z", source_type="HUMAN", actor_id="a")).to_pylist()
     assert row[m.EFFECTIVE] - row[m.OBSERVED] == 1
-    assert (row[m.ASSERTION_ID], row[m.EVENT_ID], row[m.LABEL_VALUE]) == (f"{1:032x}", "e0", "FRAUD_CONFIRMED")
+    assert (row[m.ASSERTION_ID].hex(), row[m.EVENT_ID], row[m.LABEL_VALUE]) == (f"{1:032x}", "e0", "FRAUD_CONFIRMED")
 
 
 def test_texts_and_timestamps_dictionaries_and_large_strings_say_the_same() -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.labels.content import clashing_ids, content_hashes, hex_ids, identities, identity_targets
+from ofs_spark.hashing import hex_bytes, hex_texts
+from ofs_spark.labels.content import clashing_ids, content_hashes, identities, identity_targets
 
 KEY = bytes(range(16))
 MASK = 2**64 - 1
@@ -72,14 +73,20 @@ def test_the_hash_is_the_defined_one_however_the_column_is_stored(rows: list[tup
 
 def test_ids_are_read_exactly() -> None:
     texts = ["0123456789abcdef" * 2, "0" * 31, "A" * 32, "g" * 32, None, "0" * 33, ""]
-    ids, good = hex_ids(pa.array(texts))
+    ids, good = hex_bytes(pa.array(texts), 16)
     assert good.tolist() == [True] + [False] * 6
     assert bytes(ids[0]).hex() == texts[0]
 
 
+@given(st.lists(st.none() | st.binary(min_size=3, max_size=3), min_size=1))
+def test_bytes_are_written_as_hex_wherever_the_column_starts(rows: list[bytes | None]) -> None:
+    column = pa.array([b"abc", *rows], pa.binary(3)).slice(1)
+    assert hex_texts(column).to_pylist() == [None if row is None else row.hex() for row in rows]
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=40), st.integers(1, 9))
 def test_ids_that_clash_are_those_with_two_contents(rows: list[tuple[int, int]], width: int) -> None:
-    ids, _ = hex_ids(pa.array([f"{i << 64:032x}" for i, _ in rows], pa.string()))
+    ids, _ = hex_bytes(pa.array([f"{i << 64:032x}" for i, _ in rows], pa.string()), 16)
     column = identities(ids, np.array([(c, 0) for _, c in rows], np.uint64).reshape(-1, 2))
     contents: dict[int, set[int]] = {}
     for i, c in rows:

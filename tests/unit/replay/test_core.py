@@ -14,7 +14,7 @@ import pytest
 from ofs_spark.pins.profile.model import CoreLaw
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.core import applied, core_amounts, core_keys, paths_of
-from ofs_spark.replay.scan.hashes import hashes_hold, payload_hash
+from ofs_spark.replay.scan.hashes import checked_hashes, payload_hash
 
 ONLINE = Path(__file__).parents[2] / "golden" / "online"
 RUN = "platform_20260210T130700Z"
@@ -67,6 +67,6 @@ def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
     assert payload_hash(spaced) == hashed
     envelopes = pa.array([canonical, spaced, canonical, '{"a":2}', "{"])
-    assert hashes_hold(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).tolist() == [
+    assert checked_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
         True, True, False, False, False,
     ]  # fmt: skip
