@@ -1,6 +1,6 @@
 """Side by side, in one session: the whole OFS build, the Spark floor and the naive Spark build, on one generated world.
 
-    make bench                      2 M events, dense and sparse keys, two runs each
+    make bench                      2 M events, dense and sparse keys, three runs each
     python -m benchmarks --events 500000 --runs 3 --shapes dense
 
 Every contender reads the same segments. Wall time is of one warm run; CPU is of the JVM and every Python worker. The
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.compute as pc
+from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -39,9 +41,10 @@ from ofs_spark.io.spark_engine import SparkEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {
-    "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.75),
-    "sparse": lambda events: Shape(events, customers=400_000 * events // 2_000_000, terminals=2_500, days=60, skew=0.2),
+    "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.817),
+    "sparse": lambda events: Shape(events, customers=300_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.3),
 }
+"""At 2 M events: dense has mean frames of about 10, 161 and 1,009 rows for 1 h, 24 h and 7 d; sparse a widest one of about 60."""
 PROFILE = """\
 policy_id: bench.features
 revision: r1
@@ -87,16 +90,22 @@ def measured(run: Callable[[], Any]) -> dict[str, Any]:
     return {"wall_s": wall, "cpu_s": spent, "answer": answer}
 
 
-def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[str, float]:
-    """One `ofs build` of a fresh request and release, so that nothing is answered from an earlier run; seconds per room."""
+def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[str, Any]:
+    """One `ofs build` of a fresh request and configuration, so that nothing is answered from an earlier run."""
     document = json.loads(world.training.read_bytes())
     document |= {"request_id": f"bench.{number:04d}.{time.time_ns()}", "config_revision": f"bench-{time.time_ns()}"}
     document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
     document["join_scope"].pop("required_output_ids")
     with opened(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as plane:
         answer = pipeline.build(json.dumps(document).encode(), plane)
-    shutil.rmtree(world.objects / answer["table_ref"])
-    return dict(answer["timings"])
+    return {name: answer[name] for name in ("table_ref", "rows", "status", "content_digest", "timings", "replay_counts")}
+
+
+def frames(table: Path) -> dict[str, dict[str, float]]:
+    """Rows per window, mean and most, as the build counted them."""
+    names = [f"customer__count_{window}" for window in ("1h", "24h", "7d")]
+    counts = dataset(table, format="parquet").to_table(columns=names)
+    return {name: {"mean": pc.mean(counts[name]).as_py(), "most": pc.max(counts[name]).as_py()} for name in names}
 
 
 def compared(name: str, events: int, runs: int, session: SparkSession, folder: Path) -> dict[str, Any]:
@@ -117,6 +126,7 @@ def compared(name: str, events: int, runs: int, session: SparkSession, folder: P
         "ofs": lambda number: whole_build(world, session, number),
         "floor": lambda _number: floor.run(session, segments, table, COLUMNS),
     }
+    windows: dict[str, dict[str, float]] = {}
     found: dict[str, list[dict[str, Any]]] = {contender: [] for contender in (*contenders, "naive")}
     for number in range(runs + 1):  # the first round warms up and is not counted
         for contender, run in contenders.items():
@@ -125,19 +135,25 @@ def compared(name: str, events: int, runs: int, session: SparkSession, folder: P
                 f"  {name} {contender} {number if number else 'warm-up'}: {one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU"
             )
             found[contender] += [one] if number else []
+            if contender == "ofs":
+                windows = windows if number else frames(world.objects / one["answer"]["table_ref"])
+                shutil.rmtree(world.objects / one["answer"]["table_ref"])
     found["naive"].append(measured(lambda: naive.run(session, segments, labels, table + "-naive", asof)))
     shutil.rmtree(folder / name)
-    return {"shape": name, "payments": events, "customers": shape.customers, "days": shape.days, "runs": found}
+    about = {"payments": events, "customers": shape.customers, "days": shape.days, "rows_per_window": windows}
+    return {"shape": name, **about, "runs": found}
 
 
 def summary(result: dict[str, Any]) -> dict[str, float]:
-    """Medians, CPU per event, and ratios of medians."""
-    wall = {name: statistics.median(run["wall_s"] for run in runs) for name, runs in result["runs"].items()}
-    cpu = {name: statistics.median(run["cpu_s"] for run in runs) for name, runs in result["runs"].items()}
-    per_row = {f"{name}_cpu_us_per_event": value / result["payments"] * 1e6 for name, value in cpu.items()}
+    """Medians, CPU per event, ratios of medians, and the medians of the build's rooms."""
+    runs = result["runs"]
+    wall = {name: statistics.median(run["wall_s"] for run in own) for name, own in runs.items()}
+    cpu = {name: statistics.median(run["cpu_s"] for run in own) for name, own in runs.items()}
+    rooms = [run["answer"]["timings"] for run in runs["ofs"]]
     return {
         **{f"{name}_wall_s": value for name, value in wall.items()},
-        **per_row,
+        **{f"{name}_cpu_us_per_event": value / result["payments"] * 1e6 for name, value in cpu.items()},
+        **{f"ofs_{room}_s": statistics.median(one[room] for one in rooms) for room in rooms[0]},
         "ofs_over_floor_wall": wall["ofs"] / wall["floor"],
         "ofs_over_floor_cpu": cpu["ofs"] / cpu["floor"],
         "naive_over_ofs_wall": wall["naive"] / wall["ofs"],
@@ -150,7 +166,7 @@ def main() -> None:
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     asked = parser.parse_args()
     settings = spark_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}

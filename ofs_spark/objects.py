@@ -7,10 +7,13 @@ Adapters resolve refs inside their root only and are small picklable values: wor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from ofs_spark.errors import refuse
+from ofs_spark.errors import Refusal, refuse
 
 _PART = re.compile(r"[A-Za-z0-9_=:@+,~ .-]{1,255}")
 
@@ -52,6 +55,30 @@ class Objects(Protocol):
     def locate(self, ref: str) -> str:
         """The full address of a checked ref, for engines that open it themselves."""
         ...
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One look at a protected ref: run facts, a gated output, a label extract. `outcome`: resolved or denied."""
+
+    ref: str
+    purpose: str
+    outcome: str
+
+
+Audit = list[Resolution]
+"""Every resolution of a protected ref in one attempt, in order."""
+
+
+@contextmanager
+def protected(audit: Audit, ref: str, purpose: str) -> Iterator[None]:
+    """Records in `audit` whether the block resolved the protected ref, or a refusal denied it."""
+    try:
+        yield
+    except Refusal:
+        audit.append(Resolution(ref, purpose, "denied"))
+        raise
+    audit.append(Resolution(ref, purpose, "resolved"))
 
 
 def check_relative(ref: str) -> tuple[str, ...]:

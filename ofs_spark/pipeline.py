@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ofs_spark.canonical import canonical_json, parse_json
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.canonical import parse_json
+from ofs_spark.errors import OfsError, Refusal, refuse
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import heartbeat
 from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, intent_payload_hash, run_key
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.intent.validate import read_intent
-from ofs_spark.objects import ObjectMissing
+from ofs_spark.objects import Audit, ObjectMissing
 from ofs_spark.plane import Plane
 
 Answer = dict[str, Any]
@@ -31,19 +31,20 @@ def build(raw: bytes, plane: Plane) -> Answer:
         plane.announce("intent", "this request was answered before")
         return dict(run.outcome)
     held = plane.control.claim(run)
-    with heartbeat(plane.control, held), _ended(held, intent, plane) as answer:
-        answer.update(preflight(intent, held, plane) or _walked(intent, held, plane))
+    audit: Audit = []
+    with heartbeat(plane.control, held), _ended(held, intent, plane, audit) as answer:
+        answer.update(preflight(intent, held, plane, audit) or _walked(intent, held, plane, audit))
     return answer
 
 
-def preflight(intent: Intent, held: Run, plane: Plane) -> Answer | None:
+def preflight(intent: Intent, held: Run, plane: Plane, audit: Audit) -> Answer | None:
     """The answer of an already published dataset, or None. Starts no engine."""
     ref = manifest_ref(intent.platform_run_id, dataset_manifest_id(dataset_fingerprint(intent)))
     if not plane.objects.exists(ref):
         return None
     from ofs_spark.preflight import answered  # needs pins only; the rooms with Arrow and Numba stay unloaded
 
-    return answered(intent, held, ref, plane)
+    return answered(intent, held, ref, plane, audit)
 
 
 def verify(manifest: str, plane: Plane) -> Answer:
@@ -103,22 +104,23 @@ def _read(ref: str, plane: Plane) -> dict[str, Any]:
     return dict(document)
 
 
-def _walked(intent: Intent, held: Run, plane: Plane) -> Answer:
+def _walked(intent: Intent, held: Run, plane: Plane, audit: Audit) -> Answer:
     from ofs_spark.publication import published  # Arrow, Numba and Spark load here, and only for a real build
 
-    return published(intent, held, plane, attempt=f"{held.attempt}-{uuid.uuid4().hex[:12]}")
+    return published(intent, held, plane, f"{held.attempt}-{uuid.uuid4().hex[:12]}", audit)
 
 
 @contextmanager
-def _ended(held: Run, intent: Intent, plane: Plane) -> Iterator[Answer]:
-    """Records how the claimed run ended, in the ledger and as a run receipt, whichever way it ended."""
+def _ended(held: Run, intent: Intent, plane: Plane, audit: Audit) -> Iterator[Answer]:
+    """Records in the ledger how the claimed run ended, whichever way, and tells of it."""
     answer: Answer = {}
     try:
         yield answer
     except Refusal as refusal:
         pending = refusal.code == "COMMIT_OUTCOME_UNKNOWN"
         outcome = refusal.document()
-        _record(held, State.PUBLISH_PENDING if pending else State.FAILED, refusal.code, outcome, intent, plane)
+        state = State.PUBLISH_PENDING if pending else State.FAILED
+        _record(held, state, refusal.code, outcome, intent, plane, audit)
         raise
     except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
         _record(
@@ -128,19 +130,21 @@ def _ended(held: Run, intent: Intent, plane: Plane) -> Iterator[Answer]:
             {"outcome": "FAILED", "message": str(error) or type(error).__name__},
             intent,
             plane,
+            audit,
         )
         raise
-    _record(held, State.DONE, answer["outcome"], answer, intent, plane)
+    _record(held, State.DONE, answer["outcome"], answer, intent, plane, audit)
 
 
-def _record(held: Run, state: State, reason: str, outcome: Mapping[str, Any], intent: Intent, plane: Plane) -> None:
-    from ofs_spark.signals.receipts import run_receipt
+def _record(
+    held: Run, state: State, reason: str, outcome: Mapping[str, Any], intent: Intent, plane: Plane, audit: Audit
+) -> None:
+    from ofs_spark.signals.told import tell
 
     if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
         return
     plane.control.end(held, state, reason, outcome)
-    ref = f"{intent.platform_run_id}/ofs/run_receipts/{held.run_key}.json"
     try:
-        plane.objects.replace(ref, canonical_json(run_receipt(held, intent, outcome)))
-    except OSError as error:  # the ledger has the outcome; a receipt can be written again
-        plane.announce("signals", f"FAILED to write {ref}: {error}")
+        tell(plane.objects, plane.announce, plane.control, held, intent, outcome, audit)
+    except (OSError, OfsError) as error:  # the ledger has the outcome; what is told of it can be told again
+        plane.announce("signals", f"FAILED to tell of run {held.run_key}: {error}")

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ofs_spark.canonical import parse_json
+from ofs_spark import contracts
+from ofs_spark.canonical import CanonicalError, parse_json
 from ofs_spark.errors import refuse
 from ofs_spark.intent.admission import scope_of
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
+from ofs_spark.objects import Audit
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.plane import Plane
 from ofs_spark.publish.gate import require_admissible
 
+MANIFEST = "learning.dataset_manifest.v1"
 
-def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any]:
+
+def answered(intent: Intent, held: Run, ref: str, plane: Plane, audit: Audit) -> dict[str, Any]:
     """ALREADY_PUBLISHED, from the recorded pins. What the intent itself names is resolved again and must be equal.
 
     MANIFEST_IMMUTABILITY_VIOLATION names the pins that differ; TRAINING_NOT_ADMISSIBLE the gates a training intent misses.
     """
     plane.announce("publish", "this dataset is already published")
-    manifest = parse_json(plane.objects.read(ref), what="the manifest")
-    scope = scope_of(intent)
-    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, scope.required_output_ids)
+    manifest = _manifest(plane, ref)
+    outputs = scope_of(intent).required_output_ids
+    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(plane.profiles, intent.feature_set_id, intent.feature_set_version)
     pins = manifest["pins"]
     contexts = [context.document() for context in facts.contexts]
@@ -41,6 +45,18 @@ def answered(intent: Intent, held: Run, ref: str, plane: Plane) -> dict[str, Any
         )
     require_admissible(manifest, intent.training, ref)
     return build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
+
+
+def _manifest(plane: Plane, ref: str) -> dict[str, Any]:
+    """The standing manifest. MANIFEST_IMMUTABILITY_VIOLATION if what stands at its ref is none: it is never replaced."""
+    try:
+        manifest: dict[str, Any] = parse_json(plane.objects.read(ref), what="the manifest")
+        wrong = [f"{fault.pointer}: {fault.message}" for fault in contracts.faults(manifest, MANIFEST)]
+    except CanonicalError as unreadable:
+        wrong = [str(unreadable)]
+    if wrong:
+        raise refuse("MANIFEST_IMMUTABILITY_VIOLATION", f"{ref} is no DatasetManifest: {wrong[0]}", ref=ref)
+    return manifest
 
 
 def build_answer(

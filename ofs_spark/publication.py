@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark import walk
 from ofs_spark.canonical import canonical_json
-from ofs_spark.errors import OfsError
+from ofs_spark.errors import OfsError, Refusal
 from ofs_spark.intent.admission import scope_of
 from ofs_spark.intent.identity import manifest_v0
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.labels.asof import rule_named
 from ofs_spark.labels.model import LabelExtract
+from ofs_spark.objects import Audit, protected
 from ofs_spark.ownership import require_owned
 from ofs_spark.pins.plan import Archive, BuildPlan, differences
 from ofs_spark.pins.profile.compile import read_profile
@@ -29,7 +31,7 @@ from ofs_spark.publish.layout import bucket_count
 from ofs_spark.publish.manifest import dataset_manifest
 from ofs_spark.replay.index import SegmentIndex, select, slice_digest, slice_documents
 from ofs_spark.replay.receipt import replay_receipt
-from ofs_spark.signals import receipts
+from ofs_spark.replay.stitch import Facts
 
 
 @dataclass
@@ -51,62 +53,102 @@ class Timings:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
-def published(intent: Intent, held: Run, plane: Plane, attempt: str) -> dict[str, Any]:
+def published(intent: Intent, held: Run, plane: Plane, attempt: str, audit: Audit) -> dict[str, Any]:
     """The whole walk of one attempt; ends with the committed manifest's answer, or a refusal and no manifest."""
     timings, own = Timings(plane), f"{intent.platform_run_id}/ofs"
     with timings.room("pins", "resolves run facts, profile, archive index and label store"):
-        plan, index, extract = resolved(intent, plane)
-        plan_evidence = write_once(
-            plane.objects,
-            f"{own}/resolved_build_plan/{held.run_key}.json",
-            plan.document(),
-            "BUILD_PLAN_IMMUTABILITY_VIOLATION",
-        )
+        plan, index, extract = resolved(intent, plane, audit)
+        plan_ref = f"{own}/resolved_build_plan/{held.run_key}.json"
+        plan_evidence = write_once(plane.objects, plan_ref, plan.document(), "BUILD_PLAN_IMMUTABILITY_VIOLATION")
     with timings.room("publish", "starts the engine"):
         engine = plane.engine()
     folders = (f"{own}/staging/{plan.plan_id}/{attempt}", f"{own}/datasets/{plan.dataset_manifest_id}/{attempt}")
     for folder in folders:
         require_owned(folder)
     desk = walk.Desk(plane, engine, held, attempt, *folders)
-    with timings.room("replay", f"reads {len(plan.archive.segments)} segments, {plan.archive.rows} records"):
+    papers = Papers(plan, index, held, plane)
+    with timings.room("replay", f"reads {len(plan.archive.segments)} segments, {plan.archive.rows} offsets"):
         replay = walk.replayed(plan, index, desk)
+        papers.refuse_first(replay.refusals, papers.replay(replay, None))
     terms = walk.label_terms(plan, extract)
     with timings.room(
         "features", f"settles events, joins labels, computes {len(plan.program.feature_columns)} features"
     ):
         made = walk.built(plan, replay, extract, terms, desk)
+        completeness = papers.replay(replay, made.facts)
+        labels: Paper = ("label_resolution", walk.label_receipt(plan, extract, made, terms))
+        papers.refuse_first(made.refusals, completeness, labels)
     with timings.room("publish", "stages the table"):
         table, checked = walk.materialized(plan, made, terms, desk)
         gates = walk.judged(plan, replay, made, terms, table, checked)
-        completeness = replay_receipt(
-            held.run_key, plan.plan_id, index, intent.basis, replay.completeness, made.facts, plan.policy.arrival
-        )
-        labels = walk.label_receipt(plan, extract, made, terms)
         evidence = {
             "resolved_build_plan": plan_evidence,
-            "replay_completeness": write_once(
-                plane.objects, f"{own}/replay_completeness/{held.run_key}.json", completeness
-            ),
-            "label_resolution": write_once(plane.objects, f"{own}/label_resolution/{held.run_key}.json", labels),
+            **{kind: papers.write(kind, one, "") for kind, one in (completeness, labels)},
         }
-        manifest = dataset_manifest(
-            plan.pinned(), table, _replay(made, table.truncated), labels, gates, evidence, plane.environment()
-        )
+        counted = _replay(made, table.truncated)
+        manifest = dataset_manifest(plan.pinned(), table, counted, labels[1], gates, evidence, plane.environment())
         ref = f"{own}/manifests/{plan.dataset_manifest_id}.json"
         done = commit(plane.objects, ref, manifest, lambda: plane.control.fence(held))
         standing = require_committed(done, ref, manifest)
     with timings.room("signals", "writes what follows from the commit"):
-        _after(plan, held, dict(standing), ref, done.outcome.value, evidence, plane)
+        _after(plan, dict(standing), ref, plane)
     return build_answer(done.outcome.value, held, standing, ref, timings.seconds)
 
 
-def resolved(intent: Intent, plane: Plane) -> tuple[BuildPlan, SegmentIndex, LabelExtract]:
+_JUDGED_LABELS = ("COVERAGE_POLICY_VIOLATION", "FEATURE_VALUE_INVALID", "FEATURE_NUMERIC_OVERFLOW", "ORDER_UNDEFINED")
+"""What refuses a build whose labels were read in full."""
+
+Paper = tuple[str, dict[str, Any]]
+"""An evidence document and its kind, which names its folder."""
+
+
+@dataclass(frozen=True)
+class Papers:
+    """The evidence of one attempt: under its plain name once its gate passed, under the attempt's own if it did not."""
+
+    plan: BuildPlan
+    index: SegmentIndex
+    held: Run
+    plane: Plane
+
+    def replay(self, replay: walk.Replayed, facts: Facts | None) -> Paper:
+        """The replay completeness receipt; `facts` None before events were settled."""
+        plan = self.plan
+        return "replay_completeness", replay_receipt(
+            self.held.run_key,
+            plan.plan_id,
+            self.index,
+            plan.intent.basis,
+            replay.completeness,
+            facts,
+            plan.policy.arrival,
+        )
+
+    def write(self, kind: str, document: dict[str, Any], suffix: str) -> Evidence:
+        """Writes one document of evidence."""
+        ref = f"{self.plan.intent.platform_run_id}/ofs/{kind}/{self.held.run_key}{suffix}.json"
+        return write_once(self.plane.objects, ref, document)
+
+    def refuse_first(self, refusals: Sequence[Refusal], *papers: Paper) -> None:
+        """Raises the first refusal, if there is one, leaving what the attempt found as the attempt's own evidence.
+
+        A paper whose room came after the refusal's, or could not read all it needed, would tell half: it is left out.
+        """
+        if refusals:
+            judged = 2 if refusals[0].code in _JUDGED_LABELS else 1
+            for kind, document in papers[:judged]:
+                self.write(kind, document, f".{self.held.attempt}")
+            raise refusals[0]
+
+
+def resolved(intent: Intent, plane: Plane, audit: Audit) -> tuple[BuildPlan, SegmentIndex, LabelExtract]:
     """The plan, in the order in which pins refuse: run facts, profile, label rule, then index and label store."""
     scope = scope_of(intent)
     said = differences(intent, plane.policy, plane.release, plane.wiring.kind)
     for difference in said:
         plane.announce("pins", f"note: {difference}")
-    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, scope.required_output_ids)
+    outputs = scope.required_output_ids
+    facts = read_run_facts(plane.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(plane.profiles, intent.feature_set_id, intent.feature_set_version)
     rule = rule_named(intent.resolution_rule)
     ref, index = walk.archive_index(plane.objects, intent.platform_run_id)
@@ -116,7 +158,8 @@ def resolved(intent: Intent, plane: Plane) -> tuple[BuildPlan, SegmentIndex, Lab
     archive = Archive(
         ref, index.digest, slice_digest(index, intent.basis), tuple(slice_documents(index, intent.basis)), rows
     )
-    extract = walk.label_extract(plane)
+    with protected(audit, plane.wiring.labels.ref, "label_extract"):
+        extract = walk.label_extract(plane)
     labels = {
         "extract": _extract(extract),
         "rule": rule,
@@ -163,21 +206,20 @@ def _replay(made: walk.Built, truncated: Mapping[str, int]) -> dict[str, Any]:
     return {"counts": counts, "truncated": {k: v for k, v in truncated.items() if v}, "anomalies": anomalies}
 
 
-def _after(
-    plan: BuildPlan,
-    held: Run,
-    manifest: dict[str, Any],
-    ref: str,
-    outcome: str,
-    evidence: Mapping[str, Evidence],
-    plane: Plane,
-) -> None:
+def _after(plan: BuildPlan, manifest: dict[str, Any], ref: str, plane: Plane) -> None:
     """What is derived from the commit and can be repeated; a failure here is told and undoes nothing."""
-    documents: dict[str, dict[str, Any]] = {}
     own = f"{plan.intent.platform_run_id}/ofs"
+    named = {"ref": ref, "sha256": hashlib.sha256(canonical_json(manifest)).hexdigest()}
+    documents: dict[str, dict[str, Any]] = {
+        f"{own}/index/by_plan/{manifest['plan_id']}.json": {
+            "schema_version": "ofs.plan_index.v1",
+            "plan_id": manifest["plan_id"],
+            "dataset_manifest_id": plan.dataset_manifest_id,
+            "manifest": named,
+        }
+    }
     if manifest["status"] == TRAINING_READY:
         documents[f"{own}/manifests/{plan.dataset_manifest_id}.v0.json"] = manifest_v0(plan.intent)
-    documents |= receipts.after_commit(plan, held, manifest, ref, outcome, evidence)
     for name, document in documents.items():
         try:
             require_owned(name)

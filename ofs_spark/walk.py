@@ -63,21 +63,28 @@ class Desk:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The archive's answer: the proof of completeness and the staged rows."""
+    """The archive's answer: the proof of completeness, the staged rows, and what refuses the build."""
 
     completeness: Completeness
     staged: Sequence[Staged]
 
+    @property
+    def refusals(self) -> list[Refusal]:
+        """The refusals of the replay room, in the order in which they are told."""
+        return [fault.refusal() for fault in self.completeness.faults]
+
 
 @dataclass(frozen=True)
 class Built:
-    """What the build job came to: the closing account of events, label counts, files, and the truncation bound (µs)."""
+    """What the build job came to: the closing account of events, label counts, files, the truncation bound (µs), and
+    what refuses the build, the first to be told first: no gate of such a build passed."""
 
     facts: Facts
     anchors: int
     label_counts: Mapping[str, coverage.TypeCounts]
     entries: Sequence[FileEntry]
     truncated_before: int | None
+    refusals: Sequence[Refusal]
 
 
 def archive_index(objects: Objects, platform_run_id: str) -> tuple[str, SegmentIndex]:
@@ -102,7 +109,7 @@ def label_extract(plane: Plane) -> LabelExtract:
 
 
 def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:
-    """Scans the basis and proves it; refuses as the replay room does."""
+    """Scans the basis and proves it, or says why it is not proven."""
     intent = plan.intent
     spec = ScanSpec(
         platform_run_id=intent.platform_run_id,
@@ -118,8 +125,6 @@ def replayed(plan: BuildPlan, index: SegmentIndex, desk: Desk) -> Replayed:
     completeness, staged = scan_basis(
         desk.engine, desk.plane.objects, index, intent.basis, spec, desk.staging, intent.training
     )
-    if completeness.faults:
-        raise completeness.faults[0].refusal()
     return Replayed(completeness, staged)
 
 
@@ -158,7 +163,7 @@ def label_terms(plan: BuildPlan, extract: LabelExtract) -> LabelTerms:
 
 
 def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: LabelTerms, desk: Desk) -> Built:
-    """Runs the build job and closes its accounts; refuses as replay, labels and features do, in that order."""
+    """Runs the build job and closes its accounts; what replay, labels and features refuse is in it, in that order."""
     intent, plane, law = plan.intent, desk.plane, terms.law
     last = Bucket(
         program=plan.program,
@@ -178,17 +183,25 @@ def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: Label
         notes.setdefault(one["note"], []).append(one)
     events = notes.get("events", [])
     facts = close(replay.completeness, intent.basis, events, intent.training)
-    _refuse_first([*(fault.refusal() for fault in facts.faults), *_refusals(notes.get("refusal", []))])
     anchors = sum(one["anchors"] for one in events)
-    if not anchors:
-        raise refuse("LABEL_SCOPE_EMPTY", "no in-scope event is an anchor: anchor types, times and filters leave none")
     counted = [{k: coverage.TypeCounts(**v) for k, v in one["types"].items()} for one in notes.get("labels", [])]
     counts = coverage.add(counted)
-    if intent.training:
-        coverage.require_ready(coverage.shortfalls(counts, terms.policy))
-    _refuse_first(_feature_faults(notes.get("fault", []), intent))
+    refusals = [fault.refusal() for fault in facts.faults] + _refusals(notes.get("refusal", []))
+    if not refusals:
+        refusals = [*_label_refusals(anchors, counts, terms, intent), *_feature_faults(notes.get("fault", []), intent)]
     bound = truncation_bound(found for one in events for found in one["first"])
-    return Built(facts, anchors, counts, [FileEntry.of(one) for one in notes.get("file", [])], bound)
+    entries = [FileEntry.of(one) for one in notes.get("file", [])]
+    return Built(facts, anchors, counts, entries, bound, _in_order(refusals))
+
+
+def _label_refusals(
+    anchors: int, counts: Mapping[str, coverage.TypeCounts], terms: LabelTerms, intent: Intent
+) -> list[Refusal]:
+    """No anchor at all, or too few of them labelled for a training intent."""
+    if not anchors:
+        told = "no in-scope event is an anchor: anchor types, times and filters leave none"
+        return [refuse("LABEL_SCOPE_EMPTY", told)]
+    return coverage.not_ready(coverage.shortfalls(counts, terms.policy)) if intent.training else []
 
 
 def _refusals(notes: Sequence[Mapping[str, Any]]) -> list[Refusal]:
@@ -196,11 +209,9 @@ def _refusals(notes: Sequence[Mapping[str, Any]]) -> list[Refusal]:
     return [refuse(one["code"], one["message"], **one["details"]) for one in ordered]
 
 
-def _refuse_first(refusals: Sequence[Refusal]) -> None:
-    """Raises the refusal of the room that comes first; equals in the order given."""
-    ordered = sorted(refusals, key=lambda refusal: ROOM_ORDER.index(CODES[refusal.code].room))
-    if ordered:
-        raise ordered[0]
+def _in_order(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """The refusals of the room that comes first before those of later ones; equals in the order given."""
+    return sorted(refusals, key=lambda refusal: ROOM_ORDER.index(CODES[refusal.code].room))
 
 
 def _feature_faults(notes: Sequence[Mapping[str, Any]], intent: Intent) -> list[Refusal]:

@@ -177,16 +177,16 @@ def shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list
     return missed
 
 
-def require_ready(missed: Sequence[Shortfall]) -> None:
-    """COVERAGE_POLICY_VIOLATION naming type, measure, value and threshold, unless nothing is missed."""
-    if missed:
-        first = missed[0]
-        raise refuse(
-            "COVERAGE_POLICY_VIOLATION",
-            f"{first.measure} of {first.label_type} is {rounded(first.found)} "
-            f"({first.found}); the coverage policy requires {first.required}",
-            faults=[shortfall.document() for shortfall in missed],
-        )
+def not_ready(missed: Sequence[Shortfall]) -> list[Refusal]:
+    """COVERAGE_POLICY_VIOLATION naming type, measure, value and threshold, if anything is missed."""
+    if not missed:
+        return []
+    first = missed[0]
+    told = (
+        f"{first.measure} of {first.label_type} is {rounded(first.found)} "
+        f"({first.found}); the coverage policy requires {first.required}"
+    )
+    return [refuse("COVERAGE_POLICY_VIOLATION", told, faults=[shortfall.document() for shortfall in missed])]
 
 
 def exact(number: Number) -> Fraction:

@@ -1,26 +1,39 @@
-"""What is written about a run after it ended: receipts, the plan index, counters and reconciliation. Derived, repeatable."""
+"""Receipts of a run: how it ended over all its attempts, and what its commit found. Derived, repeatable."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ofs_spark.canonical import canonical_json
+from ofs_spark.clock import format_instant
 from ofs_spark.errors import CODES
 from ofs_spark.intent.identity import intent_payload_hash
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Run
-from ofs_spark.pins.plan import BuildPlan
-from ofs_spark.publish.evidence import Evidence
+from ofs_spark.intent.run import Event, Run, State
+from ofs_spark.objects import Audit
 
 Document = dict[str, Any]
 
 
-def run_receipt(held: Run, intent: Intent, outcome: Mapping[str, Any]) -> Document:
-    """The run's receipt: what was asked, which attempt this was, how it ended, where its results stand."""
-    refused = "code" in outcome
-    refs = {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)}
+def exit_status(outcome: Mapping[str, Any]) -> int:
+    """The process exit status of an outcome: 0, the code's of a refusal, 1 of an internal failure."""
+    if "code" in outcome:
+        return CODES[outcome["code"]].exit_status
+    return int(outcome["outcome"] == "FAILED")
+
+
+def run_receipt(
+    held: Run,
+    intent: Intent,
+    outcome: Mapping[str, Any],
+    events: Sequence[Event],
+    audit: Audit,
+    signals: Mapping[str, str],
+) -> Document:
+    """What was asked, every attempt, how the last one ended, where its results stand.
+
+    events: the run's, oldest first; signals: ref → WRITTEN, EXISTS or FAILED, of what was written about the run.
+    """
     receipt: Document = {
         "schema_version": "ofs.run_receipt.v1",
         "run_key": held.run_key,
@@ -28,90 +41,43 @@ def run_receipt(held: Run, intent: Intent, outcome: Mapping[str, Any]) -> Docume
         "platform_run_id": intent.platform_run_id,
         "intent_payload_hash": intent_payload_hash(intent),
         "outcome": outcome["outcome"],
-        "exit_status": CODES[outcome["code"]].exit_status if refused else int(outcome["outcome"] == "FAILED"),
-        "attempts": [{"attempt": max(1, held.attempts), "outcome": outcome["outcome"]}],
-        "refs": refs,
+        "exit_status": exit_status(outcome),
+        "attempts": attempts(events),
+        "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
+        "protected_refs": [{"ref": one.ref, "purpose": one.purpose, "outcome": one.outcome} for one in audit],
+        "signals": dict(sorted(signals.items())),
     }
-    if refused:
+    if "code" in outcome:
         receipt["refusal"] = dict(outcome)
     return receipt | {name: outcome[name] for name in ("plan_id", "dataset_manifest_id") if outcome.get(name)}
 
 
-def after_commit(
-    plan: BuildPlan, held: Run, manifest: Mapping[str, Any], ref: str, outcome: str, evidence: Mapping[str, Evidence]
-) -> dict[str, Document]:
-    """Ref → document of everything that follows from a committed manifest."""
-    run, own = plan.intent.platform_run_id, f"{plan.intent.platform_run_id}/ofs"
-    named = {"ref": ref, "sha256": hashlib.sha256(canonical_json(dict(manifest))).hexdigest()}
-    digest = manifest["materialization"]["content_digest"]
-    publication = {
+def attempts(events: Sequence[Event]) -> list[Document]:
+    """Every claim of a run, by its token: when it began, how and when it ended; ABANDONED if another took over."""
+    found: dict[int, Document] = {}
+    for event in events:
+        if event.after is State.RUNNING:
+            found[event.token] = {
+                "attempt": event.token,
+                "outcome": "ABANDONED",
+                "started_at_utc": format_instant(event.at),
+            }
+        elif event.before is State.RUNNING:
+            ended = {"outcome": str(event.detail["outcome"]), "ended_at_utc": format_instant(event.at)}
+            found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
+    return [found[token] for token in sorted(found)]
+
+
+def publication_receipt(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any], sha256: str) -> Document:
+    """What a run's commit, or its look before, found: the manifest that stands."""
+    return {
         "schema_version": "ofs.publication_receipt.v1",
         "run_key": held.run_key,
         "request_id": held.request_id,
-        "platform_run_id": run,
+        "platform_run_id": manifest["platform_run_id"],
         "plan_id": manifest["plan_id"],
-        "dataset_manifest_id": plan.dataset_manifest_id,
-        "outcome": outcome,
-        "manifest": named,
-        "content_digest": digest,
-    }
-    index = {
-        "schema_version": "ofs.plan_index.v1",
-        "plan_id": manifest["plan_id"],
-        "dataset_manifest_id": plan.dataset_manifest_id,
-        "manifest": named,
-    }
-    reconciliation = reconciled(plan, held, manifest, named, outcome, evidence)
-    return {
-        f"{own}/publication/{held.run_key}.json": publication,
-        f"{own}/index/by_plan/{manifest['plan_id']}.json": index,
-        f"{own}/reconciliation/{held.run_key}.json": reconciliation,
-        f"{run}/learning/reconciliation/ofs_reconciliation.json": reconciliation,
-    }
-
-
-def reconciled(
-    plan: BuildPlan,
-    held: Run,
-    manifest: Mapping[str, Any],
-    named: Mapping[str, str],
-    outcome: str,
-    evidence: Mapping[str, Evidence],
-) -> Document:
-    """OFS' contribution to the platform run's reconciliation: the run, its evidence, protected refs, counters."""
-    refs = {kind: one.ref for kind, one in sorted(evidence.items())}
-    label_ref = {"ref": plan.labels["extract"]["ref"], "purpose": "label_extract", "outcome": "resolved"}
-    audit = [*plan.run_facts.audit, label_ref]
-    outcomes = [one["outcome"] for one in audit]
-    counts = manifest["replay"]["counts"]
-    return {
-        "schema_version": "ofs.reconciliation.v1",
-        "platform_run_id": plan.intent.platform_run_id,
-        "runs": [
-            {
-                "run_key": held.run_key,
-                "outcome": outcome,
-                "plan_id": manifest["plan_id"],
-                "dataset_manifest_id": plan.dataset_manifest_id,
-                "refs": {"manifest": named["ref"], **refs},
-                "counts": dict(counts),
-                "exit_status": 0,
-            }
-        ],
-        "protected_refs": {
-            "attempted": len(audit),
-            "resolved": outcomes.count("resolved"),
-            "denied": outcomes.count("denied"),
-        },
-        "counters": {
-            "build_requested": 1,
-            "build_completed": 1,
-            "datasets_built": int(outcome == "COMMITTED"),
-            "events_replayed": counts["delivered"],
-            "redeliveries": counts["redeliveries"],
-            "conflicts": counts["conflicts"],
-            "invalid": counts["invalid"],
-        },
-        "health": "GREEN",
-        "reasons": [],
+        "dataset_manifest_id": manifest["dataset_manifest_id"],
+        "outcome": outcome["outcome"],
+        "manifest": {"ref": outcome["manifest_ref"], "sha256": sha256},
+        "content_digest": manifest["materialization"]["content_digest"],
     }

@@ -21,8 +21,12 @@ from tests.worlds.writer import Layout, write_world
 
 FOUR = "event|time|card\ne0|10:00|1\ne1|10:01|1\ne2|10:02|2\ne3|10:03|2"
 EXIT = {"intent": 10, "pins": 20, "replay": 30, "labels": 40, "features": 50, "publish": 60}
-MAY_REMAIN = {"resolved_build_plan", "run_receipts", "staging", "datasets"}
-"""The plan that was resolved, the receipt that tells the refusal, and an attempt's own folders, which nothing names."""
+ATTEMPT = {"resolved_build_plan", "staging", "datasets"}
+"""The plan that was resolved, and an attempt's own folders, which nothing names."""
+TOLD = {"run_receipts", "governance", "reconciliation"}
+"""That it was refused."""
+EVIDENCE = {"replay_completeness", "label_resolution"}
+"""What was found, under the attempt's name."""
 
 
 def assert_refused(outcome: Outcome, code: str) -> None:
@@ -32,9 +36,9 @@ def assert_refused(outcome: Outcome, code: str) -> None:
     assert outcome.refusal.exit_status == EXIT[CODES[code].room]
     assert outcome.refusal.message
     assert outcome.refusal.next_command
-    assert {folder.name for folder in outcome.root.glob("*/ofs/*")} <= MAY_REMAIN
+    assert {folder.name for folder in outcome.root.glob("*/ofs/*")} <= ATTEMPT | TOLD | EVIDENCE
     assert not list(outcome.root.glob("*/ofs/datasets/**/_delta_log"))
-    assert not list(outcome.root.glob("*/learning/**/*.json"))
+    assert all(".attempt-1." in path.name for kind in EVIDENCE for path in outcome.root.glob(f"*/ofs/{kind}/*"))
     (ref,) = outcome.root.glob("*/ofs/run_receipts/*.json")
     receipt = outcome.document(str(ref))
     assert contracts.faults(receipt, "ofs.run_receipt.v1") == []

@@ -87,7 +87,8 @@ def resolved(case: Case) -> tuple[pa.Table, dict[str, coverage.TypeCounts]]:
     mature = cutoff - basis.get("maturity_days", 0) * coverage.DAY_US
     counts = coverage.count(choices, assertions, anchors, mature)
     if not world.intent["non_training_allowed"]:
-        coverage.require_ready(coverage.shortfalls(counts, policy))
+        for refusal in coverage.not_ready(coverage.shortfalls(counts, policy)):
+            raise refusal
     return choices, counts
 
 

@@ -14,6 +14,7 @@ from tests.worlds.tables import Case, expected, stream
 ONE = "event|time|card\ne0|10:00|1"
 SET = {"feature_set_id": "world", "feature_set_version": "v1"}
 LOCATOR = {"output_id": "sealed", "path": "data/sealed.parquet", "manifest_fingerprint": "c8" * 32}
+SEALED = hashlib.sha256(b"sealed").hexdigest()
 TARGET = {"output_id": "sealed", "path": "data/sealed.parquet"}
 
 
@@ -23,7 +24,7 @@ def receipt(status: str, **target: Any) -> dict[str, Any]:
         "status": status,
         "scope": {"manifest_fingerprint": "c8" * 32},
         "target_ref": {**TARGET, **target},
-        "target_digest": "00" * 32,
+        "target_digest": SEALED,
     }
 
 
@@ -44,7 +45,7 @@ def needs(
 
 def holding(body: bytes, w: World) -> World:
     """The same world, with bytes behind the locator and a stated digest of b"sealed"."""
-    located = LOCATOR | {"content_digest": {"algo": "sha256", "hex": hashlib.sha256(b"sealed").hexdigest()}}
+    located = LOCATOR | {"content_digest": {"algo": "sha256", "hex": SEALED}}
     return replace(w, outputs={"data/sealed.parquet": body}, run_facts={**w.run_facts, "locators": [located]})
 
 

@@ -40,9 +40,7 @@ def plan() -> BuildPlan:
         asked,
         scope_of(asked),
         read_profile(MemoryObjects({"g.yaml": PROFILE}), "g", "v1"),
-        RunFacts(
-            "sr/facts.json", "f" * 64, (), ({"ref": "sr/facts.json", "purpose": "run_facts", "outcome": "resolved"},)
-        ),
+        RunFacts("sr/facts.json", "f" * 64, ()),
         Archive("archive/segment_index.json", "a" * 64, "b" * 64, (), 10),
         {"extract": EXTRACT, "rule": "ls.resolved.v0"},
         POLICY,

@@ -11,6 +11,7 @@ import pytest
 from ofs_spark.canonical import digest
 from ofs_spark.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.objects import Audit, Resolution
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from tests.spec.intents import ROOT
 
@@ -34,10 +35,12 @@ def gate(status: str, fingerprint: str = LOCATOR["manifest_fingerprint"]) -> dic
     return {**GATE, "status": status, "scope": {"manifest_fingerprint": fingerprint}}
 
 
-def facts(required: tuple[str, ...] = (OUTPUT,), body: bytes | None = BODY, **changes: Any) -> RunFacts:
+def facts(
+    required: tuple[str, ...] = (OUTPUT,), body: bytes | None = BODY, audit: Audit | None = None, **changes: Any
+) -> RunFacts:
     view = {**VIEW, "locators": [locator()], "instance_receipts": [], "gate_receipts": [], **changes}
     bodies = {REF: json.dumps(view).encode(), **({} if body is None else {PATH: body})}
-    return read_run_facts(MemoryObjects(bodies), REF, RUN, required)
+    return read_run_facts(MemoryObjects(bodies), REF, RUN, required, [] if audit is None else audit)
 
 
 def code(**how: Any) -> str:
@@ -48,6 +51,11 @@ def code(**how: Any) -> str:
 
 
 ADMITTED = {
+    "a PASS, its digest as text": {"instance_receipts": [receipt("PASS") | {"target_digest": SHA}]},
+    "two locators, one of them admitted": {
+        "locators": [locator(path="context/other.parquet"), locator()],
+        "instance_receipts": [receipt("PASS"), receipt("FAIL", path="context/other.parquet")],
+    },
     "an instance receipt PASS": {"instance_receipts": [receipt("PASS")]},
     "one PASS among FAILs": {"instance_receipts": [receipt("FAIL"), receipt("PASS")]},
     "no instance receipt, a gate PASS in scope": {"gate_receipts": [gate("PASS")]},
@@ -70,6 +78,13 @@ DENIED = {
     "a gate PASS, a locator without a fingerprint": {
         "gate_receipts": [gate("PASS"), {**GATE, "scope": {}}],
         "locators": [{"output_id": OUTPUT, "path": PATH}],
+    },
+    "a PASS of another world's scope": {
+        "instance_receipts": [receipt("PASS") | {"scope": {"manifest_fingerprint": "0" * 64}}],
+    },
+    "two locators admitted, and nothing says which is meant": {
+        "locators": [locator(), locator(path="context/other.parquet")],
+        "instance_receipts": [receipt("PASS"), receipt("PASS", path="context/other.parquet")],
     },
     "no locator": {"locators": [], "instance_receipts": [receipt("PASS")]},
 }
@@ -97,6 +112,15 @@ def test_other_bytes_than_stated() -> None:
     assert code(body=BODY + b".", instance_receipts=[receipt("PASS")]) == "CONTEXT_DIGEST_MISMATCH"
 
 
+@pytest.mark.parametrize("stated", ["0" * 64, {"algo": "sha256", "hex": "0" * 64}])
+def test_other_bytes_than_the_receipt_states(stated: Any) -> None:
+    passed = receipt("PASS") | {"target_digest": stated}
+    assert code(instance_receipts=[passed]) == "CONTEXT_DIGEST_MISMATCH"
+    assert facts(
+        instance_receipts=[passed | {"status": "FAIL"}, receipt("PASS")]
+    ).contexts  # a FAIL vouches for nothing
+
+
 def test_a_locator_that_states_no_digest_pins_the_bytes_it_has() -> None:
     bare = {name: value for name, value in LOCATOR.items() if name != "content_digest"}
     (context,) = facts(gate_receipts=[gate("PASS")], locators=[bare]).contexts
@@ -120,21 +144,22 @@ def test_a_locator_out_of_the_root() -> None:
 )
 def test_facts_that_cannot_be_read(bodies: dict[str, bytes]) -> None:
     with pytest.raises(Refusal, match="RUN_FACTS_UNAVAILABLE"):
-        read_run_facts(MemoryObjects(bodies), REF, RUN, ())
+        read_run_facts(MemoryObjects(bodies), REF, RUN, (), [])
 
 
 def test_facts_of_another_platform_run() -> None:
     objects = MemoryObjects({REF: json.dumps(VIEW).encode()})
     with pytest.raises(Refusal, match="platform_20260211T000000Z") as caught:
-        read_run_facts(objects, REF, "platform_20260211T000000Z", ())
+        read_run_facts(objects, REF, "platform_20260211T000000Z", (), [])
     assert caught.value.code == "RUN_FACTS_UNAVAILABLE"
 
 
 def test_each_protected_ref_is_audited_and_the_view_has_its_digest() -> None:
-    found = facts(instance_receipts=[receipt("PASS")])
-    assert found.audit == (
-        {"ref": REF, "purpose": "run_facts", "outcome": "resolved"},
-        {"ref": PATH, "purpose": "gated_output", "outcome": "resolved"},
-    )
+    audit: Audit = []
+    found = facts(audit=audit, instance_receipts=[receipt("PASS")])
+    assert audit == [Resolution(REF, "run_facts", "resolved"), Resolution(PATH, "gated_output", "resolved")]
+    with pytest.raises(Refusal):
+        facts(audit=audit, instance_receipts=[receipt("FAIL")])
+    assert audit[2:] == [Resolution(REF, "run_facts", "resolved"), Resolution(PATH, "gated_output", "denied")]
     view = {**VIEW, "locators": [locator()], "instance_receipts": [receipt("PASS")], "gate_receipts": []}
     assert found.digest == digest(view)

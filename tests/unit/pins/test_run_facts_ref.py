@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ofs_spark.io.objects import LocalObjects
+from ofs_spark.objects import Audit
 from ofs_spark.pins.run_facts import read_run_facts
 from tests.worlds.model import FACTS_REF, RUN, canon, run_facts
 
@@ -12,5 +13,6 @@ from tests.worlds.model import FACTS_REF, RUN, canon, run_facts
 def test_a_full_ref_is_recorded_as_the_relative_one(tmp_path: Path) -> None:
     objects = LocalObjects.at(tmp_path)
     objects.put_if_absent(FACTS_REF, canon(run_facts()))
-    found = read_run_facts(objects, objects.locate(FACTS_REF), RUN, ())
-    assert (found.ref, found.audit[0]["ref"]) == (FACTS_REF, FACTS_REF)
+    audit: Audit = []
+    found = read_run_facts(objects, objects.locate(FACTS_REF), RUN, (), audit)
+    assert (found.ref, len(audit)) == (FACTS_REF, 1)

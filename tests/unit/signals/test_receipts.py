@@ -8,7 +8,8 @@ import pytest
 
 from ofs_spark.contracts import faults
 from ofs_spark.errors import CODES, refuse
-from ofs_spark.intent.run import Run
+from ofs_spark.intent.run import Event, Run, State
+from ofs_spark.objects import Resolution
 from ofs_spark.signals.receipts import run_receipt
 from tests.spec.intents import BASE, intent
 
@@ -18,6 +19,16 @@ COMMITTED: dict[str, Any] = {
     "outcome": "COMMITTED", "plan_id": "c" * 64, "dataset_manifest_id": "dm_" + "d" * 32,
     "manifest_ref": "run/ofs/manifests/dm.json", "table_ref": "run/ofs/datasets/dm/1",
 }  # fmt: skip
+
+AUDIT = [Resolution("sr/facts.json", "run_facts", "resolved"), Resolution("x", "gated_output", "denied")]
+
+
+def events(token: int, outcome: dict[str, Any] | None) -> list[Event]:
+    """What the ledger holds of a claim: its start, and its end if it came to one."""
+    began = Event(HELD.run_key, 1, token, State.QUEUED, State.RUNNING, "STARTED", {"owner": "me"})
+    if outcome is None:
+        return [began]
+    return [began, Event(HELD.run_key, 2, token, State.RUNNING, State.FAILED, "ENDED", outcome)]
 
 
 @pytest.mark.parametrize(
@@ -30,9 +41,14 @@ COMMITTED: dict[str, Any] = {
     ],
 )
 def test_every_end_of_a_run_has_a_valid_receipt(outcome: dict[str, Any], status: int) -> None:
-    receipt = run_receipt(HELD, INTENT, outcome)
+    receipt = run_receipt(
+        HELD, INTENT, outcome, [*events(1, None), *events(3, outcome)], AUDIT, {"run/x.json": "FAILED"}
+    )
     assert faults(receipt, "ofs.run_receipt.v1") == []
     assert receipt["exit_status"] == status
-    assert receipt["attempts"] == [{"attempt": 2, "outcome": outcome["outcome"]}]
+    began, ended = "1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:00.000002Z"
+    last = {"attempt": 3, "outcome": outcome["outcome"], "started_at_utc": began, "ended_at_utc": ended}
+    code = {"code": outcome["code"]} if "code" in outcome else {}
+    assert receipt["attempts"] == [{"attempt": 1, "outcome": "ABANDONED", "started_at_utc": began}, last | code]
     assert receipt.get("refusal", {}).get("code") == outcome.get("code")
     assert ("manifest_ref" in receipt["refs"]) == ("manifest_ref" in outcome)
