@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from ofs_spark import contracts
-from ofs_spark.canonical import parse_json
 from ofs_spark.clock import parse_instant
 from ofs_spark.errors import Refusal, refuse
 from ofs_spark.objects import ObjectMissing
@@ -23,12 +22,8 @@ from ofs_spark.publish.verify import Checks
 Check = dict[str, Any]
 
 
-def checked(ref: str, plane: Plane) -> dict[str, Any]:
+def checked(ref: str, manifest: dict[str, Any], plane: Plane) -> dict[str, Any]:
     """{verified, manifest_ref, checks}: contract, evidence, Delta log, file list, and every stored file, recomputed."""
-    try:
-        manifest = parse_json(plane.objects.read(ref), what="the manifest")
-    except ObjectMissing:
-        raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
     checks = [_check("contract", lambda: _contract(manifest))]
     if not checks[0]["ok"]:  # nothing else that such a document says can be looked up
         return {"verified": False, "manifest_ref": ref, "checks": checks}

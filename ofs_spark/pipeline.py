@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ofs_spark.canonical import parse_json
-from ofs_spark.errors import OfsError, Refusal, refuse
+from ofs_spark.canonical import CanonicalError, parse_json
+from ofs_spark.errors import Refusal, refuse
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import heartbeat
 from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, intent_payload_hash, run_key
@@ -51,7 +51,8 @@ def verify(manifest: str, plane: Plane) -> Answer:
     """Recomputes a published dataset from its stored bytes: {verified, checks}."""
     from ofs_spark.checking import checked
 
-    return checked(_manifest_at(manifest, plane), plane)
+    ref = _manifest_at(manifest, plane)
+    return checked(ref, _read(ref, plane), plane)
 
 
 def show(manifest: str, plane: Plane) -> Answer:
@@ -101,7 +102,11 @@ def _read(ref: str, plane: Plane) -> dict[str, Any]:
         document = parse_json(plane.objects.read(ref), what="the manifest")
     except ObjectMissing:
         raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
-    return dict(document)
+    except CanonicalError as error:
+        raise refuse("SCHEMA_INVALID", f"{ref} is no JSON document: {error}", "ofs status", ref=ref) from None
+    if not isinstance(document, dict):
+        raise refuse("SCHEMA_INVALID", f"{ref} is no DatasetManifest: it is no JSON object", "ofs status", ref=ref)
+    return document
 
 
 def _walked(intent: Intent, held: Run, plane: Plane, audit: Audit) -> Answer:
@@ -144,7 +149,5 @@ def _record(
     if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
         return
     plane.control.end(held, state, reason, outcome)
-    try:
-        tell(plane.objects, plane.announce, plane.control, held, intent, outcome, audit)
-    except (OSError, OfsError) as error:  # the ledger has the outcome; what is told of it can be told again
-        plane.announce("signals", f"FAILED to tell of run {held.run_key}: {error}")
+    plane.announce("signals", "tells how the run ended")
+    tell(plane.objects, plane.announce, plane.control, held, intent, outcome, audit)

@@ -18,6 +18,8 @@ from ofs_spark.plane import Plane
 from ofs_spark.publish.gate import require_admissible
 
 MANIFEST = "learning.dataset_manifest.v1"
+_ANSWERED = ("pins", "gates", "differences")
+"""What an answer needs beyond what the contract requires."""
 
 
 def answered(intent: Intent, held: Run, ref: str, plane: Plane, audit: Audit) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def answered(intent: Intent, held: Run, ref: str, plane: Plane, audit: Audit) ->
     pins = manifest["pins"]
     contexts = [context.document() for context in facts.contexts]
     now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest, "contexts": contexts}
-    differing = sorted(name for name, value in now.items() if pins[name] != value)
+    differing = sorted(name for name, value in now.items() if pins.get(name) != value)
     if differing:
         told = f"{ref} is published with other pins: {', '.join(differing)}"
         raise refuse(
@@ -52,11 +54,18 @@ def _manifest(plane: Plane, ref: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = parse_json(plane.objects.read(ref), what="the manifest")
         wrong = [f"{fault.pointer}: {fault.message}" for fault in contracts.faults(manifest, MANIFEST)]
+        wrong = wrong or [f"/{name}: is required of a published dataset" for name in _ANSWERED if name not in manifest]
+        if not wrong and ref != _place(manifest):
+            wrong = [f"it is the manifest of {_place(manifest)}"]
     except CanonicalError as unreadable:
         wrong = [str(unreadable)]
     if wrong:
         raise refuse("MANIFEST_IMMUTABILITY_VIOLATION", f"{ref} is no DatasetManifest: {wrong[0]}", ref=ref)
     return manifest
+
+
+def _place(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['platform_run_id']}/ofs/manifests/{manifest['dataset_manifest_id']}.json"
 
 
 def build_answer(

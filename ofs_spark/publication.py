@@ -1,18 +1,15 @@
-"""A build from its pins to its manifest: the rooms of `walk.py` in order, their evidence, the commit, what follows it."""
+"""A build from its pins to its manifest: the rooms of `walk.py` in order, their evidence, the commit."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark import walk
-from ofs_spark.canonical import canonical_json
-from ofs_spark.errors import OfsError, Refusal
+from ofs_spark.errors import Refusal
 from ofs_spark.intent.admission import scope_of
-from ofs_spark.intent.identity import manifest_v0
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.labels.asof import rule_named
@@ -26,7 +23,6 @@ from ofs_spark.plane import Plane
 from ofs_spark.preflight import build_answer
 from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.evidence import Evidence, write_once
-from ofs_spark.publish.gate import TRAINING_READY
 from ofs_spark.publish.layout import bucket_count
 from ofs_spark.publish.manifest import dataset_manifest
 from ofs_spark.replay.index import SegmentIndex, select, slice_digest, slice_documents
@@ -90,8 +86,6 @@ def published(intent: Intent, held: Run, plane: Plane, attempt: str, audit: Audi
         ref = f"{own}/manifests/{plan.dataset_manifest_id}.json"
         done = commit(plane.objects, ref, manifest, lambda: plane.control.fence(held))
         standing = require_committed(done, ref, manifest)
-    with timings.room("signals", "writes what follows from the commit"):
-        _after(plan, dict(standing), ref, plane)
     return build_answer(done.outcome.value, held, standing, ref, timings.seconds)
 
 
@@ -204,25 +198,3 @@ def _replay(made: walk.Built, truncated: Mapping[str, int]) -> dict[str, Any]:
         name: made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid") if made.facts.counts[name]
     }
     return {"counts": counts, "truncated": {k: v for k, v in truncated.items() if v}, "anomalies": anomalies}
-
-
-def _after(plan: BuildPlan, manifest: dict[str, Any], ref: str, plane: Plane) -> None:
-    """What is derived from the commit and can be repeated; a failure here is told and undoes nothing."""
-    own = f"{plan.intent.platform_run_id}/ofs"
-    named = {"ref": ref, "sha256": hashlib.sha256(canonical_json(manifest)).hexdigest()}
-    documents: dict[str, dict[str, Any]] = {
-        f"{own}/index/by_plan/{manifest['plan_id']}.json": {
-            "schema_version": "ofs.plan_index.v1",
-            "plan_id": manifest["plan_id"],
-            "dataset_manifest_id": plan.dataset_manifest_id,
-            "manifest": named,
-        }
-    }
-    if manifest["status"] == TRAINING_READY:
-        documents[f"{own}/manifests/{plan.dataset_manifest_id}.v0.json"] = manifest_v0(plan.intent)
-    for name, document in documents.items():
-        try:
-            require_owned(name)
-            plane.objects.replace(name, canonical_json(document))
-        except (OSError, OfsError) as error:  # the dataset is committed: nothing that follows may undo it
-            plane.announce("signals", f"FAILED to write {name}: {error}")

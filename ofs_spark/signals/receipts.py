@@ -14,6 +14,13 @@ from ofs_spark.objects import Audit
 
 Document = dict[str, Any]
 
+PENDING = "PUBLISH_PENDING"
+
+
+def end_of(outcome: Mapping[str, Any]) -> str:
+    """How an attempt ended. After COMMIT_OUTCOME_UNKNOWN nobody knows whether there is a dataset: PUBLISH_PENDING."""
+    return PENDING if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN" else str(outcome["outcome"])
+
 
 def exit_status(outcome: Mapping[str, Any]) -> int:
     """The process exit status of an outcome: 0, the code's of a refusal, 1 of an internal failure."""
@@ -29,10 +36,12 @@ def run_receipt(
     events: Sequence[Event],
     audit: Audit,
     signals: Mapping[str, str],
+    pinned: Mapping[str, Any] | None = None,
 ) -> Document:
     """What was asked, every attempt, how the last one ended, where its results stand.
 
-    events: the run's, oldest first; signals: ref → WRITTEN, EXISTS or FAILED, of what was written about the run.
+    events: the run's, oldest first; signals: ref → WRITTEN, EXISTS or FAILED, of what was written about the run;
+    pinned: the manifest or plan that holds the run's `pins`, None if it ended before they were resolved.
     """
     receipt: Document = {
         "schema_version": "ofs.run_receipt.v1",
@@ -40,7 +49,7 @@ def run_receipt(
         "request_id": held.request_id,
         "platform_run_id": intent.platform_run_id,
         "intent_payload_hash": intent_payload_hash(intent),
-        "outcome": outcome["outcome"],
+        "outcome": end_of(outcome),
         "exit_status": exit_status(outcome),
         "attempts": attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
@@ -49,7 +58,9 @@ def run_receipt(
     }
     if "code" in outcome:
         receipt["refusal"] = dict(outcome)
-    return receipt | {name: outcome[name] for name in ("plan_id", "dataset_manifest_id") if outcome.get(name)}
+    if pinned is not None:
+        receipt |= {name: pinned[name] for name in ("pins", "plan_id", "dataset_manifest_id")}
+    return receipt
 
 
 def attempts(events: Sequence[Event]) -> list[Document]:
@@ -63,13 +74,18 @@ def attempts(events: Sequence[Event]) -> list[Document]:
                 "started_at_utc": format_instant(event.at),
             }
         elif event.before is State.RUNNING:
-            ended = {"outcome": str(event.detail["outcome"]), "ended_at_utc": format_instant(event.at)}
+            ended = {"outcome": end_of(event.detail), "ended_at_utc": format_instant(event.at)}
             found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
     return [found[token] for token in sorted(found)]
 
 
-def publication_receipt(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any], sha256: str) -> Document:
-    """What a run's commit, or its look before, found: the manifest that stands."""
+def publication_receipt(held: Run, manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+    """What a run's commit, or its look before, found: the manifest that stands, `named` by ref and sha256.
+
+    COMMITTED iff the manifest names this run's evidence: so an attempt that took over from a driver which died right
+    after its commit says what that driver would have said.
+    """
+    own = str(manifest["evidence"]["resolved_build_plan"]["ref"]).endswith(f"/{held.run_key}.json")
     return {
         "schema_version": "ofs.publication_receipt.v1",
         "run_key": held.run_key,
@@ -77,7 +93,17 @@ def publication_receipt(held: Run, outcome: Mapping[str, Any], manifest: Mapping
         "platform_run_id": manifest["platform_run_id"],
         "plan_id": manifest["plan_id"],
         "dataset_manifest_id": manifest["dataset_manifest_id"],
-        "outcome": outcome["outcome"],
-        "manifest": {"ref": outcome["manifest_ref"], "sha256": sha256},
+        "outcome": "COMMITTED" if own else "ALREADY_PUBLISHED",
+        "manifest": dict(named),
         "content_digest": manifest["materialization"]["content_digest"],
+    }
+
+
+def plan_index(manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+    """Which manifest a plan came to."""
+    return {
+        "schema_version": "ofs.plan_index.v1",
+        "plan_id": manifest["plan_id"],
+        "dataset_manifest_id": manifest["dataset_manifest_id"],
+        "manifest": dict(named),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from ofs_spark.intent.run import Run
 from ofs_spark.objects import Audit
-from ofs_spark.signals.receipts import exit_status
+from ofs_spark.signals.receipts import PENDING, end_of, exit_status
 
 Document = dict[str, Any]
 
@@ -23,7 +23,8 @@ def entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any] | N
     outcomes = [one.outcome for one in audit]
     told: Document = {
         "run_key": held.run_key,
-        "outcome": outcome["outcome"],
+        "attempt": held.token,
+        "outcome": end_of(outcome),
         "exit_status": exit_status(outcome),
         "protected_refs": {"attempted": len(audit), **{o: outcomes.count(o) for o in ("resolved", "denied")}},
     }
@@ -50,7 +51,7 @@ def reconciled(platform_run_id: str, entries: Iterable[Document]) -> Document:
     }
     refs = [one["protected_refs"] for one in runs]
     unsettled = [one for one in runs if one["outcome"] not in _PUBLISHED]
-    failed = any(one["outcome"] != "REFUSED" or one.get("code") == "COMMIT_OUTCOME_UNKNOWN" for one in unsettled)
+    broken = any(one["outcome"] != "REFUSED" for one in unsettled)
     return {
         "schema_version": SCHEMA_VERSION,
         "platform_run_id": platform_run_id,
@@ -59,11 +60,12 @@ def reconciled(platform_run_id: str, entries: Iterable[Document]) -> Document:
         "counters": {
             "build_requested": len(runs),
             "build_completed": sum(outcomes.count(name) for name in _PUBLISHED),
-            "build_failed": len(unsettled),
+            "build_failed": len(unsettled) - outcomes.count(PENDING),
+            "build_publish_pending": outcomes.count(PENDING),
             "datasets_built": len(datasets),
             "events_replayed": sum(counts["delivered"] for counts in datasets.values()),
             **counted,
         },
-        "health": "RED" if failed else "AMBER" if unsettled else "GREEN",
+        "health": "RED" if broken else "AMBER" if unsettled else "GREEN",
         "reasons": [f"run {one['run_key']}: {one.get('code', one['outcome'])}" for one in unsettled[:REASONS]],
     }

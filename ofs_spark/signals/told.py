@@ -1,4 +1,4 @@
-"""What is written after a claimed run ended, whichever way: fact, receipts, reconciliation.
+"""What is written after a claimed run ended, whichever way: receipts, fact, reconciliation, and the views of a manifest.
 
 All of it is derived from the ledger and the manifest and can be written again. A document that cannot be written is
 announced, and recorded as failed in the run receipt; it undoes and blocks nothing.
@@ -7,49 +7,61 @@ announced, and recorded as failed in the run receipt; it undoes and blocks nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark.canonical import CanonicalError, canonical_json, parse_json
 from ofs_spark.contracts import faults, require_valid
 from ofs_spark.errors import OfsError
 from ofs_spark.intent.control import RunControl
+from ofs_spark.intent.identity import manifest_v0
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
-from ofs_spark.objects import Audit, ObjectMissing, Objects
+from ofs_spark.objects import Audit, ObjectMissing, Objects, Put
 from ofs_spark.ownership import require_owned
+from ofs_spark.publish.gate import TRAINING_READY
 from ofs_spark.signals import governance, reconciliation
-from ofs_spark.signals.receipts import Document, publication_receipt, run_receipt
+from ofs_spark.signals.receipts import PENDING, Document, end_of, plan_index, publication_receipt, run_receipt
 
 Announce = Callable[[str, str], None]
-UNSETTLED = "COMMIT_OUTCOME_UNKNOWN"
-"""After this nobody knows whether there is a dataset: neither fact is told."""
+
+EVIDENCE = ("replay_completeness", "label_resolution")
+"""Evidence that an attempt may leave under a name of its own."""
+ROUNDS = 8
+"""Times a platform run's document is written anew because another driver wrote it meanwhile."""
 
 
+@dataclass
 class Teller:
-    """Writes documents about one run and remembers what became of each."""
+    """Writes documents about one run and remembers what became of each: ref → WRITTEN, EXISTS or FAILED."""
 
-    def __init__(self, objects: Objects, announce: Announce) -> None:
-        self.objects = objects
-        self.announce = announce
-        self.written: dict[str, str] = {}
+    objects: Objects
+    announce: Announce
+    written: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def trying(self, ref: str) -> Iterator[None]:
+        """Runs the block that ends in the document at `ref`; whatever goes wrong in it is that document's failure."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # the ledger has the outcome: nothing told of it may undo it
+            self.written[ref] = "FAILED"
+            self.announce("signals", f"FAILED to write {ref}: {error}")
 
     def write(self, ref: str, document: Document, *, once: bool) -> None:
         """Writes a document that keeps its contract; `once`: unless one stands there."""
-        require_valid(document, document["schema_version"])
-        require_owned(ref)
-        body = canonical_json(document)
-        try:
-            if once:
-                self.written[ref] = {"created": "WRITTEN", "exists": "EXISTS"}[
-                    self.objects.put_if_absent(ref, body).value
-                ]
-            else:
+        with self.trying(ref):
+            require_valid(document, document["schema_version"])
+            require_owned(ref)
+            body = canonical_json(document)
+            if once and self.objects.put_if_absent(ref, body) is Put.EXISTS:
+                self.written[ref] = "EXISTS"
+                return
+            if not once:
                 self.objects.replace(ref, body)
-                self.written[ref] = "WRITTEN"
-        except (OSError, OfsError) as error:
-            self.written[ref] = "FAILED"
-            self.announce("signals", f"FAILED to write {ref}: {error}")
+            self.written[ref] = "WRITTEN"
 
     def standing(self, ref: str, contract: str) -> Document | None:
         """The document at `ref` if one that keeps its contract stands there."""
@@ -69,45 +81,86 @@ def tell(
     outcome: Mapping[str, Any],
     audit: Audit,
 ) -> None:
-    """Everything that is told of a run that ended with `outcome`."""
+    """Everything that is told of a run that ended with `outcome`. Never raises; the run receipt comes last."""
     teller, own = Teller(objects, announce), f"{intent.platform_run_id}/ofs"
-    receipt_ref = f"{own}/run_receipts/{held.run_key}.json"
-    manifest = fact = None
+    receipt_ref, plan_ref = (f"{own}/{kind}/{held.run_key}.json" for kind in ("run_receipts", "resolved_build_plan"))
+    manifest = None
     if outcome.get("manifest_ref"):
-        body = objects.read(outcome["manifest_ref"])
-        manifest, sha256 = parse_json(body, what="the manifest"), hashlib.sha256(body).hexdigest()
-        fact = governance.dataset_published(manifest, outcome["manifest_ref"], sha256)
-        receipt = publication_receipt(held, outcome, manifest, sha256)
-        # Once: a run that committed has committed, whatever a later attempt of it finds.
-        teller.write(f"{own}/publication/{held.run_key}.json", receipt, once=True)
-    elif outcome.get("code") != UNSETTLED:
+        manifest = _published(teller, held, intent, outcome["manifest_ref"])
+    elif end_of(outcome) != PENDING:  # after that nobody knows whether there is a dataset: neither fact is told
         fact = governance.dataset_build_failed(held, intent.platform_run_id, outcome, receipt_ref)
-    if fact is not None:
         teller.write(f"{own}/governance/{fact['event_id']}.json", fact, once=True)
     _reconcile(teller, control, intent.platform_run_id, reconciliation.entry(held, outcome, manifest, audit))
-    events = control.ledger.events(held.run_key)
-    teller.write(receipt_ref, run_receipt(held, intent, outcome, events, audit, teller.written), once=False)
+    with teller.trying(receipt_ref):
+        plan = teller.standing(plan_ref, "ofs.build_plan.v1")
+        events = control.ledger.events(held.run_key)
+        receipt = run_receipt(held, intent, outcome, events, audit, teller.written, manifest or plan)
+        receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
+        receipt["refs"] |= _own_evidence(objects, own, held.run_key, receipt["attempts"])
+        teller.write(receipt_ref, receipt, once=False)
+
+
+def _published(teller: Teller, held: Run, intent: Intent, ref: str) -> Document | None:
+    """Tells of the manifest a run ended with: receipt, plan index, v0 view, fact. The manifest, None if unreadable.
+
+    Each is written once: it follows from the manifest alone, and a later attempt adds only what is still missing.
+    """
+    own = f"{intent.platform_run_id}/ofs"
+    publication = f"{own}/publication/{held.run_key}.json"
+    manifest: Document | None = None
+    with teller.trying(publication):
+        body = teller.objects.read(ref)
+        manifest = found = dict(parse_json(body, what="the manifest"))
+        named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
+        fact = governance.dataset_published(found, ref, named["sha256"])
+        teller.write(publication, publication_receipt(held, found, named), once=True)
+        teller.write(f"{own}/index/by_plan/{found['plan_id']}.json", plan_index(found, named), once=True)
+        if found["status"] == TRAINING_READY:
+            teller.write(f"{ref.removesuffix('.json')}.v0.json", manifest_v0(intent), once=True)
+        teller.write(f"{own}/governance/{fact['event_id']}.json", fact, once=True)
+    return manifest
+
+
+def _own_evidence(objects: Objects, own: str, run_key: str, attempts: list[Document]) -> dict[str, str]:
+    """What failed attempts left under their own names, by kind and attempt."""
+    names = [(kind, f"attempt-{one['attempt']}") for kind in EVIDENCE for one in attempts]
+    refs = {f"{kind}.{attempt}": f"{own}/{kind}/{run_key}.{attempt}.json" for kind, attempt in names}
+    return {name: ref for name, ref in refs.items() if objects.exists(ref)}
 
 
 def _reconcile(teller: Teller, control: RunControl, platform_run_id: str, mine: Document) -> None:
-    """Writes the run's own contribution, then the platform run's: its standing entries and what it lacks of the ledger's.
+    """Writes the run's own contribution, then the platform run's document of all contributions.
 
-    Two drivers may read the same standing document; whichever replaces it last, the other's contribution stands for
-    itself and is taken up by the next run that ends.
+    Whoever writes that document looks again afterwards: a driver that replaced it with what it had read earlier finds
+    what another told meanwhile, so that the last one to write leaves nothing out.
     """
-    contract, total = (
-        reconciliation.SCHEMA_VERSION,
-        f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json",
-    )
+    own = _contribution(platform_run_id, mine["run_key"])
+    teller.write(own, reconciliation.reconciled(platform_run_id, [mine]), once=False)
+    total = f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json"
+    with teller.trying(total):
+        for _ in range(ROUNDS):
+            standing = teller.standing(total, reconciliation.SCHEMA_VERSION)
+            entries = _entries(teller, control, platform_run_id, standing, mine)
+            document = reconciliation.reconciled(platform_run_id, entries.values())
+            if document == standing or teller.written.get(total) == "FAILED":
+                return
+            teller.write(total, document, once=False)
 
-    def contribution(run_key: str) -> str:
-        return f"{platform_run_id}/ofs/reconciliation/{run_key}.json"
 
-    teller.write(contribution(mine["run_key"]), reconciliation.reconciled(platform_run_id, [mine]), once=False)
-    standing = teller.standing(total, contract) or {"runs": []}
-    entries = {one["run_key"]: one for one in standing["runs"]} | {mine["run_key"]: mine}
+def _entries(
+    teller: Teller, control: RunControl, platform_run_id: str, standing: Document | None, mine: Document
+) -> dict[str, Document]:
+    """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
+    entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
+    entries |= {mine["run_key"]: mine}
     for run in control.ledger.runs():
-        if run.run_key not in entries:
-            own = teller.standing(contribution(run.run_key), contract)
-            entries |= {one["run_key"]: one for one in own["runs"]} if own else {}
-    teller.write(total, reconciliation.reconciled(platform_run_id, entries.values()), once=False)
+        published = str((run.outcome or {}).get("manifest_ref") or platform_run_id)
+        if entries.get(run.run_key, {}).get("attempt") == run.token or not published.startswith(platform_run_id):
+            continue
+        told = teller.standing(_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION)
+        entries |= {one["run_key"]: one for one in told["runs"]} if told else {}
+    return entries
+
+
+def _contribution(platform_run_id: str, run_key: str) -> str:
+    return f"{platform_run_id}/ofs/reconciliation/{run_key}.json"
