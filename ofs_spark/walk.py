@@ -187,8 +187,7 @@ def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: Label
     counted = [{k: coverage.TypeCounts(**v) for k, v in one["types"].items()} for one in notes.get("labels", [])]
     counts = coverage.add(counted)
     refusals = [fault.refusal() for fault in facts.faults] + _refusals(notes.get("refusal", []))
-    if not refusals:
-        refusals = [*_label_refusals(anchors, counts, terms, intent), *_feature_faults(notes.get("fault", []), intent)]
+    refusals += _label_refusals(anchors, counts, terms, intent) + _feature_faults(notes.get("fault", []), intent)
     bound = truncation_bound(found for one in events for found in one["first"])
     entries = [FileEntry.of(one) for one in notes.get("file", [])]
     return Built(facts, anchors, counts, entries, bound, _in_order(refusals))

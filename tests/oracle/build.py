@@ -49,12 +49,14 @@ def _build(world: World) -> Dataset:
     groups = pin(world)
     history = replay(world, training)
     anchors = anchors_of(world.intent, history.events)
+    faults: list[str] = []
+    features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]
+    if "ORDER_UNDEFINED" in faults:  # what the replay did not settle, though only a group can tell
+        raise Refused("ORDER_UNDEFINED")
     choices, coverage = join_labels(world, anchors)
     ready = labels.ready(world, coverage)
     if training and not ready:
         raise Refused("COVERAGE_POLICY_VIOLATION")
-    faults: list[str] = []
-    features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]
     if faults:
         raise Refused(faults)
     rows = [
