@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ofs_spark.clock import Clock
 from ofs_spark.config import Policy, Wiring
-from ofs_spark.dataflow import Engine
 from ofs_spark.intent.control import RunControl
 from ofs_spark.objects import Objects
-from ofs_spark.pins.profile.model import Column
-from ofs_spark.publish.model import FileEntry
+
+if TYPE_CHECKING:  # these load Arrow and NumPy, which an answer from the ledger or a manifest does without
+    from ofs_spark.dataflow import Engine
+    from ofs_spark.pins.profile.model import Column
+    from ofs_spark.publish.model import FileEntry
 
 Announce = Callable[[str, str], None]
 """Told (room, what it does now)."""

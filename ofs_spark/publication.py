@@ -1,4 +1,4 @@
-"""A build from its pins to its manifest: the rooms of `walk.py` in order, their evidence, the commit."""
+"""A build from its pins to its manifest: the rooms of `walk.py` and `staging.py` in order, their evidence, the commit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ofs_spark import walk
+from ofs_spark import staging, walk
 from ofs_spark.errors import Refusal
 from ofs_spark.intent.admission import scope_of
 from ofs_spark.intent.model import Intent
@@ -75,8 +75,8 @@ def published(intent: Intent, held: Run, plane: Plane, attempt: str, audit: Audi
         labels: Paper = ("label_resolution", walk.label_receipt(plan, extract, made, terms))
         papers.refuse_first(made.refusals, completeness, labels)
     with timings.room("publish", "stages the table"):
-        table, checked = walk.materialized(plan, made, terms, desk)
-        gates = walk.judged(plan, replay, made, terms, table, checked)
+        table, checked = staging.materialized(plan, made, terms, desk)
+        gates = staging.judged(plan, replay, made, terms, table, checked)
         evidence = {
             "resolved_build_plan": plan_evidence,
             **{kind: papers.write(kind, one, "") for kind, one in (completeness, labels)},

@@ -8,15 +8,18 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ofs_spark.clock import SystemClock
 from ofs_spark.config import Wiring, code_release, conf_root, load_policy, load_wiring
-from ofs_spark.dataflow import Engine
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
 from ofs_spark.io.ledger import SqliteLedger
 from ofs_spark.io.objects import LocalObjects
 from ofs_spark.plane import Announce, Plane
+
+if TYPE_CHECKING:  # loads Arrow
+    from ofs_spark.dataflow import Engine
 
 WIDTH = "ofs.exchange.width"
 """Wiring key under `spark`: targets of the exchanges whose width changes nothing but speed."""

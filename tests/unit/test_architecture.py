@@ -6,6 +6,8 @@ foundation → intent → pins → replay ∥ labels → features → publish �
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +30,7 @@ FOUNDATION = {
     "strict_yaml",
     "ownership",
 }
-WALK = {"pipeline", "plane", "preflight", "publication", "walk", "checking"}
+WALK = {"pipeline", "plane", "preflight", "publication", "staging", "walk", "checking"}
 """The paths: they call the rooms in order and are given their adapters."""
 UPSTREAM = {
     "intent": set[str](),
@@ -218,3 +220,10 @@ def test_a_good_file_is_left_alone(path: str, source: str) -> None:
 def test_a_job_reads_no_spark_itself() -> None:
     assert faults("jobs/build_dataset.py", "from ofs_spark.io.session import build_session") == []
     assert "may name pyspark" in faults("jobs/build_dataset.py", "import pyspark")[0]
+
+
+def test_answering_a_published_intent_loads_neither_arrow_nor_numba_nor_spark() -> None:
+    """In a process of its own: here everything is loaded already."""
+    told = "import ofs_spark.cli, ofs_spark.io.plane, ofs_spark.preflight, ofs_spark.signals.told, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pyarrow", "numpy", "numba", "pyspark", "deltalake"} & set(loaded)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from ofs_spark.compiled import BYTES, FLAGS, I64, LONGS, array_of, compiled, several
-from ofs_spark.replay.scan.tokens import _number_end
+from ofs_spark.replay.scan.lexemes import number_end
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -85,5 +85,5 @@ def are_numbers(data: Array, start: Array, end: Array, present: Array) -> Array:
     """Whether each span is exactly one JSON number; false for rows not `present`."""
     out = np.zeros(len(start), np.bool_)
     for row in range(len(start)):
-        out[row] = present[row] and _number_end(data, start[row], end[row]) == end[row]
+        out[row] = present[row] and number_end(data, start[row], end[row]) == end[row]
     return out

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numba import types
 
-from ofs_spark.compiled import BYTES, FLAGS, I64, LONGS, array_of, compiled, several
+from ofs_spark.compiled import BYTES, FLAGS, LONGS, array_of, compiled, several
 from ofs_spark.hashing import text_buffers
+from ofs_spark.replay.scan.lexemes import literal_end, number_end, same, string_end
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Path = tuple[str, ...]
@@ -148,97 +149,6 @@ def _written(value: Any) -> str:
     return str(value) if isinstance(value, _Raw) else json.dumps(value)
 
 
-@compiled(I64(BYTES, I64, I64))
-def _number_end(data: Array, at: int, end: int) -> int:
-    """Position after the number that starts at `at`, or -1 if there is none."""
-    if at < end and data[at] == 45:
-        at += 1
-    if at >= end or data[at] < 48 or data[at] > 57:
-        return -1
-    if data[at] == 48:
-        at += 1
-    else:
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-    if at < end and data[at] == 46:
-        at += 1
-        digits = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-        if at == digits:
-            return -1
-    if at < end and (data[at] == 101 or data[at] == 69):
-        at += 1
-        if at < end and (data[at] == 43 or data[at] == 45):
-            at += 1
-        digits = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
-        if at == digits:
-            return -1
-    return at
-
-
-@compiled(I64(BYTES, I64, I64))
-def _string_end(data: Array, at: int, end: int) -> int:
-    """Position of the closing quote of the string whose text starts at `at`; -1 if broken; negative of it if it holds escapes."""
-    escaped = False
-    while at < end:
-        c = data[at]
-        if c == 34:
-            return -at if escaped else at
-        if c < 32:
-            return -1
-        if c == 92:
-            escaped = True
-            at += 1
-            if at >= end:
-                return -1
-            c = data[at]
-            if c == 117:
-                if at + 4 >= end:
-                    return -1
-                for digit in range(at + 1, at + 5):
-                    h = data[digit]
-                    if not (48 <= h <= 57 or 97 <= h <= 102 or 65 <= h <= 70):
-                        return -1
-                at += 4
-            elif not (c == 34 or c == 92 or c == 47 or c == 98 or c == 102 or c == 110 or c == 114 or c == 116):
-                return -1
-        at += 1
-    return -1
-
-
-@compiled(types.boolean(BYTES, I64, I64, BYTES, I64, I64))
-def _same(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
-    if end - at != stop - start:
-        return False
-    for i in range(end - at):
-        if data[at + i] != names[start + i]:
-            return False
-    return True
-
-
-@compiled(I64(BYTES, I64, I64))
-def _literal_end(data: Array, at: int, end: int) -> int:
-    """Position after true, false or null at `at`, or -1."""
-    c = data[at]
-    if c == 116 and at + 4 <= end and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:
-        return at + 4
-    if c == 110 and at + 4 <= end and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
-        return at + 4
-    if (
-        c == 102
-        and at + 5 <= end
-        and data[at + 1] == 97
-        and data[at + 2] == 108
-        and data[at + 3] == 115
-        and data[at + 4] == 101
-    ):
-        return at + 5
-    return -1
-
-
 _SPANS = array_of(types.int64, 2)
 _KINDS = array_of(types.uint8, 2)
 
@@ -284,17 +194,17 @@ def _scan(
                 if c == 123 or c == 91:
                     found = np.uint8(7) if c == 123 else np.uint8(8)
                 elif c == 34:
-                    closing = _string_end(data, at + 1, end)
+                    closing = string_end(data, at + 1, end)
                     if closing == -1:
                         expect = 5
                         continue
                     found, begin = np.uint8(5) if closing > 0 else np.uint8(6), at + 1
                     at = abs(closing) + 1
                 elif c == 116 or c == 102 or c == 110:
-                    at = _literal_end(data, at, end)
+                    at = literal_end(data, at, end)
                     found = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
                 else:
-                    at = _number_end(data, at, end)
+                    at = number_end(data, at, end)
                     found = np.uint8(4)
                 if at == -1:
                     expect = 5
@@ -327,7 +237,7 @@ def _scan(
                 if c != 34:
                     expect = 5
                     continue
-                closing = _string_end(data, at + 1, end)
+                closing = string_end(data, at + 1, end)
                 if closing == -1:
                     expect = 5
                     continue
@@ -339,7 +249,7 @@ def _scan(
                         continue
                     # a name that needs an escape even when rewritten is none of the declared ones
                     for child in range(first_child[parent], first_child[parent] + child_count[parent]):
-                        if closing > 0 and _same(data, at + 1, closing, names, name_start[child], name_end[child]):
+                        if closing > 0 and same(data, at + 1, closing, names, name_start[child], name_end[child]):
                             node = np.int64(child)
                             break
                 at = abs(closing) + 1

@@ -1,0 +1,101 @@
+"""The last part of the walk: one Delta commit of the files that were written, read back whole, and the gates over it."""
+
+from __future__ import annotations
+
+from ofs_spark.labels import coverage
+from ofs_spark.pins.plan import BuildPlan
+from ofs_spark.positions import basis_hash
+from ofs_spark.publish import gate
+from ofs_spark.publish.delta_log import read_log, verify_log
+from ofs_spark.publish.digest import content_digest
+from ofs_spark.publish.files import put_file_list
+from ofs_spark.publish.job import verify_table
+from ofs_spark.publish.manifest import Materialization
+from ofs_spark.publish.verify import Checks, FileCheck
+from ofs_spark.walk import Built, Desk, LabelTerms, Replayed
+
+
+def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) -> tuple[Materialization, FileCheck]:
+    """Commits the table, reads it back whole, and says what it is. MATERIALIZATION_CORRUPT on any difference."""
+    plane, folder = desk.plane, desk.table
+    plane.announce("publish", f"commits {len(made.entries)} files as one Delta version")
+    metadata = {
+        "ofs.plan_id": plan.plan_id,
+        "ofs.dataset_manifest_id": plan.dataset_manifest_id,
+        "ofs.run_key": desk.run.run_key,
+    }
+    committed_ms = int(plane.clock.now().timestamp() * 1000)
+    described = f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}"
+    plane.tables.create(
+        plane.objects.locate(folder),
+        terms.columns,
+        made.entries,
+        plan.dataset_manifest_id,
+        described,
+        metadata,
+        committed_ms,
+    )
+    log = read_log(plane.objects, folder)
+    verify_log(log, folder, terms.columns, made.entries)
+    plane.announce("publish", "reads the table back and recomputes its digests")
+    checked = verify_table(desk.engine, plane.objects, made.entries, checks(plan, made, terms))
+    leaves = [leaf for entry in made.entries for leaf in entry.leaves]
+    typed = [(column.name, column.type) for column in terms.columns]
+    listed = put_file_list(plane.objects, f"{plan.intent.platform_run_id}/ofs", made.entries)
+    table = Materialization(
+        attempt=desk.attempt,
+        path=folder,
+        delta_log_sha256=log.log_sha256,
+        columns=terms.columns,
+        rows=checked.rows,
+        layout=plan.layout,
+        buckets=plan.buckets,
+        leaves=leaves,
+        content_digest=content_digest(typed, leaves),
+        files=listed,
+        null_counts=checked.null_counts,
+        truncated=checked.truncated,
+    )
+    return table, checked
+
+
+def checks(plan: BuildPlan, made: Built, terms: LabelTerms) -> Checks:
+    """What every file is judged by: schema, label cut-off, and per feature the time before which its window is cut off."""
+    before: dict[str, int] = {}
+    for feature in (feature for group in plan.program.groups for feature in group.features):
+        if made.truncated_before is not None and feature.window_us is not None:
+            before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
+    return Checks(
+        tuple((column.name, column.type) for column in terms.columns), terms.law.types, terms.cutoff_us, before
+    )
+
+
+def judged(
+    plan: BuildPlan, replay: Replayed, made: Built, terms: LabelTerms, table: Materialization, checked: FileCheck
+) -> tuple[gate.Gate, ...]:
+    """The gates, judged; refuses where one that binds this intent failed."""
+    missed = coverage.shortfalls(made.label_counts, terms.policy)
+    written = sum(entry.rows for entry in made.entries)
+    anomalies = sum(made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid"))
+    cut_off = max(table.truncated.values(), default=0) if plan.policy.window_truncated == "refuse" else None
+    gates = gate.judge(
+        gate.Facts(
+            plan_basis_hash=plan.basis_hash,
+            replay_basis_hash=basis_hash(one.range for one in replay.completeness.ranges),
+            replay_status=replay.completeness.status,
+            anchors=made.anchors,
+            computed_rows=written,
+            stored_rows=checked.rows,
+            computed_digest=table.content_digest,
+            stored_digest=table.content_digest,
+            leaks=checked.leaks,
+            posture=plan.intent.posture,
+            anomalies=anomalies,
+            truncated_rows=cut_off,
+            label_shortfalls=tuple(
+                f"{m.label_type} {m.measure} {coverage.rounded(m.found)}, {m.required}" for m in missed
+            ),
+        )
+    )
+    gate.require_passed(gates, plan.intent.training)
+    return gates
