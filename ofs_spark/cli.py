@@ -101,7 +101,7 @@ def verify(
         with opened(_options.wiring, _options.policy, _progress()) as plane:
             return pipeline.verify(manifest, plane)
 
-    _answer(run, status=lambda found: 0 if found["verified"] else 60)
+    _answer(run, status=lambda found: 0 if found["verified"] else 60, people=_printed("checks"))
 
 
 @app.command()
@@ -116,7 +116,7 @@ def show(
         with opened(_options.wiring, _options.policy, _progress()) as plane:
             return pipeline.show(manifest, plane)
 
-    _answer(run)
+    _answer(run, people=_printed("manifest"))
 
 
 @app.command()
@@ -129,7 +129,7 @@ def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: e
         with opened(_options.wiring, _options.policy, _progress()) as plane:
             return pipeline.status(run_key, plane)
 
-    _answer(run)
+    _answer(run, people=_printed("status"))
 
 
 @app.command()
@@ -168,26 +168,25 @@ def _answer(
             answer = run()
             code = status(answer)
         except Refusal as refusal:
-            answer, code, people = refusal.document(), refusal.exit_status, _refused
+            answer, code, people = refusal.document(), refusal.exit_status, _printed("refusal")
         except OfsError as error:
             answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, None
     if _options.json:
         sys.stdout.write(json.dumps(answer, ensure_ascii=True, sort_keys=True) + "\n")
     else:
-        (people or _for_people)(answer)
+        (people or _printed("answer"))(answer)
     raise typer.Exit(code)
 
 
-def _for_people(answer: dict[str, Any]) -> None:
-    from ofs_spark.progress import print_answer
+def _printed(what: str) -> Callable[[dict[str, Any]], None]:
+    """The function of `progress.py` that prints `what` for people, loaded when it prints: programs do without."""
 
-    print_answer(answer)
+    def shown(answer: dict[str, Any]) -> None:
+        from ofs_spark import progress
 
+        getattr(progress, f"print_{what}")(answer)
 
-def _refused(answer: dict[str, Any]) -> None:
-    from ofs_spark.progress import print_refusal
-
-    print_refusal(answer)
+    return shown
 
 
 class _Stopped(BaseException):

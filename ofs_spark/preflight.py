@@ -18,8 +18,6 @@ from ofs_spark.plane import Plane
 from ofs_spark.publish.gate import require_admissible
 
 MANIFEST = "learning.dataset_manifest.v1"
-_ANSWERED = ("pins", "gates", "differences")
-"""What an answer needs beyond what the contract requires."""
 
 
 def answered(intent: Intent, held: Run, ref: str, plane: Plane, audit: Audit) -> dict[str, Any]:
@@ -54,7 +52,6 @@ def _manifest(plane: Plane, ref: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = parse_json(plane.objects.read(ref), what="the manifest")
         wrong = [f"{fault.pointer}: {fault.message}" for fault in contracts.faults(manifest, MANIFEST)]
-        wrong = wrong or [f"/{name}: is required of a published dataset" for name in _ANSWERED if name not in manifest]
         if not wrong and ref != _place(manifest):
             wrong = [f"it is the manifest of {_place(manifest)}"]
     except CanonicalError as unreadable:

@@ -161,8 +161,8 @@ def _write_partition(
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path, compression="zstd", write_page_checksum=True)
         body = path.read_bytes()
-        first = int(offset[begin - 1]) + 1 if begin else 0
         held = offset[begin : begin + rows_per_segment]
+        first = int(offset[begin - 1]) + 1 if begin else int(held[0])
         missing = sorted(set(range(first, int(held[-1]) + 1)) - set(held.tolist()))
         gaps = [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in missing]
         entries.append(

@@ -20,6 +20,8 @@ from ofs_spark.io.plane import WIDTH, opened
 from ofs_spark.plane import Announce
 
 FACTS = "demo.json"
+MARK = ".ofs-demo"
+"""Stands in a folder that a demo made: one whose world was never finished is made anew."""
 AGAIN = "objects-again"
 
 
@@ -52,8 +54,13 @@ def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWo
         announce("demo", f"finds its world in {folder}")
         paths = {name: folder / path for name, path in known["paths"].items()}
         return DemoWorld(root=folder, **paths, **known["counts"])
+    if (folder / MARK).is_file():
+        announce("demo", f"finds an unfinished world in {folder} and starts over")
+        shutil.rmtree(folder)
     if folder.exists() and any(folder.iterdir()):
         raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a finished demo world", f"rm -r {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
     policy = load_policy(None)
     releases = {
         "policy_revision": policy.policy_revision,
