@@ -1,7 +1,7 @@
 """How OFS compiles its inner loops: explicit types, so that nothing compiles at run time, and a cache shared by workers.
 
-The cache stands beside the sources, or under NUMBA_CACHE_DIR where the code travels in an archive. Array arguments are
-declared read-only: buffers of Arrow are, and a writable array fits a read-only parameter.
+`code_cache.py` says where the cache is. Array arguments are declared read-only: buffers of Arrow are, and a writable
+array fits a read-only parameter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numba
 from numba import njit, types
+from numba.core.caching import CacheImpl
+
+from ofs_spark.code_cache import CodeCacheLocator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,9 +25,19 @@ FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 I64 = types.int64
 
 
+_OURS = f"{CodeCacheLocator.__module__}.{CodeCacheLocator.__name__}"
+_THEIRS = (one.__name__ for one in CacheImpl._locator_classes)  # other packages of the process keep what they had
+numba.config.CACHE_LOCATOR_CLASSES = ",".join([_OURS, *_THEIRS])  # type: ignore[attr-defined]  # made by Numba on import
+
+
 def compiled(signature: Any) -> Callable[[F], F]:
-    """Compiles a function for one signature, once per machine, without the interpreter lock."""
-    decorate: Callable[[F], F] = njit(signature, cache=True, nogil=True)
+    """Compiles a function for one signature, once per machine and user, without the interpreter lock."""
+
+    def decorate(function: F) -> F:
+        kept = CodeCacheLocator.from_function(function, "") is not None
+        made: F = njit(signature, cache=kept, nogil=True)(function)
+        return made
+
     return decorate
 
 
