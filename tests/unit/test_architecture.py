@@ -27,6 +27,7 @@ FOUNDATION = {
     "dataflow",
     "objects",
     "compiled",
+    "code_cache",
     "strict_yaml",
     "ownership",
 }
