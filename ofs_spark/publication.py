@@ -155,7 +155,7 @@ def resolved(intent: Intent, plane: Plane, audit: Audit) -> tuple[BuildPlan, Seg
     with protected(audit, plane.wiring.labels.ref, "label_extract"):
         extract = walk.label_extract(plane)
     labels = {
-        "extract": _extract(extract),
+        "extract": extract.document(),
         "rule": rule,
         "posture": intent.posture,
         "label_asof_utc": intent.label_asof_text,
@@ -167,19 +167,6 @@ def resolved(intent: Intent, plane: Plane, audit: Audit) -> tuple[BuildPlan, Seg
     buckets = bucket_count(rows, plane.policy.rows_per_bucket)
     plan = BuildPlan(intent, scope, profile, facts, archive, labels, plane.policy, plane.release, buckets, said)
     return plan, index, extract
-
-
-def _extract(extract: LabelExtract) -> dict[str, Any]:
-    return {
-        "ref": extract.ref,
-        "digest": extract.digest,
-        "label_store_id": extract.label_store_id,
-        "marker": extract.marker,
-        "committed_up_to_utc": extract.committed_up_to_utc,
-        "row_count": extract.row_count,
-        "files": len(extract.files),
-        "origin": extract.origin,
-    }
 
 
 def _replay(made: walk.Built, truncated: Mapping[str, int]) -> dict[str, Any]:

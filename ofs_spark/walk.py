@@ -30,6 +30,7 @@ from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.catalogue import dataset_columns
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.plane import Plane
+from ofs_spark.publish.layout import bucket_count
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.stage import Bucket, Part
 from ofs_spark.replay.dedupe import truncation_bound
@@ -168,7 +169,7 @@ def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: Label
         objects=plane.objects,
         folder=desk.table,
     )
-    widths = Widths(plane.width, plane.width, plan.buckets)
+    widths = _widths(plan, extract, plane.width)
     job = steps(plan.program, law, replay.completeness.slices, plane.objects, intent.platform_run_id, widths, last)
     notes: dict[str, list[dict[str, Any]]] = {}
     for one in desk.engine.run([*map(task_of, replay.staged), *map(task_of, extract.files)], job):
@@ -183,6 +184,13 @@ def built(plan: BuildPlan, replay: Replayed, extract: LabelExtract, terms: Label
     bound = truncation_bound(found for one in events for found in one["first"])
     entries = [FileEntry.of(one) for one in notes.get("file", [])]
     return Built(facts, anchors, counts, entries, bound, _in_order(refusals))
+
+
+def _widths(plan: BuildPlan, extract: LabelExtract, least: int) -> Widths:
+    """Targets enough that no worker holds more than some million rows at once, however large the basis is."""
+    rows_held = 4 * plan.policy.rows_per_bucket
+    events = bucket_count(plan.archive.rows + extract.row_count, rows_held)
+    return Widths(max(least, events), max(least, bucket_count(plan.archive.rows, rows_held)), plan.buckets)
 
 
 def _label_refusals(

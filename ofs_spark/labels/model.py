@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -98,3 +99,8 @@ class LabelExtract:
     row_count: int
     files: tuple[ExtractFile, ...]
     origin: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As plans, receipts and manifests hold it."""
+        named = ("ref", "digest", "label_store_id", "marker", "committed_up_to_utc", "row_count", "origin")
+        return {**{name: getattr(self, name) for name in named}, "files": len(self.files)}
