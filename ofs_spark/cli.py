@@ -192,6 +192,8 @@ def _printed(what: str) -> Callable[[dict[str, Any]], None]:
 class _Stopped(BaseException):
     """SIGTERM, as an exception: what is under way ends in order."""
 
+    exit_status = 143
+
 
 @contextmanager
 def _interrupted() -> Iterator[None]:
@@ -204,7 +206,7 @@ def _interrupted() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, _Stopped) as stopped:
-        status = 143 if isinstance(stopped, _Stopped) else 130
+        status = getattr(stopped, "exit_status", 130)
         sys.stderr.write("\nofs: stopped; run the same command again to start over\n")
         sys.stderr.flush()
         os._exit(status)  # not by way of atexit: the JVM may be busy, and ends with this process

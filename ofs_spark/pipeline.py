@@ -128,15 +128,11 @@ def _ended(held: Run, intent: Intent, plane: Plane, audit: Audit) -> Iterator[An
         _record(held, state, refusal.code, outcome, intent, plane, audit)
         raise
     except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
-        _record(
-            held,
-            State.FAILED,
-            "INTERNAL" if isinstance(error, Exception) else "INTERRUPTED",
-            {"outcome": "FAILED", "message": str(error) or type(error).__name__},
-            intent,
-            plane,
-            audit,
-        )
+        defect = isinstance(error, Exception)
+        reason, status = ("INTERNAL", 1) if defect else ("INTERRUPTED", getattr(error, "exit_status", 130))
+        told = str(error) or type(error).__name__
+        outcome = {"outcome": "FAILED", "reason": reason, "message": told, "exit_status": status}
+        _record(held, State.FAILED, reason, outcome, intent, plane, audit)
         raise
     _record(held, State.DONE, answer["outcome"], answer, intent, plane, audit)
 

@@ -26,7 +26,7 @@ def dataset_published(manifest: Mapping[str, Any], ref: str, sha256: str) -> Doc
 def dataset_build_failed(held: Run, platform_run_id: str, outcome: Mapping[str, Any], receipt_ref: str) -> Document:
     """DatasetBuildFailed: one per attempt of a run. `receipt_ref`: where the refusal stands in full."""
     about = {"platform_run_id": platform_run_id, "run_key": held.run_key, "attempt": held.token}
-    told = {"code": outcome.get("code", "INTERNAL"), "receipt_ref": receipt_ref}
+    told = {"code": outcome.get("code") or outcome["reason"], "receipt_ref": receipt_ref}
     return _fact("DatasetBuildFailed", about | told)
 
 

@@ -23,10 +23,10 @@ def end_of(outcome: Mapping[str, Any]) -> str:
 
 
 def exit_status(outcome: Mapping[str, Any]) -> int:
-    """The process exit status of an outcome: 0, the code's of a refusal, 1 of an internal failure."""
+    """The process exit status of an outcome: 0, the code's of a refusal, the one that a failure states."""
     if "code" in outcome:
         return CODES[outcome["code"]].exit_status
-    return int(outcome["outcome"] == "FAILED")
+    return int(outcome["exit_status"]) if outcome["outcome"] == "FAILED" else 0
 
 
 def run_receipt(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ofs_spark import contracts, pipeline
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects import LocalObjects
@@ -121,3 +123,20 @@ def test_something_else_at_a_manifests_place_is_never_replaced(tmp_path: Path) -
         (written.root / ref).write_bytes(body)
         assert asked(written, f"request.no.{len(body)}").code == "MANIFEST_IMMUTABILITY_VIOLATION"
         assert (written.root / ref).read_bytes() == body
+
+
+def test_a_stopped_run_says_that_it_was_stopped_and_can_be_run_again(tmp_path: Path) -> None:
+    written = write_world(TRAINING, tmp_path)
+
+    def stopped(room: str, _doing: str) -> None:
+        if room == "replay":
+            raise KeyboardInterrupt
+
+    with opened(written.wiring, None, stopped, LocalEngine) as plane, pytest.raises(KeyboardInterrupt):
+        pipeline.build(written.intent.read_bytes(), plane)
+    (receipt,) = documents(written, "run_receipts")
+    assert (receipt["outcome"], receipt["exit_status"]) == ("FAILED", 130)
+    assert [fact["code"] for fact in documents(written, "governance")] == ["INTERRUPTED"]
+    assert total(written)["health"] == "RED"
+    assert build(written).published["outcome"] == "COMMITTED"
+    assert total(written)["health"] == "GREEN"

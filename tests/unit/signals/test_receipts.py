@@ -36,7 +36,8 @@ def events(token: int, outcome: dict[str, Any] | None) -> list[Event]:
     [
         (COMMITTED, 0),
         (COMMITTED | {"outcome": "ALREADY_PUBLISHED"}, 0),
-        ({"outcome": "FAILED", "message": "a defect"}, 1),
+        ({"outcome": "FAILED", "reason": "INTERNAL", "message": "a defect", "exit_status": 1}, 1),
+        ({"outcome": "FAILED", "reason": "INTERRUPTED", "message": "KeyboardInterrupt", "exit_status": 130}, 130),
         *((refuse(code, "what was found", found=1).document(), CODES[code].exit_status) for code in sorted(CODES)),
     ],
 )
