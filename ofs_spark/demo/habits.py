@@ -124,7 +124,7 @@ def _times(shape: Shape, n: int, rng: np.random.Generator) -> Array:
 
 def _stolen_cards(shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]:
     """(times, customers) of bursts: three to eleven payments within hours of a theft, anywhere, beside the owner's own."""
-    cards = max(1, min(shape.customers // 40, shape.payments // 1_600))
+    cards = max(1, min(shape.customers // 30, shape.payments // 1_200))
     each = rng.integers(3, 12, cards)
     card = np.repeat(np.arange(cards), each)
     begin = START_US + (rng.random(cards) * max(shape.days - 2, 1) * DAY_US).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.errors import InternalError, refuse
 from ofs_spark.io.plane import WIDTH, opened
 from ofs_spark.plane import Announce
+from ofs_spark.progress import ROOMS
 
 FACTS = "demo.json"
 MARK = ".ofs-demo"
@@ -58,7 +60,7 @@ def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWo
         announce("demo", f"finds an unfinished world in {folder} and starts over")
         shutil.rmtree(folder)
     if folder.exists() and any(folder.iterdir()):
-        raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a finished demo world", f"rm -r {folder}")
+        raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a demo world", "ofs demo --folder ANOTHER")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
     policy = load_policy(None)
@@ -124,7 +126,7 @@ def _print(
     table = Table(title="One intent became one dataset", show_header=False, title_justify="left", pad_edge=False)
     rows = {
         "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
-        "among them": f"{world.fraud:,} frauds; {world.late:,} events delivered late",
+        "among them": f"{world.fraud:,} fraudulent; {world.late:,} events delivered late",
         "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
         "not a row": f"{counts['rows'] - answer['rows']:,} events feed no row: they are card_token_checks",
         "rows": f"{answer['rows']:,} payments, each as it stood when it was made",
@@ -133,7 +135,7 @@ def _print(
         "status": manifest["status"],
         "digest": answer["content_digest"],
         "again": f"{'the same digest' if same else again['content_digest']}, from one core in another root",
-        "time": ", ".join(f"{room} {seconds:.1f} s" for room, seconds in answer["timings"].items()),
+        "time": ", ".join(f"{room} {answer['timings'][room]:.1f} s" for room in ROOMS if room in answer["timings"]),
     }
     for name, text in rows.items():
         table.add_row(f"[bold]{name}[/bold]", text)
@@ -141,10 +143,10 @@ def _print(
     console.print(table)
     for name in ("table", "manifest"):
         console.print(f"[bold]{name}[/bold]  {world.objects / answer[f'{name}_ref']}", soft_wrap=True)
-    ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {world.wiring}"
+    ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {shlex.quote(str(world.wiring))}"
     console.print("\nnext:", soft_wrap=True)
     for command in (
-        f"{ofs} build {world.explore}",
+        f"{ofs} build {shlex.quote(str(world.explore))}",
         f"{ofs} verify {answer['manifest_ref']}",
         f"{ofs} --json show {answer['manifest_ref']}",
     ):

@@ -100,7 +100,7 @@ def write_demo_world(
     """Writes the world into `root`; the same seed and shape give the same bytes. `releases`: the revisions intents state."""
     rng = np.random.default_rng(seed)
     objects = root / "objects"
-    announce("demo", f"invents {shape.payments:,} payments of {shape.customers:,} customers over {shape.days} days")
+    announce("demo", f"invents {shape.payments:,} events of {shape.customers:,} customers over {shape.days} days")
     made = payments(shape, rng)
     announce("demo", "delivers them: eight partitions, 2 % twice, 3 % late")
     archived = write_archive(objects, made, rng, rows_per_segment=max(1_000, min(50_000, shape.payments // 16)))

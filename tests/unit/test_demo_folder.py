@@ -31,6 +31,6 @@ def test_an_unfinished_world_is_made_anew_and_a_finished_one_found(tmp_path: Pat
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("not ours")
-    with pytest.raises(Refusal, match="neither empty nor"):
+    with pytest.raises(Refusal, match="neither empty nor a demo world"):
         heard(tmp_path)
     assert (tmp_path / "theirs").read_text() == "not ours"

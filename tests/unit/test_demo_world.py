@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ofs_spark import contracts, pipeline
 from ofs_spark.config import load_policy
+from ofs_spark.demo.deliveries import RUN, write_archive
 from ofs_spark.demo.habits import Shape, payments
 from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
 from ofs_spark.io.local_engine import LocalEngine
@@ -66,6 +68,23 @@ def test_both_intents_build(tmp_path: Path) -> None:
     assert 0 < explore["rows"] < training["rows"]
 
 
-def test_fraud_is_rare_but_there() -> None:
-    made = payments(Shape(), np.random.default_rng(1))
-    assert 0.002 < made.fraud.mean() < 0.02
+@pytest.mark.parametrize("seed", [1, 2, 20260210])
+def test_fraud_is_rare_but_there(seed: int) -> None:
+    made = payments(Shape(), np.random.default_rng(seed))
+    assert 0.007 < made.fraud.mean() < 0.012
+    assert np.median(made.cents[made.fraud]) > 2 * np.median(made.cents[~made.fraud])
+
+
+def test_a_marker_between_two_segments_is_declared(tmp_path: Path) -> None:
+    made = payments(Shape(60_000, customers=1_500, terminals=300, merchants=50), np.random.default_rng(3))
+    write_archive(tmp_path, made, np.random.default_rng(3), rows_per_segment=4_999)
+    index = json.loads((tmp_path / RUN / "archive" / "segment_index.json").read_bytes())
+    later = [segment for segment in index["segments"] if segment["previous_last_offset"] is not None]
+    assert later
+    for entry in later:
+        gap = {"start": "4999", "end": "4999", "reason": "transaction_marker"}
+        assert (entry["previous_last_offset"], entry["first_offset"]) == ("4998", "5000")
+        assert gap in entry["gaps"]
+    for entry in index["segments"]:
+        if entry["previous_last_offset"] is None:
+            assert all(int(gap["start"]) > int(entry["first_offset"]) for gap in entry["gaps"])
