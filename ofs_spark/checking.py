@@ -75,5 +75,4 @@ def _table(manifest: dict[str, Any], plane: Plane) -> tuple[str, str]:
     )
     if found.leaks:
         raise refuse("LEAKAGE_POLICY_VIOLATION", f"{found.leaks} labels were observed after {text}", count=found.leaks)
-    leaves = [leaf for entry in entries for leaf in entry.leaves]
-    return content_digest(schema, leaves), table["content_digest"]
+    return content_digest(schema, found.leaves), table["content_digest"]

@@ -7,7 +7,7 @@ identity. Unknown keys are refused in both.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -35,7 +35,10 @@ class LabelsWiring:
 
 @dataclass(frozen=True)
 class Wiring:
-    """Where things are. Folders are absolute; `spark` holds settings that do not change meaning."""
+    """Where things are. Folders are absolute; `spark` holds settings that do not change meaning.
+
+    unused: keys that are stated and that this release has no use for; told at the start of a run.
+    """
 
     kind: Literal["local", "dev", "prod"]
     objects_root: str
@@ -44,6 +47,7 @@ class Wiring:
     labels: LabelsWiring
     bus: str = "none"
     spark: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,15 @@ def _wiring(document: Mapping[str, Any], base: Path) -> Wiring:
         LabelsWiring("extract", labels["ref"]),
         bus,
         settings,
+        tuple(_unused(document)),
     )
+
+
+def _unused(document: Mapping[str, Any]) -> Iterator[str]:
+    """Keys about what this release does not reach: an object store, a telemetry collector."""
+    yield from (f"objects.{name}" for name in ("endpoint", "region", "path_style") if name in document["objects"])
+    if (document.get("telemetry") or {}).get("otlp_endpoint"):
+        yield "telemetry.otlp_endpoint"
 
 
 def _inside(folder: str, base: Path) -> str:

@@ -87,7 +87,7 @@ def judged(
             computed_rows=written,
             stored_rows=checked.rows,
             computed_digest=table.content_digest,
-            stored_digest=table.content_digest,
+            stored_digest=content_digest([(column.name, column.type) for column in terms.columns], checked.leaves),
             leaks=checked.leaks,
             posture=plan.intent.posture,
             anomalies=anomalies,

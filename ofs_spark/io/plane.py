@@ -31,6 +31,8 @@ def opened(
 ) -> Iterator[Plane]:
     """The plane of `wiring` and `policy`; `engine` replaces Spark, as tests do. Stops the Spark it started."""
     where, meaning = load_wiring(wiring), load_policy(policy)
+    for name in where.unused:
+        announce("intent", f"note: the wiring states {name}, which this release does not use")
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
     clock = SystemClock()
     objects = LocalObjects.at(where.objects_root)

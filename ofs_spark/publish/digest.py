@@ -49,6 +49,16 @@ class LeafDigest:
     rows: int
     columns: tuple[str, ...]
 
+    def document(self) -> list[Any]:
+        """JSON-ready form."""
+        return [self.leaf, self.rows, list(self.columns)]
+
+    @classmethod
+    def of(cls, document: Sequence[Any]) -> LeafDigest:
+        """The leaf digest that `document` wrote."""
+        leaf, rows, columns = document
+        return cls(leaf, rows, tuple(columns))
+
 
 def leaf_digest(leaf: str, rows: pa.Table) -> LeafDigest:
     """Digests of a leaf's columns. `rows` are the leaf's rows, all of them, in layout order."""

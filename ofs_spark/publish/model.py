@@ -40,13 +40,12 @@ class FileEntry:
             "ts_min": self.ts_min,
             "ts_max": self.ts_max,
             "null_counts": dict(self.null_counts),
-            "leaves": [[leaf.leaf, leaf.rows, list(leaf.columns)] for leaf in self.leaves],
+            "leaves": [leaf.document() for leaf in self.leaves],
         }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> FileEntry:
         """The entry that `document` wrote."""
-        leaves = tuple(LeafDigest(leaf, rows, tuple(columns)) for leaf, rows, columns in document["leaves"])
         return cls(
             document["path"],
             document["rows"],
@@ -55,5 +54,5 @@ class FileEntry:
             document["ts_min"],
             document["ts_max"],
             document["null_counts"],
-            leaves,
+            tuple(map(LeafDigest.of, document["leaves"])),
         )

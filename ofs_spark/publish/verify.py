@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.errors import Refusal, refuse
 from ofs_spark.labels.leakage import leaks
-from ofs_spark.publish.digest import leaf_digest
+from ofs_spark.publish.digest import LeafDigest, leaf_digest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import TS_COLUMN
 
@@ -34,12 +34,13 @@ class Checks:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What was recomputed from a file that equals its entry: counts that add up over files."""
+    """What was recomputed from the bytes of a file that equals its entry; it adds up over files."""
 
     rows: int
     leaks: int
     truncated: Mapping[str, int]
     null_counts: Mapping[str, int]
+    leaves: tuple[LeafDigest, ...]
 
     def document(self) -> dict[str, Any]:
         """JSON-ready form, as notes carry it."""
@@ -48,6 +49,7 @@ class FileCheck:
             "leaks": self.leaks,
             "truncated": dict(self.truncated),
             "null_counts": dict(self.null_counts),
+            "leaves": [leaf.document() for leaf in self.leaves],
         }
 
 
@@ -66,22 +68,25 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     nulls = {name: table.column(name).null_count for name in table.column_names}
     _compare(entry, "null counts", nulls, dict(entry.null_counts))
     _compare(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
-    start = 0
+    start, leaves = 0, []
     for leaf in entry.leaves:
-        _compare(entry, f"digests of leaf {leaf.leaf}", leaf_digest(leaf.leaf, table.slice(start, leaf.rows)), leaf)
+        leaves.append(leaf_digest(leaf.leaf, table.slice(start, leaf.rows)))
+        _compare(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
         start += leaf.rows
     ts = table.column(TS_COLUMN).cast(pa.int64())
     truncated = {name: _true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
-    return FileCheck(table.num_rows, leaks(table, checks.label_types, checks.cutoff_us), truncated, nulls)
+    leaked = leaks(table, checks.label_types, checks.cutoff_us)
+    return FileCheck(table.num_rows, leaked, truncated, nulls, tuple(leaves))
 
 
 def add(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
-    """The checks of all files (documents of `FileCheck`), added up."""
+    """The checks of all files (documents of `FileCheck`), added up; leaves in any order."""
     return FileCheck(
         sum(part["rows"] for part in parts),
         sum(part["leaks"] for part in parts),
         _sum([part["truncated"] for part in parts]),
         _sum([part["null_counts"] for part in parts]),
+        tuple(LeafDigest.of(leaf) for part in parts for leaf in part["leaves"]),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ofs_spark.config import DIGESTED, UNDIGESTED, code_release, load_policy, load_wiring
 from ofs_spark.errors import Refusal
+from ofs_spark.io.plane import opened
 from tests.spec.intents import ROOT
 
 WIRING = """
@@ -125,6 +126,16 @@ def test_folders_are_relative_to_the_wiring_file(tmp_path: Path, monkeypatch: py
     assert (wiring.objects_root, wiring.profiles_root) == (str(tmp_path / "objects"), str(tmp_path / "profiles"))
     assert wiring.ledger_dsn == f"sqlite:///{tmp_path}/ledger.sqlite"
     assert (wiring.kind, wiring.bus, wiring.labels.ref) == ("local", "none", "labels/label_extract.json")
+
+
+def test_what_is_stated_and_not_used_is_told(tmp_path: Path) -> None:
+    text = WIRING.replace("root: objects}", "root: objects, region: eu-west-1}")
+    heard: list[str] = []
+    wiring = wired(tmp_path, text + "telemetry: {otlp_endpoint: 'http://127.0.0.1:4317'}\n")
+    with opened(wiring, None, lambda _room, doing: heard.append(doing)):
+        pass
+    assert [line.split()[4].rstrip(",") for line in heard] == ["objects.region", "telemetry.otlp_endpoint"]
+    assert load_wiring(wired(tmp_path, WIRING)).unused == ()
 
 
 REFUSED = {

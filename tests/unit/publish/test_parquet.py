@@ -68,7 +68,8 @@ def test_a_good_file_passes_and_its_counts_add_up() -> None:
     early = sum(ts.value < DAY for ts in table.column("ts_utc"))
     nulls = {name: table.column(name).null_count for name in TYPES}
     assert 0 < early < 40
-    assert add(found) == FileCheck(40, 0, {"f": early}, nulls)
+    leaves = tuple(leaf for entry in entries for leaf in entry.leaves)
+    assert add(found) == FileCheck(40, 0, {"f": early}, nulls, leaves)
     leaking = dataclasses.replace(CHECKS, cutoff_us=2 * DAY - 1)
     assert sum(verify_file(objects.read(e.path), e, leaking).leaks for e in entries) == 20
 
