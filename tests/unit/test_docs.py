@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,8 @@ def test_the_runbook_holds_exactly_the_codes_of_the_table_with_their_meanings() 
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_the_profile_reference_is_what_the_code_says() -> None:
+    script = ROOT / "scripts" / "profile_reference.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0, f"run {script}"

@@ -1,0 +1,149 @@
+"""Writes docs/profile-reference.md from the compiler of feature profiles and the kernels themselves.
+
+Usage: profile_reference.py [--check]    (--check: says whether the file is what would be written)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ofs_spark.demo.world import PROFILE
+from ofs_spark.features.kernel import GroupRows, Values, compute
+from ofs_spark.objects import Objects
+from ofs_spark.pins.profile.compile import read_profile
+from ofs_spark.pins.profile.features import AS_DECLARED, BARE, DERIVED, NOT_YET, VALUED
+from ofs_spark.pins.profile.model import Program
+from ofs_spark.pins.profile.where import COMPARISONS
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "profile-reference.md"
+EVERY = """\
+policy_id: reference
+revision: r1
+feature_groups:
+  - name: g
+    version: v1
+    key: [payload.customer_id]
+    source: {{event_types: [card_payment]}}
+    values:
+      amount: {{path: payload.amount, type: "decimal(12,2)", unit: EUR, missing: fail}}
+    windows: [{{window: 7d, duration: 7d, ttl: 7d}}]
+    features:
+{features}
+"""
+KEYS = (
+    ("name, version", "required", "the group; a feature set names it as `name@version`"),
+    ("key", "required", "payload paths, one or more; text as it is, another scalar as its canonical JSON text"),
+    ("source", "every in-scope event", "`{event_types: [...]}`: the events that are aggregated"),
+    ("values", "none", "what is read from a source event: `path`, `type`, `unit`, `missing`"),
+    ("windows", "everything up to the anchor", "`{window, duration, ttl}`; a duration is an integer and s, m, h or d"),
+    (
+        "features",
+        "none",
+        "`name`, `aggregate`, and `value`, `windows`, `where`, `delay`, `empty`, `output` where they apply",
+    ),
+    ("derived", "none", "two operands: values of the anchor, or `{feature}_{window}` of the same group"),
+    ("knowledge", "as_observed", "`as_observed`: what had been delivered by the anchor; `event_time`: hindsight"),
+    ("include_anchor", "true", "whether the anchor itself counts"),
+    ("delay", "0s", "shifts every window back; on a feature it overrides the group's"),
+)
+
+
+class OneFile:
+    """A store that holds one profile."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def read(self, _ref: str) -> bytes:
+        """The profile."""
+        return self.text.encode()
+
+
+def program(text: str, name: str, version: str) -> Program:
+    """A profile, compiled as a build compiles it."""
+    objects: Objects = OneFile(text)  # type: ignore[assignment]  # the compiler reads one object and nothing else
+    return read_profile(objects, name, version).program
+
+
+def aggregates() -> Iterator[tuple[str, ...]]:
+    """(aggregate, types of its value, type of its column, result of an empty window, meaning), each as it compiles and runs."""
+    names = [*VALUED, *BARE]
+    lines = [
+        f"      - {{name: {name}, aggregate: {name}"
+        + (", value: amount" if name in VALUED else "")
+        + (", where: {path: payload.result, eq: declined}" if name == "rate" else "")
+        + "}"
+        for name in names
+    ]
+    compiled = program(EVERY.format(features="\n".join(lines)), "g", "v1")
+    empty = compute(compiled.groups[0], one_anchor_without_events())
+    for name, column, result in zip(names, compiled.feature_columns, empty, strict=True):
+        types = ", ".join(VALUED[name]) if name in VALUED else "none; `where` is required" if name == "rate" else "none"
+        kept = "; string and bool as they are" if name in AS_DECLARED else ""
+        shown = "null" if result[0].as_py() is None else str(result[0].as_py())
+        yield f"`{name}`", types, f"{column.type}{kept}", shown, column.meaning
+
+
+def one_anchor_without_events() -> GroupRows:
+    """What a kernel is given of a key that has an anchor and no source event."""
+    row, no, yes = np.zeros(1, np.int64), np.zeros(1, np.bool_), np.ones(1, np.bool_)
+    return GroupRows(row, row, row, no, yes, (Values(row, no, 2, "decimal"),), {0: no})
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    heads = list(headings)
+    lines = [heads, ["---"] * len(heads), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def document() -> str:
+    """The whole page."""
+    demo = program(PROFILE, "card_fraud", "v3")
+    columns = [(f"`{c.name}`", c.type, c.unit or "", c.meaning) for c in demo.feature_columns]
+    return f"""\
+# Feature profiles
+
+Written by `scripts/profile_reference.py` from the compiler and the kernels; a test compares. A profile is one YAML file
+`{{profiles.root}}/{{feature_set_id}}.yaml` with `policy_id`, `revision`, `feature_groups` and, to name several groups at
+once, `feature_sets` (`{{feature_set_id, feature_set_version, groups: [name@version, ...]}}`). `ofs validate FILE --contract
+feature_profile` lists every fault. A group without `features` is the online plane's core features.
+
+## A group
+{table(("key", "default", "means"), ((f"`{k}`", d, m) for k, d, m in KEYS))}
+
+A value's type is `decimal(p,s)`, `int`, `double`, `string` or `bool`; `missing` is `fail` (default), `"null"` or, for
+numbers, `zero`. Sums, means and deviations are computed on integers and rounded once; `output: exact` keeps a decimal.
+An event counts in a window of length w at an anchor iff it lies in (anchor − delay − w, anchor − delay].
+
+## Aggregates
+{table(("aggregate", "value", "column", "empty window", "for example"), aggregates())}
+
+`sum` with `empty: zero` gives 0 instead of null. Known and not computed by this release: {", ".join(f"`{n}`" for n in NOT_YET)}.
+Derived, from two operands and null where one is null or the divisor is 0: {", ".join(f"`{n}`" for n in DERIVED)}.
+
+## Conditions
+`where` is `{{path, one of {", ".join((*COMPARISONS, "is_null"))}}}`, or `{{all: [...]}}`, `{{any: [...]}}`, `{{not: ...}}`.
+A comparison on an absent path or null is unknown, and an event counts only where the condition is true. Numbers compare
+by exact value; values of two types are never equal.
+
+## What the demo's profile becomes
+{table(("column", "type", "unit", "means"), columns)}
+"""
+
+
+def main() -> int:
+    """Writes the page, or compares it."""
+    text = document()
+    if "--check" in sys.argv:
+        return int(text != TARGET.read_text(encoding="utf-8"))
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
