@@ -51,8 +51,7 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
         ref = objects.relative(ref)
     contexts = []
     for output_id in required:
-        located = next((one["path"] for one in view["locators"] if one["output_id"] == output_id), output_id)
-        with protected(audit, located, "gated_output"):
+        with protected(audit, _asked(view, output_id), "gated_output"):
             contexts.append(_admitted(objects, view, output_id))
     return RunFacts(ref, digest(view), tuple(contexts))
 
@@ -76,8 +75,19 @@ def _unavailable(ref: str, message: str, **details: Any) -> Refusal:
     return refuse("RUN_FACTS_UNAVAILABLE", f"{ref}: {message}", ref=ref, pointer="/run_facts_ref", **details)
 
 
+def _asked(view: Mapping[str, Any], output_id: str) -> str:
+    """The path an audit names: of the locator that a PASS admits, else of the first; the id where nothing locates it."""
+    locators = [one for one in view["locators"] if one["output_id"] == output_id]
+    ordered = sorted(locators, key=lambda one: not _passes(view, output_id, one))
+    return str(ordered[0]["path"]) if ordered else output_id
+
+
 def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Context:
-    """The one output of this id that a PASS admits, its bytes compared with every digest that is stated of them."""
+    """The one output of this id that a PASS admits, its bytes compared with every digest that is stated of them.
+
+    Locators without a PASS are left aside, whatever they state. Two paths that are both admitted are refused even where
+    their digests agree: the plan pins a ref, and nothing says which of them it is.
+    """
     locators = [one for one in view["locators"] if one["output_id"] == output_id]
     if not locators:
         raise _denied(view, output_id, "the run facts hold no locator for it")
@@ -94,7 +104,7 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
         told = f"output {output_id} is admitted, but there are no bytes at {ref}"
         raise refuse("REF_ACCESS_DENIED", told, ref=ref) from None
     stated = [("its locator", one["content_digest"]["hex"]) for one in admitted if "content_digest" in one]
-    stated += [("its receipt", _hex(one["target_digest"])) for one in _admitting(view, output_id, admitted[0])]
+    stated += [(who, _hex(one["target_digest"])) for locator in admitted for who, one in _vouching(view, locator)]
     for who, hexes in stated:
         if hexes != found:
             told = f"output {output_id} at {ref} has sha256 {found}; {who} states {hexes}"
@@ -110,7 +120,7 @@ def _hex(stated: Mapping[str, str] | str) -> str:
 def _passes(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any]) -> bool:
     """An instance receipt decides where there is one for the output; else a gate's PASS for the locator's fingerprint."""
     if any(one["output_id"] == output_id for one in view.get("instance_receipts", ())):
-        return bool(_admitting(view, output_id, locator))
+        return any(one["output_id"] == output_id and _is_of(one, locator) for one in view["instance_receipts"])
     fingerprint = locator.get("manifest_fingerprint")
     return fingerprint is not None and any(
         one["status"] == "PASS" and one["scope"].get("manifest_fingerprint") == fingerprint
@@ -118,16 +128,27 @@ def _passes(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any])
     )
 
 
-def _admitting(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The PASS receipts of this output at this path; one whose scope is another world than the locator's is none."""
-    fingerprint = locator.get("manifest_fingerprint")
-    return [
-        one
-        for one in view.get("instance_receipts", ())
-        if (one["output_id"], one["status"]) == (output_id, "PASS")
-        and (one["target_ref"]["output_id"], one["target_ref"]["path"]) == (output_id, locator["path"])
-        and fingerprint in (None, one["scope"].get("manifest_fingerprint", fingerprint))
+def _is_of(receipt: Mapping[str, Any], locator: Mapping[str, Any]) -> bool:
+    """Whether a receipt is a PASS for the locator's output at its path.
+
+    One whose scope names another world than the locator does is none: it passed other bytes under the same name. Where
+    either leaves the fingerprint out, output and path are all the rule asks for.
+    """
+    target, fingerprint = receipt.get("target_ref", {}), locator.get("manifest_fingerprint")
+    return (
+        receipt["status"] == "PASS"
+        and (target.get("output_id"), target.get("path")) == (locator["output_id"], locator["path"])
+        and fingerprint in (None, receipt["scope"].get("manifest_fingerprint", fingerprint))
+    )
+
+
+def _vouching(view: Mapping[str, Any], locator: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(its name, the receipt) of every PASS, of a gate too, that states the digest of the locator's bytes."""
+    receipts = [
+        *((f"the receipt of {one['output_id']}", one) for one in view.get("instance_receipts", ())),
+        *((f"the receipt of gate {one['gate_id']}", one) for one in view.get("gate_receipts", ())),
     ]
+    return [(who, one) for who, one in receipts if "target_digest" in one and _is_of(one, locator)]
 
 
 def _denied(view: Mapping[str, Any], output_id: str, message: str) -> Refusal:

@@ -53,6 +53,8 @@ def _build(world: World) -> Dataset:
     features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]
     if "ORDER_UNDEFINED" in faults:  # what the replay did not settle, though only a group can tell
         raise Refused("ORDER_UNDEFINED")
+    if not anchors:
+        raise Refused("LABEL_SCOPE_EMPTY")
     choices, coverage = join_labels(world, anchors)
     ready = labels.ready(world, coverage)
     if training and not ready:
@@ -131,7 +133,7 @@ def anchors_of(intent: Mapping[str, Any], events: list[Event]) -> list[Event]:
     span = (intent.get("output") or {}).get("anchor_time") or {}
     first, end = (micros(span[k]) if k in span else None for k in ("from", "to"))
     named = {k: v for k, v in (intent.get("filters") or {}).items() if k not in INPUT_FILTERS}
-    anchors = [
+    return [
         e
         for e in events
         if (types is None or e.event_type in types)
@@ -139,9 +141,6 @@ def anchors_of(intent: Mapping[str, Any], events: list[Event]) -> list[Event]:
         and (end is None or e.ts < end)
         and all(truth({"path": name, "in": values}, e.envelope["payload"]) for name, values in named.items())
     ]
-    if not anchors:
-        raise Refused("LABEL_SCOPE_EMPTY")
-    return anchors
 
 
 def join_labels(

@@ -27,13 +27,13 @@ from ofs_spark.pins.profile.model import (
     Where,
 )
 from ofs_spark.pins.profile.values import values_of, windows_of
-from ofs_spark.pins.profile.where import payload_path
+from ofs_spark.pins.profile.where import MOST_DEPTH, payload_path
 from ofs_spark.strict_yaml import parse_yaml
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-_MOST_NESTED = 32
-_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SET_KEYS = ("feature_set_id", "feature_set_version", "groups")
 _PLATFORM_KEYS = frozenset({"name", "version", "key_type", "windows", "key_precedence", "amount_fields"})
+_MOST_NESTED = 2 * MOST_DEPTH + 16  # a list and a mapping for each level of a condition, and what stands around it
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,6 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
     for pointer, group in chosen:
         compiler.add(group, pointer)
     program = compiler.program(set_id, set_version)
-    _check_columns([name for group in program.groups for name in column_names(group)], faults)
     if faults.found:
         raise faults.refusal(ref)
     groups = [group for _, group in chosen]
@@ -123,11 +122,11 @@ def _selected(
         mapping(one, f"/feature_sets/{i}", faults)
         for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults))
     ]
-    named = [(declared.get("feature_set_id"), declared.get("feature_set_version")) for declared in sets]
+    named = [_set_name(declared, f"/feature_sets/{i}", faults) for i, declared in enumerate(sets)]
     if named.count((set_id, set_version)) > 1:
         faults.add("/feature_sets", f"declares {set_id} {set_version} twice")
     for i, declared in enumerate(sets):
-        if (declared.get("feature_set_id"), declared.get("feature_set_version")) == (set_id, set_version):
+        if named[i] == (set_id, set_version):
             return _named(
                 items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
                 groups,
@@ -138,6 +137,11 @@ def _selected(
         return [groups[f"{set_id}@{set_version}"]]
     faults.add("/feature_sets", f"holds no set {set_id} {set_version}, and no group of that name and version")
     return []
+
+
+def _set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tuple[str, str]:
+    faults.unknown_keys(at, declared, _SET_KEYS)
+    return name_of(declared, "feature_set_id", at, faults), name_of(declared, "feature_set_version", at, faults)
 
 
 def _named(
@@ -158,16 +162,6 @@ def column_names(group: Group) -> list[str]:
     if group.core is not None:
         return [f"{group.name}__{name}" for name in CORE_FEATURES]
     return [f.column for f in group.features] + [d.column for d in group.derived]
-
-
-def _check_columns(names: Sequence[str], faults: Faults) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if not _COLUMN.fullmatch(name):
-            faults.add("", f"{name!r:.80} is no column name: letters, digits and _ only")
-        if name.lower() in seen:
-            faults.add("", f"{name} would be two columns, ignoring case")
-        seen.add(name.lower())
 
 
 @dataclass
@@ -201,6 +195,8 @@ class _Compiler:
 
     def add(self, group: Mapping[str, Any], pointer: str) -> None:
         """Compiles one group."""
+        if "key_type" in group:
+            name_of(group, "key_type", pointer, self.faults)
         made = self._extended(group, pointer) if EXTENSION_KEYS & set(group) else self._core(group, pointer)
         self.groups.append(made)
         if not self.faults.found:  # a catalogue describes what can be computed
@@ -211,9 +207,10 @@ class _Compiler:
         law = CoreLaw(precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",))
         number = _number(self.laws, law)
         key = _number(self.keys, Key((), ("key",), number))
-        return Group(
-            str(group.get("name")), str(group.get("version")), key, None, "as_observed", True, (), (), (), number
-        )
+        name = str(group.get("name"))
+        for column in CORE_FEATURES:
+            self.faults.column(f"{pointer}/name", f"{name}__{column}")
+        return Group(name, str(group.get("version")), key, None, "as_observed", True, (), (), (), number)
 
     def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
         names = items(given, pointer, self.faults)

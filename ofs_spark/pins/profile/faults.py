@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from ofs_spark.contracts import Fault
 from ofs_spark.contracts import pointer as member
 from ofs_spark.errors import Refusal, refuse
+
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Digits(str):
@@ -19,9 +22,10 @@ class Digits(str):
 
 @dataclass
 class Faults:
-    """Faults found so far."""
+    """Faults found so far, and the columns named so far: lower-case name → pointer of the first that has it."""
 
     found: list[Fault] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def add(self, pointer: str, message: str) -> None:
         """Notes one fault."""
@@ -33,6 +37,15 @@ class Faults:
         for key in document:
             if key not in allowed:
                 self.add(f"{pointer}{member([key])}", f"is not a key here; known are {', '.join(sorted(allowed))}")
+
+    def column(self, pointer: str, name: str) -> None:
+        """Notes a name that is no column's, or is one that another place has taken, ignoring case."""
+        if not _COLUMN.fullmatch(name):
+            self.add(pointer, f"{name!r:.80} is no column name: letters, digits and _ only")
+        if name.lower() in self.columns:
+            other = self.columns[name.lower()]
+            self.add(pointer, f"{name} would be two columns, ignoring case: the other stands at {other}")
+        self.columns.setdefault(name.lower(), pointer)
 
     def refusal(self, ref: str) -> Refusal:
         """FEATURE_PROFILE_UNRESOLVED with all of them, in fault order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ofs_spark.pins.profile.faults import Faults, items, mapping, name_of
+from ofs_spark.pins.profile.faults import Digits, Faults, items, mapping, name_of
 from ofs_spark.pins.profile.model import Derived, Feature, Operand, Where
 from ofs_spark.pins.profile.values import EXACT, NUMBERS, Declared, duration_us
 from ofs_spark.pins.profile.where import compile_where
@@ -57,6 +57,7 @@ def features_of(
         _check(document, values[value] if value is not None else None, at, faults)
         for window in _windows(document, windows, at, faults):
             operand = f"{name}_{window}" if window else name
+            faults.column(f"{at}/name", f"{group.get('name')}__{operand}")
             made.append(
                 Feature(
                     f"{group.get('name')}__{operand}",
@@ -82,7 +83,7 @@ def _windows(document: Mapping[str, Any], windows: Mapping[str, int], at: str, f
     if document["windows"] is None:
         faults.add(f"{at}/windows", "is empty; [] is required if everything up to the anchor is meant")
     for i, name in enumerate(asked):
-        if not isinstance(name, str) or name not in windows:
+        if not isinstance(name, str) or isinstance(name, Digits) or name not in windows:
             faults.add(f"{at}/windows/{i}", f"{name!r:.40} is no window of the group")
     if len(set(map(str, asked))) != len(asked):
         faults.add(f"{at}/windows", "names one window twice")
@@ -148,6 +149,7 @@ def derived_of(
         at = f"{pointer}/derived/{i}"
         document = mapping(one, at, faults)
         name = name_of(document, "name", at, faults)
+        faults.column(f"{at}/name", f"{group.get('name')}__{name}")
         kinds = [key for key in document if key != "name"]
         if kinds == ["zscore"]:
             faults.add(f"{at}/zscore", "zscore is not computed by this release")

@@ -67,7 +67,7 @@ def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[s
 
 def values_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
     """The declared values, in file order."""
-    given = mapping(group.get("values") or {}, f"{pointer}/values", faults)
+    given = mapping(group["values"], f"{pointer}/values", faults) if group.get("values") is not None else {}
     return [_declared(name, value, f"{pointer}/values{member([name])}", faults) for name, value in given.items()]
 
 
@@ -82,9 +82,8 @@ def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
         missing = "fail"
     if missing == "zero" and type_.kind not in NUMBERS:
         faults.add(f"{at}/missing", f"zero is for numbers, not for {type_.kind}")
-    return Declared(
-        name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, str(document.get("unit") or "")
-    )
+    unit = name_of(document, "unit", at, faults) if document.get("unit") is not None else ""
+    return Declared(name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, unit)
 
 
 def _type(text: Any, pointer: str, faults: Faults) -> ValueType:

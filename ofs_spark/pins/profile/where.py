@@ -9,7 +9,7 @@ from ofs_spark.pins.profile.faults import Digits, Faults, items
 from ofs_spark.pins.profile.model import Path, Where
 
 COMPARISONS = ("eq", "ne", "in", "lt", "le", "gt", "ge")
-_MOST_DEPTH = 16
+MOST_DEPTH = 16
 
 
 def payload_path(value: Any, pointer: str, faults: Faults) -> Path:
@@ -25,8 +25,8 @@ def payload_path(value: Any, pointer: str, faults: Faults) -> Path:
 def compile_where(document: Any, pointer: str, faults: Faults, depth: int = 0) -> Where:
     """The condition a document states."""
     nothing = Where("all")
-    if not isinstance(document, Mapping) or depth > _MOST_DEPTH:
-        faults.add(pointer, f"must be a condition, at most {_MOST_DEPTH} levels deep")
+    if not isinstance(document, Mapping) or depth > MOST_DEPTH:
+        faults.add(pointer, f"must be a condition, at most {MOST_DEPTH} levels deep")
         return nothing
     if "path" in document:
         return _leaf(document, pointer, faults)

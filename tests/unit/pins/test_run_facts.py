@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ofs_spark.canonical import digest
 from ofs_spark.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.objects import Audit, Resolution
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from tests.spec.intents import ROOT
@@ -50,7 +51,7 @@ def code(**how: Any) -> str:
     return caught.value.code
 
 
-ADMITTED = {
+ADMITTED: dict[str, dict[str, Any]] = {
     "a PASS, its digest as text": {"instance_receipts": [receipt("PASS") | {"target_digest": SHA}]},
     "two locators, one of them admitted": {
         "locators": [locator(path="context/other.parquet"), locator()],
@@ -64,6 +65,10 @@ ADMITTED = {
         "gate_receipts": [gate("PASS")],
     },
 }
+AWAY = (
+    "../other/merchants.parquet", "context/../../x", "/etc/passwd", "file:///etc/passwd", "s3://other/x", "http://h/x",
+    "context//x", "./x", "context/.", "~/../x", "a\x00b", "a\\..\\b", "%2e%2e/x", "context/%2e%2e%2fx", "a/*", "a?b", "x/" * 512,
+)  # fmt: skip
 DENIED = {
     "no receipt at all": {},
     "a FAIL": {"instance_receipts": [receipt("FAIL")]},
@@ -112,6 +117,33 @@ def test_other_bytes_than_stated() -> None:
     assert code(body=BODY + b".", instance_receipts=[receipt("PASS")]) == "CONTEXT_DIGEST_MISMATCH"
 
 
+def test_a_gate_that_states_a_digest_of_these_bytes_is_held_to_it() -> None:
+    target = {"output_id": OUTPUT, "path": PATH}
+    lying = gate("PASS") | {"target_ref": target, "target_digest": "0" * 64}
+    assert code(gate_receipts=[lying]) == "CONTEXT_DIGEST_MISMATCH"
+    assert code(gate_receipts=[lying], instance_receipts=[receipt("PASS")]) == "CONTEXT_DIGEST_MISMATCH"
+    other = lying | {"target_ref": target | {"path": "context/other.parquet"}}
+    assert facts(gate_receipts=[gate("PASS"), lying | {"status": "FAIL"}, other]).contexts
+
+
+def test_every_admitted_locator_of_a_path_is_held_to_its_receipts() -> None:
+    elsewhere = locator(manifest_fingerprint="e" * 64)
+    lying = receipt("PASS") | {"scope": {"manifest_fingerprint": "e" * 64}, "target_digest": "0" * 64}
+    how = {"locators": [locator(), elsewhere], "instance_receipts": [receipt("PASS"), lying]}
+    assert code(**how) == "CONTEXT_DIGEST_MISMATCH"
+
+
+def test_a_mismatch_names_the_receipt() -> None:
+    with pytest.raises(Refusal, match=f"the receipt of {OUTPUT} states {'0' * 64}"):
+        facts(instance_receipts=[receipt("PASS") | {"target_digest": "0" * 64}])
+
+
+def test_the_audit_names_the_locator_that_was_read() -> None:
+    audit: Audit = []
+    facts(audit=audit, **ADMITTED["two locators, one of them admitted"])
+    assert audit[1:] == [Resolution(PATH, "gated_output", "resolved")]
+
+
 @pytest.mark.parametrize("stated", ["0" * 64, {"algo": "sha256", "hex": "0" * 64}])
 def test_other_bytes_than_the_receipt_states(stated: Any) -> None:
     passed = receipt("PASS") | {"target_digest": stated}
@@ -131,10 +163,26 @@ def test_admitted_bytes_that_are_not_there() -> None:
     assert code(body=None, instance_receipts=[receipt("PASS")]) == "REF_ACCESS_DENIED"
 
 
-def test_a_locator_out_of_the_root() -> None:
-    away = "../other/merchants.parquet"
-    how = {"locators": [locator(path=away)], "instance_receipts": [receipt("PASS", path=away)]}
+@pytest.mark.parametrize("ref", AWAY, ids=ascii)
+def test_a_locator_out_of_the_root(ref: str) -> None:
+    audit: Audit = []
+    how = {"locators": [locator(path=ref)], "instance_receipts": [receipt("PASS", path=ref)], "audit": audit}
     assert code(**how) == "REF_SCOPE_INVALID"
+    assert audit[-1] == Resolution(ref, "gated_output", "denied")
+
+
+def test_a_locator_that_leaves_the_root_by_a_link(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(BODY)
+    objects = LocalObjects.at(tmp_path / "root")
+    target = Path(objects.locate(PATH))
+    target.parent.mkdir(parents=True)
+    target.symlink_to(secret)
+    view = {**VIEW, "locators": [locator()], "instance_receipts": [receipt("PASS")]}
+    objects.put_if_absent(REF, json.dumps(view).encode())
+    with pytest.raises(Refusal, match="symbolic link") as caught:
+        read_run_facts(objects, REF, RUN, (OUTPUT,), [])
+    assert caught.value.code == "REF_SCOPE_INVALID"
 
 
 @pytest.mark.parametrize(
