@@ -41,10 +41,10 @@ from ofs_spark.io.spark_engine import SparkEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {
-    "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.817),
-    "sparse": lambda events: Shape(events, customers=300_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.3),
+    "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.829),
+    "sparse": lambda events: Shape(events, customers=300_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.31),
 }
-"""At 2 M events: dense has mean frames of about 10, 161 and 1,009 rows for 1 h, 24 h and 7 d; sparse a widest one of about 60."""
+"""At 2 M events: dense has mean frames of about 11, 161 and 1,007 rows for 1 h, 24 h and 7 d; sparse a widest one of about 60."""
 PROFILE = """\
 policy_id: bench.features
 revision: r1

@@ -79,14 +79,9 @@ def validate(
 def build(intent: IntentFile) -> None:
     """Builds and publishes the dataset an intent names, or refuses."""
     from ofs_spark import pipeline
-    from ofs_spark.io.plane import opened
 
-    def run() -> dict[str, Any]:
-        raw = _bytes(intent)
-        with opened(_options.wiring, _options.policy, _progress()) as plane:
-            return pipeline.build(raw, plane)
-
-    _answer(run)
+    raw = _bytes(intent)
+    _answer(_on_plane(lambda plane: pipeline.build(raw, plane)))
 
 
 @app.command()
@@ -95,13 +90,12 @@ def verify(
 ) -> None:
     """Recomputes a published dataset's digests from its stored bytes."""
     from ofs_spark import pipeline
-    from ofs_spark.io.plane import opened
 
-    def run() -> dict[str, Any]:
-        with opened(_options.wiring, _options.policy, _progress()) as plane:
-            return pipeline.verify(manifest, plane)
-
-    _answer(run, status=lambda found: 0 if found["verified"] else 60, people=_printed("checks"))
+    _answer(
+        _on_plane(lambda plane: pipeline.verify(manifest, plane)),
+        status=lambda found: 0 if found["verified"] else 60,
+        people=_printed("checks"),
+    )
 
 
 @app.command()
@@ -110,26 +104,16 @@ def show(
 ) -> None:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
-    from ofs_spark.io.plane import opened
 
-    def run() -> dict[str, Any]:
-        with opened(_options.wiring, _options.policy, _progress()) as plane:
-            return pipeline.show(manifest, plane)
-
-    _answer(run, people=_printed("manifest"))
+    _answer(_on_plane(lambda plane: pipeline.show(manifest, plane)), people=_printed("manifest"))
 
 
 @app.command()
 def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: every run.")] = None) -> None:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
-    from ofs_spark.io.plane import opened
 
-    def run() -> dict[str, Any]:
-        with opened(_options.wiring, _options.policy, _progress()) as plane:
-            return pipeline.status(run_key, plane)
-
-    _answer(run, people=_printed("status"))
+    _answer(_on_plane(lambda plane: pipeline.status(run_key, plane)), people=_printed("status"))
 
 
 @app.command()
@@ -150,6 +134,19 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         typer.echo(f"ofs: cannot read {path}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
+
+
+def _on_plane(call: Callable[[Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """A call of the pipeline, with the plane that the options name opened around it."""
+
+    def run() -> dict[str, Any]:
+        """The call's answer."""
+        from ofs_spark.io.plane import opened
+
+        with opened(_options.wiring, _options.policy, _progress()) as plane:
+            return call(plane)
+
+    return run
 
 
 def _progress() -> Callable[[str, str], None]:
@@ -182,6 +179,7 @@ def _printed(what: str) -> Callable[[dict[str, Any]], None]:
     """The function of `progress.py` that prints `what` for people, loaded when it prints: programs do without."""
 
     def shown(answer: dict[str, Any]) -> None:
+        """Prints an answer."""
         from ofs_spark import progress
 
         getattr(progress, f"print_{what}")(answer)
@@ -200,6 +198,7 @@ def _interrupted() -> Iterator[None]:
     """Ctrl-C ends the process with 130 and SIGTERM with 143, after the ledger was told."""
 
     def stop(_number: int, _frame: object) -> None:
+        """Ends what is under way."""
         raise _Stopped
 
     previous = signal.signal(signal.SIGTERM, stop)

@@ -1,7 +1,7 @@
-"""Where compiled loops are kept: in the user's cache, under a digest of every source file that they are made of.
+"""Where compiled loops are kept: in the user's cache, under a digest of the whole package's sources.
 
 Numba keys its own cache by the one file a function stands in, and by that file's path. Neither will do here: a loop
-has the code of other files' functions in it, and the code of a submitted job lies in an archive at another path each
+has other files' functions and constants in it, and the code of a submitted job lies in an archive at another path each
 time. Under `OFS_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`; where none can be written, nothing is kept.
 """
 
@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from numba.core.caching import _CacheLocator
-
-_COMPILES = b"from ofs_spark.compiled import"
-_FORMAT = "1"
 
 
 class CodeCacheLocator(_CacheLocator):
@@ -63,8 +60,8 @@ def cache_root() -> Path:
 
 @cache
 def sources_digest() -> str:
-    """Digest of every source file of the package that compiles anything, wherever the package lies, and of the Python."""
-    digest = hashlib.sha256(f"{_FORMAT} {sys.version}".encode())
+    """Digest of every source file of the package, wherever the package lies, and of the Python."""
+    digest = hashlib.sha256(sys.version.encode())
     for name, body in sorted(_sources(files("ofs_spark"), "")):
         digest.update(f"{name} {len(body)} ".encode() + body)
     return digest.hexdigest()
@@ -74,5 +71,5 @@ def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
             yield from _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py") and (_COMPILES in (body := entry.read_bytes()) or entry.name == "compiled.py"):
-            yield f"{prefix}{entry.name}", body
+        elif entry.name.endswith(".py"):
+            yield f"{prefix}{entry.name}", entry.read_bytes()

@@ -34,6 +34,7 @@ def compiled(signature: Any) -> Callable[[F], F]:
     """Compiles a function for one signature, once per machine and user, without the interpreter lock."""
 
     def decorate(function: F) -> F:
+        """The function compiled, and kept where that can be."""
         kept = CodeCacheLocator.from_function(function, "") is not None
         made: F = njit(signature, cache=kept, nogil=True)(function)
         return made

@@ -129,8 +129,8 @@ class Papers:
         A paper whose room came after the refusal's, or could not read all it needed, would tell half: it is left out.
         """
         if refusals:
-            judged = 2 if refusals[0].code in _JUDGED_LABELS else 1
-            for kind, document in papers[:judged]:
+            read_in_full = all(refusal.code in _JUDGED_LABELS for refusal in refusals)
+            for kind, document in papers if read_in_full else papers[:1]:
                 self.write(kind, document, f".{self.held.attempt}")
             raise refusals[0]
 

@@ -6,7 +6,7 @@ from ofs_spark.labels import coverage
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.positions import basis_hash
 from ofs_spark.publish import gate
-from ofs_spark.publish.delta_log import read_log, verify_log
+from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
 from ofs_spark.publish.digest import content_digest
 from ofs_spark.publish.files import put_file_list
 from ofs_spark.publish.job import verify_table
@@ -19,28 +19,10 @@ def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) ->
     """Commits the table, reads it back whole, and says what it is. MATERIALIZATION_CORRUPT on any difference."""
     plane, folder = desk.plane, desk.table
     plane.announce("publish", f"commits {len(made.entries)} files as one Delta version")
-    metadata = {
-        "ofs.plan_id": plan.plan_id,
-        "ofs.dataset_manifest_id": plan.dataset_manifest_id,
-        "ofs.run_key": desk.run.run_key,
-    }
-    committed_ms = int(plane.clock.now().timestamp() * 1000)
-    described = f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}"
-    plane.tables.create(
-        plane.objects.locate(folder),
-        terms.columns,
-        made.entries,
-        plan.dataset_manifest_id,
-        described,
-        metadata,
-        committed_ms,
-    )
-    log = read_log(plane.objects, folder)
-    verify_log(log, folder, terms.columns, made.entries)
+    log = _committed(plan, made, terms, desk)
     plane.announce("publish", "reads the table back and recomputes its digests")
     checked = verify_table(desk.engine, plane.objects, made.entries, checks(plan, made, terms))
     leaves = [leaf for entry in made.entries for leaf in entry.leaves]
-    typed = [(column.name, column.type) for column in terms.columns]
     listed = put_file_list(plane.objects, f"{plan.intent.platform_run_id}/ofs", made.entries)
     table = Materialization(
         attempt=desk.attempt,
@@ -51,12 +33,30 @@ def materialized(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) ->
         layout=plan.layout,
         buckets=plan.buckets,
         leaves=leaves,
-        content_digest=content_digest(typed, leaves),
+        content_digest=content_digest(terms.schema, leaves),
         files=listed,
         null_counts=checked.null_counts,
         truncated=checked.truncated,
     )
     return table, checked
+
+
+def _committed(plan: BuildPlan, made: Built, terms: LabelTerms, desk: Desk) -> TableLog:
+    """The Delta commit of exactly the files that were written, read back and compared with them."""
+    plane, folder, dataset_id = desk.plane, desk.table, plan.dataset_manifest_id
+    metadata = {"plan_id": plan.plan_id, "dataset_manifest_id": dataset_id, "run_key": desk.run.run_key}
+    plane.tables.create(
+        plane.objects.locate(folder),
+        terms.columns,
+        made.entries,
+        dataset_id,
+        f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}",
+        {f"ofs.{name}": value for name, value in metadata.items()},
+        int(plane.clock.now().timestamp() * 1000),
+    )
+    log = read_log(plane.objects, folder)
+    verify_log(log, folder, terms.columns, made.entries)
+    return log
 
 
 def checks(plan: BuildPlan, made: Built, terms: LabelTerms) -> Checks:
@@ -65,9 +65,7 @@ def checks(plan: BuildPlan, made: Built, terms: LabelTerms) -> Checks:
     for feature in (feature for group in plan.program.groups for feature in group.features):
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
-    return Checks(
-        tuple((column.name, column.type) for column in terms.columns), terms.law.types, terms.cutoff_us, before
-    )
+    return Checks(terms.schema, terms.law.types, terms.cutoff_us, before)
 
 
 def judged(
@@ -87,7 +85,7 @@ def judged(
             computed_rows=written,
             stored_rows=checked.rows,
             computed_digest=table.content_digest,
-            stored_digest=content_digest([(column.name, column.type) for column in terms.columns], checked.leaves),
+            stored_digest=content_digest(terms.schema, checked.leaves),
             leaks=checked.leaks,
             posture=plan.intent.posture,
             anomalies=anomalies,

@@ -141,6 +141,11 @@ class LabelTerms:
     columns: tuple[Column, ...]
     cutoff_us: int
 
+    @property
+    def schema(self) -> tuple[tuple[str, str], ...]:
+        """(column, type) of the dataset, in order."""
+        return tuple((column.name, column.type) for column in self.columns)
+
 
 def label_terms(plan: BuildPlan, extract: LabelExtract) -> LabelTerms:
     """Which labels count, in instants, and how many are enough. Under KNOW_NOW every pinned assertion is eligible."""

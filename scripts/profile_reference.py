@@ -13,7 +13,7 @@ import numpy as np
 
 from ofs_spark.demo.world import PROFILE
 from ofs_spark.features.kernel import GroupRows, Values, compute
-from ofs_spark.objects import Objects
+from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.profile.features import AS_DECLARED, BARE, DERIVED, NOT_YET, VALUED
 from ofs_spark.pins.profile.model import Program
@@ -52,21 +52,9 @@ KEYS = (
 )
 
 
-class OneFile:
-    """A store that holds one profile."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def read(self, _ref: str) -> bytes:
-        """The profile."""
-        return self.text.encode()
-
-
 def program(text: str, name: str, version: str) -> Program:
     """A profile, compiled as a build compiles it."""
-    objects: Objects = OneFile(text)  # type: ignore[assignment]  # the compiler reads one object and nothing else
-    return read_profile(objects, name, version).program
+    return read_profile(MemoryObjects({f"{name}.yaml": text.encode()}), name, version).program
 
 
 def aggregates() -> Iterator[tuple[str, ...]]:
@@ -110,8 +98,9 @@ def document() -> str:
 
 Written by `scripts/profile_reference.py` from the compiler and the kernels; a test compares. A profile is one YAML file
 `{{profiles.root}}/{{feature_set_id}}.yaml` with `policy_id`, `revision`, `feature_groups` and, to name several groups at
-once, `feature_sets` (`{{feature_set_id, feature_set_version, groups: [name@version, ...]}}`). `ofs validate FILE --contract
-feature_profile` lists every fault. A group without `features` is the online plane's core features.
+once, `feature_sets` (`{{feature_set_id, feature_set_version, groups: [name@version, ...]}}`). A stated `content_digest` must
+be the content's. `ofs validate FILE --contract feature_profile` lists every fault. A group with none of the keys below but
+`name`, `version` and `windows` is the online plane's core features.
 
 ## A group
 {table(("key", "default", "means"), ((f"`{k}`", d, m) for k, d, m in KEYS))}

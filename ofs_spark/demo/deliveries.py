@@ -49,6 +49,18 @@ class Archived:
     token_checks: int
 
 
+@dataclass(frozen=True)
+class _Deliveries:
+    """Everything delivered: the events with ids, envelopes and whether they are token checks; per delivery event and time."""
+
+    made: Payments
+    ids: list[str]
+    texts: list[str]
+    check: Array
+    event: Array
+    delivered: Array
+
+
 def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per_segment: int) -> Archived:
     """Writes every delivery as Parquet segments with their index. Every eighth event is a card_token_check."""
     n = len(made.ts)
@@ -62,27 +74,22 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     event = np.concatenate([np.arange(n), again])
     delivered = np.concatenate([arrival, arrival[again] + rng.integers(1_000_000, 2 * HOUR_US, len(again))])
     place = (made.customer[event] * 2_654_435_761 >> 7) % (len(TOPICS) * PARTITIONS)
-    texts = _envelopes(made, ids, check)
+    sent = _Deliveries(made, ids, _envelopes(made, ids, check), check, event, delivered)
     segments: list[dict[str, Any]] = []
     basis: list[dict[str, Any]] = []
     for number in range(len(TOPICS) * PARTITIONS):
         own = np.flatnonzero(place == number)
         own = own[np.lexsort((event[own], delivered[own]))]
         if len(own):
-            topic, partition = TOPICS[number // PARTITIONS], number % PARTITIONS
-            entries = _write_partition(
-                root, topic, partition, own, event, delivered, made, ids, texts, check, rows_per_segment
-            )
+            named = {
+                "topic": TOPICS[number // PARTITIONS],
+                "partition": number % PARTITIONS,
+                "offset_kind": "kafka_offset",
+            }
+            entries = _write_partition(root, named, sent, own, rows_per_segment)
             segments += entries
-            basis.append(
-                {
-                    "topic": topic,
-                    "partition": partition,
-                    "offset_kind": "kafka_offset",
-                    "start_offset": entries[0]["first_offset"],
-                    "end_offset": entries[-1]["last_offset"],
-                }
-            )
+            ends = {"start_offset": entries[0]["first_offset"], "end_offset": entries[-1]["last_offset"]}
+            basis.append(named | ends)
     index = {"schema_version": "archive.segment_index.v0", "platform_run_id": RUN, "segments": segments}
     write_json(root / RUN / "archive" / "segment_index.json", {**index, "digest": digest(index)})
     return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()))
@@ -128,82 +135,43 @@ def instants(micros: Array) -> list[str]:
 
 
 def _write_partition(
-    root: Path,
-    topic: str,
-    partition: int,
-    own: Array,
-    event: Array,
-    delivered: Array,
-    made: Payments,
-    ids: list[str],
-    texts: list[str],
-    check: Array,
-    rows_per_segment: int,
+    root: Path, named: dict[str, Any], sent: _Deliveries, own: Array, rows_per_segment: int
 ) -> list[dict[str, Any]]:
     """The partition's segments; every 5,000th offset is a transaction marker, a declared gap."""
     offset = np.arange(len(own)) + np.arange(len(own)) // 4_999
+    folder = f"{RUN}/archive/segments/topic={named['topic']}/partition={named['partition']}"
     entries: list[dict[str, Any]] = []
+    previous: int | None = None
     for begin in range(0, len(own), rows_per_segment):
-        rows = own[begin : begin + rows_per_segment]
-        table = _table(
-            topic,
-            partition,
-            offset[begin : begin + rows_per_segment],
-            event[rows],
-            delivered[rows],
-            made,
-            ids,
-            texts,
-            check,
-        )
-        ref = f"{RUN}/archive/segments/topic={topic}/partition={partition}/{len(entries):04d}.parquet"
-        path = root / ref
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-        body = path.read_bytes()
-        held = offset[begin : begin + rows_per_segment]
-        first = int(offset[begin - 1]) + 1 if begin else int(held[0])
-        missing = sorted(set(range(first, int(held[-1]) + 1)) - set(held.tolist()))
-        gaps = [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in missing]
-        entries.append(
-            {
-                "topic": topic,
-                "partition": partition,
-                "offset_kind": "kafka_offset",
-                "first_offset": str(held[0]),
-                "last_offset": str(held[-1]),
-                "record_count": len(held),
-                "previous_last_offset": None if not begin else str(offset[begin - 1]),
-                "gaps": gaps,
-                "path": ref,
-                "bytes": len(body),
-                "sha256": hashlib.sha256(body).hexdigest(),
-                "min_ts_utc": format_instant(int(made.ts[event[rows]].min())),
-                "max_ts_utc": format_instant(int(made.ts[event[rows]].max())),
-            }
-        )
+        rows, held = own[begin : begin + rows_per_segment], offset[begin : begin + rows_per_segment]
+        stored = write_parquet(root, f"{folder}/{len(entries):04d}.parquet", _table(named, sent, rows, held))
+        after = 0 if previous is None else previous + 1
+        markers = sorted(set(range(after, int(held[-1]) + 1)) - set(held.tolist()))
+        ts = sent.made.ts[sent.event[rows]]
+        entry = {
+            "first_offset": str(held[0]),
+            "last_offset": str(held[-1]),
+            "record_count": len(held),
+            "previous_last_offset": None if previous is None else str(previous),
+            "gaps": [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in markers],
+            "min_ts_utc": format_instant(int(ts.min())),
+            "max_ts_utc": format_instant(int(ts.max())),
+        }
+        entries.append({**named, **entry, **stored})
+        previous = int(held[-1])
     return entries
 
 
-def _table(
-    topic: str,
-    partition: int,
-    offset: Array,
-    event: Array,
-    delivered: Array,
-    made: Payments,
-    ids: list[str],
-    texts: list[str],
-    check: Array,
-) -> pa.Table:
+def _table(named: dict[str, Any], sent: _Deliveries, rows: Array, offset: Array) -> pa.Table:
+    made, ids, check, event, delivered = sent.made, sent.ids, sent.check, sent.event[rows], sent.delivered[rows]
     n, which = len(event), event.tolist()
-    envelopes = [texts[i] for i in which]
+    envelopes = [sent.texts[i] for i in which]
     origin = pa.StructArray.from_arrays(
         [
-            pa.repeat(topic, n),
-            pa.repeat(pa.scalar(partition, pa.int32()), n),
+            pa.repeat(named["topic"], n),
+            pa.repeat(pa.scalar(named["partition"], pa.int32()), n),
             pa.array([str(o) for o in offset.tolist()]),
-            pa.repeat("kafka_offset", n),
+            pa.repeat(named["offset_kind"], n),
         ],
         fields=list(_ORIGIN),
     )
@@ -224,6 +192,15 @@ def _table(
         "published_at_utc": pa.array(delivered).cast(MICROS),
     }
     return pa.table(columns)
+
+
+def write_parquet(root: Path, ref: str, table: pa.Table) -> dict[str, Any]:
+    """Writes a file of the world; its path, bytes and sha256, as an index or an extract states them."""
+    path = root / ref
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    body = path.read_bytes()
+    return {"path": ref, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
 
 
 def write_json(path: Path, document: dict[str, Any]) -> Path:

@@ -58,6 +58,7 @@ class _Places:
 
     @classmethod
     def made(cls, shape: Shape, rng: np.random.Generator) -> _Places:
+        """The places of a world, terminals by country."""
         country = np.sort(rng.choice(len(COUNTRIES), shape.terminals, p=SHARES))
         category = np.arange(shape.merchants) % len(DEARNESS)
         return cls(country, rng.integers(0, shape.merchants, shape.terminals), np.array(DEARNESS)[category])

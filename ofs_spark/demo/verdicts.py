@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ofs_spark.canonical import digest
 from ofs_spark.clock import format_instant
-from ofs_spark.demo.deliveries import MICROS, RUN, write_json
+from ofs_spark.demo.deliveries import MICROS, RUN, write_json, write_parquet
 from ofs_spark.demo.habits import DAY_US, Payments
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -57,11 +56,31 @@ def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: 
 
 
 def _write(root: Path, ids: list[str], events: Array, values: Array, times: Array, types: Array, asof_us: int) -> int:
+    table, folder = _assertions(ids, events, values, times, types), f"{RUN}/label_store/extract"
+    files = []
+    for number, begin in enumerate(range(0, table.num_rows, 250_000)):
+        part = table.slice(begin, 250_000)
+        stored = write_parquet(root, f"{folder}/part-{number:04d}.parquet", part)
+        files.append({**stored, "row_count": part.num_rows})
+    extract = {
+        "schema_version": "label_store.extract.v0",
+        "label_store_id": "demo-label-store",
+        "marker": f"demo-{table.num_rows}",
+        "committed_up_to_utc": format_instant(asof_us + 40 * DAY_US),
+        "row_count": table.num_rows,
+        "files": files,
+    }
+    write_json(root / EXTRACT, {**extract, "digest": digest(extract)})
+    return int(table.num_rows)
+
+
+def _assertions(ids: list[str], events: Array, values: Array, times: Array, types: Array) -> pa.Table:
+    """The rows of the label timeline."""
     n = len(events)
     assertion = [hashlib.md5(f"assertion-{i}".encode(), usedforsecurity=False).hexdigest() for i in range(n)]
     human = types == "fraud_disposition"
     stamps = pa.array(times).cast(MICROS)
-    table = pa.table(
+    return pa.table(
         {
             "label_assertion_id": assertion,
             "platform_run_id": pa.repeat(RUN, n),
@@ -78,28 +97,3 @@ def _write(root: Path, ids: list[str], events: Array, values: Array, times: Arra
             "committed_at_utc": pa.array(times + 30_000_000).cast(MICROS),
         }
     )
-    folder = root / RUN / "label_store" / "extract"
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, begin in enumerate(range(0, n, 250_000)):
-        path, part = folder / f"part-{number:04d}.parquet", table.slice(begin, 250_000)
-        pq.write_table(part, path, compression="zstd", write_page_checksum=True)
-        body = path.read_bytes()
-        files.append(
-            {
-                "path": str(path.relative_to(root)),
-                "bytes": len(body),
-                "sha256": hashlib.sha256(body).hexdigest(),
-                "row_count": part.num_rows,
-            }
-        )
-    extract = {
-        "schema_version": "label_store.extract.v0",
-        "label_store_id": "demo-label-store",
-        "marker": f"demo-{n}",
-        "committed_up_to_utc": format_instant(asof_us + 40 * DAY_US),
-        "row_count": n,
-        "files": files,
-    }
-    write_json(root / EXTRACT, {**extract, "digest": digest(extract)})
-    return n

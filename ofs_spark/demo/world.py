@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ofs_spark.clock import format_instant
-from ofs_spark.demo.deliveries import PINS, RUN, SCENARIO, Archived, write_archive, write_json
+from ofs_spark.demo.deliveries import PINS, RUN, SCENARIO, Archived, write_archive, write_json, write_parquet
 from ofs_spark.demo.habits import DAY_US, START_US, Payments, Shape, payments
 from ofs_spark.demo.verdicts import EXTRACT, write_labels
 
@@ -146,39 +144,22 @@ def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
 def _write_run_facts(objects: Path) -> None:
     """Run facts with one gated output that passed (merchant categories) and one that failed."""
     surface = f"{RUN}/reference/merchant_categories.parquet"
-    path = objects / surface
-    path.parent.mkdir(parents=True, exist_ok=True)
     names = [f"merch-{i:04d}" for i in range(700)]
-    pq.write_table(
-        pa.table(
-            {"merchant_id": names, "category": [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]}
-        ),
-        path,
-    )
-    digest = {"algo": "sha256", "hex": hashlib.sha256(path.read_bytes()).hexdigest()}
-    fingerprint = str(PINS["manifest_fingerprint"])
-
-    def locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
-        return {"output_id": output_id, "path": where, "manifest_fingerprint": fingerprint, **more}
-
-    def receipt(output_id: str, where: str, status: str) -> dict[str, Any]:
-        return {
-            "output_id": output_id,
-            "status": status,
-            "scope": {"manifest_fingerprint": fingerprint},
-            "target_ref": {"output_id": output_id, "path": where},
-            "target_digest": digest,
-        }
-
+    categories = [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]
+    stored = write_parquet(objects, surface, pa.table({"merchant_id": names, "category": categories}))
+    digest = {"algo": "sha256", "hex": stored["sha256"]}
     sealed = f"{RUN}/reference/raw_cases.parquet"
     view = {
         "run_id": SCENARIO,
         "platform_run_id": RUN,
         "scenario_run_id": SCENARIO,
         "pins": PINS,
-        "locators": [locator("merchant_categories", surface, content_digest=digest), locator("raw_cases", sealed)],
+        "locators": [_locator("merchant_categories", surface, content_digest=digest), _locator("raw_cases", sealed)],
         "gate_receipts": [],
-        "instance_receipts": [receipt("merchant_categories", surface, "PASS"), receipt("raw_cases", sealed, "FAIL")],
+        "instance_receipts": [
+            _receipt("merchant_categories", surface, "PASS", digest),
+            _receipt("raw_cases", sealed, "FAIL", digest),
+        ],
         "policy_rev": {"policy_id": "sr.policy", "revision": "r1"},
         "bundle_hash": "ab" * 32,
         "plan_ref": f"{RUN}/sr/plan.json",
@@ -186,6 +167,18 @@ def _write_run_facts(objects: Path) -> None:
         "status_ref": f"{RUN}/sr/status.json",
     }
     write_json(objects / RUN_FACTS, view)
+
+
+_SCOPE = {"manifest_fingerprint": str(PINS["manifest_fingerprint"])}
+
+
+def _locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
+    return {"output_id": output_id, "path": where, **_SCOPE, **more}
+
+
+def _receipt(output_id: str, where: str, status: str, digest: dict[str, str]) -> dict[str, Any]:
+    target = {"output_id": output_id, "path": where}
+    return {"output_id": output_id, "status": status, "scope": _SCOPE, "target_ref": target, "target_digest": digest}
 
 
 def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -196,30 +189,22 @@ def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[s
         "scenario_run_ids": [SCENARIO],
         "replay_basis": archived.basis,
         "run_facts_ref": RUN_FACTS,
+        "label_basis": {
+            "label_asof_utc": format_instant(asof_us), "resolution_rule": "ls.resolved.v0", "maturity_days": 14,
+        },
         **releases,
-    }
-    labels = {"label_asof_utc": format_instant(asof_us), "resolution_rule": "ls.resolved.v0", "maturity_days": 14}
+    }  # fmt: skip
+    enough = {"min_coverage_by_label_type": {"fraud_disposition": 0.99}, "max_conflict_ratio": 0.001}
     training = {
-        **common,
-        "request_id": f"demo.training.{shape.payments}",
-        "label_basis": labels,
         "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v3"},
         "join_scope": {
             "label_types": ["fraud_disposition"],
             "anchor_event_types": ["card_payment"],
             "required_output_ids": ["merchant_categories"],
         },
-        "filters": {
-            "label_coverage_policy": {
-                "min_coverage_by_label_type": {"fraud_disposition": 0.99},
-                "max_conflict_ratio": 0.001,
-            }
-        },
+        "filters": {"label_coverage_policy": enough},
     }
     explore = {
-        **common,
-        "request_id": f"demo.explore.{shape.payments}",
-        "label_basis": labels,
         "non_training_allowed": True,
         "feature_definition_set": {"feature_set_id": "card_fraud", "feature_set_version": "v2"},
         "join_scope": {
@@ -228,7 +213,8 @@ def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[s
         },
         "filters": {"country": ["GB"]},
     }
-    return {"training": training, "explore": explore}
+    asked = {"training": training, "explore": explore}
+    return {name: {**common, "request_id": f"demo.{name}.{shape.payments}", **own} for name, own in asked.items()}
 
 
 __all__ = ["CORE_PROFILE", "PROFILE", "DemoWorld", "Payments", "Shape", "write_demo_world", "write_wiring"]

@@ -20,6 +20,7 @@ def heartbeat(control: RunControl, held: Run) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
+        """Extends the lease until told to stop, or until it is lost."""
         while not stop.wait(control.limits.lease_s / 3):
             try:
                 control.beat(held)

@@ -16,6 +16,7 @@ from ofs_spark.io.plane import opened
 from tests.acceptance.test_closure import TRAINING
 from tests.integration.test_refusals import NOWHERE
 from tests.spec.tables import refusals
+from tests.spec.tables.windows import UNORDERED, world
 from tests.worlds.model import RUN
 from tests.worlds.running import Outcome, build
 from tests.worlds.sabotage import SABOTAGES
@@ -76,6 +77,17 @@ def test_a_run_that_failed_and_was_mended_has_both_attempts_and_is_well(tmp_path
     assert attempts == [(1, "REFUSED", code), (2, "COMMITTED", None)]
     kept = {path.name for path in (written.root / RUN / "ofs" / "replay_completeness").iterdir()}
     assert kept == {f"{answer['run_key']}.json", f"{answer['run_key']}.attempt-1.json"}
+
+
+def test_labels_that_were_not_read_in_full_are_not_told(tmp_path: Path) -> None:
+    """The first refusal is of the replay; the label receipt would hold the counts of the other files alone."""
+    for part, kept in ((False, {"replay_completeness", "label_resolution"}), (True, {"replay_completeness"})):
+        written = write_world(world(UNORDERED), tmp_path / str(part))
+        if part:
+            SABOTAGES["extract_part_flipped"][0](written)
+        assert build(written).code == "ORDER_UNDEFINED"
+        told = {path.parent.name for path in (written.root / RUN / "ofs").glob("*/*.attempt-1.json")}
+        assert told == kept
 
 
 def test_a_denied_output_is_audited(tmp_path: Path) -> None:

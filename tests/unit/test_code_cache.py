@@ -42,11 +42,11 @@ def test_another_process_with_the_archive_elsewhere_compiles_nothing(archive: Pa
     assert loaded(elsewhere, tmp_path / "cache") == (3, 0)
 
 
-def test_a_change_of_any_file_that_compiles_is_another_code(archive: Path, tmp_path: Path) -> None:
+def test_a_change_of_any_file_is_another_code(archive: Path, tmp_path: Path) -> None:
     assert loaded(archive, tmp_path / "cache") == (0, 3)
     with zipfile.ZipFile(archive) as packed:
         entries = {name: packed.read(name) for name in packed.namelist()}
-    entries["ofs_spark/replay/scan/lexemes.py"] += b"\n"
+    entries["ofs_spark/positions.py"] += b"\n"  # compiles nothing itself; a constant of it stands in a loop
     with zipfile.ZipFile(archive, "w") as packed:
         for name, body in entries.items():
             packed.writestr(name, body)

@@ -13,22 +13,25 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @compiled(I64(BYTES, I64, I64))
+def _digits_end(data: Array, at: int, end: int) -> int:
+    """Position after the digits at `at`; `at` itself if there is none."""
+    while at < end and 48 <= data[at] <= 57:
+        at += 1
+    return at
+
+
+@compiled(I64(BYTES, I64, I64))
 def number_end(data: Array, at: int, end: int) -> int:
     """Position after the number that starts at `at`, or -1 if there is none."""
     if at < end and data[at] == 45:
         at += 1
-    if at >= end or data[at] < 48 or data[at] > 57:
+    digits = at
+    at = at + 1 if at < end and data[at] == 48 else _digits_end(data, at, end)
+    if at == digits:
         return -1
-    if data[at] == 48:
-        at += 1
-    else:
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
     if at < end and data[at] == 46:
-        at += 1
-        digits = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
+        digits = at + 1
+        at = _digits_end(data, digits, end)
         if at == digits:
             return -1
     if at < end and (data[at] == 101 or data[at] == 69):
@@ -36,8 +39,7 @@ def number_end(data: Array, at: int, end: int) -> int:
         if at < end and (data[at] == 43 or data[at] == 45):
             at += 1
         digits = at
-        while at < end and 48 <= data[at] <= 57:
-            at += 1
+        at = _digits_end(data, at, end)
         if at == digits:
             return -1
     return at

@@ -98,6 +98,7 @@ class _Trie:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> _Trie:
+        """The tree of these paths and all that leads to them."""
         prefixes = {()} | {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
         ordered = sorted(prefixes, key=lambda path: (len(path), path))
         node = {path: index for index, path in enumerate(ordered)}

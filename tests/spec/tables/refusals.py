@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.spec.tables import facts
-from tests.spec.tables.windows import world
+from tests.spec.tables.windows import UNORDERED, world
 from tests.worlds.model import World, intent, profile, run_facts, slice_
 from tests.worlds.tables import Case, expected, stream
 
@@ -108,6 +108,16 @@ CASES = {
     ),
     "replay_before_labels": Case(
         "Replay before labels.", facts.training(GAP).with_intent(filters={}), code="REPLAY_BASIS_GAP"
+    ),
+    "order_before_coverage": Case(
+        "What replay leaves undefined before labels, though only a group can tell.",
+        world(UNORDERED).with_intent(non_training_allowed=False),
+        code="ORDER_UNDEFINED",
+    ),
+    "order_before_no_anchor": Case(
+        "Also where no event is an anchor.",
+        world(UNORDERED).with_intent(filters={"country": ["XX"]}),
+        code="ORDER_UNDEFINED",
     ),
     "labels_before_features": Case(
         "Labels before features.",
