@@ -32,17 +32,19 @@ from rich.table import Table
 
 from benchmarks import floor, naive
 from ofs_spark import pipeline
-from ofs_spark.config import code_release, load_policy
-from ofs_spark.demo.habits import Shape
+from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world
-from ofs_spark.io.plane import opened
-from ofs_spark.io.session import build_session, spark_properties
+from ofs_spark.foundation.config import load_policy, read_code_release
+from ofs_spark.io.context import open_context
+from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {
     "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.829),
-    "sparse": lambda events: Shape(events, customers=300_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.31),
+    "sparse": lambda events: Shape(
+        events, customers=300_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.31
+    ),
 }
 """At 2 M events: dense has mean frames of about 11, 161 and 1,007 rows for 1 h, 24 h and 7 d; sparse a widest one of about 60."""
 PROFILE = """\
@@ -96,9 +98,11 @@ def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[st
     document |= {"request_id": f"bench.{number:04d}.{time.time_ns()}", "config_revision": f"bench-{time.time_ns()}"}
     document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
     document["join_scope"].pop("required_output_ids")
-    with opened(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as plane:
-        answer = pipeline.build(json.dumps(document).encode(), plane)
-    return {name: answer[name] for name in ("table_ref", "rows", "status", "content_digest", "timings", "replay_counts")}
+    with open_context(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as context:
+        answer = pipeline.build(json.dumps(document).encode(), context)
+    return {
+        name: answer[name] for name in ("table_ref", "rows", "status", "content_digest", "timings", "replay_counts")
+    }
 
 
 def frames(table: Path) -> dict[str, dict[str, float]]:
@@ -113,7 +117,7 @@ def compared(name: str, events: int, runs: int, session: SparkSession, folder: P
     releases = {
         "policy_revision": policy.policy_revision,
         "config_revision": policy.config_revision,
-        "ofs_code_release_id": code_release(),
+        "ofs_code_release_id": read_code_release(),
     }
     shape = SHAPES[name](events)
     world = write_demo_world(folder / name, 7, shape, releases, lambda _room, doing: print(f"  {doing}"))
@@ -169,7 +173,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     asked = parser.parse_args()
-    settings = spark_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
+    settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
     with tempfile.TemporaryDirectory() as scratch:
         session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
         results = [compared(shape, asked.events, asked.runs, session, Path(scratch)) for shape in asked.shapes]
@@ -180,7 +184,7 @@ def main() -> None:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "spark": session.version,
-        "release": code_release(),
+        "release": read_code_release(),
     }
     document = {"machine": machine, "results": [{**result, "summary": summary(result)} for result in results]}
     target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-build.json"

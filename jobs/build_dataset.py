@@ -1,6 +1,6 @@
 """spark-submit entry of `ofs build`: arguments, one call of the pipeline, the answer on the last line, the exit status.
 
-    ./spark-submit.sh jobs/build_dataset.py INTENT [--wiring FILE] [--policy DIR]
+./spark-submit.sh jobs/build_dataset.py INTENT [--wiring FILE] [--policy DIR]
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from ofs_spark import pipeline
-from ofs_spark.errors import OfsError, Refusal
-from ofs_spark.io.plane import opened
-from ofs_spark.progress import Progress
+from ofs_spark.console import Progress
+from ofs_spark.foundation.errors import OfsError, Refusal
+from ofs_spark.io.context import open_context
 
 
 def main() -> int:
@@ -24,8 +24,8 @@ def main() -> int:
     parser.add_argument("--policy", type=Path)
     arguments = parser.parse_args()
     try:
-        with opened(arguments.wiring, arguments.policy, Progress(sys.stderr)) as plane:
-            answer, status = pipeline.build(arguments.intent.read_bytes(), plane), 0
+        with open_context(arguments.wiring, arguments.policy, Progress(sys.stderr)) as context:
+            answer, status = pipeline.build(arguments.intent.read_bytes(), context), 0
     except Refusal as refusal:
         answer, status = refusal.document(), refusal.exit_status
     except OfsError as error:

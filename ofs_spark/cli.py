@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ofs_spark.errors import OfsError, Refusal
+from ofs_spark.foundation.errors import OfsError, Refusal
 
 app = typer.Typer(
     name="ofs",
@@ -81,7 +81,7 @@ def build(intent: IntentFile) -> None:
     from ofs_spark import pipeline
 
     raw = _bytes(intent)
-    _answer(_on_plane(lambda plane: pipeline.build(raw, plane)))
+    _answer(_with_context(lambda context: pipeline.build(raw, context)))
 
 
 @app.command()
@@ -92,7 +92,7 @@ def verify(
     from ofs_spark import pipeline
 
     _answer(
-        _on_plane(lambda plane: pipeline.verify(manifest, plane)),
+        _with_context(lambda context: pipeline.verify(manifest, context)),
         status=lambda found: 0 if found["verified"] else 60,
         people=_printed("checks"),
     )
@@ -105,7 +105,7 @@ def show(
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
-    _answer(_on_plane(lambda plane: pipeline.show(manifest, plane)), people=_printed("manifest"))
+    _answer(_with_context(lambda context: pipeline.show(manifest, context)), people=_printed("manifest"))
 
 
 @app.command()
@@ -113,7 +113,7 @@ def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: e
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    _answer(_on_plane(lambda plane: pipeline.status(run_key, plane)), people=_printed("status"))
+    _answer(_with_context(lambda context: pipeline.status(run_key, context)), people=_printed("status"))
 
 
 @app.command()
@@ -123,9 +123,9 @@ def demo(
     payments: Annotated[int, typer.Option(min=1_000, help="Events to generate; 88 % of them are payments.")] = 350_000,
 ) -> None:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
-    from ofs_spark.demo.tour import tour
+    from ofs_spark.demo.command import run_demo
 
-    _answer(lambda: tour(folder, seed, payments, _progress()), people=lambda _answer: None)
+    _answer(lambda: run_demo(folder, seed, payments, _progress()), people=lambda _answer: None)
 
 
 def _bytes(path: Path) -> bytes:
@@ -136,21 +136,21 @@ def _bytes(path: Path) -> bytes:
         raise typer.Exit(2) from None
 
 
-def _on_plane(call: Callable[[Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+def _with_context(call: Callable[[Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
     """A call of the pipeline, with the plane that the options name opened around it."""
 
     def run() -> dict[str, Any]:
         """The call's answer."""
-        from ofs_spark.io.plane import opened
+        from ofs_spark.io.context import open_context
 
-        with opened(_options.wiring, _options.policy, _progress()) as plane:
-            return call(plane)
+        with open_context(_options.wiring, _options.policy, _progress()) as context:
+            return call(context)
 
     return run
 
 
 def _progress() -> Callable[[str, str], None]:
-    from ofs_spark.progress import Progress, silent
+    from ofs_spark.console import Progress, silent
 
     return silent if _options.quiet else Progress(sys.stderr)
 
@@ -180,7 +180,7 @@ def _printed(what: str) -> Callable[[dict[str, Any]], None]:
 
     def shown(answer: dict[str, Any]) -> None:
         """Prints an answer."""
-        from ofs_spark import progress
+        from ofs_spark import console as progress
 
         getattr(progress, f"print_{what}")(answer)
 

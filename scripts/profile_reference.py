@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from ofs_spark.demo.world import PROFILE
-from ofs_spark.features.kernel import GroupRows, Values, compute
+from ofs_spark.features.kernel import GroupRows, Values, compute_group
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.compile import read_profile
+from ofs_spark.pins.profile.conditions import COMPARISONS
 from ofs_spark.pins.profile.features import AS_DECLARED, BARE, DERIVED, NOT_YET, VALUED
 from ofs_spark.pins.profile.model import Program
-from ofs_spark.pins.profile.where import COMPARISONS
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "profile-reference.md"
 EVERY = """\
@@ -68,7 +68,7 @@ def aggregates() -> Iterator[tuple[str, ...]]:
         for name in names
     ]
     compiled = program(EVERY.format(features="\n".join(lines)), "g", "v1")
-    empty = compute(compiled.groups[0], one_anchor_without_events())
+    empty = compute_group(compiled.groups[0], one_anchor_without_events())
     for name, column, result in zip(names, compiled.feature_columns, empty, strict=True):
         types = ", ".join(VALUED[name]) if name in VALUED else "none; `where` is required" if name == "rate" else "none"
         kept = "; string and bool as they are" if name in AS_DECLARED else ""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
-from ofs_spark.io.session import build_session, spark_properties
+from ofs_spark.io.session import build_session, read_properties
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,7 +38,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     }
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)  # an IDE's or notebook's options are not the tests'
     session = build_session(
-        {**spark_properties(ROOT / "conf" / "spark" / "local.conf"), **cheap},
+        {**read_properties(ROOT / "conf" / "spark" / "local.conf"), **cheap},
         "local[2]",
         "ofs tests",
         jvm_log=scratch / "jvm.log",

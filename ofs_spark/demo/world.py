@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.clock import format_instant
-from ofs_spark.demo.deliveries import PINS, RUN, SCENARIO, Archived, write_archive, write_json, write_parquet
-from ofs_spark.demo.habits import DAY_US, START_US, Payments, Shape, payments
-from ofs_spark.demo.verdicts import EXTRACT, write_labels
+from ofs_spark.demo.archive import PINS, RUN, SCENARIO, Archived, write_archive, write_json, write_parquet
+from ofs_spark.demo.labels import EXTRACT, write_labels
+from ofs_spark.demo.payments import START_US, Payments, Shape, invent_payments
+from ofs_spark.foundation.clock import DAY_US, format_instant
 
 RUN_FACTS = f"{RUN}/sr/run_facts_view/{SCENARIO}.json"
 PROFILE = """\
@@ -99,7 +99,7 @@ def write_demo_world(
     rng = np.random.default_rng(seed)
     objects = root / "objects"
     announce("demo", f"invents {shape.payments:,} events of {shape.customers:,} customers over {shape.days} days")
-    made = payments(shape, rng)
+    made = invent_payments(shape, rng)
     announce("demo", "delivers them: eight partitions, 2 % twice, 3 % late")
     archived = write_archive(objects, made, rng, rows_per_segment=max(1_000, min(50_000, shape.payments // 16)))
     asof_us = START_US + (shape.days + 10) * DAY_US

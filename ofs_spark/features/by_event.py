@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.dataflow import Body, Chunk, gather, note
 from ofs_spark.features.by_key import EVENTS, Route
-from ofs_spark.features.group_rows import Array, column, one_array
 from ofs_spark.features.load import LABEL_IDENTITIES, LABELS
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks, make_note
 from ofs_spark.labels import model as m
-from ofs_spark.labels.asof import one_per_id, resolve
-from ofs_spark.labels.assertions import assertion_conflicts
-from ofs_spark.labels.coverage import count
+from ofs_spark.labels.asof import keep_one_per_id, resolve_labels
+from ofs_spark.labels.assertions import find_conflicts
+from ofs_spark.labels.coverage import count_labels
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.dedupe import BasisSlice, first_events, winners
+from ofs_spark.replay.dedupe import BasisSlice, find_first_events, pick_winners
 
 
-def label_column(label_type: str) -> str:
+def name_choice_column(label_type: str) -> str:
     """Column in which a label type's choice travels, as one packed struct."""
     return f"label:{label_type}"
 
@@ -49,36 +49,38 @@ class ByEvent:
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the first exchange by key; one `events` note, one `labels` note, one `refusal` note per fault."""
-        tables = gather(chunks)
+        tables = gather_chunks(chunks)
         if LABEL_IDENTITIES in tables:
-            clashing = assertion_conflicts(tables[LABEL_IDENTITIES])
+            clashing = find_conflicts(tables[LABEL_IDENTITIES])
             if clashing:
-                yield note(
+                yield make_note(
                     "refusal",
                     code="LABEL_SCOPE_INVALID",
                     details={"label_assertion_ids": clashing},
                     message="one label_assertion_id stands for assertions of different content",
                 )
-        assertions = one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table().select(list(m.OF_SUBJECT))))
+        assertions = keep_one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table().select(list(m.OF_SUBJECT))))
         if EVENTS not in tables:
             nobody = self._choices(assertions, pa.array([], pa.string()))
             yield self._labels_note(nobody, assertions, np.empty(0, np.int64))
             return
         table = tables[EVENTS]
-        chosen = winners(table)
+        chosen = pick_winners(table)
         events = table.take(pa.array(chosen.rows))
-        anchors = np.flatnonzero((column(events, r.FLAGS) & r.ANCHOR) != 0)
-        yield note("events", **chosen.note(), anchors=len(anchors), first=first_events(table, chosen.rows, self.slices))
-        choices = self._choices(assertions, one_array(events.column(r.EVENT_ID)).take(pa.array(anchors)))
-        yield self._labels_note(choices, assertions, column(events, r.TS)[anchors])
+        anchors = np.flatnonzero((read_values(events, r.FLAGS) & r.ANCHOR) != 0)
+        yield make_note(
+            "events", **chosen.note(), anchors=len(anchors), first=find_first_events(table, chosen.rows, self.slices)
+        )
+        choices = self._choices(assertions, combine_chunks(events.column(r.EVENT_ID)).take(pa.array(anchors)))
+        yield self._labels_note(choices, assertions, read_values(events, r.TS)[anchors])
         yield from self.onward.send(self._labelled(events, anchors, choices))
 
     def _choices(self, assertions: pa.Table, subjects: pa.Array) -> pa.Table:
-        return resolve(assertions, subjects, self.law.types, self.law.rule, self.law.asof_us)
+        return resolve_labels(assertions, subjects, self.law.types, self.law.rule, self.law.asof_us)
 
     def _labels_note(self, choices: pa.Table, assertions: pa.Table, anchor_ts: Array) -> Chunk:
-        counts = count(choices, assertions, anchor_ts, self.law.mature_before_us)
-        return note("labels", types={name: asdict(counts[name]) for name in self.law.types})
+        counts = count_labels(choices, assertions, anchor_ts, self.law.mature_before_us)
+        return make_note("labels", types={name: asdict(counts[name]) for name in self.law.types})
 
     def _labelled(self, events: pa.Table, anchors: Array, choices: pa.Table) -> pa.Table:
         """The events with one struct column per label type, null where the event is no anchor."""
@@ -86,5 +88,5 @@ class ByEvent:
         place[anchors] = np.arange(len(anchors))
         where = pa.array(place, mask=place < 0)
         for name in self.law.types:
-            events = events.append_column(label_column(name), one_array(choices.column(name)).take(where))
+            events = events.append_column(name_choice_column(name), combine_chunks(choices.column(name)).take(where))
         return events

@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.dataflow import Body, Chunk, note
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.features.by_key import EVENTS, split
-from ofs_spark.features.group_rows import column
-from ofs_spark.hashing import route
+from ofs_spark.features.by_key import EVENTS, split_chunks
+from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, make_note
+from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.objects import Objects
 from ofs_spark.labels import model as m
-from ofs_spark.labels.assertions import relevant, stored_assertions
-from ofs_spark.labels.content import identity_targets
-from ofs_spark.objects import Objects
+from ofs_spark.labels.assertions import fetch_assertions, select_relevant
+from ofs_spark.labels.fingerprint import route_identities
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.job import Staged
+from ofs_spark.replay.scan_job import Staged
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
 
 
-def task_of(file: Staged | m.ExtractFile) -> bytes:
+def encode_task(file: Staged | m.ExtractFile) -> bytes:
     """The task that loads a staged file of event rows, or a file of the label extract."""
     return json.dumps({"staged" if isinstance(file, Staged) else "labels": asdict(file)}).encode()
 
@@ -54,24 +54,24 @@ class Load:
             else:
                 yield from self._labels(m.ExtractFile(**task["labels"]))
         except Refusal as refusal:
-            yield note("refusal", code=refusal.code, message=refusal.message, details=refusal.details)
+            yield make_note("refusal", code=refusal.code, message=refusal.message, details=refusal.details)
 
     def _events(self, task: Staged) -> Iterator[Chunk]:
         body = self.objects.read(task.ref)
         if hashlib.sha256(body).hexdigest() != task.sha256:
             raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
         table = pa.ipc.open_stream(body).read_all()
-        arrival = np.maximum(column(table, r.ARRIVAL), task.arrival_before)
+        arrival = np.maximum(read_values(table, r.ARRIVAL), task.arrival_before)
         table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
     def _labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
-        assertions = stored_assertions(self.objects, file, self.label_key)
-        yield from self._route(LABELS, relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
+        assertions = fetch_assertions(self.objects, file, self.label_key)
+        yield from self._route(LABELS, select_relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
         known = assertions.select([m.IDENTITY])
-        targets = identity_targets(known.column(m.IDENTITY).combine_chunks(), self.width)
-        yield from split(LABEL_IDENTITIES, known, targets, np.arange(known.num_rows), self.width)
+        targets = route_identities(combine_chunks(known.column(m.IDENTITY)), self.width)
+        yield from split_chunks(LABEL_IDENTITIES, known, targets, np.arange(known.num_rows), self.width)
 
     def _route(self, kind: str, table: pa.Table, key: str) -> Iterator[Chunk]:
-        target = route(table.column(key).combine_chunks(), self.width)
-        yield from split(kind, table, target, np.arange(table.num_rows), self.width)
+        target = route_texts(combine_chunks(table.column(key)), self.width)
+        yield from split_chunks(kind, table, target, np.arange(table.num_rows), self.width)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ofs_spark.contracts import Fault, pointer
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.contracts import DocumentFault, format_pointer
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.intent.validate import refuse_all
 
@@ -20,8 +20,11 @@ INPUT_FILTERS = ("label_types", "label_coverage_policy", "event_types")
 """filters of these names choose inputs; any other is the name of a payload field and keeps anchor rows."""
 
 COMMAND_OF_KIND = {
-    "dataset_build": "build", "backfill_rebuild": "backfill", "plan_check": "check",
-    "parity_rebuild": "parity", "forensic_rebuild": "forensic",
+    "dataset_build": "build",
+    "backfill_rebuild": "backfill",
+    "plan_check": "check",
+    "parity_rebuild": "parity",
+    "forensic_rebuild": "forensic",
 }
 
 
@@ -32,7 +35,7 @@ def admit(intent: Intent, command: str) -> None:
         raise refuse_all(sorted(faults, key=lambda fault: fault.order))
 
 
-def scope_of(intent: Intent) -> Scope:
+def read_scope(intent: Intent) -> Scope:
     """join_scope and filters of an admitted intent; refuses as `admit` does where they are malformed."""
     faults = sorted(_scope_faults(intent), key=lambda fault: fault.order)
     if faults:
@@ -52,19 +55,26 @@ def scope_of(intent: Intent) -> Scope:
     )
 
 
-def label_types(scope: Scope) -> tuple[str, ...]:
+def resolve_label_types(scope: Scope) -> tuple[str, ...]:
     """The label types of a dataset, ascending: of join_scope, else of filters, else those with a stated minimum.
 
     LABEL_TYPE_SCOPE_UNRESOLVED if the two lists differ, or if nothing names any.
     """
     lists = [frozenset(given) for given in (scope.scope_label_types, scope.filter_label_types) if given]
     if len(set(lists)) > 1:
-        raise refuse("LABEL_TYPE_SCOPE_UNRESOLVED", "join_scope.label_types and filters.label_types differ",
-                     join_scope=sorted(lists[0]), filters=sorted(lists[1]))
+        raise refuse(
+            "LABEL_TYPE_SCOPE_UNRESOLVED",
+            "join_scope.label_types and filters.label_types differ",
+            join_scope=sorted(lists[0]),
+            filters=sorted(lists[1]),
+        )
     types = lists[0] if lists else frozenset(scope.min_coverage_types)
     if not types:
-        raise refuse("LABEL_TYPE_SCOPE_UNRESOLVED", "the intent names no label type: a dataset build needs "
-                     "join_scope.label_types, filters.label_types or a minimum coverage by type")
+        raise refuse(
+            "LABEL_TYPE_SCOPE_UNRESOLVED",
+            "the intent names no label type: a dataset build needs "
+            "join_scope.label_types, filters.label_types or a minimum coverage by type",
+        )
     return tuple(sorted(types))
 
 
@@ -72,44 +82,51 @@ def _tuple(given: Any) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _kind_faults(intent: Intent, command: str) -> Iterator[Fault]:
+def _kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
     own = COMMAND_OF_KIND[intent.intent_kind]
     if own != command:
         message = f"{intent.intent_kind} is not for `ofs {command}` but for `ofs {own}`"
-        yield Fault("INTENT_KIND_UNSUPPORTED", "/intent_kind", message)
+        yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/intent_kind", message)
     if intent.supersedes and command == "build":
         message = "a dataset that supersedes another is built by `ofs backfill`"
-        yield Fault("INTENT_KIND_UNSUPPORTED", "/supersedes", message)
+        yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/supersedes", message)
     if intent.time_window is not None:
-        yield Fault("BASIS_UNRESOLVED", "/replay_selector/time_window",
-                    "a time window is resolved to offsets before it is built: name them in replay_basis")
+        yield DocumentFault(
+            "BASIS_UNRESOLVED",
+            "/replay_selector/time_window",
+            "a time window is resolved to offsets before it is built: name them in replay_basis",
+        )
 
 
-def _output_faults(intent: Intent) -> Iterator[Fault]:
+def _output_faults(intent: Intent) -> Iterator[DocumentFault]:
     output, code = intent.output, "INTENT_KIND_UNSUPPORTED"
     if output.dataset_kind != "per_event":
-        yield Fault(code, "/output/dataset_kind", f"this release builds per_event datasets, not {output.dataset_kind}")
+        yield DocumentFault(
+            code, "/output/dataset_kind", f"this release builds per_event datasets, not {output.dataset_kind}"
+        )
     for name in ("cut_points", "bucket"):
         if getattr(output, name) is not None and output.dataset_kind == "per_event":
-            yield Fault(code, f"/output/{name}", f"a per_event dataset has no {name}")
+            yield DocumentFault(code, f"/output/{name}", f"a per_event dataset has no {name}")
     for name in ("spine", "sampling", "splits"):
         if getattr(output, name) is not None:
-            yield Fault(code, f"/output/{name}", f"this release does not build datasets with {name}")
+            yield DocumentFault(code, f"/output/{name}", f"this release does not build datasets with {name}")
 
 
-def _scope_faults(intent: Intent) -> Iterator[Fault]:
+def _scope_faults(intent: Intent) -> Iterator[DocumentFault]:
     for name, given in intent.join_scope.items():
-        at = pointer(["join_scope", name])
+        at = format_pointer(["join_scope", name])
         if name == "subject_key":
             if given != SUBJECT_KEY:
-                yield Fault("FILTER_UNSUPPORTED", at, f"is {given!r:.80}; the subject of a label is {SUBJECT_KEY}")
+                yield DocumentFault(
+                    "FILTER_UNSUPPORTED", at, f"is {given!r:.80}; the subject of a label is {SUBJECT_KEY}"
+                )
         elif name in SCOPE_LISTS:
             yield from _texts(at, given, empty=name != "anchor_event_types")
         else:
             known = ", ".join(("subject_key", *SCOPE_LISTS))
-            yield Fault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are {known}")
+            yield DocumentFault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are {known}")
     for name, given in intent.filters.items():
-        at = pointer(["filters", name])
+        at = format_pointer(["filters", name])
         if name == "label_types":
             yield from _texts(at, given, empty=True)
         elif name == "event_types":
@@ -118,19 +135,23 @@ def _scope_faults(intent: Intent) -> Iterator[Fault]:
             yield from _values(at, given)
 
 
-def _texts(at: str, given: Any, empty: bool) -> Iterator[Fault]:
+def _texts(at: str, given: Any, empty: bool) -> Iterator[DocumentFault]:
     """`given` must be a list of distinct non-empty texts."""
     if not isinstance(given, list) or not all(isinstance(item, str) and item for item in given):
-        yield Fault("FILTER_UNSUPPORTED", at, f"is {given!r:.80}; a list of names is required")
+        yield DocumentFault("FILTER_UNSUPPORTED", at, f"is {given!r:.80}; a list of names is required")
     elif len(set(given)) != len(given):
-        yield Fault("FILTER_UNSUPPORTED", at, "names one thing twice")
+        yield DocumentFault("FILTER_UNSUPPORTED", at, "names one thing twice")
     elif not given and not empty:
-        yield Fault("FILTER_UNSUPPORTED", at, "is an empty list, which would admit nothing: leave it out to admit all")
+        yield DocumentFault(
+            "FILTER_UNSUPPORTED", at, "is an empty list, which would admit nothing: leave it out to admit all"
+        )
 
 
-def _values(at: str, given: Any) -> Iterator[Fault]:
+def _values(at: str, given: Any) -> Iterator[DocumentFault]:
     """`given` must be a non-empty list of texts, numbers or booleans."""
     if not isinstance(given, list) or not given:
-        yield Fault("FILTER_UNSUPPORTED", at, f"is {given!r:.80}; the values that keep a row are a non-empty list")
+        yield DocumentFault(
+            "FILTER_UNSUPPORTED", at, f"is {given!r:.80}; the values that keep a row are a non-empty list"
+        )
     elif not all(isinstance(item, str | int | float) for item in given):
-        yield Fault("FILTER_UNSUPPORTED", at, "holds a value that is no text, number or boolean")
+        yield DocumentFault("FILTER_UNSUPPORTED", at, "holds a value that is no text, number or boolean")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ofs_spark.clock import Clock
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.clock import SECOND_US, Clock, to_micros
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import Event, Limits, Run, State, claimed, ended, require_held, require_same_intent
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND_US = 1_000_000
+from ofs_spark.intent.run import Limits, Run, State, Transition, claim, end, require_held, require_same_intent
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class RunControl:
         A DONE run carries its outcome: answer with it. Any other may be claimed.
         """
         fresh = Run(run_key, request_id, intent_hash)
-        event = Event(run_key, self._now(), 0, None, State.QUEUED, "REQUESTED", {"request_id": request_id})
+        event = Transition(run_key, self._now(), 0, None, State.QUEUED, "REQUESTED", {"request_id": request_id})
         run = self.ledger.register(fresh, event)
         require_same_intent(run, intent_hash)
         return run
@@ -39,17 +35,17 @@ class RunControl:
     def claim(self, run: Run, *, publish_only: bool = False) -> Run:
         """The run held by this driver under a new token; refuses as `claimed`, and if another driver was faster."""
         now = self._now()
-        held = claimed(run, self.owner, now, self.limits, publish_only=publish_only)
+        held = claim(run, self.owner, now, self.limits, publish_only=publish_only)
         reason = "TAKEN_OVER" if run.state is State.RUNNING else "PUBLISH_ONLY" if held.publish_only else "STARTED"
         detail = {"owner": self.owner, "attempts": held.attempts, "publish_retries": held.publish_retries}
-        self.ledger.change(run, held, Event(run.run_key, now, held.token, run.state, held.state, reason, detail))
+        self.ledger.change(run, held, Transition(run.run_key, now, held.token, run.state, held.state, reason, detail))
         return held
 
     def beat(self, held: Run) -> Run:
         """The run with its lease moved into the future. LEASE_LOST if it ran out or another driver took over."""
         now = self._now()
         require_held(self._standing(held), held.token, now)
-        until = now + self.limits.lease_s * _SECOND_US
+        until = now + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
         return replace(held, lease_until=until)
 
@@ -60,9 +56,9 @@ class RunControl:
     def end(self, held: Run, state: State, reason: str, outcome: Mapping[str, Any]) -> Run:
         """The run as it ended, recorded. LEASE_LOST, and nothing recorded, if this driver no longer holds it."""
         now, standing = self._now(), self._standing(held)
-        after = ended(standing, held.token, now, state, outcome)
+        after = end(standing, held.token, now, state, outcome)
         self.ledger.change(
-            standing, after, Event(held.run_key, now, held.token, standing.state, state, reason, outcome)
+            standing, after, Transition(held.run_key, now, held.token, standing.state, state, reason, outcome)
         )
         return after
 
@@ -77,4 +73,4 @@ class RunControl:
         return self.find(held.run_key)
 
     def _now(self) -> int:
-        return (self.clock.now() - _EPOCH) // timedelta(microseconds=1)
+        return to_micros(self.clock.now())

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run
 
 
 @contextmanager
-def heartbeat(control: RunControl, held: Run) -> Iterator[None]:
+def keep_lease(control: RunControl, held: Run) -> Iterator[None]:
     """Extends the lease three times per lease length until the block ends.
 
     A lost lease stops the beating; the fence before the commit then refuses, which is where it matters.

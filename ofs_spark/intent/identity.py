@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from ofs_spark.canonical import canonical_json, digest
-from ofs_spark.clock import parse_instant
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.positions import describe_basis
 from ofs_spark.intent.model import Intent
-from ofs_spark.positions import basis_documents
 
 
-def run_key(request_id: str) -> str:
+def derive_run_key(request_id: str) -> str:
     """32 hex: which run a request is."""
     return digest({"recipe": "ofs.run_key.v1", "request_id": request_id})[:32]
 
 
-def intent_payload(intent: Intent) -> dict[str, Any]:
+def compose_intent_payload(intent: Intent) -> dict[str, Any]:
     """The whole intent with its defaults present: what one request id may be used for."""
     defaults = {"join_scope": {}, "filters": {}, "non_training_allowed": False}
     return {**defaults, **intent.document}
 
 
-def intent_payload_hash(intent: Intent) -> str:
+def hash_intent_payload(intent: Intent) -> str:
     """64 hex: two documents under one request id are the same request iff these are equal."""
-    payload = canonical_json(intent_payload(intent)).decode("ascii")
+    payload = encode_canonical(compose_intent_payload(intent)).decode("ascii")
     return digest({"recipe": "ofs.intent_payload.v1", "payload": payload})
 
 
-def dataset_identity(intent: Intent) -> dict[str, Any]:
+def compose_identity(intent: Intent) -> dict[str, Any]:
     """Everything of an intent that decides what the dataset means.
 
     BASIS_UNRESOLVED for a time-window selector: it means nothing before it is resolved to offsets.
@@ -41,7 +41,7 @@ def dataset_identity(intent: Intent) -> dict[str, Any]:
     identity = {
         "platform_run_id": intent.platform_run_id,
         "scenario_run_ids": sorted(intent.scenario_run_ids or ()),
-        "replay_basis": slice_documents(intent),
+        "replay_basis": describe_slices(intent),
         "label_basis": document["label_basis"],
         "feature_definition_set": document["feature_definition_set"],
         "join_scope": document.get("join_scope", {}),
@@ -56,7 +56,7 @@ def dataset_identity(intent: Intent) -> dict[str, Any]:
         message = f"the time window [{intent.time_window.start}, {intent.time_window.end}) is not resolved to offsets"
         raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_selector/time_window")
     return identity | {
-        "replay_basis": basis_documents(intent.basis),
+        "replay_basis": describe_basis(intent.basis),
         "label_basis": {**document["label_basis"], "posture": intent.posture},
         "training": intent.training,
         "output": _output(intent),
@@ -65,34 +65,34 @@ def dataset_identity(intent: Intent) -> dict[str, Any]:
     }
 
 
-def dataset_fingerprint(intent: Intent) -> str:
+def fingerprint_dataset(intent: Intent) -> str:
     """64 hex: equal for two intents iff they mean the same dataset. BASIS_UNRESOLVED as `dataset_identity`."""
     recipe = "ofs.dataset_fingerprint.v2" if intent.v1 else "ofs.dataset_fingerprint.v1"
-    return digest({"recipe": recipe, "payload": dataset_identity(intent)})
+    return digest({"recipe": recipe, "payload": compose_identity(intent)})
 
 
-def dataset_manifest_id(fingerprint: str) -> str:
+def derive_manifest_id(fingerprint: str) -> str:
     """`dm_` and 32 hex: the name of the dataset with this fingerprint."""
     payload = {"dataset_fingerprint": fingerprint}
     return "dm_" + digest({"recipe": "ofs.dataset_manifest_id.v1", "payload": payload})[:32]
 
 
-def slice_documents(intent: Intent) -> list[dict[str, Any]]:
+def describe_slices(intent: Intent) -> list[dict[str, Any]]:
     """The slices as the intent names them, in identity order."""
     return [one.document() for one in sorted(intent.slices, key=lambda one: one.identity_order)]
 
 
-def manifest_v0(intent: Intent) -> dict[str, Any]:
+def compose_manifest_v0(intent: Intent) -> dict[str, Any]:
     """The v0 view of the dataset's manifest, as readers of contract v0 expect it."""
-    fingerprint = dataset_fingerprint(intent)
+    fingerprint = fingerprint_dataset(intent)
     labels = intent.document["label_basis"]
     return {
         "schema_version": "learning.dataset_manifest.v0",
-        "dataset_manifest_id": dataset_manifest_id(fingerprint),
+        "dataset_manifest_id": derive_manifest_id(fingerprint),
         "dataset_fingerprint": fingerprint,
         "platform_run_id": intent.platform_run_id,
         "scenario_run_ids": list(intent.scenario_run_ids or ()),
-        "replay_basis": slice_documents(intent),
+        "replay_basis": describe_slices(intent),
         "label_basis": {name: value for name, value in labels.items() if name != "posture"},
         "feature_definition_set": dict(intent.document["feature_definition_set"]),
         "provenance": {

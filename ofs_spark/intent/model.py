@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from ofs_spark.clock import parse_instant
-from ofs_spark.positions import Range, Slice
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.positions import Range, Slice
 
 V0 = "learning.ofs_build_intent.v0"
 V1 = "learning.ofs_build_intent.v1"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ofs_spark.intent.run import Event, Run
+from ofs_spark.intent.run import Run, Transition
 
 
 class Ledger(Protocol):
     """Runs and their events. Every write is one atomic, durable transaction; events are only ever appended."""
 
-    def register(self, run: Run, event: Event) -> Run:
+    def register(self, run: Run, event: Transition) -> Run:
         """Inserts a new run with its first event, unless one stands under its run_key; returns the standing run."""
         ...
 
@@ -18,7 +18,7 @@ class Ledger(Protocol):
         """The run, or None."""
         ...
 
-    def change(self, before: Run, after: Run, event: Event) -> None:
+    def change(self, before: Run, after: Run, event: Transition) -> None:
         """Writes `after` and appends `event` if the run is still in `before`'s state under `before`'s token.
 
         A change of token (a takeover) also demands that the lease is still the one of `before`: no heartbeat came in
@@ -30,7 +30,7 @@ class Ledger(Protocol):
         """Moves the lease of a RUNNING run held under `token`. LEASE_LOST if another claim holds it."""
         ...
 
-    def events(self, run_key: str) -> list[Event]:
+    def events(self, run_key: str) -> list[Transition]:
         """The run's events, oldest first."""
         ...
 

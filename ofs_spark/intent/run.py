@@ -16,10 +16,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from ofs_spark.clock import format_instant
-from ofs_spark.errors import InternalError, refuse
-
-_SECOND_US = 1_000_000
+from ofs_spark.foundation.clock import SECOND_US, format_instant
+from ofs_spark.foundation.errors import InternalError, refuse
 
 
 class State(StrEnum):
@@ -78,7 +76,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Event:
+class Transition:
     """One transition, never changed: when, by which claim, from which state to which, why."""
 
     run_key: str
@@ -93,11 +91,11 @@ class Event:
 def require_same_intent(run: Run, intent_hash: str) -> None:
     """REQUEST_ID_PAYLOAD_MISMATCH if the request id stands for another intent."""
     if run.intent_hash != intent_hash:
-        told = f"request_id {run.request_id} already stands for intent {run.intent_hash}; this one is {intent_hash}"
-        raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", told, pointer="/request_id", run_key=run.run_key)
+        message = f"request_id {run.request_id} already stands for intent {run.intent_hash}; this one is {intent_hash}"
+        raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", message, pointer="/request_id", run_key=run.run_key)
 
 
-def claimed(run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool = False) -> Run:
+def claim(run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool = False) -> Run:
     """The run held by `owner`, RUNNING under a new token. A DONE run is answered, not claimed (InternalError).
 
     publish_only demands a run that has staged data (RETRY_NOT_PENDING otherwise); without it, staged data is still
@@ -106,23 +104,25 @@ def claimed(run: Run, owner: str, now: int, limits: Limits, *, publish_only: boo
     """
     _require_legal(run.state, State.RUNNING)
     if run.state is State.RUNNING and now < (run.lease_until or 0):
-        told = f"run {run.run_key} is held by {run.owner} until {format_instant(run.lease_until or 0)}"
-        raise refuse("LEASE_LOST", told, run_key=run.run_key, owner=run.owner, token=run.token)
+        message = f"run {run.run_key} is held by {run.owner} until {format_instant(run.lease_until or 0)}"
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=run.owner, token=run.token)
     staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
     if publish_only and not staged:
-        told = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
-        raise refuse("RETRY_NOT_PENDING", told, f"ofs status {run.run_key}", run_key=run.run_key, state=run.state.value)
+        message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
+        raise refuse(
+            "RETRY_NOT_PENDING", message, f"ofs status {run.run_key}", run_key=run.run_key, state=run.state.value
+        )
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
     if used >= most:
-        told = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"
-        raise refuse("PUBLISH_RETRY_EXHAUSTED", told, run_key=run.run_key, used=used, allowed=most)
+        message = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"
+        raise refuse("PUBLISH_RETRY_EXHAUSTED", message, run_key=run.run_key, used=used, allowed=most)
     return replace(
         run,
         state=State.RUNNING,
         owner=owner,
         token=run.token + 1,
         publish_only=staged,
-        lease_until=now + limits.lease_s * _SECOND_US,
+        lease_until=now + limits.lease_s * SECOND_US,
         attempts=run.attempts + (not staged),
         publish_retries=run.publish_retries + staged,
     )
@@ -131,11 +131,11 @@ def claimed(run: Run, owner: str, now: int, limits: Limits, *, publish_only: boo
 def require_held(run: Run, token: int, now: int) -> None:
     """LEASE_LOST unless the claim `token` holds the run and its lease still lasts."""
     if run.state is not State.RUNNING or run.token != token or now >= (run.lease_until or 0):
-        told = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
-        raise refuse("LEASE_LOST", told, run_key=run.run_key, token=token, standing=run.token)
+        message = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, token=token, standing=run.token)
 
 
-def ended(run: Run, token: int, now: int, state: State, outcome: Mapping[str, Any]) -> Run:
+def end(run: Run, token: int, now: int, state: State, outcome: Mapping[str, Any]) -> Run:
     """The run as its holder leaves it, with its answer: DONE, FAILED or PUBLISH_PENDING. Refuses as `require_held`."""
     require_held(run, token, now)
     _require_legal(run.state, state)

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ofs_spark.canonical import CanonicalError, parse_json
-from ofs_spark.clock import parse_instant
-from ofs_spark.contracts import Fault, faults
-from ofs_spark.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.canonical import CanonicalError, parse_json
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.contracts import DocumentFault, find_faults
+from ofs_spark.foundation.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.positions import Slice, find_slice_faults, resolve_basis
 from ofs_spark.intent.model import V0, V1, Intent, IntentV0, IntentV1, LabelBasisV1, Output, Selector, SliceDocument
-from ofs_spark.positions import Slice, resolve_basis, slice_faults
 
 DATASET_KINDS = ("dataset_build", "backfill_rebuild")
 """Intent kinds that build a dataset: only these can be training intents."""
@@ -27,8 +27,8 @@ def read_intent(raw: bytes) -> Intent:
     try:
         document = parse_json(raw, what="the intent")
     except CanonicalError as error:
-        raise refuse_all([Fault("SCHEMA_INVALID", "", str(error))]) from None
-    found = intent_faults(document)
+        raise refuse_all([DocumentFault("SCHEMA_INVALID", "", str(error))]) from None
+    found = find_intent_faults(document)
     if found:
         raise refuse_all(found)
     model = IntentV1 if document["schema_version"] == V1 else IntentV0
@@ -38,7 +38,7 @@ def read_intent(raw: bytes) -> Intent:
         raise InternalError(f"the schema of an intent admits what its model does not: {error}") from error
 
 
-def refuse_all(found: Sequence[Fault]) -> Refusal:
+def refuse_all(found: Sequence[DocumentFault]) -> Refusal:
     """The refusal of the first of ordered faults, with all of them in its details."""
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -46,18 +46,18 @@ def refuse_all(found: Sequence[Fault]) -> Refusal:
     return refuse(first.code, message, pointer=first.pointer, faults=[fault.document() for fault in found])
 
 
-def intent_faults(document: Any) -> list[Fault]:
+def find_intent_faults(document: Any) -> list[DocumentFault]:
     """Every fault of an intent, in fault order: those of its schema, and those a schema cannot say."""
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version not in (V0, V1):
         # An unknown version is judged by the first one, so that one answer tells everything.
-        return faults(document, V0)
-    found = faults(document, version)
+        return find_faults(document, V0)
+    found = find_faults(document, version)
     late = [fault for fault in _late_faults(document) if not _covered(fault.pointer, found)]
     return sorted([*found, *late], key=lambda fault: fault.order)
 
 
-def _late_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+def _late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
     """Faults between members; members that break the schema are left to it."""
     yield from _basis_faults("/replay_basis", document.get("replay_basis"))
     selector = document.get("replay_selector")
@@ -71,11 +71,11 @@ def _late_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _split_faults(output.get("splits"))
 
 
-def _covered(pointer: str, found: Sequence[Fault]) -> bool:
+def _covered(pointer: str, found: Sequence[DocumentFault]) -> bool:
     return any(pointer == fault.pointer or pointer.startswith(f"{fault.pointer}/") for fault in found if fault.pointer)
 
 
-def _basis_faults(at: str, entries: Any) -> Iterator[Fault]:
+def _basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:
     """Of the entries that are whole slices; places are those in the document."""
     if not isinstance(entries, list):
         return
@@ -86,11 +86,11 @@ def _basis_faults(at: str, entries: Any) -> Iterator[Fault]:
         except ValidationError:
             continue  # the schema has named this entry's faults
     places = list(whole)
-    for fault in slice_faults(list(whole.values())):
-        yield Fault("BASIS_UNRESOLVED", f"{at}/{places[fault.index]}/{fault.field}", fault.message)
+    for fault in find_slice_faults(list(whole.values())):
+        yield DocumentFault("BASIS_UNRESOLVED", f"{at}/{places[fault.index]}/{fault.field}", fault.message)
 
 
-def _order_faults(code: str, at: str, span: Any, first: str, last: str) -> Iterator[Fault]:
+def _order_faults(code: str, at: str, span: Any, first: str, last: str) -> Iterator[DocumentFault]:
     """`first` must lie before `last` where the span has both."""
     if not isinstance(span, dict) or not {first, last} <= span.keys():
         return
@@ -99,10 +99,10 @@ def _order_faults(code: str, at: str, span: Any, first: str, last: str) -> Itera
     except (ValueError, TypeError):
         return  # the schema has named the member that is no instant
     if not ordered:
-        yield Fault(code, f"{at}/{last}", f"{span[last]} is not after {first} {span[first]}")
+        yield DocumentFault(code, f"{at}/{last}", f"{span[last]} is not after {first} {span[first]}")
 
 
-def _split_faults(splits: Any) -> Iterator[Fault]:
+def _split_faults(splits: Any) -> Iterator[DocumentFault]:
     if not isinstance(splits, dict):
         return
     yield from _order_faults("SCHEMA_INVALID", "/output/splits", splits, "train_until", "validation_until")
@@ -110,7 +110,9 @@ def _split_faults(splits: Any) -> Iterator[Fault]:
     if splits.get("by") == "entity_hash" and all(type(share) is int for share in shares):
         total = sum(share for share in shares if type(share) is int)
         if total != 100:
-            yield Fault("SCHEMA_INVALID", "/output/splits", f"train, validation and test sum to {total}, not 100")
+            yield DocumentFault(
+                "SCHEMA_INVALID", "/output/splits", f"train, validation and test sum to {total}, not 100"
+            )
 
 
 def _intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Intent:

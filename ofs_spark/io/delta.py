@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.schema import ArrayType, PrimitiveType
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.delta_log import FIRST_COMMIT
 from ofs_spark.publish.model import FileEntry
@@ -75,8 +75,8 @@ class DeltaTables:
                 commit_properties=CommitProperties(custom_metadata=dict(metadata)),
             )
         except DeltaError as refused:
-            told = f"Delta refused to create a table: {refused}; the folder of a new attempt holds none"
-            raise refuse("MATERIALIZATION_CORRUPT", told, ref=f"{location}/{FIRST_COMMIT}") from refused
+            message = f"Delta refused to create a table: {refused}; the folder of a new attempt holds none"
+            raise refuse("MATERIALIZATION_CORRUPT", message, ref=f"{location}/{FIRST_COMMIT}") from refused
 
 
 def _schema(columns: Sequence[Column]) -> Schema:

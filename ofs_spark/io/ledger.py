@@ -37,9 +37,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-from ofs_spark.canonical import canonical_json
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.intent.run import Event, Run, State
+from ofs_spark.foundation.canonical import encode_canonical
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.intent.run import Run, State, Transition
 
 _METADATA = MetaData()
 RUNS = Table(
@@ -103,8 +103,8 @@ class SqliteLedger:
         except ArgumentError:
             raise refuse("ENVIRONMENT_UNFIT", "ledger.dsn is not an address; sqlite:///FILE is required") from None
         if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-            told = f"ledger.dsn names {url.get_backend_name()}; sqlite:///FILE is required"
-            raise refuse("ENVIRONMENT_UNFIT", told, pointer="/ledger/dsn")
+            message = f"ledger.dsn names {url.get_backend_name()}; sqlite:///FILE is required"
+            raise refuse("ENVIRONMENT_UNFIT", message, pointer="/ledger/dsn")
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, poolclass=NullPool)
         event.listen(engine, "connect", _configure)
@@ -113,7 +113,7 @@ class SqliteLedger:
         ledger._migrate()
         return ledger
 
-    def register(self, run: Run, first: Event) -> Run:
+    def register(self, run: Run, first: Transition) -> Run:
         """Inserts a new run with its first event, unless one stands; returns the standing run."""
         try:
             with self._transaction() as connection:
@@ -132,7 +132,7 @@ class SqliteLedger:
             row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).mappings().first()
         return None if row is None else _run(row)
 
-    def change(self, before: Run, after: Run, happened: Event) -> None:
+    def change(self, before: Run, after: Run, happened: Transition) -> None:
         """Writes `after` and appends the event if nobody changed the run since `before`; LEASE_LOST otherwise."""
         same = (
             (RUNS.c.run_key == before.run_key) & (RUNS.c.token == before.token) & (RUNS.c.state == before.state.value)
@@ -151,7 +151,7 @@ class SqliteLedger:
             if connection.execute(update(RUNS).where(held).values(lease_until=lease_until)).rowcount != 1:
                 raise _lost(run_key, token)
 
-    def events(self, run_key: str) -> list[Event]:
+    def events(self, run_key: str) -> list[Transition]:
         """The run's events, oldest first."""
         query = select(EVENTS).where(EVENTS.c.run_key == run_key).order_by(EVENTS.c.ordinal)
         with self._transaction() as connection:
@@ -170,15 +170,15 @@ class SqliteLedger:
         except IntegrityError:
             raise
         except DBAPIError as failed:
-            told = f"the ledger {self.engine.url.database} cannot be used: {failed.orig}"
-            raise refuse("ENVIRONMENT_UNFIT", told, "ofs doctor") from failed
+            message = f"the ledger {self.engine.url.database} cannot be used: {failed.orig}"
+            raise refuse("ENVIRONMENT_UNFIT", message, "ofs doctor") from failed
 
     def _migrate(self) -> None:
         with self._transaction() as connection:
             version = connection.execute(text("PRAGMA user_version")).scalar_one()
             if version > len(MIGRATIONS):
-                told = f"the ledger has schema version {version}; this release knows {len(MIGRATIONS)}"
-                raise refuse("ENVIRONMENT_UNFIT", told, "ofs doctor")
+                message = f"the ledger has schema version {version}; this release knows {len(MIGRATIONS)}"
+                raise refuse("ENVIRONMENT_UNFIT", message, "ofs doctor")
             for number, statements in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in statements:
                     connection.execute(text(statement))
@@ -190,10 +190,10 @@ class MemoryLedger:
     """The in-memory twin: the same contract over a dictionary, for one process."""
 
     held: dict[str, Run] = field(default_factory=dict)
-    happened: list[Event] = field(default_factory=list)
+    happened: list[Transition] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def register(self, run: Run, first: Event) -> Run:
+    def register(self, run: Run, first: Transition) -> Run:
         """Inserts a new run unless one stands."""
         with self._lock:
             if run.run_key not in self.held:
@@ -205,7 +205,7 @@ class MemoryLedger:
         """The run, or None."""
         return self.held.get(run_key)
 
-    def change(self, before: Run, after: Run, happened: Event) -> None:
+    def change(self, before: Run, after: Run, happened: Transition) -> None:
         """Compare and swap."""
         with self._lock:
             standing = self.held.get(before.run_key)
@@ -227,7 +227,7 @@ class MemoryLedger:
                 raise _lost(run_key, token)
             self.held[run_key] = replace(standing, lease_until=lease_until)
 
-    def events(self, run_key: str) -> list[Event]:
+    def events(self, run_key: str) -> list[Transition]:
         """The run's events."""
         return [e for e in self.happened if e.run_key == run_key]
 
@@ -248,8 +248,8 @@ def _begin_immediately(connection: Connection) -> None:
 
 
 def _lost(run_key: str, token: int) -> Refusal:
-    told = f"run {run_key} changed since it was read under claim {token}: another driver holds it"
-    return refuse("LEASE_LOST", told, run_key=run_key, token=token)
+    message = f"run {run_key} changed since it was read under claim {token}: another driver holds it"
+    return refuse("LEASE_LOST", message, run_key=run_key, token=token)
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -263,19 +263,19 @@ def _run(row: RowMapping) -> Run:
     return Run(**{**values, "state": State(values["state"]), "outcome": outcome})
 
 
-def _event_row(happened: Event) -> dict[str, Any]:
-    row = {f.name: getattr(happened, f.name) for f in fields(Event)}
+def _event_row(happened: Transition) -> dict[str, Any]:
+    row = {f.name: getattr(happened, f.name) for f in fields(Transition)}
     before = happened.before and happened.before.value
     return {**row, "before": before, "after": happened.after.value, "detail": _json(happened.detail)}
 
 
-def _event(row: RowMapping) -> Event:
-    values = {f.name: row[f.name] for f in fields(Event)}
+def _event(row: RowMapping) -> Transition:
+    values = {f.name: row[f.name] for f in fields(Transition)}
     before = values["before"] and State(values["before"])
-    return Event(
+    return Transition(
         **{**values, "before": before, "after": State(values["after"]), "detail": json.loads(values["detail"])}
     )
 
 
 def _json(document: Mapping[str, Any]) -> str:
-    return canonical_json(dict(document)).decode()
+    return encode_canonical(dict(document)).decode()

@@ -7,8 +7,8 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ofs_spark.dataflow import DRIVER, Body, Chunk, Step
-from ofs_spark.errors import InternalError
+from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step
+from ofs_spark.foundation.errors import InternalError
 
 
 class LocalEngine:

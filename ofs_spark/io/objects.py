@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ofs_spark.errors import refuse
-from ofs_spark.objects import ObjectMissing, Put, check_relative
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.objects import ObjectMissing, Put, check_relative
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.foundation.errors import Refusal, refuse
 
 JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def build_session(
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def spark_properties(file: Path) -> dict[str, str]:
+def read_properties(file: Path) -> dict[str, str]:
     """The settings of a properties file (`key value` or `key=value`, `#` comments), read as spark-submit does."""
     settings = {}
     for line in file.read_text(encoding="utf-8").splitlines():

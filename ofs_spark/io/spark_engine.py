@@ -17,7 +17,7 @@ from zipimport import zipimporter
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from ofs_spark.dataflow import DRIVER, Body, Chunk, Step, Work
+from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step, Work
 
 _SCHEMA = pa.schema([("target", pa.int32()), ("for_driver", pa.bool_()), ("body", pa.binary())])
 _SPARK_SCHEMA = "target int, for_driver boolean, body binary"

@@ -9,17 +9,15 @@ scatter-maxima per (subject, type), no sort.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.errors import refuse
-from ofs_spark.hashing import hex_texts
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
+from ofs_spark.foundation.columnar.hashing import format_hex
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.labels import model as m
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 RESOLVED_RULE = "ls.resolved.v0"
 LATEST_RULE = "ls.latest_observed.v0"
@@ -35,39 +33,41 @@ _STATUSES = [m.Status.RESOLVED.value, m.Status.CONFLICT.value, m.Status.NOT_FOUN
 _RESOLVED, _CONFLICT, _NOT_FOUND = range(3)
 
 
-def rule_named(name: str) -> str:
+def resolve_rule(name: str) -> str:
     """The rule that a name or alias means. LABEL_RULE_UNSUPPORTED for any other name."""
     if name not in RULES:
-        told = f"resolution_rule {name[:80]!r} is unknown; one of {sorted(RULES)} is required"
-        raise refuse("LABEL_RULE_UNSUPPORTED", told, pointer="/label_basis/resolution_rule", supported=sorted(RULES))
+        message = f"resolution_rule {name[:80]!r} is unknown; one of {sorted(RULES)} is required"
+        raise refuse("LABEL_RULE_UNSUPPORTED", message, pointer="/label_basis/resolution_rule", supported=sorted(RULES))
     return RULES[name]
 
 
-def one_per_id(assertions: pa.Table) -> pa.Table:
+def keep_one_per_id(assertions: pa.Table) -> pa.Table:
     """The assertions, equal copies under one assertion id kept once (which copy does not matter: they are equal)."""
-    ids = assertions.column(m.ASSERTION_ID).combine_chunks()
+    ids = combine_chunks(assertions.column(m.ASSERTION_ID))
     first = np.unique(np.asarray(ids.dictionary_encode().indices), return_index=True)[1]
     return assertions if len(first) == len(ids) else assertions.take(pa.array(np.sort(first)))
 
 
-def resolve(assertions: pa.Table, subjects: pa.Array, types: Sequence[str], rule: str, asof_us: int | None) -> pa.Table:
+def resolve_labels(
+    assertions: pa.Table, subjects: pa.Array, types: Sequence[str], rule: str, asof_us: int | None
+) -> pa.Table:
     """The label of every subject and type under `rule`: one `CHOICE` struct column per type, aligned with `subjects`.
 
     `assertions` has the columns of `ASSERTIONS` and one platform run; `subjects` are distinct event ids. Assertions of
     other events and types are left out. `asof_us` is the last instant at which an assertion may have been observed
     (KNEW_THEN), None makes every one eligible (KNOW_NOW).
     """
-    rule = rule_named(rule)
-    cell, observed = _cells(assertions, subjects, types), _int64(assertions, m.OBSERVED)
+    rule = resolve_rule(rule)
+    cell, observed = _cells(assertions, subjects, types), read_values(assertions, m.OBSERVED)
     count = len(subjects) * len(types)
     status = np.full(count, _NOT_FOUND, np.int8)
     rows = np.flatnonzero(cell >= 0 if asof_us is None else (cell >= 0) & (observed <= asof_us))
-    for time in (_int64(assertions, m.EFFECTIVE), observed) if rule == RESOLVED_RULE else (observed,):
+    for time in (read_values(assertions, m.EFFECTIVE), observed) if rule == RESOLVED_RULE else (observed,):
         rows = rows[_greatest(cell[rows], time[rows], count)]
     status[cell[rows]] = _RESOLVED
     if rule == RESOLVED_RULE:
         status[_contradicted(cell[rows], _codes(assertions.column(m.LABEL_VALUE))[rows], count)] = _CONFLICT
-    high, low = _id_halves(assertions.column(m.ASSERTION_ID).take(pa.array(rows)).combine_chunks())
+    high, low = _id_halves(combine_chunks(assertions.column(m.ASSERTION_ID).take(pa.array(rows))))
     last = _greatest(cell[rows], high, count)
     rows, low = rows[last], low[last]
     rows = rows[_greatest(cell[rows], low, count)]
@@ -116,7 +116,8 @@ def _columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence
     """The chosen assertion of every cell (-1: none) and its status as one struct column per type."""
     rows = pa.array(chosen, mask=chosen < 0)
     value, effective, observed, identity = (
-        _flat(assertions.column(name)).take(rows) for name in (m.LABEL_VALUE, m.EFFECTIVE, m.OBSERVED, m.ASSERTION_ID)
+        combine_chunks(assertions.column(name)).take(rows)
+        for name in (m.LABEL_VALUE, m.EFFECTIVE, m.OBSERVED, m.ASSERTION_ID)
     )
     statuses = pa.DictionaryArray.from_arrays(pa.array(status, pa.int32()), pa.array(_STATUSES, pa.string()))
     instant = m.CHOICE.field("observed_time").type
@@ -126,21 +127,11 @@ def _columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence
     return pa.table({name: choices.slice(i * each, each) for i, name in enumerate(types)})
 
 
-def unpacked(choices: pa.Array) -> tuple[pa.Array, ...]:
+def unpack_choices(choices: pa.Array) -> tuple[pa.Array, ...]:
     """The five dataset columns of a column of choices, in the order of `label_columns`."""
     value, status, effective, observed, identity = choices.flatten()
-    return value.cast(pa.string()), status.cast(pa.string()), effective, observed, hex_texts(identity)
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one array (combine_chunks returns an array for any number of chunks of a ChunkedArray)."""
-    return column.combine_chunks()
+    return value.cast(pa.string()), status.cast(pa.string()), effective, observed, format_hex(identity)
 
 
 def _codes(values: pa.ChunkedArray) -> Array:
-    return np.asarray(_flat(values).dictionary_encode().indices)
-
-
-def _int64(table: pa.Table, name: str) -> Array:
-    values: Array = table.column(name).to_numpy()
-    return values
+    return np.asarray(combine_chunks(values).dictionary_encode().indices)

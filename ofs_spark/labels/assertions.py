@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ofs_spark.dataflow import CODED
-from ofs_spark.errors import refuse
-from ofs_spark.hashing import fixed_bytes, hex_bytes
-from ofs_spark.instants import NO_INSTANT, REQUIRED, is_instant, micros
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.dataflow import CODED
+from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
+from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.labels import model as m
-from ofs_spark.labels.content import clashing_ids, content_hashes, identities
-from ofs_spark.objects import ObjectMissing, Objects
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 
 TEXTS = (
     "label_assertion_id",
@@ -41,15 +40,15 @@ _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
 
 
-def stored_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
+def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
     try:
         body = objects.read(entry.ref)
     except ObjectMissing:
         raise refuse("LABEL_STORE_UNAVAILABLE", f"{entry.ref} of the extract is missing", ref=entry.ref) from None
     except OSError as unanswered:
-        told = f"{entry.ref} of the extract cannot be read: {unanswered}"
-        raise refuse("LABEL_STORE_UNAVAILABLE", told, ref=entry.ref) from None
+        message = f"{entry.ref} of the extract cannot be read: {unanswered}"
+        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
     return read_assertions(body, entry, key)
 
 
@@ -60,35 +59,35 @@ def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
     naming file and field, if a column or a row is not a label assertion.
     """
     rows = _checked_columns(_proven_table(body, entry), entry)
-    times = {name: micros(rows[name]) for name in TIMES}
-    ids, wellformed = hex_bytes(rows["label_assertion_id"], 16)
+    times = {name: read_micros(rows[name]) for name in TIMES}
+    ids, wellformed = parse_hex(rows["label_assertion_id"], 16)
     faults = list(_row_faults(rows, times, wellformed))
     if faults:
         first = faults[0]
-        told = (
+        message = (
             f"{entry.ref}: {first['field']} of row {first['row']} is {first['found']}; {first['required']} is required"
         )
-        raise refuse("LABEL_SCOPE_INVALID", told, faults=[{"file": entry.ref, **fault} for fault in faults])
-    contents = content_hashes((rows[name] for name in TEXTS), times.values(), len(ids), key)
+        raise refuse("LABEL_SCOPE_INVALID", message, faults=[{"file": entry.ref, **fault} for fault in faults])
+    contents = hash_contents((rows[name] for name in TEXTS), times.values(), len(ids), key)
     texts = [rows[name] for name in TEXTS[1:5]]
-    arrays = [fixed_bytes(ids), *texts, *map(pa.array, times.values()), identities(ids, contents)]
+    arrays = [to_fixed_binary(ids), *texts, *map(pa.array, times.values()), join_identities(ids, contents)]
     return pa.Table.from_arrays(arrays, schema=m.ASSERTIONS)
 
 
-def relevant(assertions: pa.Table, platform_run_id: str, types: tuple[str, ...]) -> pa.Table:
+def select_relevant(assertions: pa.Table, platform_run_id: str, types: tuple[str, ...]) -> pa.Table:
     """The assertions of one platform run and these label types, `OF_SUBJECT` columns."""
-    of_type = _judged(assertions.column(m.LABEL_TYPE).combine_chunks(), _one_of(types))
-    of_run = _judged(assertions.column(m.PLATFORM_RUN_ID).combine_chunks(), _one_of([platform_run_id]))
+    of_type = _judged(combine_chunks(assertions.column(m.LABEL_TYPE)), _one_of(types))
+    of_run = _judged(combine_chunks(assertions.column(m.PLATFORM_RUN_ID)), _one_of([platform_run_id]))
     narrow, chosen = assertions.select(list(m.OF_SUBJECT)), of_type & of_run
     return narrow if chosen.all() else narrow.filter(pa.array(chosen))
 
 
-def assertion_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
+def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
     """Ids under which `IDENTITY` rows hold different content, ascending, at most `bound`.
 
     Equal copies are one assertion. Every row of an id must be in the table.
     """
-    return clashing_ids(assertions.column(m.IDENTITY).combine_chunks(), bound)
+    return find_clashing_ids(combine_chunks(assertions.column(m.IDENTITY)), bound)
 
 
 def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
@@ -105,8 +104,8 @@ def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
         table = file.read(use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
-        told = f"{entry.ref} is not readable Parquet: {unreadable}"
-        raise refuse("LABEL_SCOPE_INVALID", told, ref=entry.ref) from None
+        message = f"{entry.ref} is not readable Parquet: {unreadable}"
+        raise refuse("LABEL_SCOPE_INVALID", message, ref=entry.ref) from None
     if table.num_rows != entry.row_count:
         raise refuse(
             "LABEL_STORE_UNAVAILABLE",
@@ -121,7 +120,7 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
     faults = [{"field": name, "found": found, "required": "once"} for name, found in _column_counts(table.column_names)]
     columns: dict[str, pa.Array] = {}
     for name in () if faults else TEXTS + TIMES:
-        column = table.column(name).combine_chunks()
+        column = combine_chunks(table.column(name))
         if name in TIMES and is_instant(column.type):
             columns[name] = column
         elif _is_text(column.type) or (name in _OPTIONAL and pa.types.is_null(column.type)):
@@ -131,8 +130,8 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
             faults.append({"field": name, "found": str(column.type), "required": required})
     if faults:
         first = faults[0]
-        told = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
-        raise refuse("LABEL_SCOPE_INVALID", told, faults=[{"file": entry.ref, **fault} for fault in faults])
+        message = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
+        raise refuse("LABEL_SCOPE_INVALID", message, faults=[{"file": entry.ref, **fault} for fault in faults])
     return columns
 
 

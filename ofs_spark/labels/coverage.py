@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.foundation.clock import DAY_US
+from ofs_spark.foundation.columnar.arrays import count_true
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels import model as m
 
-DAY_US = 86_400_000_000
 POLICY_POINTER = "/filters/label_coverage_policy"
 Number = int | float | Decimal | str
 
@@ -77,13 +78,13 @@ class Shortfall:
         return {
             "label_type": self.label_type,
             "measure": self.measure,
-            "found": rounded(self.found),
+            "found": round_ratio(self.found),
             "exact": str(self.found),
             "required": self.required,
         }
 
 
-def count(
+def count_labels(
     resolved: pa.Table, assertions: pa.Table, anchor_ts: np.ndarray[Any, np.dtype[np.int64]], mature_before_us: int
 ) -> dict[str, TypeCounts]:
     """Counts of one target, per label type of `resolved` (one `CHOICE` column per type, aligned with `anchor_ts`).
@@ -98,27 +99,29 @@ def count(
         status = pc.struct_field(resolved.column(name), "status")
         observed = pc.struct_field(resolved.column(name), "observed_time").cast(pa.int64())
         of_type = pc.equal(assertions.column(m.LABEL_TYPE), name)
-        settled, contradicted, absent = (_true(pc.equal(status, s.value)) for s in m.Status)
+        settled, contradicted, absent = (count_true(pc.equal(status, s.value)) for s in m.Status)
         counts[name] = TypeCounts(
             resolved.num_rows,
             settled,
             contradicted,
             absent,
             mature_anchors,
-            _true(pc.less_equal(observed, mature_before_us)),
-            _true(of_type),
-            _true(pc.and_(of_type, backdated)),
+            count_true(pc.less_equal(observed, mature_before_us)),
+            count_true(of_type),
+            count_true(pc.and_(of_type, backdated)),
         )
     return counts
 
 
-def add(parts: Sequence[Mapping[str, TypeCounts]]) -> dict[str, TypeCounts]:
+def add_counts(parts: Sequence[Mapping[str, TypeCounts]]) -> dict[str, TypeCounts]:
     """Counts of all targets, types ascending."""
     names = sorted({name for part in parts for name in part})
     return {name: sum((part[name] for part in parts if name in part), TypeCounts()) for name in names}
 
 
-def coverage_policy(stated: object, defaults: Mapping[str, Any], min_mature_anchor_ratio: Number = 0) -> CoveragePolicy:
+def read_coverage_policy(
+    stated: object, defaults: Mapping[str, Any], min_mature_anchor_ratio: Number = 0
+) -> CoveragePolicy:
     """The policy an intent states (it stands alone), else the loaded default.
 
     LABEL_POLICY_INVALID, listing every fault by JSON pointer, for an unknown key or type or a ratio outside 0 to 1.
@@ -154,18 +157,18 @@ def coverage_policy(stated: object, defaults: Mapping[str, Any], min_mature_anch
     return CoveragePolicy(dict(minima), most, min_mature_anchor_ratio)
 
 
-def shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list[Shortfall]:
+def find_shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list[Shortfall]:
     """Every threshold missed, by type ascending; none means ready for training. Compares exact fractions."""
     missed: list[Shortfall] = []
     for name in sorted(counts):
         ratios = counts[name].ratios
         least = policy.min_coverage.get(name, 1)
-        if ratios["coverage"] < exact(least):
+        if ratios["coverage"] < to_fraction(least):
             missed.append(Shortfall(name, "coverage", ratios["coverage"], f"at least {least}"))
-        if ratios["conflict_ratio"] > exact(policy.max_conflict_ratio):
+        if ratios["conflict_ratio"] > to_fraction(policy.max_conflict_ratio):
             most = f"at most {policy.max_conflict_ratio}"
             missed.append(Shortfall(name, "conflict_ratio", ratios["conflict_ratio"], most))
-        if ratios["mature_anchor_ratio"] < exact(policy.min_mature_anchor_ratio):
+        if ratios["mature_anchor_ratio"] < to_fraction(policy.min_mature_anchor_ratio):
             missed.append(
                 Shortfall(
                     name,
@@ -177,34 +180,30 @@ def shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list
     return missed
 
 
-def not_ready(missed: Sequence[Shortfall]) -> list[Refusal]:
+def refuse_shortfalls(missed: Sequence[Shortfall]) -> list[Refusal]:
     """COVERAGE_POLICY_VIOLATION naming type, measure, value and threshold, if anything is missed."""
     if not missed:
         return []
     first = missed[0]
-    told = (
-        f"{first.measure} of {first.label_type} is {rounded(first.found)} "
+    message = (
+        f"{first.measure} of {first.label_type} is {round_ratio(first.found)} "
         f"({first.found}); the coverage policy requires {first.required}"
     )
-    return [refuse("COVERAGE_POLICY_VIOLATION", told, faults=[shortfall.document() for shortfall in missed])]
+    return [refuse("COVERAGE_POLICY_VIOLATION", message, faults=[shortfall.document() for shortfall in missed])]
 
 
-def exact(number: Number) -> Fraction:
+def to_fraction(number: Number) -> Fraction:
     """The number as written: the shortest digits of a float, not its binary value."""
     return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
 
 
-def rounded(ratio: Fraction) -> float:
+def round_ratio(ratio: Fraction) -> float:
     """A ratio for display: 6 decimals, half-even."""
     return float(round(ratio, 6))
 
 
 def _ratio(part: int, whole: int) -> Fraction:
     return Fraction(part, whole) if whole else Fraction(0)
-
-
-def _true(mask: pa.ChunkedArray) -> int:
-    return int(pc.sum(mask, min_count=0).as_py())
 
 
 def _is_share(value: object) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ofs_spark.canonical import CanonicalError, digest, parse_json
-from ofs_spark.clock import parse_instant
-from ofs_spark.contracts import faults
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.contracts import find_faults
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.labels.model import ExtractFile, LabelExtract
-from ofs_spark.objects import ObjectMissing, Objects
 
 CONTRACT = "label_store.extract.v0"
 
@@ -44,14 +44,14 @@ def _document(objects: Objects, ref: str) -> dict[str, Any]:
         raise _unavailable(ref, "there is no label extract at this ref") from None
     except CanonicalError as invalid:
         raise _unavailable(ref, str(invalid)) from None
-    wrong = faults(document, CONTRACT)
+    wrong = find_faults(document, CONTRACT)
     if wrong:
-        told = f"{wrong[0].pointer or '/'} {wrong[0].message}"
-        raise _unavailable(ref, told, faults=[fault.document() for fault in wrong])
+        message = f"{wrong[0].pointer or '/'} {wrong[0].message}"
+        raise _unavailable(ref, message, faults=[fault.document() for fault in wrong])
     return document
 
 
-def committed_us(extract: LabelExtract) -> int:
+def parse_committed(extract: LabelExtract) -> int:
     """The instant up to which the store had committed, in µs: the cut-off of a KNOW_NOW dataset."""
     return parse_instant(extract.committed_up_to_utc)
 
@@ -59,8 +59,8 @@ def committed_us(extract: LabelExtract) -> int:
 def require_marker(extract: LabelExtract) -> None:
     """LABEL_STORE_UNAVAILABLE unless the store's state is pinned by its own marker, not by JSON lines of any origin."""
     if extract.marker is None or extract.origin is not None:
-        told = "this policy requires an extract taken from the label store with its commit marker"
-        raise _unavailable(extract.ref, told, marker=extract.marker, origin=extract.origin)
+        message = "this policy requires an extract taken from the label store with its commit marker"
+        raise _unavailable(extract.ref, message, marker=extract.marker, origin=extract.origin)
 
 
 def _unavailable(ref: str, message: str, **details: Any) -> Refusal:

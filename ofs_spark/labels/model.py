@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ofs_spark.dataflow import CODED
+from ofs_spark.foundation.columnar.dataflow import CODED
 
 VOCABULARY = MappingProxyType(
     {
@@ -71,7 +71,7 @@ class Status(StrEnum):
     NOT_FOUND = "NOT_FOUND"
 
 
-def label_columns(label_type: str) -> tuple[str, str, str, str, str]:
+def name_label_columns(label_type: str) -> tuple[str, str, str, str, str]:
     """Dataset columns of a label type, in the order of `CHOICE`'s fields."""
     name = f"label__{label_type}"
     return (name, f"{name}__status", f"{name}__effective_time", f"{name}__observed_time", f"{name}__assertion_id")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ofs_spark.labels.coverage import CoveragePolicy, Shortfall, TypeCounts, exact, rounded
+from ofs_spark.labels.coverage import CoveragePolicy, Shortfall, TypeCounts, round_ratio, to_fraction
 from ofs_spark.labels.model import LabelExtract
 
 SCHEMA_VERSION = "ofs.label_resolution.v1"
@@ -22,7 +22,7 @@ class LabelBasis:
     maturity_days: int | None = None
 
 
-def label_resolution_receipt(
+def compose_label_receipt(
     plan_id: str,
     basis: LabelBasis,
     extract: LabelExtract,
@@ -36,20 +36,20 @@ def label_resolution_receipt(
         "plan_id": plan_id,
         "label_basis": asdict(basis),
         "extract": extract.document(),
-        "types": {name: type_document(counts[name], policy, name) for name in sorted(counts)},
+        "types": {name: describe_type(counts[name], policy, name) for name in sorted(counts)},
         "ready": not missed,
         "shortfalls": [shortfall.document() for shortfall in missed],
     }
 
 
-def type_document(counts: TypeCounts, policy: CoveragePolicy, name: str) -> dict[str, Any]:
+def describe_type(counts: TypeCounts, policy: CoveragePolicy, name: str) -> dict[str, Any]:
     """Counts, ratios rounded for display, and the thresholds they were compared with, of one label type."""
     return {
         "counts": asdict(counts),
-        "ratios": {measure: rounded(ratio) for measure, ratio in counts.ratios.items()},
+        "ratios": {measure: round_ratio(ratio) for measure, ratio in counts.ratios.items()},
         "thresholds": {
-            "min_coverage": float(exact(policy.min_coverage.get(name, 1))),
-            "max_conflict_ratio": float(exact(policy.max_conflict_ratio)),
-            "min_mature_anchor_ratio": float(exact(policy.min_mature_anchor_ratio)),
+            "min_coverage": float(to_fraction(policy.min_coverage.get(name, 1))),
+            "max_conflict_ratio": float(to_fraction(policy.max_conflict_ratio)),
+            "min_mature_anchor_ratio": float(to_fraction(policy.min_mature_anchor_ratio)),
         },
     }

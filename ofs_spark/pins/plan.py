@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ofs_spark.canonical import digest
-from ofs_spark.clock import parse_instant
-from ofs_spark.config import Policy
-from ofs_spark.errors import refuse
-from ofs_spark.intent.identity import dataset_fingerprint, dataset_manifest_id, manifest_v0, slice_documents
+from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.config import Policy
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.positions import describe_basis, hash_basis
+from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.pins.profile.compile import Profile
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.pins.run_facts import RunFacts
-from ofs_spark.positions import basis_documents, basis_hash
 
 SCHEMA_VERSION = "ofs.build_plan.v1"
 Document = Mapping[str, Any]
@@ -55,17 +55,17 @@ class BuildPlan:
     @property
     def fingerprint(self) -> str:
         """The dataset's fingerprint."""
-        return dataset_fingerprint(self.intent)
+        return fingerprint_dataset(self.intent)
 
     @property
     def dataset_manifest_id(self) -> str:
         """The dataset's id."""
-        return dataset_manifest_id(self.fingerprint)
+        return derive_manifest_id(self.fingerprint)
 
     @property
     def basis_hash(self) -> str:
         """`H` of the resolved basis."""
-        return basis_hash(self.intent.basis)
+        return hash_basis(self.intent.basis)
 
     @property
     def anchor_from(self) -> int | None:
@@ -124,7 +124,7 @@ class BuildPlan:
             "dataset_manifest_id": self.dataset_manifest_id,
             "training": self.intent.training,
             "basis_hash": self.basis_hash,
-            "basis": basis_documents(self.intent.basis),
+            "basis": describe_basis(self.intent.basis),
             "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
             "feature_profile": self._profile(),
             "contexts": [context.document() for context in self.run_facts.contexts],
@@ -145,17 +145,17 @@ class BuildPlan:
 
     def pinned(self) -> dict[str, Any]:
         """Every field of a manifest that the plan alone decides."""
-        view = manifest_v0(self.intent)
+        view = compose_manifest_v0(self.intent)
         own = {name: view[name] for name in ("feature_definition_set", "scenario_run_ids")}
         return own | {
             "dataset_manifest_id": self.dataset_manifest_id,
             "dataset_fingerprint": self.fingerprint,
             "platform_run_id": self.intent.platform_run_id,
-            "replay_basis": slice_documents(self.intent),
+            "replay_basis": describe_slices(self.intent),
             "label_basis": dict(self.intent.document["label_basis"]),
             "plan_id": self.plan_id,
             "basis_hash": self.basis_hash,
-            "basis": [{"range": one, "source": "archive"} for one in basis_documents(self.intent.basis)],
+            "basis": [{"range": one, "source": "archive"} for one in describe_basis(self.intent.basis)],
             "provenance": {
                 "ofs_code_release_id": self.intent.code_release,
                 "config_revision": self.intent.config_revision,
@@ -198,7 +198,9 @@ class BuildPlan:
         }
 
 
-def differences(intent: Intent, policy: Policy, release: str, kind: Literal["local", "dev", "prod"]) -> tuple[str, ...]:
+def find_differences(
+    intent: Intent, policy: Policy, release: str, kind: Literal["local", "dev", "prod"]
+) -> tuple[str, ...]:
     """Where the intent names another release or revision than the one loaded; a prod wiring refuses the first."""
     named = (
         ("CODE_RELEASE_MISMATCH", "/ofs_code_release_id", intent.code_release, release),
@@ -210,6 +212,6 @@ def differences(intent: Intent, policy: Policy, release: str, kind: Literal["loc
     ]
     if found and kind == "prod":
         first = found[0]
-        told = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
-        raise refuse(first["code"], told, pointer=first["pointer"], faults=found)
+        message = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
+        raise refuse(first["code"], message, pointer=first["pointer"], faults=found)
     return tuple(f"{one['pointer'][1:]} is {one['intent']} in the intent, {one['running']} here" for one in found)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark import contracts
-from ofs_spark.canonical import CanonicalError, digest, parse_json
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.objects import Audit, ObjectMissing, Objects, protected
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, audit_resolution
 
 CONTRACT = "run_facts_view"
 
@@ -43,15 +43,15 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
     RUN_FACTS_UNAVAILABLE for a missing, malformed or foreign view; NO_PASS_NO_READ for an output without a locator or
     without a PASS; CONTEXT_DIGEST_MISMATCH for other bytes than stated; REF_ACCESS_DENIED for bytes that are not there.
     """
-    with protected(audit, ref, "run_facts"):
+    with audit_resolution(audit, ref, "run_facts"):
         view = _view(objects, ref)
         if view["platform_run_id"] != platform_run_id:
-            told = f"{ref} is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
-            raise refuse("RUN_FACTS_UNAVAILABLE", told, ref=ref, pointer="/platform_run_id")
+            message = f"{ref} is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
+            raise refuse("RUN_FACTS_UNAVAILABLE", message, ref=ref, pointer="/platform_run_id")
         ref = objects.relative(ref)
     contexts = []
     for output_id in required:
-        with protected(audit, _asked(view, output_id), "gated_output"):
+        with audit_resolution(audit, _asked(view, output_id), "gated_output"):
             contexts.append(_admitted(objects, view, output_id))
     return RunFacts(ref, digest(view), tuple(contexts))
 
@@ -63,10 +63,10 @@ def _view(objects: Objects, ref: str) -> dict[str, Any]:
         raise _unavailable(ref, "there are no run facts at this ref") from None
     except CanonicalError as error:
         raise _unavailable(ref, str(error)) from None
-    faults = contracts.faults(view, CONTRACT)
+    faults = contracts.find_faults(view, CONTRACT)
     if faults:
-        told = f"{faults[0].pointer}: {faults[0].message}"
-        raise _unavailable(ref, told, faults=[fault.document() for fault in faults])
+        message = f"{faults[0].pointer}: {faults[0].message}"
+        raise _unavailable(ref, message, faults=[fault.document() for fault in faults])
     found: dict[str, Any] = view
     return found
 
@@ -101,14 +101,14 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
     try:
         found = hashlib.sha256(objects.read(ref)).hexdigest()
     except ObjectMissing:
-        told = f"output {output_id} is admitted, but there are no bytes at {ref}"
-        raise refuse("REF_ACCESS_DENIED", told, ref=ref) from None
+        message = f"output {output_id} is admitted, but there are no bytes at {ref}"
+        raise refuse("REF_ACCESS_DENIED", message, ref=ref) from None
     stated = [("its locator", one["content_digest"]["hex"]) for one in admitted if "content_digest" in one]
     stated += [(who, _hex(one["target_digest"])) for locator in admitted for who, one in _vouching(view, locator)]
     for who, hexes in stated:
         if hexes != found:
-            told = f"output {output_id} at {ref} has sha256 {found}; {who} states {hexes}"
-            raise refuse("CONTEXT_DIGEST_MISMATCH", told, ref=ref, output_id=output_id, found=found, stated=hexes)
+            message = f"output {output_id} at {ref} has sha256 {found}; {who} states {hexes}"
+            raise refuse("CONTEXT_DIGEST_MISMATCH", message, ref=ref, output_id=output_id, found=found, stated=hexes)
     return Context(output_id, ref, found)
 
 
@@ -152,5 +152,5 @@ def _vouching(view: Mapping[str, Any], locator: Mapping[str, Any]) -> list[tuple
 
 
 def _denied(view: Mapping[str, Any], output_id: str, message: str) -> Refusal:
-    told = f"output {output_id} of {view['platform_run_id']} may not be read: {message}"
-    return refuse("NO_PASS_NO_READ", told, output_id=output_id, pointer="/join_scope/required_output_ids")
+    why = f"output {output_id} of {view['platform_run_id']} may not be read: {message}"
+    return refuse("NO_PASS_NO_READ", why, output_id=output_id, pointer="/join_scope/required_output_ids")

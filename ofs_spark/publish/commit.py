@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ofs_spark.canonical import CanonicalError, canonical_json, parse_json
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.objects import ObjectMissing, Objects, Put
-from ofs_spark.publish.manifest import differing_pins, same_dataset
+from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.publish.manifest import find_differing_pins, is_same_dataset
 
 READ_BACK_PAUSES_S = (0.2, 1.0, 3.0, 0.0)
 """Pause after each fruitless read of the manifest."""
@@ -50,7 +50,7 @@ def commit(
     `fence` is called right before the put and raises (LEASE_LOST) where this process may no longer commit. A call that
     the store does not answer is an OSError. Nothing is ever deleted here.
     """
-    body = canonical_json(dict(manifest))
+    body = encode_canonical(dict(manifest))
     fence()
     try:
         put: Put | None = objects.put_if_absent(ref, body)
@@ -63,16 +63,16 @@ def commit(
     if standing == body:
         return Commit(Outcome.COMMITTED, manifest)
     found = _parsed(standing)
-    return Commit(Outcome.ALREADY_PUBLISHED if same_dataset(found, manifest) else Outcome.CONFLICT, found)
+    return Commit(Outcome.ALREADY_PUBLISHED if is_same_dataset(found, manifest) else Outcome.CONFLICT, found)
 
 
 def require_committed(result: Commit, ref: str, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     """The standing manifest. MANIFEST_IMMUTABILITY_VIOLATION on CONFLICT, COMMIT_OUTCOME_UNKNOWN when nobody knows."""
     if result.standing is None:
-        told = "the store did not answer the manifest put and the manifest cannot be read; staged data is kept"
-        raise refuse("COMMIT_OUTCOME_UNKNOWN", told, ref=ref)
+        message = "the store did not answer the manifest put and the manifest cannot be read; staged data is kept"
+        raise refuse("COMMIT_OUTCOME_UNKNOWN", message, ref=ref)
     if result.outcome is Outcome.CONFLICT:
-        pins = differing_pins(result.standing, manifest)
+        pins = find_differing_pins(result.standing, manifest)
         raise refuse(
             "MANIFEST_IMMUTABILITY_VIOLATION",
             f"{ref} is already published and differs in {', '.join(pins)}",

@@ -34,10 +34,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.canonical import digest
-from ofs_spark.errors import InternalError
+from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.errors import InternalError
 
-Array = np.ndarray[Any, np.dtype[Any]]
 RECIPE = "ofs.content_digest.v1"
 
 
@@ -54,26 +54,26 @@ class LeafDigest:
         return [self.leaf, self.rows, list(self.columns)]
 
     @classmethod
-    def of(cls, document: Sequence[Any]) -> LeafDigest:
+    def from_document(cls, document: Sequence[Any]) -> LeafDigest:
         """The leaf digest that `document` wrote."""
         leaf, rows, columns = document
         return cls(leaf, rows, tuple(columns))
 
 
-def leaf_digest(leaf: str, rows: pa.Table) -> LeafDigest:
+def digest_leaf(leaf: str, rows: pa.Table) -> LeafDigest:
     """Digests of a leaf's columns. `rows` are the leaf's rows, all of them, in layout order."""
-    return LeafDigest(leaf, rows.num_rows, tuple(column_digest(column) for column in rows.columns))
+    return LeafDigest(leaf, rows.num_rows, tuple(digest_column(column) for column in rows.columns))
 
 
-def column_digest(column: pa.ChunkedArray | pa.Array) -> str:
+def digest_column(column: pa.ChunkedArray | pa.Array) -> str:
     """SHA-256 of the column's encoding, lower-case hex."""
     hashed = hashlib.sha256()
-    for part in _encoded(_one_array(column)):
+    for part in _encoded(_decode(column)):
         hashed.update(np.ascontiguousarray(part).view(np.uint8).data)
     return hashed.hexdigest()
 
 
-def content_digest(columns: Sequence[tuple[str, str]], leaves: Sequence[LeafDigest]) -> str:
+def digest_content(columns: Sequence[tuple[str, str]], leaves: Sequence[LeafDigest]) -> str:
     """The dataset's digest from its columns (name, type) and the digests of all its leaves, in any order."""
     ordered = sorted(leaves, key=lambda leaf: leaf.leaf.encode())
     if len({leaf.leaf for leaf in ordered}) != len(ordered):
@@ -144,6 +144,6 @@ def _offsets(array: pa.Array, width: str) -> Array:
     return np.frombuffer(buffer, width)[array.offset : array.offset + len(array) + 1]
 
 
-def _one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _decode(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    array = combine_chunks(column)
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.canonical import canonical_json
-from ofs_spark.errors import refuse
-from ofs_spark.objects import Objects, Put
-from ofs_spark.ownership import require_owned
+from ofs_spark.foundation.canonical import encode_canonical
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.objects import Objects, Put
+from ofs_spark.foundation.ownership import require_owned
 
 IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"
 
@@ -26,7 +26,7 @@ class Evidence:
 def write_once(objects: Objects, ref: str, document: Mapping[str, Any], code: str = IMMUTABLE) -> Evidence:
     """Writes `document` as canonical JSON if nothing stands at `ref`; an equal one is accepted, another is `code`."""
     require_owned(ref)
-    body = canonical_json(dict(document))
+    body = encode_canonical(dict(document))
     sha256 = hashlib.sha256(body).hexdigest()
     if objects.put_if_absent(ref, body) is Put.EXISTS:
         standing = objects.read(ref)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.errors import refuse
 
 TRAINING_READY, NON_TRAINING = "TRAINING_READY", "NON_TRAINING"
 
@@ -32,7 +32,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Facts:
+class GateInputs:
     """What the gate judges: the plan, the receipts, the digest as computed and as re-read, and policy's limits.
 
     label_shortfalls: thresholds missed, as text. anomalies: position mismatches, event id conflicts and invalid records
@@ -54,7 +54,7 @@ class Facts:
     truncated_rows: int | None = None
 
 
-def judge(facts: Facts) -> tuple[Gate, ...]:
+def judge_gates(facts: GateInputs) -> tuple[Gate, ...]:
     """Every rule, in the order in which failures are reported."""
     rows = f"{facts.anchors} anchors, {facts.computed_rows} written, {facts.stored_rows} stored"
     incomplete = "REPLAY_BASIS_GAP" if facts.replay_status == "INCOMPLETE" else "REPLAY_UNCHECKABLE"
@@ -103,7 +103,7 @@ def require_passed(gates: Sequence[Gate], training: bool) -> None:
         )
 
 
-def status_of(gates: Sequence[Gate]) -> str:
+def derive_status(gates: Sequence[Gate]) -> str:
     """TRAINING_READY if every rule passed, else NON_TRAINING."""
     return TRAINING_READY if all(gate.passed for gate in gates) else NON_TRAINING
 
@@ -113,8 +113,8 @@ def require_admissible(manifest: Mapping[str, Any], training: bool, ref: str) ->
     if not training or manifest["status"] == TRAINING_READY:
         return
     failed = [gate["name"] for gate in manifest["gates"] if not gate["passed"]]
-    told = f"{ref} is published as {manifest['status']}; a training intent requires the gates {', '.join(failed)}"
-    raise refuse("TRAINING_NOT_ADMISSIBLE", told, ref=ref, gates=failed)
+    message = f"{ref} is published as {manifest['status']}; a training intent requires the gates {', '.join(failed)}"
+    raise refuse("TRAINING_NOT_ADMISSIBLE", message, ref=ref, gates=failed)
 
 
 def _equal(name: str, found: str, required: str, code: str, training: bool = False) -> Gate:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
-DAY_US = 86_400_000_000
+from ofs_spark.foundation.clock import DAY_US
+from ofs_spark.foundation.columnar.arrays import Array
+
 _EPOCH = date(1970, 1, 1)
 
 
@@ -28,13 +28,13 @@ class Leaf:
     rows: Array
 
 
-def bucket_count(rows: int, rows_per_bucket: int, most: int = 1 << 20) -> int:
+def choose_bucket_count(rows: int, rows_per_bucket: int, most: int = 1 << 20) -> int:
     """B: the least power of two that gives no bucket more than `rows_per_bucket` rows on average, at most `most`."""
     wanted = max(1, -(-rows // rows_per_bucket))
     return min(most, 1 << (wanted - 1).bit_length())
 
 
-def leaves(bucket: int, codes: Array, keyed: int, positions: Array, ts_us: Array, leaf_rows: int) -> list[Leaf]:
+def cut_leaves(bucket: int, codes: Array, keyed: int, positions: Array, ts_us: Array, leaf_rows: int) -> list[Leaf]:
     """The leaves of a bucket, in file order: the shared one, then the hot keys' days.
 
     codes: ascending dense key codes of the dataset rows; positions: where these rows stand among all rows of the
@@ -58,12 +58,12 @@ def leaves(bucket: int, codes: Array, keyed: int, positions: Array, ts_us: Array
     return ([Leaf(name, rest)] if len(rest) else []) + found
 
 
-def bucket_of(leaf: str) -> int:
+def parse_bucket(leaf: str) -> int:
     """The bucket of a leaf id."""
     return int(leaf[1:8])
 
 
-def files_of(placed: Sequence[Leaf], file_rows: int) -> list[list[Leaf]]:
+def group_files(placed: Sequence[Leaf], file_rows: int) -> list[list[Leaf]]:
     """Consecutive leaves put together into files of at most `file_rows` rows; a larger leaf has a file of its own."""
     files: list[list[Leaf]] = []
     held = file_rows + 1

@@ -7,15 +7,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.canonical import canonical_json, digest
-from ofs_spark.contracts import require_valid
-from ofs_spark.errors import InternalError
+from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.foundation.contracts import require_valid
+from ofs_spark.foundation.errors import InternalError
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
-from ofs_spark.publish.files import FileList
-from ofs_spark.publish.gate import Gate, status_of
-from ofs_spark.publish.layout import bucket_of
+from ofs_spark.publish.file_list import FileList
+from ofs_spark.publish.gate import Gate, derive_status
+from ofs_spark.publish.layout import parse_bucket
 
 SCHEMA_VERSION = "learning.dataset_manifest.v1"
 MAX_BYTES = 1 << 20
@@ -55,7 +55,7 @@ class Materialization:
     truncated: Mapping[str, int]
 
 
-def dataset_manifest(
+def compose_manifest(
     pinned: Mapping[str, Any],
     table: Materialization,
     replay: Mapping[str, Any],
@@ -73,7 +73,7 @@ def dataset_manifest(
     document = {
         **pinned,
         "schema_version": SCHEMA_VERSION,
-        "status": status_of(gates),
+        "status": derive_status(gates),
         "gates": [gate.document() for gate in gates],
         "replay": dict(replay),
         "labels": _labels(labels),
@@ -83,23 +83,23 @@ def dataset_manifest(
         "build_environment": dict(environment),
     }
     require_valid(document, SCHEMA_VERSION)
-    if len(canonical_json(document)) > MAX_BYTES:
+    if len(encode_canonical(document)) > MAX_BYTES:
         raise InternalError("a manifest stays under 1 MiB")
     return document
 
 
-def same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def is_same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two manifests of one id are the same dataset: equal pins, plan and content."""
-    return not differing_pins(one, other)
+    return not find_differing_pins(one, other)
 
 
-def differing_pins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def find_differing_pins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Names of what makes two manifests of one id different datasets: `pins/…`, plan_id, content_digest."""
     mine, theirs = _identity(one), _identity(other)
     return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
 
 
-def compared(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def strip_uncompared(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest without what two builds of one plan may differ in: where, when, by what, under which run."""
     document = deepcopy(dict(manifest))
     for *parents, name in _NOT_COMPARED:
@@ -112,11 +112,11 @@ def compared(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def bucket_digests(leaves: Sequence[LeafDigest], buckets: int) -> list[str]:
+def digest_buckets(leaves: Sequence[LeafDigest], buckets: int) -> list[str]:
     """`H` of each bucket's leaves [leaf, rows, column digests] by id; bucket by bucket, an empty one has `H([])`."""
     held: list[list[Any]] = [[] for _ in range(buckets)]
     for leaf in sorted(leaves, key=lambda leaf: leaf.leaf.encode()):
-        held[bucket_of(leaf.leaf)].append([leaf.leaf, leaf.rows, list(leaf.columns)])
+        held[parse_bucket(leaf.leaf)].append([leaf.leaf, leaf.rows, list(leaf.columns)])
     return [digest(bucket) for bucket in held]
 
 
@@ -142,7 +142,7 @@ def _column(column: Column, table: Materialization) -> dict[str, Any]:
 
 def _materialization(table: Materialization) -> dict[str, Any]:
     files = table.files
-    listed = {"bucket_digests": bucket_digests(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
+    listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
     return {
         "attempt": table.attempt,
         "path": table.path,

@@ -44,7 +44,7 @@ class FileEntry:
         }
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> FileEntry:
+    def from_document(cls, document: Mapping[str, Any]) -> FileEntry:
         """The entry that `document` wrote."""
         return cls(
             document["path"],
@@ -54,5 +54,5 @@ class FileEntry:
             document["ts_min"],
             document["ts_max"],
             document["null_counts"],
-            tuple(map(LeafDigest.of, document["leaves"])),
+            tuple(map(LeafDigest.from_document, document["leaves"])),
         )

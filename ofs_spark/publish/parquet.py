@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ofs_spark.publish.digest import leaf_digest
-from ofs_spark.publish.layout import Leaf, files_of
+from ofs_spark.publish.digest import digest_leaf
+from ofs_spark.publish.layout import Leaf, group_files
 from ofs_spark.publish.model import FileEntry
 
 TS_COLUMN = "ts_utc"
@@ -27,11 +27,11 @@ def write_files(
 
     `rows` are the bucket's dataset rows, columns and types as published; `placed` cuts all of them into leaves.
     """
-    for number, leaves in enumerate(files_of(placed, file_rows)):
+    for number, leaves in enumerate(group_files(placed, file_rows)):
         parts = [_rows_of(rows, leaf) for leaf in leaves]
         table = pa.concat_tables(parts)
-        body, name = parquet_bytes(table), f"part-{bucket:07d}-{number:05d}.parquet"
-        digests = tuple(leaf_digest(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
+        body, name = encode_parquet(table), f"part-{bucket:07d}-{number:05d}.parquet"
+        digests = tuple(digest_leaf(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
         ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
         nulls = {column: table.column(column).null_count for column in table.column_names}
         sha256 = hashlib.sha256(body).hexdigest()
@@ -42,7 +42,7 @@ def write_files(
         )
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
+def encode_parquet(table: pa.Table) -> bytes:
     """The table as one Parquet file: zstd, page checksums, statistics, no engine-specific metadata.
 
     Only text that repeats is dictionary-encoded: a dictionary of ids costs time and saves nothing.

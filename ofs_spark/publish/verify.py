@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.labels.leakage import leaks
-from ofs_spark.publish.digest import LeafDigest, leaf_digest
+from ofs_spark.foundation.columnar.arrays import count_true
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.labels.leakage import count_leaks
+from ofs_spark.publish.digest import LeafDigest, digest_leaf
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import TS_COLUMN
 
@@ -63,39 +64,39 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
         raise _corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
     table = _table(body, entry)
     _compare(entry, "rows", table.num_rows, entry.rows)
-    schema = tuple((field.name, type_text(field.type)) for field in table.schema)
+    schema = tuple((field.name, name_type(field.type)) for field in table.schema)
     _compare(entry, "schema", schema, checks.schema)
     nulls = {name: table.column(name).null_count for name in table.column_names}
     _compare(entry, "null counts", nulls, dict(entry.null_counts))
     _compare(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
     start, leaves = 0, []
     for leaf in entry.leaves:
-        leaves.append(leaf_digest(leaf.leaf, table.slice(start, leaf.rows)))
+        leaves.append(digest_leaf(leaf.leaf, table.slice(start, leaf.rows)))
         _compare(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
         start += leaf.rows
     ts = table.column(TS_COLUMN).cast(pa.int64())
-    truncated = {name: _true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
-    leaked = leaks(table, checks.label_types, checks.cutoff_us)
+    truncated = {name: count_true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
+    leaked = count_leaks(table, checks.label_types, checks.cutoff_us)
     return FileCheck(table.num_rows, leaked, truncated, nulls, tuple(leaves))
 
 
-def add(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
+def add_checks(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
     """The checks of all files (documents of `FileCheck`), added up; leaves in any order."""
     return FileCheck(
         sum(part["rows"] for part in parts),
         sum(part["leaks"] for part in parts),
         _sum([part["truncated"] for part in parts]),
         _sum([part["null_counts"] for part in parts]),
-        tuple(LeafDigest.of(leaf) for part in parts for leaf in part["leaves"]),
+        tuple(LeafDigest.from_document(leaf) for part in parts for leaf in part["leaves"]),
     )
 
 
-def type_text(type_: pa.DataType) -> str:
+def name_type(type_: pa.DataType) -> str:
     """An Arrow type as the column catalogue writes it."""
     if pa.types.is_float64(type_):
         return "double"
     if pa.types.is_list(type_):
-        return f"list<{type_text(type_.value_type)}>"
+        return f"list<{name_type(type_.value_type)}>"
     return str(type_)
 
 
@@ -122,10 +123,6 @@ def _corrupt(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
         found=found,
         expected=expected,
     )
-
-
-def _true(mask: pa.ChunkedArray) -> int:
-    return int(pc.sum(mask, min_count=0).as_py())
 
 
 def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:

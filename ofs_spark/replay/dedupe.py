@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.replay import rows as r
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Sample = dict[str, Any]
 
 SAMPLES = 20
@@ -25,10 +25,10 @@ COUNTS = ("rows", "redeliveries", "conflicts", "invalid", "filtered")
 
 @dataclass(frozen=True)
 class BasisSlice:
-    """One range of the basis as order numbers: its ordinal, its part, the first and last `seq` it may hold."""
+    """One range of the basis as order numbers: its ordinal, its partition ordinal, the first and last `seq` it may hold."""
 
     ordinal: int
-    part: int
+    partition_ordinal: int
     first_seq: int
     last_seq: int
 
@@ -49,14 +49,11 @@ class Winners:
         return {"counts": self.counts, "samples": self.samples}
 
 
-def winners(table: pa.Table) -> Winners:
+def pick_winners(table: pa.Table) -> Winners:
     """The winners among all rows of a target; `table` has every row of each of its event ids, arrivals carried in."""
-    encoded = table.column(r.EVENT_ID).combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    code = np.asarray(encoded.indices)
+    code = np.asarray(combine_chunks(table.column(r.EVENT_ID)).dictionary_encode().indices)
     seen = np.bincount(code, minlength=1)[code]
-    flags, hash_ok = _column(table, r.FLAGS), _column(table, r.HASH_OK)
+    flags, hash_ok = read_values(table, r.FLAGS), read_values(table, r.HASH_OK)
     readable = (flags & r.UNREADABLE) == 0
     wrong = readable & (seen > 1) & ~hash_ok
     valid = readable & ~wrong
@@ -66,29 +63,30 @@ def winners(table: pa.Table) -> Winners:
     wins[chosen] = True
     in_scope = (flags & r.IN_SCOPE) != 0
     counts = {
-        "rows": int((wins & in_scope).sum()), "redeliveries": int((~conflict).sum()), "conflicts": int(conflict.sum()),
-        "invalid": int(wrong.sum()), "filtered": int((wins & ~in_scope).sum()),
+        "rows": int((wins & in_scope).sum()),
+        "redeliveries": int((~conflict).sum()),
+        "conflicts": int(conflict.sum()),
+        "invalid": int(wrong.sum()),
+        "filtered": int((wins & ~in_scope).sum()),
     }
-    samples = {"conflict": _samples(table, loser[conflict]), "redelivery": _samples(table, loser[~conflict]),
-               "invalid": _samples(table, np.flatnonzero(wrong))}
+    samples = {
+        "conflict": _samples(table, loser[conflict]),
+        "redelivery": _samples(table, loser[~conflict]),
+        "invalid": _samples(table, np.flatnonzero(wrong)),
+    }
     return Winners(np.flatnonzero(wins & in_scope), counts, samples)
-
-
-def _column(table: pa.Table, name: str) -> Array:
-    column: Array = table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
-    return column
 
 
 def _settle(table: pa.Table, rows: Array, code: Array) -> tuple[Array, Array, Array]:
     """(winners, losers, which losers conflict) among rows whose event ids were seen more than once."""
-    arrival, part, seq = (_column(table, name)[rows] for name in (r.ARRIVAL, r.PART, r.SEQ))
+    arrival, ordinal, seq = (read_values(table, name)[rows] for name in (r.ARRIVAL, r.PARTITION_ORDINAL, r.SEQ))
     unknown = np.zeros(int(code.max(initial=0)) + 1, np.bool_)
     unknown[code[arrival == r.NO_ARRIVAL]] = True
-    order = np.lexsort((seq, part, np.where(unknown[code], 0, arrival), code))
+    order = np.lexsort((seq, ordinal, np.where(unknown[code], 0, arrival), code))
     rows, code = rows[order], code[order]
     first = np.flatnonzero(np.concatenate([np.ones(min(len(code), 1), np.bool_), np.diff(code) != 0]))
-    hashes = table.column(r.PAYLOAD_HASH).take(pa.array(rows)).combine_chunks().dictionary_encode()
-    hashed = np.asarray((hashes.combine_chunks() if isinstance(hashes, pa.ChunkedArray) else hashes).indices)
+    hashes = combine_chunks(table.column(r.PAYLOAD_HASH).take(pa.array(rows)))
+    hashed = np.asarray(hashes.dictionary_encode().indices)
     leader = np.repeat(first, np.diff(np.concatenate([first, [len(code)]])))
     loses = np.ones(len(rows), np.bool_)
     loses[first] = False
@@ -96,23 +94,25 @@ def _settle(table: pa.Table, rows: Array, code: Array) -> tuple[Array, Array, Ar
 
 
 def _samples(table: pa.Table, rows: Array) -> list[Sample]:
-    """The first of the rows in (part, seq) order, as positions."""
-    part, seq = _column(table, r.PART)[rows], _column(table, r.SEQ)[rows]
-    chosen = table.select([r.PART, r.SEQ, r.OFFSET, r.EVENT_ID]).take(pa.array(rows[np.lexsort((seq, part))[:SAMPLES]]))
+    """The first of the rows in (partition ordinal, seq) order, as positions."""
+    ordinal, seq = read_values(table, r.PARTITION_ORDINAL)[rows], read_values(table, r.SEQ)[rows]
+    chosen = table.select([r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.EVENT_ID]).take(
+        pa.array(rows[np.lexsort((seq, ordinal))[:SAMPLES]])
+    )
     samples: list[Sample] = chosen.to_pylist()
     return samples
 
 
-def first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> list[dict[str, int]]:
+def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> list[dict[str, int]]:
     """Per slice of the basis that has one: order number and time of its first event among `rows`."""
-    part, seq, ts = (_column(table, name)[rows] for name in (r.PART, r.SEQ, r.TS))
+    ordinal, seq, ts = (read_values(table, name)[rows] for name in (r.PARTITION_ORDINAL, r.SEQ, r.TS))
     found = []
-    by_part = np.argsort(part, kind="stable")
-    bounds = np.searchsorted(part[by_part], np.arange(int(part.max(initial=-1)) + 2))
+    by_ordinal = np.argsort(ordinal, kind="stable")
+    bounds = np.searchsorted(ordinal[by_ordinal], np.arange(int(ordinal.max(initial=-1)) + 2))
     for one in slices:
-        if one.part + 1 >= len(bounds):
+        if one.partition_ordinal + 1 >= len(bounds):
             continue
-        own = by_part[bounds[one.part] : bounds[one.part + 1]]
+        own = by_ordinal[bounds[one.partition_ordinal] : bounds[one.partition_ordinal + 1]]
         own = own[(seq[own] >= one.first_seq) & (seq[own] <= one.last_seq)]
         if len(own):
             first = own[np.argmin(seq[own])]
@@ -120,7 +120,7 @@ def first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> 
     return found
 
 
-def truncation_bound(found: Iterable[dict[str, int]]) -> int | None:
+def find_truncation_bound(found: Iterable[dict[str, int]]) -> int | None:
     """The largest, over the slices, of the time of the slice's first in-scope event; None if there is no event."""
     first: dict[int, tuple[int, int]] = {}
     for one in found:

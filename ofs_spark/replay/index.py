@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from ofs_spark.canonical import CanonicalError, digest
-from ofs_spark.clock import parse_instant
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.positions import DENSE_KINDS, Range, parse_offset
+from ofs_spark.foundation.canonical import CanonicalError, digest
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.positions import DENSE_KINDS, Range, parse_offset
 from ofs_spark.replay.scan.spec import DeclaredGap, ScanRange, ScanTask, SegmentFile
 
 MOST_FAULTS = 50
@@ -28,9 +28,9 @@ _Offset = Annotated[StrictStr, Field(pattern=r"^(0|[1-9][0-9]*)$", max_length=12
 Place = tuple[str, int, str]
 
 
-def place_of(stretch: Range) -> Place:
+def locate_range(offset_range: Range) -> Place:
     """(topic, partition, offset_kind) of a range."""
-    return (stretch.topic, stretch.partition, stretch.offset_kind)
+    return (offset_range.topic, offset_range.partition, offset_range.offset_kind)
 
 
 class _Gap(BaseModel):
@@ -96,9 +96,13 @@ class Segment:
         """(topic, partition, offset_kind, first offset, last offset, path): total."""
         return (*self.place, self.file.first, self.file.last, self.file.path)
 
-    def reaches(self, stretch: Range) -> bool:
+    def reaches(self, offset_range: Range) -> bool:
         """Whether the segment's offsets and the range's share one."""
-        return self.place == place_of(stretch) and self.file.first <= stretch.last and self.file.last >= stretch.start
+        return (
+            self.place == locate_range(offset_range)
+            and self.file.first <= offset_range.last
+            and self.file.last >= offset_range.start
+        )
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,9 @@ class SegmentIndex:
         """The segments of each (topic, partition, offset_kind), in order."""
         return {place: tuple(own) for place, own in groupby(self.segments, key=lambda s: s.place)}
 
-    def of(self, stretch: Range) -> tuple[Segment, ...]:
+    def segments_of(self, offset_range: Range) -> tuple[Segment, ...]:
         """The segments of a range's partition and kind, in order."""
-        return self.by_place.get(place_of(stretch), ())
+        return self.by_place.get(locate_range(offset_range), ())
 
 
 def read_index(document: Any, platform_run_id: str) -> SegmentIndex:
@@ -207,45 +211,49 @@ def _segment(entry: _Segment, document: dict[str, Any]) -> Segment:
     return Segment(*place, file, previous, entry.shard_start, attested, gaps, document)
 
 
-def select(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
+def select_segments(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
     """The segments that share an offset with the basis, in the index' order."""
-    found = {s.order: s for stretch in basis for s in index.of(stretch) if s.reaches(stretch)}
+    found = {s.order: s for offset_range in basis for s in index.segments_of(offset_range) if s.reaches(offset_range)}
     return tuple(found[order] for order in sorted(found))
 
 
-def slice_documents(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:
+def describe_slice(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:
     """The entries, as written, of the segments that share an offset with the basis: what a plan keeps of the index."""
-    return [segment.document for segment in select(index, basis)]
+    return [segment.document for segment in select_segments(index, basis)]
 
 
-def slice_digest(index: SegmentIndex, basis: Sequence[Range]) -> str:
+def digest_slice(index: SegmentIndex, basis: Sequence[Range]) -> str:
     """`H` of `slice_documents`: changes when what the dataset is read from changes, not when the archive grows."""
-    return digest(slice_documents(index, basis))
+    return digest(describe_slice(index, basis))
 
 
-def parts(basis: Iterable[Range]) -> tuple[tuple[str, int], ...]:
-    """The (topic, partition) of each part ordinal: topics by code point, partitions numerically."""
-    return tuple(sorted({(stretch.topic, stretch.partition) for stretch in basis}))
+def list_partitions(basis: Iterable[Range]) -> tuple[tuple[str, int], ...]:
+    """The (topic, partition) of each partition ordinal: topics by code point, partitions numerically."""
+    return tuple(sorted({(offset_range.topic, offset_range.partition) for offset_range in basis}))
 
 
 def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ...]:
-    """One task per cluster: segments of one partition whose offsets overlap. Later clusters have greater ordinals."""
-    ordinals = {part: ordinal for ordinal, part in enumerate(parts(basis))}
+    """One task per segment group: segments of one partition whose offsets overlap. Later groups have greater ordinals."""
+    ordinals = {part: ordinal for ordinal, part in enumerate(list_partitions(basis))}
     numbered = list(enumerate(sorted(basis)))
     tasks: list[ScanTask] = []
-    for place, segments in groupby(select(index, basis), key=lambda s: s.place):
-        gaps = declared_gaps(index, place)
-        ranges = [(number, stretch) for number, stretch in numbered if (stretch.topic, stretch.partition) == place[:2]]
-        for ordinal, cluster in enumerate(_clusters(segments)):
-            first, last = cluster[0].file.first, max(s.file.last for s in cluster)
-            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in cluster))
-            files = tuple(s.file for s in cluster)
-            here = within(gaps, first, last)
+    for place, segments in groupby(select_segments(index, basis), key=lambda s: s.place):
+        gaps = unite_gaps(index, place)
+        ranges = [
+            (number, offset_range)
+            for number, offset_range in numbered
+            if (offset_range.topic, offset_range.partition) == place[:2]
+        ]
+        for ordinal, group in enumerate(group_overlapping(segments)):
+            first, last = group[0].file.first, max(s.file.last for s in group)
+            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in group))
+            files = tuple(s.file for s in group)
+            here = select_gaps(gaps, first, last)
             tasks.append(ScanTask(ordinals[place[:2]], ordinal, place[0], place[1], place[2], files, reached, here))
     return tuple(tasks)
 
 
-def declared_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
+def unite_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
     """What the segments of a partition declare as gaps, united: disjoint and ascending for each kind of witness."""
     found: list[DeclaredGap] = []
     stated = {gap for segment in index.by_place.get(place, ()) for gap in segment.gaps}
@@ -258,7 +266,7 @@ def declared_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
     return tuple(found)
 
 
-def within(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[DeclaredGap, ...]:
+def select_gaps(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[DeclaredGap, ...]:
     """Those of `declared_gaps` that share an offset with [first, last]."""
     kept: tuple[DeclaredGap, ...] = ()
     for attested in (False, True):
@@ -268,14 +276,15 @@ def within(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[Declared
     return kept
 
 
-def _clusters(segments: Iterable[Segment]) -> list[list[Segment]]:
-    clusters: list[list[Segment]] = []
+def group_overlapping(segments: Iterable[Segment]) -> list[list[Segment]]:
+    """Segments, given in order, put together where they share an offset with one before: (groups in order)."""
+    groups: list[list[Segment]] = []
     reach = -1
     for segment in segments:
-        if clusters and clusters[-1][0].place == segment.place and segment.file.first <= reach:
-            clusters[-1].append(segment)
+        if groups and groups[-1][0].place == segment.place and segment.file.first <= reach:
+            groups[-1].append(segment)
             reach = max(reach, segment.file.last)
         else:
-            clusters.append([segment])
+            groups.append([segment])
             reach = segment.file.last
-    return clusters
+    return groups

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ofs_spark.contracts import require_valid
-from ofs_spark.positions import Range, basis_documents, basis_hash
-from ofs_spark.replay.index import SegmentIndex, select, slice_digest
-from ofs_spark.replay.stitch import Completeness, Facts, Fault, RangeCoverage
+from ofs_spark.foundation.contracts import require_valid
+from ofs_spark.foundation.positions import Range, describe_basis, hash_basis
+from ofs_spark.replay.completeness import Completeness, RangeCoverage, ReplayFault, ReplayTotals
+from ofs_spark.replay.index import SegmentIndex, digest_slice, select_segments
 
 SCHEMA_VERSION = "ofs.replay_completeness.v1"
 
 
-def replay_receipt(
-    run_key: str, plan_id: str, index: SegmentIndex, basis: Sequence[Range], completeness: Completeness,
-    facts: Facts | None, arrival: str,
+def compose_replay_receipt(
+    run_key: str,
+    plan_id: str,
+    index: SegmentIndex,
+    basis: Sequence[Range],
+    completeness: Completeness,
+    facts: ReplayTotals | None,
+    arrival: str,
 ) -> dict[str, Any]:
     """The receipt document, valid under its contract: the same for the same plan and archive on any machine.
 
@@ -25,9 +30,9 @@ def replay_receipt(
     document = {
         "schema_version": SCHEMA_VERSION, "run_key": run_key, "plan_id": plan_id,
         "platform_run_id": index.platform_run_id, "status": completeness.status,
-        "basis_hash": basis_hash(basis), "basis": basis_documents(basis),
-        "archive": {"index_digest": index.digest, "slice_digest": slice_digest(index, basis),
-                    "segments": len(select(index, basis)), "arrival": arrival},
+        "basis_hash": hash_basis(basis), "basis": describe_basis(basis),
+        "archive": {"index_digest": index.digest, "slice_digest": digest_slice(index, basis),
+                    "segments": len(select_segments(index, basis)), "arrival": arrival},
         "ranges": [_range(one) for one in completeness.ranges],
         "counts": dict(facts.counts if facts else completeness.counts),
         "invalid_reasons": dict(completeness.reasons),
@@ -56,5 +61,5 @@ def _samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, li
     return {kind: [dict(sample) for sample in found] for kind, found in sorted(samples.items())}
 
 
-def _fault(fault: Fault) -> dict[str, Any]:
+def _fault(fault: ReplayFault) -> dict[str, Any]:
     return {"code": fault.code, "message": fault.message, "details": dict(fault.details)}

@@ -5,28 +5,28 @@
 | event_id | string | as archived |
 | event_type | dictionary of strings | as archived |
 | ts | int64 | event time, µs since the epoch, UTC |
-| part | int32 | ordinal of (topic, partition) among the basis', by topic text then partition number |
-| seq | int64 | order of the position inside its part; orders exactly as offsets do |
+| partition_ordinal | int32 | ordinal of (topic, partition) among the basis', by topic text then partition number |
+| seq | int64 | order of the position inside its partition; orders exactly as offsets do |
 | offset | string | the offset as archived |
-| arrival | int64 | running arrival inside the part, µs; NO_ARRIVAL when none is known so far |
+| arrival | int64 | running arrival inside the partition, µs; NO_ARRIVAL when none is known so far |
 | payload_hash | binary(32) | as archived; of meaning only where `hash_ok` |
 | hash_ok | bool | the archived hash is that of the envelope |
 | flags | int64 | IN_SCOPE, ANCHOR, then one bit per group of which the event is a source |
 | r{i} | per read | value of `Program.reads[i]`: int64 (unscaled), decimal text for wide decimals, double, string, bool |
 | r{i}_s | uint8 | PRESENT, MISSING or INVALID |
-| w{i} | bool | the event meets `Program.wheres[i]` (unknown counts as not) |
+| w{i} | bool | the event meets `Program.conditions[i]` (unknown counts as not) |
 | c{i}_key, c{i}_amount | string, double | core law i: key text "field:value" (null: the online plane skips it), amount |
 | ts_text | string | only with a core law: the event time as archived text, or the text of an archived timestamp |
 """
 
 from __future__ import annotations
 
-from ofs_spark.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.instants import NO_INSTANT
 
 EVENT_ID = "event_id"
 EVENT_TYPE = "event_type"
 TS = "ts"
-PART = "part"
+PARTITION_ORDINAL = "partition_ordinal"
 SEQ = "seq"
 OFFSET = "offset"
 ARRIVAL = "arrival"
@@ -49,31 +49,31 @@ FIRST_GROUP_BIT = 8
 PRESENT, MISSING, INVALID = 0, 1, 2
 
 
-def read_column(index: int) -> str:
+def name_read_column(index: int) -> str:
     """Column of `Program.reads[index]`."""
     return f"r{index}"
 
 
-def status_column(index: int) -> str:
+def name_status_column(index: int) -> str:
     """Column of the status of `Program.reads[index]`."""
     return f"r{index}_s"
 
 
-def where_column(index: int) -> str:
-    """Column of `Program.wheres[index]`."""
+def name_condition_column(index: int) -> str:
+    """Column of `Program.conditions[index]`."""
     return f"w{index}"
 
 
-def core_key_column(law: int) -> str:
+def name_core_key_column(rules: int) -> str:
     """Column of the key text under core law `law`."""
-    return f"c{law}_key"
+    return f"c{rules}_key"
 
 
-def core_amount_column(law: int) -> str:
+def name_core_amount_column(rules: int) -> str:
     """Column of the amount under core law `law`."""
-    return f"c{law}_amount"
+    return f"c{rules}_amount"
 
 
-def source_flag(group: int) -> int:
+def flag_source(group: int) -> int:
     """Flag of the source events of group `group` (at most 55 groups fit; the compiler refuses more)."""
     return 1 << (FIRST_GROUP_BIT + group)

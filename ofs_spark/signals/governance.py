@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ofs_spark.canonical import digest
+from ofs_spark.foundation.canonical import digest
 from ofs_spark.intent.run import Run
 
 Document = dict[str, Any]
@@ -16,18 +16,20 @@ Document = dict[str, Any]
 SCHEMA_VERSION = "ofs.governance_fact.v1"
 
 
-def dataset_published(manifest: Mapping[str, Any], ref: str, sha256: str) -> Document:
+def compose_dataset_published(manifest: Mapping[str, Any], ref: str, sha256: str) -> Document:
     """DatasetPublished: the same whichever run tells it."""
     about = {name: manifest[name] for name in ("platform_run_id", "dataset_manifest_id", "plan_id", "status")}
     content = manifest["materialization"]["content_digest"]
     return _fact("DatasetPublished", about | {"manifest": {"ref": ref, "sha256": sha256}, "content_digest": content})
 
 
-def dataset_build_failed(held: Run, platform_run_id: str, outcome: Mapping[str, Any], receipt_ref: str) -> Document:
+def compose_dataset_build_failed(
+    held: Run, platform_run_id: str, outcome: Mapping[str, Any], receipt_ref: str
+) -> Document:
     """DatasetBuildFailed: one per attempt of a run. `receipt_ref`: where the refusal stands in full."""
     about = {"platform_run_id": platform_run_id, "run_key": held.run_key, "attempt": held.token}
-    told = {"code": outcome.get("code") or outcome["reason"], "receipt_ref": receipt_ref}
-    return _fact("DatasetBuildFailed", about | told)
+    ended = {"code": outcome.get("code") or outcome["reason"], "receipt_ref": receipt_ref}
+    return _fact("DatasetBuildFailed", about | ended)
 
 
 def _fact(kind: str, about: Document) -> Document:

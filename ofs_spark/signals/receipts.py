@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ofs_spark.clock import format_instant
-from ofs_spark.errors import CODES
-from ofs_spark.intent.identity import intent_payload_hash
+from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.errors import CODES
+from ofs_spark.foundation.objects import Audit
+from ofs_spark.intent.identity import hash_intent_payload
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Event, Run, State
-from ofs_spark.objects import Audit
+from ofs_spark.intent.run import Run, State, Transition
 
 Document = dict[str, Any]
 
 PENDING = "PUBLISH_PENDING"
 
 
-def end_of(outcome: Mapping[str, Any]) -> str:
+def name_end(outcome: Mapping[str, Any]) -> str:
     """How an attempt ended. After COMMIT_OUTCOME_UNKNOWN nobody knows whether there is a dataset: PUBLISH_PENDING."""
     return PENDING if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN" else str(outcome["outcome"])
 
@@ -29,11 +29,11 @@ def exit_status(outcome: Mapping[str, Any]) -> int:
     return int(outcome["exit_status"]) if outcome["outcome"] == "FAILED" else 0
 
 
-def run_receipt(
+def compose_run_receipt(
     held: Run,
     intent: Intent,
     outcome: Mapping[str, Any],
-    events: Sequence[Event],
+    events: Sequence[Transition],
     audit: Audit,
     signals: Mapping[str, str],
     pinned: Mapping[str, Any] | None = None,
@@ -48,10 +48,10 @@ def run_receipt(
         "run_key": held.run_key,
         "request_id": held.request_id,
         "platform_run_id": intent.platform_run_id,
-        "intent_payload_hash": intent_payload_hash(intent),
-        "outcome": end_of(outcome),
+        "intent_payload_hash": hash_intent_payload(intent),
+        "outcome": name_end(outcome),
         "exit_status": exit_status(outcome),
-        "attempts": attempts(events),
+        "attempts": list_attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
         "protected_refs": [{"ref": one.ref, "purpose": one.purpose, "outcome": one.outcome} for one in audit],
         "signals": dict(sorted(signals.items())),
@@ -63,7 +63,7 @@ def run_receipt(
     return receipt
 
 
-def attempts(events: Sequence[Event]) -> list[Document]:
+def list_attempts(events: Sequence[Transition]) -> list[Document]:
     """Every claim of a run, by its token: when it began, how and when it ended; ABANDONED if another took over."""
     found: dict[int, Document] = {}
     for event in events:
@@ -74,12 +74,12 @@ def attempts(events: Sequence[Event]) -> list[Document]:
                 "started_at_utc": format_instant(event.at),
             }
         elif event.before is State.RUNNING:
-            ended = {"outcome": end_of(event.detail), "ended_at_utc": format_instant(event.at)}
+            ended = {"outcome": name_end(event.detail), "ended_at_utc": format_instant(event.at)}
             found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
     return [found[token] for token in sorted(found)]
 
 
-def publication_receipt(held: Run, manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+def compose_publication_receipt(held: Run, manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
     """What a run's commit, or its look before, found: the manifest that stands, `named` by ref and sha256.
 
     COMMITTED iff the manifest names this run's evidence: so an attempt that took over from a driver which died right
@@ -99,7 +99,7 @@ def publication_receipt(held: Run, manifest: Mapping[str, Any], named: Mapping[s
     }
 
 
-def plan_index(manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+def compose_plan_index(manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
     """Which manifest a plan came to."""
     return {
         "schema_version": "ofs.plan_index.v1",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ofs_spark.foundation.objects import Audit
 from ofs_spark.intent.run import Run
-from ofs_spark.objects import Audit
-from ofs_spark.signals.receipts import PENDING, end_of, exit_status
+from ofs_spark.signals.receipts import PENDING, exit_status, name_end
 
 Document = dict[str, Any]
 
@@ -18,30 +18,30 @@ REASONS = 20
 _PUBLISHED = ("COMMITTED", "ALREADY_PUBLISHED")
 
 
-def entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any] | None, audit: Audit) -> Document:
+def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any] | None, audit: Audit) -> Document:
     """What is told of one run. `manifest`: the one its outcome names, None where it published nothing."""
     outcomes = [one.outcome for one in audit]
-    told: Document = {
+    entry: Document = {
         "run_key": held.run_key,
         "attempt": held.token,
-        "outcome": end_of(outcome),
+        "outcome": name_end(outcome),
         "exit_status": exit_status(outcome),
         "protected_refs": {"attempted": len(audit), **{o: outcomes.count(o) for o in ("resolved", "denied")}},
     }
     if "code" in outcome:
-        told["code"] = outcome["code"]
+        entry["code"] = outcome["code"]
     if manifest is not None:
         evidence = {kind: one["ref"] for kind, one in sorted(manifest["evidence"].items())}
-        told |= {
+        entry |= {
             "plan_id": manifest["plan_id"],
             "dataset_manifest_id": manifest["dataset_manifest_id"],
             "refs": {"manifest": outcome["manifest_ref"], **evidence},
             "counts": dict(manifest["replay"]["counts"]),
         }
-    return told
+    return entry
 
 
-def reconciled(platform_run_id: str, entries: Iterable[Document]) -> Document:
+def reconcile(platform_run_id: str, entries: Iterable[Document]) -> Document:
     """The document of these runs, by run key. A dataset, and the events in it, count once however many runs met it."""
     runs = sorted(entries, key=lambda one: str(one["run_key"]))
     outcomes = [one["outcome"] for one in runs]

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ofs_spark import contracts, pipeline
-from ofs_spark.errors import Refusal
+from ofs_spark import pipeline
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.plane import opened
-from ofs_spark.publish.manifest import compared
+from ofs_spark.publish.manifest import strip_uncompared
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
 from tests.spec.tables.windows import world
@@ -45,7 +46,7 @@ def test_positive_path_from_intent_to_reconciliation(tmp_path: Path) -> None:
     answer = outcome.published
     assert (answer["outcome"], answer["status"]) == ("COMMITTED", "TRAINING_READY")
     reconciliation = outcome.document(f"{RUN}/learning/reconciliation/ofs_reconciliation.json")
-    assert contracts.faults(reconciliation, "ofs.reconciliation.v1") == []
+    assert contracts.find_faults(reconciliation, "ofs.reconciliation.v1") == []
     (told,) = reconciliation["runs"]
     assert told["refs"]["manifest"] == answer["manifest_ref"]
     assert {"resolved_build_plan", "replay_completeness", "label_resolution"} <= set(told["refs"])
@@ -64,16 +65,16 @@ def test_every_document_of_a_run_satisfies_its_contract(tmp_path: Path) -> None:
         ("publication", "ofs.publication_receipt.v1"),
         ("run_receipts", "ofs.run_receipt.v1"),
     ):
-        assert contracts.faults(outcome.document(f"{RUN}/ofs/{folder}/{run_key}.json"), contract) == []
+        assert contracts.find_faults(outcome.document(f"{RUN}/ofs/{folder}/{run_key}.json"), contract) == []
     index = outcome.document(f"{RUN}/ofs/index/by_plan/{outcome.published['plan_id']}.json")
-    assert contracts.faults(index, "ofs.plan_index.v1") == []
-    assert contracts.faults(outcome.published, "build_answer") == []
+    assert contracts.find_faults(index, "ofs.plan_index.v1") == []
+    assert contracts.find_faults(outcome.published, "build_answer") == []
 
 
 def test_model_factory_admits_the_v0_view(tmp_path: Path) -> None:
     outcome = run(TRAINING, tmp_path)
     view = outcome.document(outcome.published["manifest_ref"].replace(".json", ".v0.json"))
-    assert contracts.faults(view, "learning.dataset_manifest.v0") == []
+    assert contracts.find_faults(view, "learning.dataset_manifest.v0") == []
     assert view["dataset_manifest_id"] == outcome.published["dataset_manifest_id"]
     assert view["dataset_fingerprint"] == outcome.manifest["dataset_fingerprint"]
 
@@ -136,7 +137,7 @@ def test_dataset_fingerprint_is_free_of_order_and_of_the_request(tmp_path: Path)
 
 def test_dataset_manifest_conforms_and_names_all_its_pins(tmp_path: Path) -> None:
     manifest = run(TRAINING, tmp_path).manifest
-    assert contracts.faults(manifest, "learning.dataset_manifest.v1") == []
+    assert contracts.find_faults(manifest, "learning.dataset_manifest.v1") == []
     assert all(gate["passed"] for gate in manifest["gates"])
     assert manifest["labels"]["label_asof_utc"] == TRAINING.intent["label_basis"]["label_asof_utc"]
     assert {"feature_set_digest", "run_facts_digest", "contexts"} <= set(manifest["pins"])
@@ -154,7 +155,7 @@ def test_deterministic_rebuild_from_the_same_basis(tmp_path: Path) -> None:
 def test_the_same_world_built_twice_gives_the_same_plan_and_manifest(tmp_path: Path) -> None:
     one, other = run(TRAINING, tmp_path / "a"), run(TRAINING, tmp_path / "b")
     assert one.published["plan_id"] == other.published["plan_id"]
-    assert compared(one.manifest) == compared(other.manifest)
+    assert strip_uncompared(one.manifest) == strip_uncompared(other.manifest)
 
 
 def test_out_of_order_and_duplicate_deliveries_change_nothing(tmp_path: Path) -> None:
@@ -222,10 +223,10 @@ def test_a_published_dataset_verifies_and_a_damaged_one_does_not(what: str, tmp_
     written = write_world(TRAINING, tmp_path)
     outcome = build(written)
     ref = outcome.published["manifest_ref"]
-    with opened(written.wiring, None, lambda _room, _doing: None, LocalEngine) as plane:
-        assert pipeline.verify(ref, plane)["verified"]
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        assert pipeline.verify(ref, context)["verified"]
         flip_byte(damaged(outcome.manifest, outcome, what))
-        told = pipeline.verify(ref, plane)
+        told = pipeline.verify(ref, context)
     assert not told["verified"]
     assert [check["found"] for check in told["checks"] if not check["ok"]]
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ofs_spark.features.kernel import GroupRows, Values, compute
-from ofs_spark.features.order import delivery_rank
+from ofs_spark.features.kernel import GroupRows, Values, compute_group
+from ofs_spark.features.order import rank_deliveries
 from ofs_spark.pins.profile.compile import compile_profile
 from ofs_spark.pins.profile.faults import Digits
 from ofs_spark.pins.profile.model import Program, ValueType
@@ -68,7 +68,7 @@ def group_rows(document: dict[str, Any], program: Program, rows: list[Event], an
     return GroupRows(
         code,
         np.array([e.ts for e in rows], np.int64),
-        delivery_rank(code, part, seq, arrival) if observed else np.arange(len(rows)),
+        rank_deliveries(code, part, seq, arrival) if observed else np.arange(len(rows)),
         np.array([is_source(document, e) for e in rows], np.bool_),
         np.array([e in anchors for e in rows], np.bool_),
         tuple(stored([one.get(v.name) for one in read], program.reads[v.read].type) for v in group.values),
@@ -100,7 +100,7 @@ def agree(case: Case) -> None:
     keys = {e: key_of(e.envelope, document["key"]) for e in events}
     places = sorted({e.place for e in events})
     rows = sorted((e for e in events if keys[e]), key=lambda e: (keys[e], e.ts, places.index(e.place), e.offset))
-    columns = compute(program.groups[0], group_rows(document, program, rows, anchors))
+    columns = compute_group(program.groups[0], group_rows(document, program, rows, anchors))
     names = column_names(document)
     for anchor, wanted in zip(anchors, expected, strict=True):
         found = (

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ofs_spark.cli import app
-from ofs_spark.errors import CODES
+from ofs_spark.foundation.errors import CODES
 from tests.spec.tables.windows import world
 from tests.worlds.model import canon, label
 from tests.worlds.running import build

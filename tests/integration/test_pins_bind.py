@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.config import conf_root
+from ofs_spark.foundation.config import find_conf_root
 from tests.worlds import model as m
 from tests.worlds.running import build, run
 from tests.worlds.writer import write_world
@@ -27,7 +27,7 @@ def test_policy_may_require_a_commit_marker(
     marker: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = tmp_path / "policy"
-    shutil.copytree(str(conf_root() / "policy"), policy)
+    shutil.copytree(str(find_conf_root() / "policy"), policy)
     labels = policy / "labels.yaml"
     labels.write_text(labels.read_text().replace("require_marker: false", "require_marker: true"))
     monkeypatch.setenv("OFS_POLICY", str(policy))

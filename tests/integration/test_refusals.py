@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ofs_spark import contracts
-from ofs_spark.errors import CODES
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.errors import CODES
 from tests.spec.tables import facts, refusals
 from tests.spec.tables.windows import world
 from tests.worlds.model import World, intent, slice_
@@ -41,7 +41,7 @@ def assert_refused(outcome: Outcome, code: str) -> None:
     assert all(".attempt-1." in path.name for kind in EVIDENCE for path in outcome.root.glob(f"*/ofs/{kind}/*"))
     (ref,) = outcome.root.glob("*/ofs/run_receipts/*.json")
     receipt = outcome.document(str(ref))
-    assert contracts.faults(receipt, "ofs.run_receipt.v1") == []
+    assert contracts.find_faults(receipt, "ofs.run_receipt.v1") == []
     assert (receipt["refusal"]["code"], receipt["exit_status"]) == (code, outcome.refusal.exit_status)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ofs_spark import contracts, pipeline
+from ofs_spark import pipeline
+from ofs_spark.foundation import contracts
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects import LocalObjects
-from ofs_spark.io.plane import opened
 from tests.acceptance.test_closure import TRAINING
 from tests.integration.test_refusals import NOWHERE
 from tests.spec.tables import refusals
@@ -36,7 +37,7 @@ def documents(written: Written, folder: str) -> list[dict[str, Any]]:
 
 def total(written: Written) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((written.root / TOTAL).read_bytes())
-    assert contracts.faults(document, "ofs.reconciliation.v1") == []
+    assert contracts.find_faults(document, "ofs.reconciliation.v1") == []
     return document
 
 
@@ -57,7 +58,7 @@ def test_three_requests_one_dataset_one_refusal(tmp_path: Path) -> None:
     receipts = {one["request_id"]: one["outcome"] for one in documents(written, "publication")}
     assert receipts == {"request.one": "COMMITTED", "request.two": "ALREADY_PUBLISHED"}
     facts = documents(written, "governance")
-    assert [contracts.faults(fact, "ofs.governance_fact.v1") for fact in facts] == [[], []]
+    assert [contracts.find_faults(fact, "ofs.governance_fact.v1") for fact in facts] == [[], []]
     assert sorted(fact["event_type"] for fact in facts) == ["DatasetBuildFailed", "DatasetPublished"]
 
 
@@ -113,11 +114,11 @@ class Failing(LocalObjects):
 def test_a_signal_that_cannot_be_written_is_recorded_and_blocks_nothing(tmp_path: Path) -> None:
     written = write_world(TRAINING, tmp_path)
     heard: list[str] = []
-    with opened(written.wiring, None, lambda _room, doing: heard.append(doing), LocalEngine) as plane:
-        objects = plane.objects
+    with open_context(written.wiring, None, lambda _room, doing: heard.append(doing), LocalEngine) as context:
+        objects = context.objects
         assert isinstance(objects, LocalObjects)
         failing = Failing(objects.root, unwritten="ofs_reconciliation.json")
-        answer = pipeline.build(written.intent.read_bytes(), replace(plane, objects=failing))
+        answer = pipeline.build(written.intent.read_bytes(), replace(context, objects=failing))
     assert answer["outcome"] == "COMMITTED"
     (receipt,) = documents(written, "run_receipts")
     assert receipt["signals"][TOTAL] == "FAILED"
@@ -144,8 +145,8 @@ def test_a_stopped_run_says_that_it_was_stopped_and_can_be_run_again(tmp_path: P
         if room == "replay":
             raise KeyboardInterrupt
 
-    with opened(written.wiring, None, stopped, LocalEngine) as plane, pytest.raises(KeyboardInterrupt):
-        pipeline.build(written.intent.read_bytes(), plane)
+    with open_context(written.wiring, None, stopped, LocalEngine) as context, pytest.raises(KeyboardInterrupt):
+        pipeline.build(written.intent.read_bytes(), context)
     (receipt,) = documents(written, "run_receipts")
     assert (receipt["outcome"], receipt["exit_status"]) == ("FAILED", 130)
     assert [fact["code"] for fact in documents(written, "governance")] == ["INTERRUPTED"]

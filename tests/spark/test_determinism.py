@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from ofs_spark import pipeline
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.context import WIDTH, open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.plane import WIDTH, opened
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
@@ -60,8 +60,8 @@ def settings(spark: SparkSession) -> Iterator[dict[str, str]]:
 def published(written: Written, engine: SparkEngine | LocalEngine, width: int) -> str:
     text = written.wiring.read_text() + f"\nspark: {{{WIDTH}: '{width}'}}\n"
     written.wiring.write_text(text)
-    with opened(written.wiring, None, lambda _room, _doing: None, lambda: engine) as plane:
-        return str(pipeline.build(written.intent.read_bytes(), plane)["content_digest"])
+    with open_context(written.wiring, None, lambda _room, _doing: None, lambda: engine) as context:
+        return str(pipeline.build(written.intent.read_bytes(), context)["content_digest"])
 
 
 def test_every_configuration_has_one_digest(spark: SparkSession, settings: dict[str, str], tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from ofs_spark.dataflow import Body, Chunk, Step, encode, gather, note
-from ofs_spark.errors import InternalError
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, encode_chunk, gather_chunks, make_note
+from ofs_spark.foundation.errors import InternalError
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
 
@@ -25,8 +25,8 @@ class Spread:
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         count = json.loads(bytes(next(chunks)))
         for number in range(count):
-            yield Chunk(number % self.width, encode("number", pa.table({"number": [number], "from": [target]})))
-        yield note("spread", target=target, count=count)
+            yield Chunk(number % self.width, encode_chunk("number", pa.table({"number": [number], "from": [target]})))
+        yield make_note("spread", target=target, count=count)
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Total:
     onward: bool
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        total = sum(gather(chunks)["number"].column("number").to_pylist())
-        yield note("total", target=target, total=total)
+        total = sum(gather_chunks(chunks)["number"].column("number").to_pylist())
+        yield make_note("total", target=target, total=total)
         if self.onward:
-            yield Chunk(0, encode("number", pa.table({"number": [total]})))
+            yield Chunk(0, encode_chunk("number", pa.table({"number": [total]})))
 
 
 STEPS = [Step("spread", Spread(5), 5), Step("total", Total(True), 3), Step("all", Total(False), 0)]
@@ -67,7 +67,7 @@ class Large:
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         list(chunks)
-        yield Chunk(0, encode("number", pa.table({"number": range(1_000_000)})))
+        yield Chunk(0, encode_chunk("number", pa.table({"number": range(1_000_000)})))
 
 
 def test_no_tasks_no_notes(spark: SparkSession) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.model import V0, V1, Intent
 from ofs_spark.intent.validate import read_intent
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.errors import InternalError
-from ofs_spark.publish.digest import LeafDigest, column_digest, content_digest, leaf_digest
+from ofs_spark.foundation.errors import InternalError
+from ofs_spark.publish.digest import LeafDigest, digest_column, digest_content, digest_leaf
 
 MICROS = pa.timestamp("us", "UTC")
 
@@ -78,21 +78,21 @@ def test_a_column_is_hashed_by_the_letter_of_the_law(kind: str) -> None:
         expected = hashlib.sha256(law(rows)).hexdigest()
         padded = pa.array([*rows[:before], *rows, *rows[:after]], type_)
         sliced = padded.slice(len(rows[:before]), len(rows))
-        assert column_digest(pa.array(rows, type_)) == expected
-        assert column_digest(sliced) == expected
-        assert column_digest(pa.chunked_array([sliced.slice(0, 2), sliced.slice(2)], type_)) == expected
+        assert digest_column(pa.array(rows, type_)) == expected
+        assert digest_column(sliced) == expected
+        assert digest_column(pa.chunked_array([sliced.slice(0, 2), sliced.slice(2)], type_)) == expected
 
     check()
 
 
 def test_worked_examples() -> None:
     one_two = bytes.fromhex("030000000000000001000101000000000000000000000000000000feffffffffffffff")
-    assert column_digest(pa.array([1, None, -2])) == hashlib.sha256(one_two).hexdigest()
+    assert digest_column(pa.array([1, None, -2])) == hashlib.sha256(one_two).hexdigest()
     texts = bytes.fromhex("0300000000000000010001") + struct.pack("<4Q", 0, 1, 1, 3) + "aé".encode()
-    assert column_digest(pa.array(["a", None, "é"])) == hashlib.sha256(texts).hexdigest()
-    assert column_digest(pa.array([], pa.int64())) == hashlib.sha256(bytes(8)).hexdigest()
+    assert digest_column(pa.array(["a", None, "é"])) == hashlib.sha256(texts).hexdigest()
+    assert digest_column(pa.array([], pa.int64())) == hashlib.sha256(bytes(8)).hexdigest()
     micros = pa.array([1], pa.int64()).cast(MICROS)
-    assert column_digest(micros) == column_digest(pa.array([1]))
+    assert digest_column(micros) == digest_column(pa.array([1]))
 
 
 @pytest.mark.parametrize(
@@ -108,19 +108,19 @@ def test_worked_examples() -> None:
     ],
 )
 def test_near_misses_differ(one: pa.Array, other: pa.Array) -> None:
-    assert column_digest(one) != column_digest(other)
+    assert digest_column(one) != digest_column(other)
 
 
 def test_how_a_column_is_held_does_not_matter() -> None:
     texts = pa.array(["b", None, "a", "b"])
-    assert column_digest(texts.dictionary_encode()) == column_digest(texts)
-    assert column_digest(texts.cast(pa.large_string())) == column_digest(texts)
+    assert digest_column(texts.dictionary_encode()) == digest_column(texts)
+    assert digest_column(texts.cast(pa.large_string())) == digest_column(texts)
     garbage = pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.array([7, 8]).buffers()[1]])
-    assert column_digest(garbage) == column_digest(pa.array([7, None]))
+    assert digest_column(garbage) == digest_column(pa.array([7, None]))
 
 
 def test_the_dataset_is_h_over_its_leaves_by_id() -> None:
-    leaves = [leaf_digest(name, pa.table({"a": [n], "b": [str(n)]})) for n, name in enumerate(["b2", "b10", "b1"])]
+    leaves = [digest_leaf(name, pa.table({"a": [n], "b": [str(n)]})) for n, name in enumerate(["b2", "b10", "b1"])]
     columns = [("a", "int64"), ("b", "string")]
     ordered = sorted(leaves, key=lambda leaf: leaf.leaf)
     document = {
@@ -129,12 +129,12 @@ def test_the_dataset_is_h_over_its_leaves_by_id() -> None:
         "leaves": [[leaf.leaf, leaf.rows, list(leaf.columns)] for leaf in ordered],
     }
     law = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    assert content_digest(columns, leaves) == content_digest(columns, leaves[::-1]) == law
-    assert content_digest([("a", "int64"), ("c", "string")], leaves) != law
+    assert digest_content(columns, leaves) == digest_content(columns, leaves[::-1]) == law
+    assert digest_content([("a", "int64"), ("c", "string")], leaves) != law
 
 
 def test_a_leaf_counts_once_and_a_type_without_a_law_is_a_defect() -> None:
     with pytest.raises(InternalError, match="twice"):
-        content_digest([], [LeafDigest("b", 0, ()), LeafDigest("b", 0, ())])
+        digest_content([], [LeafDigest("b", 0, ()), LeafDigest("b", 0, ())])
     with pytest.raises(InternalError, match="no column of type"):
-        column_digest(pa.array([1], pa.uint8()))
+        digest_column(pa.array([1], pa.uint8()))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ofs_spark import contracts
+from ofs_spark.foundation import contracts
 from ofs_spark.intent.answers import identity_answer
-from ofs_spark.intent.identity import dataset_fingerprint, intent_payload_hash, manifest_v0, slice_documents
+from ofs_spark.intent.identity import compose_manifest_v0, describe_slices, fingerprint_dataset, hash_intent_payload
 from ofs_spark.intent.model import V1
 from tests.spec.intents import BASE, BASE_V1, DROP, ROOT, edited, intent, raw
 
@@ -41,12 +41,12 @@ def test_the_platforms_vectors(vector: dict[str, Any]) -> None:
 def test_the_v0_manifest_view(vector: dict[str, Any]) -> None:
     """Equal to the platform's but for the order of slices: the view lists them in the identity's order."""
     read = intent(vector["intent"])
-    view, platform = manifest_v0(read), vector["manifest_v0"]
+    view, platform = compose_manifest_v0(read), vector["manifest_v0"]
     in_order = sorted(
         platform["replay_basis"], key=lambda s: (s["topic"], s["partition"], s["offset_kind"], s["start_offset"])
     )
     assert view == {**platform, "replay_basis": in_order}
-    assert contracts.faults(view, "learning.dataset_manifest.v0") == []
+    assert contracts.find_faults(view, "learning.dataset_manifest.v0") == []
 
 
 @given(st.sampled_from([*(vector["intent"] for vector in VECTORS), BASE, BASE_V1]), st.randoms(use_true_random=False))
@@ -56,7 +56,7 @@ def test_no_order_of_keys_slices_or_runs_matters(document: dict[str, Any], rando
     for name in ("replay_basis", "scenario_run_ids"):
         if name in other:
             random.shuffle(other[name])
-    assert dataset_fingerprint(intent(other)) == dataset_fingerprint(intent(document))
+    assert fingerprint_dataset(intent(other)) == fingerprint_dataset(intent(document))
 
 
 MEANS_THE_SAME = {
@@ -71,8 +71,8 @@ MEANS_THE_SAME = {
 @pytest.mark.parametrize(("member", "value"), MEANS_THE_SAME.items())
 def test_v0_members_outside_the_identity(member: str, value: Any) -> None:
     other = intent({**BASE, member: value})
-    assert dataset_fingerprint(other) == dataset_fingerprint(intent(BASE))
-    assert intent_payload_hash(other) != intent_payload_hash(intent(BASE))
+    assert fingerprint_dataset(other) == fingerprint_dataset(intent(BASE))
+    assert hash_intent_payload(other) != hash_intent_payload(intent(BASE))
 
 
 def test_defaults_written_out_are_the_same_request() -> None:
@@ -80,8 +80,8 @@ def test_defaults_written_out_are_the_same_request() -> None:
         name: value for name, value in BASE.items() if name not in ("join_scope", "filters", "non_training_allowed")
     }
     spelled = {**bare, "join_scope": {}, "filters": {}, "non_training_allowed": False}
-    assert intent_payload_hash(intent(bare)) == intent_payload_hash(intent(spelled))
-    assert dataset_fingerprint(intent(bare)) == dataset_fingerprint(intent(spelled))
+    assert hash_intent_payload(intent(bare)) == hash_intent_payload(intent(spelled))
+    assert fingerprint_dataset(intent(bare)) == fingerprint_dataset(intent(spelled))
 
 
 MEANS_ANOTHER = [
@@ -126,9 +126,9 @@ MEANS_ANOTHER = [
 def test_every_change_of_meaning_gives_another_id() -> None:
     for base in (BASE, edited(BASE_V1, "/replay_basis", BASE["replay_basis"])):
         documents = [base, *(edited(base, pointer, value) for pointer, value in MEANS_ANOTHER)]
-        fingerprints = [dataset_fingerprint(intent(document)) for document in documents]
+        fingerprints = [fingerprint_dataset(intent(document)) for document in documents]
         assert len(set(fingerprints)) == len(documents)
-        assert len({intent_payload_hash(intent(document)) for document in documents}) == len(documents)
+        assert len({hash_intent_payload(intent(document)) for document in documents}) == len(documents)
 
 
 MEANS_ANOTHER_V1 = [
@@ -156,7 +156,7 @@ def test_every_v1_member_that_changes_meaning_gives_another_id() -> None:
         if value == 79:
             changed["output"]["splits"]["test"] = 11
         documents.append(changed)
-    fingerprints = [dataset_fingerprint(intent(document)) for document in documents]
+    fingerprints = [fingerprint_dataset(intent(document)) for document in documents]
     # Training or not is one bit: a dataset that must not train and one that is a forensic copy differ in nothing else.
     assert fingerprints[2] == fingerprints[3]
     assert len(set(fingerprints)) == len(documents) - 1
@@ -173,10 +173,10 @@ def test_v1_members_that_change_no_meaning() -> None:
             BASE_V1, "/replay_basis", [*BASE_V1["replay_basis"], {**BASE_V1["replay_basis"][0], "start_offset": "5"}]
         ),
     ]
-    assert {dataset_fingerprint(intent(document)) for document in same} == {dataset_fingerprint(intent(BASE_V1))}
-    assert dataset_fingerprint(intent(BASE_V1)) != dataset_fingerprint(intent(BASE))
+    assert {fingerprint_dataset(intent(document)) for document in same} == {fingerprint_dataset(intent(BASE_V1))}
+    assert fingerprint_dataset(intent(BASE_V1)) != fingerprint_dataset(intent(BASE))
     two = [{**BASE_V1, "supersedes": ids} for ids in (["dm_a", "dm_b"], ["dm_b", "dm_a"])]
-    assert len({dataset_fingerprint(intent(document)) for document in two}) == 1
+    assert len({fingerprint_dataset(intent(document)) for document in two}) == 1
 
 
 def test_an_unresolved_window_has_no_identity_yet() -> None:
@@ -192,7 +192,7 @@ def test_slices_are_listed_in_identity_order_with_offsets_as_text() -> None:
         {**BASE["replay_basis"][0], "start_offset": start, "end_offset": "200000", "partition": p}
         for p, start in ((10, "9"), (2, "9"), (2, "10"))
     ]
-    listed = slice_documents(intent({**BASE, "replay_basis": basis}))
+    listed = describe_slices(intent({**BASE, "replay_basis": basis}))
     assert [(one["partition"], one["start_offset"]) for one in listed] == [(2, "10"), (2, "9"), (10, "9")]
 
 

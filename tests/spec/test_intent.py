@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ofs_spark import contracts
-from ofs_spark.errors import CODES
-from ofs_spark.intent.admission import admit, label_types, scope_of
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.errors import CODES
+from ofs_spark.intent.admission import admit, read_scope, resolve_label_types
 from ofs_spark.intent.answers import identity_answer
-from ofs_spark.intent.identity import dataset_fingerprint
+from ofs_spark.intent.identity import fingerprint_dataset
 from tests.spec.intents import BASE, BASE_V1, DROP, edited, intent, raw, refused
 
 PRECEDENCE = {
@@ -55,7 +55,7 @@ def test_refusals(changes: list[tuple[str, Any]], code: str, status: int) -> Non
     pointers = [fault["pointer"] for fault in refusal.details["faults"]]
     assert len(pointers) >= len(changes)
     assert all(any(pointer.startswith(at) for pointer in pointers) for at, _ in changes)
-    assert contracts.faults(refusal.document(), "refusal_answer") == []
+    assert contracts.find_faults(refusal.document(), "refusal_answer") == []
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ UNEVALUATED = [
 @pytest.mark.parametrize(("pointer", "value"), UNEVALUATED)
 def test_what_a_build_does_not_evaluate_has_an_identity_and_is_refused(pointer: str, value: Any) -> None:
     read = intent(edited(BASE, pointer, value))
-    assert dataset_fingerprint(read) != dataset_fingerprint(intent(BASE))
+    assert fingerprint_dataset(read) != fingerprint_dataset(intent(BASE))
     refusal = refused(lambda: admit(read, "build"))
     assert (refusal.code, refusal.details["pointer"]) == ("FILTER_UNSUPPORTED", pointer)
 
@@ -136,7 +136,7 @@ def test_admission_names_everything_at_once() -> None:
 def test_scope_as_read() -> None:
     read = intent(BASE)
     admit(read, "build")
-    scope = scope_of(read)
+    scope = read_scope(read)
     assert scope.row_filters == {"country": ("DE", "FR")}
     assert (scope.anchor_event_types, scope.event_types) == (("card_payment",), None)
     assert (scope.scope_label_types, scope.filter_label_types) == (("fraud_disposition",), None)
@@ -156,11 +156,11 @@ def test_scope_as_read() -> None:
     ],
 )
 def test_label_types(scope: dict[str, Any], filters: dict[str, Any], types: tuple[str, ...] | None) -> None:
-    read = scope_of(intent({**BASE, "join_scope": scope, "filters": filters}))
+    read = read_scope(intent({**BASE, "join_scope": scope, "filters": filters}))
     if types is None:
-        assert refused(lambda: label_types(read)).code == "LABEL_TYPE_SCOPE_UNRESOLVED"
+        assert refused(lambda: resolve_label_types(read)).code == "LABEL_TYPE_SCOPE_UNRESOLVED"
     else:
-        assert label_types(read) == types
+        assert resolve_label_types(read) == types
 
 
 def test_training_intents() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ofs_spark.clock import parse_instant
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.foundation.clock import DAY_US, parse_instant
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels import asof, coverage
-from ofs_spark.labels.assertions import assertion_conflicts, relevant
-from ofs_spark.labels.model import ASSERTIONS, label_columns
+from ofs_spark.labels.assertions import find_conflicts, select_relevant
+from ofs_spark.labels.model import ASSERTIONS, name_label_columns
 from tests.oracle.labels import label_types
 from tests.spec.tables.labels import CASES
 from tests.unit.labels.extracts import read_rows
@@ -36,8 +36,8 @@ def test_every_row_of_the_stores_answer_is_reproduced(cutoff: dict[str, Any]) ->
     rows = cutoff["rows"]
     subjects = sorted({row["event_id"] for row in rows})
     types = sorted({row["label_type"] for row in rows})
-    known = relevant(read_rows(*timeline()), rows[0]["platform_run_id"], tuple(types))
-    found = asof.resolve(known, pa.array(subjects), types, "ls.resolved.v0", parse_instant(cutoff["asof"]))
+    known = select_relevant(read_rows(*timeline()), rows[0]["platform_run_id"], tuple(types))
+    found = asof.resolve_labels(known, pa.array(subjects), types, "ls.resolved.v0", parse_instant(cutoff["asof"]))
     for row in rows:
         value, status, _, _, identity = shown(found, row["label_type"], subjects.index(row["event_id"]))
         told = (row["status"], row["selected_label_value"], row["selected_assertion_id"])
@@ -46,7 +46,7 @@ def test_every_row_of_the_stores_answer_is_reproduced(cutoff: dict[str, Any]) ->
 
 def shown(choices: pa.Table, label_type: str, row: int) -> list[Any]:
     """A subject's label columns, as a dataset shows them."""
-    return [column[row].as_py() for column in asof.unpacked(choices.column(label_type).combine_chunks())]
+    return [column[row].as_py() for column in asof.unpack_choices(choices.column(label_type).combine_chunks())]
 
 
 MINE = ("LABEL_SCOPE_INVALID", "LABEL_RULE_UNSUPPORTED", "LABEL_POLICY_INVALID", "COVERAGE_POLICY_VIOLATION", None)
@@ -61,7 +61,7 @@ def test_the_room_gives_what_the_table_says(case: Case) -> None:
         return
     choices, counts = resolved(case)
     for event, row in (case.rows or {}).items():
-        told = dict(zip(label_columns(FRAUD), shown(choices, FRAUD, ("e0", "e1").index(event)), strict=True))
+        told = dict(zip(name_label_columns(FRAUD), shown(choices, FRAUD, ("e0", "e1").index(event)), strict=True))
         assert {name: value for name, value in told.items() if name in row} == row
     for name, ratios in case.coverage.items():
         assert {ratio: counts[name].ratios[ratio] for ratio in ratios} == ratios
@@ -71,23 +71,23 @@ def resolved(case: Case) -> tuple[pa.Table, dict[str, coverage.TypeCounts]]:
     """The choices and counts of a table's world; a training world passes the gate too."""
     world = case.world
     filters = world.intent.get("filters") or {}
-    policy = coverage.coverage_policy(
+    policy = coverage.read_coverage_policy(
         filters.get("label_coverage_policy"), {}, world.policy.get("min_mature_anchor_ratio", 0)
     )
     known = read_rows(*world.labels) if world.labels else ASSERTIONS.empty_table()
-    if assertion_conflicts(known):
+    if find_conflicts(known):
         raise refuse("LABEL_SCOPE_INVALID", "one id, two contents")
     basis = world.intent["label_basis"]
     cutoff = parse_instant(basis["label_asof_utc"])
     types = tuple(label_types(world.intent))
-    assertions = asof.one_per_id(relevant(known, RUN, types))
+    assertions = asof.keep_one_per_id(select_relevant(known, RUN, types))
     eligible = None if basis.get("posture") == "KNOW_NOW" else cutoff
-    choices = asof.resolve(assertions, pa.array(["e0", "e1"]), types, basis["resolution_rule"], eligible)
+    choices = asof.resolve_labels(assertions, pa.array(["e0", "e1"]), types, basis["resolution_rule"], eligible)
     anchors = np.array([parse_instant(row.ts_utc or "") for seg in world.segments for row in seg.rows])
-    mature = cutoff - basis.get("maturity_days", 0) * coverage.DAY_US
-    counts = coverage.count(choices, assertions, anchors, mature)
+    mature = cutoff - basis.get("maturity_days", 0) * DAY_US
+    counts = coverage.count_labels(choices, assertions, anchors, mature)
     if not world.intent["non_training_allowed"]:
-        for refusal in coverage.not_ready(coverage.shortfalls(counts, policy)):
+        for refusal in coverage.refuse_shortfalls(coverage.find_shortfalls(counts, policy)):
             raise refusal
     return choices, counts
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.pins.profile.catalogue import dataset_columns
+from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile, read_profile
-from ofs_spark.pins.profile.model import Operand, Where
+from ofs_spark.pins.profile.model import Condition, Operand
 
 CARD_FRAUD = """
 policy_id: fraud.card.features
@@ -136,9 +136,9 @@ def test_groups_that_read_one_path_as_one_type_share_the_read() -> None:
 def test_constants_keep_the_digits_that_were_written() -> None:
     condition = "{all: [{path: payload.amount, ge: 10.50}, {not: {path: payload.test, eq: true}}]}"
     program = read(edited("{path: payload.result, eq: declined}", condition)).program
-    amount = Where("ge", ("payload", "amount"), (("number", "10.50"),))
-    tested = Where("eq", ("payload", "test"), (("bool", "true"),))
-    assert program.wheres == (Where("all", parts=(amount, Where("not", parts=(tested,)))),)
+    amount = Condition("ge", ("payload", "amount"), (("number", "10.50"),))
+    tested = Condition("eq", ("payload", "test"), (("bool", "true"),))
+    assert program.conditions == (Condition("all", parts=(amount, Condition("not", parts=(tested,)))),)
 
 
 def test_a_composite_key_is_its_parts_in_order() -> None:
@@ -147,7 +147,7 @@ def test_a_composite_key_is_its_parts_in_order() -> None:
 
 
 def test_the_datasets_columns_stand_in_their_order_with_their_roles() -> None:
-    columns = dataset_columns(read(CARD_FRAUD).program, ["fraud_disposition", "chargeback_status"])
+    columns = describe_dataset(read(CARD_FRAUD).program, ["fraud_disposition", "chargeback_status"])
     roles = [column.role for column in columns]
     assert roles == ["identity"] * 4 + ["feature"] * 13 + ["label"] * 10 + ["lineage"] * 3
     names = [column.name for column in columns if column.role != "feature"]
@@ -161,7 +161,7 @@ def test_the_datasets_columns_stand_in_their_order_with_their_roles() -> None:
 
 
 def test_a_split_stands_between_labels_and_lineage() -> None:
-    names = [column.name for column in dataset_columns(read(CARD_FRAUD).program, [], split=True)]
+    names = [column.name for column in describe_dataset(read(CARD_FRAUD).program, [], split=True)]
     assert names[-4:] == ["split", "_topic", "_partition", "_offset"]
 
 
@@ -264,7 +264,7 @@ def test_a_group_without_extension_keys_has_the_online_core_features() -> None:
         ("core_features__amount_sum", "double"),
         ("core_features__last_event_ts_utc", "string"),
     ]
-    (law,) = program.core_laws
+    (law,) = program.online_core_rules
     assert (law.key_precedence, law.amount_fields) == (("flow_id", "event_id"), ("amount",))
 
 

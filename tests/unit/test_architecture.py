@@ -1,6 +1,6 @@
 """The edges of the house: which file may import which, and what may be named only in one place.
 
-foundation → intent → pins → replay ∥ labels → features → publish → signals → pipeline → io, demo, cli, jobs
+foundation → intent → pins → replay ∥ labels → features → publish → signals → workflow → pipeline → io, demo, cli, jobs
 """
 
 from __future__ import annotations
@@ -15,24 +15,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FOUNDATION = {
-    "errors",
-    "canonical",
-    "hashing",
-    "instants",
-    "contracts",
-    "positions",
-    "clock",
-    "config",
-    "dataflow",
-    "objects",
-    "compiled",
-    "code_cache",
-    "strict_yaml",
-    "ownership",
-}
-WALK = {"pipeline", "plane", "preflight", "publication", "staging", "walk", "checking"}
-"""The paths: they call the rooms in order and are given their adapters."""
+PLAIN = {"errors", "canonical", "clock", "config", "contracts", "positions", "strict_yaml", "objects", "ownership"}
+"""Foundation that loads neither Arrow nor Numba."""
+COLUMNAR = "columnar"
+FOUNDATION = {f"foundation.{name}" for name in (*PLAIN, COLUMNAR)}
 UPSTREAM = {
     "intent": set[str](),
     "pins": {"intent"},
@@ -44,15 +30,17 @@ UPSTREAM = {
 }
 ROOMS = set(UPSTREAM)
 MAY_IMPORT = {
-    **dict.fromkeys(FOUNDATION, FOUNDATION),
+    **dict.fromkeys((f"foundation.{name}" for name in PLAIN), FOUNDATION - {f"foundation.{COLUMNAR}"}),
+    f"foundation.{COLUMNAR}": FOUNDATION,
     **{room: FOUNDATION | {room} | upstream for room, upstream in UPSTREAM.items()},
-    **dict.fromkeys(WALK, FOUNDATION | ROOMS | WALK),
-    "progress": FOUNDATION,
-    "io": FOUNDATION | ROOMS | {"plane", "io"},
-    "demo": FOUNDATION | ROOMS | {"pipeline", "plane", "progress", "io", "demo"},
-    "cli": FOUNDATION | ROOMS | {"pipeline", "progress", "io", "demo", "cli"},
-    "jobs": FOUNDATION | ROOMS | {"pipeline", "progress", "io"},
-    "": set[str](),  # ofs_spark/__init__.py
+    "workflow": FOUNDATION | ROOMS | {"workflow"},
+    "pipeline": FOUNDATION | ROOMS | {"workflow"},
+    "console": FOUNDATION,
+    "io": FOUNDATION | ROOMS | {"workflow", "io"},
+    "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
+    "cli": FOUNDATION | ROOMS | {"pipeline", "console", "io", "demo", "cli"},
+    "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io"},
+    **{package: set[str]() for package in ("", "foundation")},  # their __init__.py
 }
 
 NOW = {
@@ -85,7 +73,7 @@ def edge_faults(path: str, modules: set[str]) -> Iterator[str]:
         return
     for module in sorted(modules):
         top, _, rest = module.partition(".")
-        target = rest.split(".")[0]
+        target = inside(rest)
         if top == "ofs_spark" and target and target not in MAY_IMPORT[here]:
             yield f"{path}: {here or 'the package'} must not import {target}"
         if top == "pyspark" and not (in_io(path) or path.endswith("/frames.py")):
@@ -95,11 +83,17 @@ def edge_faults(path: str, modules: set[str]) -> Iterator[str]:
 
 
 def place(path: str) -> str:
-    """The room or module of a file: `ofs_spark/replay/scan/read.py` → replay, `ofs_spark/errors.py` → errors."""
+    """Where a file belongs: `ofs_spark/replay/scan/read.py` → replay, `ofs_spark/foundation/errors.py` → foundation.errors."""
     parts = Path(path).with_suffix("").parts
     if parts[0] != "ofs_spark":
         return parts[0]
-    return "" if parts[1] == "__init__" else parts[1]
+    return "" if parts[1] == "__init__" else inside(".".join(parts[1:]))
+
+
+def inside(module: str) -> str:
+    """What a module of the package belongs to: `replay.scan.spec` → replay, `foundation.errors` → foundation.errors."""
+    top, *rest = module.removesuffix(".__init__").split(".")
+    return f"{top}.{rest[0]}" if top == "foundation" and rest else top
 
 
 def in_io(path: str) -> bool:
@@ -107,7 +101,7 @@ def in_io(path: str) -> bool:
 
 
 def clock_reads(path: str, tree: ast.AST, names: dict[str, str]) -> list[str]:
-    return [] if path == "ofs_spark/clock.py" else sorted(NOW & set(dotted(tree, names)))
+    return [] if path == "ofs_spark/foundation/clock.py" else sorted(NOW & set(dotted(tree, names)))
 
 
 def imported(path: str, tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -155,7 +149,7 @@ def test_file_keeps_to_its_place(path: str) -> None:
 
 
 def test_the_whole_package_was_looked_at() -> None:
-    assert {place(path) for path in shipped_files()} >= ROOMS | {"errors", "io", "demo"}
+    assert {place(path) for path in shipped_files()} >= ROOMS | {"foundation.errors", "workflow", "io", "demo"}
 
 
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
@@ -168,14 +162,14 @@ def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "says"),
     [
-        ("pins/plan.py", "from ofs_spark.replay import stitch", "pins must not import replay"),
+        ("pins/plan.py", "from ofs_spark.replay import completeness", "pins must not import replay"),
         ("labels/asof.py", "import ofs_spark.replay.rows", "labels must not import replay"),
         ("replay/dedupe.py", "from ofs_spark import labels", "replay must not import labels"),
         ("replay/dedupe.py", "from ..labels import asof", "replay must not import labels"),
         ("replay/scan/read.py", "from ...publish.layout import bucket", "replay must not import publish"),
         ("features/flow.py", "def f():\n    from ofs_spark.io.objects import Put", "features must not import io"),
         ("publish/stage.py", "import ofs_spark.signals", "publish must not import signals"),
-        ("errors.py", "from ofs_spark.intent import model", "errors must not import intent"),
+        ("foundation/errors.py", "from ofs_spark.intent import model", "foundation.errors must not import intent"),
         ("pipeline.py", "from ofs_spark.io.delta import commit", "pipeline must not import io"),
         ("io/delta.py", "from ofs_spark import pipeline", "io must not import pipeline"),
         ("intent/run.py", "from ofs_spark.cli import main", "intent must not import cli"),
@@ -204,13 +198,16 @@ def test_a_bad_file_is_seen(path: str, source: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)"),
+        ("foundation/clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)"),
         ("publish/stage.py", "import time\nx = time.perf_counter() - time.monotonic()"),
         ("publish/stage.py", "def f(clock):\n    return clock.now()"),
         ("publish/stage.py", "import gc\ngc.collect()"),
         ("replay/frames.py", "from pyspark.sql import DataFrame"),
         ("io/session.py", "import pyspark\npyspark.sql.SparkSession.builder.getOrCreate().range(1).collect()"),
-        ("replay/dedupe.py", "from . import rows\nfrom ..pins.plan import BuildPlan\nimport ofs_spark.errors"),
+        (
+            "replay/dedupe.py",
+            "from . import rows\nfrom ..pins.plan import BuildPlan\nimport ofs_spark.foundation.errors",
+        ),
         ("demo/run.py", "from ofs_spark import pipeline\nfrom ofs_spark.io.session import build_session"),
     ],
 )
@@ -225,6 +222,7 @@ def test_a_job_reads_no_spark_itself() -> None:
 
 def test_answering_a_published_intent_loads_neither_arrow_nor_numba_nor_spark() -> None:
     """In a process of its own: here everything is loaded already."""
-    told = "import ofs_spark.cli, ofs_spark.io.plane, ofs_spark.preflight, ofs_spark.signals.told, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    modules = "ofs_spark.cli, ofs_spark.io.context, ofs_spark.workflow.answer, ofs_spark.signals.write"
+    program = f"import {modules}, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pyarrow", "numpy", "numba", "pyspark", "deltalake"} & set(loaded)

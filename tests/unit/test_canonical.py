@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.canonical import MAX_BYTES, CanonicalError, canonical_json, digest, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, encode_canonical, parse_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
@@ -35,13 +35,13 @@ class Name(str):
 @given(VALUES)
 def test_it_is_the_platforms_text(value: Any) -> None:
     platform = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    assert canonical_json(value) == platform.encode("utf-8")
+    assert encode_canonical(value) == platform.encode("utf-8")
 
 
 @given(VALUES)
 def test_what_is_written_reads_back_as_the_same_text(value: Any) -> None:
-    text = canonical_json(value)
-    assert canonical_json(parse_json(text)) == text
+    text = encode_canonical(value)
+    assert encode_canonical(parse_json(text)) == text
 
 
 def test_hash_law() -> None:
@@ -73,14 +73,14 @@ FOREIGN: dict[str, Any] = {
 def test_foreign_values_are_refused_wherever_they_stand(value: Any) -> None:
     for held in (value, [value], {"a": [{"b": value}]}):
         with pytest.raises(CanonicalError):
-            canonical_json(held)
+            encode_canonical(held)
 
 
 def test_a_cycle_ends() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(CanonicalError, match="nested deeper"):
-        canonical_json(loop)
+        encode_canonical(loop)
 
 
 UNREADABLE: dict[str, bytes | str] = {

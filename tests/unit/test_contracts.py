@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from ofs_spark import contracts
-from ofs_spark.errors import CODES, InternalError, Refusal
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.errors import CODES, InternalError, Refusal
+from ofs_spark.foundation.ownership import find_owner, require_owned
 from ofs_spark.intent.answers import validate_answer
 from ofs_spark.intent.model import V0, V1, IntentV0, IntentV1
-from ofs_spark.ownership import owner_of, require_owned
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contracts" / "examples"
@@ -33,9 +33,9 @@ def modelled(paths: list[Path]) -> list[Path]:
     return [path for path in paths if path.parent.name in MODELS]
 
 
-@pytest.mark.parametrize("contract", contracts.names())
+@pytest.mark.parametrize("contract", contracts.list_contracts())
 def test_every_contract_is_a_closed_schema_with_examples(contract: str) -> None:
-    schema = contracts.schema(contract)
+    schema = contracts.load_schema(contract)
     Draft202012Validator.check_schema(schema)
     assert schema["additionalProperties"] is False
     assert schema["$id"] == f"urn:ofs:{contract}"
@@ -53,12 +53,16 @@ def test_every_open_object_says_that_it_is_open() -> None:
         here = [path] if node.get("type") == "object" and not closed else []
         return here + [found for key, item in node.items() for found in silent(item, f"{path}/{key}")]
 
-    loose = [found for contract in contracts.names() for found in silent(contracts.schema(contract), contract)]
+    loose = [
+        found for contract in contracts.list_contracts() for found in silent(contracts.load_schema(contract), contract)
+    ]
     assert not loose
 
 
 def test_every_code_in_a_schema_is_in_the_table() -> None:
-    texts = [(ROOT / "contracts" / f"{contract}{contracts.SUFFIX}").read_text() for contract in contracts.names()]
+    texts = [
+        (ROOT / "contracts" / f"{contract}{contracts.SUFFIX}").read_text() for contract in contracts.list_contracts()
+    ]
     codes = {line.split('"')[3] for text in texts for line in text.splitlines() if '"x-refusal"' in line}
     assert codes
     assert codes <= CODES.keys()
@@ -67,13 +71,13 @@ def test_every_code_in_a_schema_is_in_the_table() -> None:
 @pytest.mark.parametrize("path", VALID, ids=name)
 def test_valid_examples(path: Path) -> None:
     document = json.loads(path.read_text())
-    assert contracts.faults(document, path.parent.name) == []
+    assert contracts.find_faults(document, path.parent.name) == []
     assert validate_answer(path.read_bytes()) == {"valid": True, "contract": path.parent.name, "faults": []}
 
 
 @pytest.mark.parametrize("path", INVALID, ids=name)
 def test_invalid_examples(path: Path) -> None:
-    found = contracts.faults(json.loads(path.read_text()), path.parent.name)
+    found = contracts.find_faults(json.loads(path.read_text()), path.parent.name)
     assert [[fault.code, fault.pointer] for fault in found] == FAULTS[name(path)]
     assert validate_answer(path.read_bytes(), path.parent.name)["faults"] == [fault.document() for fault in found]
 
@@ -91,9 +95,12 @@ def test_the_model_refuses_what_the_schema_refuses(path: Path) -> None:
 
 def test_faults_order_by_pointer_and_specific_code() -> None:
     told = [
-        *[contracts.Fault("SCHEMA_INVALID", "/a/10", "m"), contracts.Fault("SCHEMA_INVALID", "/a/9", "m")],
-        *[contracts.Fault("SCHEMA_INVALID", "/a", "m"), contracts.Fault("BASIS_UNRESOLVED", "/a", "m")],
-        contracts.Fault("SCHEMA_INVALID", "", "m"),
+        *[
+            contracts.DocumentFault("SCHEMA_INVALID", "/a/10", "m"),
+            contracts.DocumentFault("SCHEMA_INVALID", "/a/9", "m"),
+        ],
+        *[contracts.DocumentFault("SCHEMA_INVALID", "/a", "m"), contracts.DocumentFault("BASIS_UNRESOLVED", "/a", "m")],
+        contracts.DocumentFault("SCHEMA_INVALID", "", "m"),
     ]
     ordered = [(fault.pointer, fault.code) for fault in sorted(told, key=lambda fault: fault.order)]
     assert [pointer for pointer, _ in ordered] == ["", "/a", "/a", "/a/9", "/a/10"]
@@ -102,7 +109,7 @@ def test_faults_order_by_pointer_and_specific_code() -> None:
 
 def test_pointers_are_escaped() -> None:
     document = json.loads((EXAMPLES / f"valid/{V0}/minimal.json").read_text())
-    assert [fault.pointer for fault in contracts.faults(document | {"a/b~c": 1}, V0)] == ["/a~1b~0c"]
+    assert [fault.pointer for fault in contracts.find_faults(document | {"a/b~c": 1}, V0)] == ["/a~1b~0c"]
 
 
 def test_a_document_of_ours_that_breaks_its_contract_is_a_defect() -> None:
@@ -126,11 +133,11 @@ def test_yaml_documents_are_read_as_yaml() -> None:
 
 
 def test_who_owns_what() -> None:
-    assert owner_of(f"{RUN}/ofs/manifests/dm_1.json") == "ofs"
-    assert owner_of(f"{RUN}/archive/segment_index.json") == "archive_writer"
-    assert owner_of(f"{RUN}/learning/reconciliation/ofs_reconciliation.json") == "ofs"
-    assert owner_of(f"{RUN}/learning/reconciliation/other.json") == "platform"
-    assert owner_of("elsewhere/ofs/a.json") is None
+    assert find_owner(f"{RUN}/ofs/manifests/dm_1.json") == "ofs"
+    assert find_owner(f"{RUN}/archive/segment_index.json") == "archive_writer"
+    assert find_owner(f"{RUN}/learning/reconciliation/ofs_reconciliation.json") == "ofs"
+    assert find_owner(f"{RUN}/learning/reconciliation/other.json") == "platform"
+    assert find_owner("elsewhere/ofs/a.json") is None
     require_owned(f"{RUN}/ofs/publication/a.json")
     for ref in (f"{RUN}/label_store/a.parquet", f"{RUN}/ofsx/a.json", "platform_x/ofs/a.json"):
         with pytest.raises(Refusal, match="OWNERSHIP_BOUNDARY_VIOLATION"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.demo import tour
-from ofs_spark.errors import Refusal
+from ofs_spark.demo import command as tour
+from ofs_spark.foundation.errors import Refusal
 
 
 def heard(folder: Path, payments: int = 1_000) -> list[str]:

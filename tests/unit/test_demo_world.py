@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ofs_spark import contracts, pipeline
-from ofs_spark.config import load_policy
-from ofs_spark.demo.deliveries import RUN, write_archive
-from ofs_spark.demo.habits import Shape, payments
+from ofs_spark import pipeline
+from ofs_spark.demo.archive import RUN, write_archive
+from ofs_spark.demo.payments import Shape, invent_payments
 from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.config import load_policy
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.plane import opened
 
 SMALL = Shape(4_000, customers=120, terminals=40, merchants=12, days=40)
 
@@ -54,14 +55,14 @@ def test_its_documents_keep_their_contracts(tmp_path: Path) -> None:
         (world.training, "learning.ofs_build_intent.v0"),
         (world.explore, "learning.ofs_build_intent.v0"),
     ):
-        assert contracts.faults(json.loads(path.read_bytes()), contract) == [], path
+        assert contracts.find_faults(json.loads(path.read_bytes()), contract) == [], path
 
 
 def test_both_intents_build(tmp_path: Path) -> None:
     world = written(tmp_path)
-    with opened(world.wiring, None, lambda _room, _doing: None, LocalEngine) as plane:
-        training = pipeline.build(world.training.read_bytes(), plane)
-        explore = pipeline.build(world.explore.read_bytes(), plane)
+    with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        training = pipeline.build(world.training.read_bytes(), context)
+        explore = pipeline.build(world.explore.read_bytes(), context)
     assert training["status"] == "TRAINING_READY"
     assert training["replay_counts"]["redeliveries"] == world.redeliveries > 0
     assert training["rows"] == world.payments - world.token_checks
@@ -70,13 +71,13 @@ def test_both_intents_build(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 20260210])
 def test_fraud_is_rare_but_there(seed: int) -> None:
-    made = payments(Shape(), np.random.default_rng(seed))
+    made = invent_payments(Shape(), np.random.default_rng(seed))
     assert 0.007 < made.fraud.mean() < 0.012
     assert np.median(made.cents[made.fraud]) > 2 * np.median(made.cents[~made.fraud])
 
 
 def test_a_marker_between_two_segments_is_declared(tmp_path: Path) -> None:
-    made = payments(Shape(60_000, customers=1_500, terminals=300, merchants=50), np.random.default_rng(3))
+    made = invent_payments(Shape(60_000, customers=1_500, terminals=300, merchants=50), np.random.default_rng(3))
     write_archive(tmp_path, made, np.random.default_rng(3), rows_per_segment=4_999)
     index = json.loads((tmp_path / RUN / "archive" / "segment_index.json").read_bytes())
     later = [segment for segment in index["segments"] if segment["previous_last_offset"] is not None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.errors import CODES
+from ofs_spark.foundation.errors import CODES
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark import errors
-from ofs_spark.errors import CODES, NEXT, ROOM_ORDER, Code, InternalError, OfsError, Refusal, refuse
+from ofs_spark.foundation import errors
+from ofs_spark.foundation.errors import CODES, NEXT, ROOM_ORDER, Code, InternalError, OfsError, Refusal, refuse
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from ofs_spark.clock import FixedClock
-from ofs_spark.errors import InternalError, Refusal
+from ofs_spark.foundation.clock import FixedClock
+from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import LEGAL, Event, Limits, Run, State, claimed, ended
+from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger import EVENTS, MIGRATIONS, RUNS, MemoryLedger, SqliteLedger
 
 KEY, REQUEST, INTENT = "k" * 32, "request.0001", "ab" * 32
@@ -186,8 +186,8 @@ def test_a_run_nobody_asked_for_is_not_found(house: House) -> None:
         house.driver().find("0" * 32)
 
 
-def happened() -> Event:
-    return Event(KEY, 0, 1, State.RUNNING, State.DONE, "X", {})
+def happened() -> Transition:
+    return Transition(KEY, 0, 1, State.RUNNING, State.DONE, "X", {})
 
 
 @pytest.mark.parametrize("before", State)
@@ -196,15 +196,15 @@ def test_only_drawn_transitions_are_legal(before: State, after: State) -> None:
     run = Run(KEY, REQUEST, INTENT, before, token=1, lease_until=10)
     if after is State.RUNNING:
         if State.RUNNING in LEGAL[before]:
-            assert claimed(run, "me", 10, LIMITS).state is State.RUNNING
+            assert claim(run, "me", 10, LIMITS).state is State.RUNNING
         else:
             with pytest.raises(InternalError):
-                claimed(run, "me", 10, LIMITS)
+                claim(run, "me", 10, LIMITS)
     elif before is State.RUNNING and after in LEGAL[before]:
-        assert ended(run, 1, 9, after, {}).state is after
+        assert end(run, 1, 9, after, {}).state is after
     else:
         with pytest.raises((InternalError, Refusal)):
-            ended(run, 1, 9, after, {})
+            end(run, 1, 9, after, {})
 
 
 def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:

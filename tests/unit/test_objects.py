@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.errors import PinsRefused
+from ofs_spark.foundation.errors import PinsRefused
+from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
-from ofs_spark.objects import ObjectMissing, Objects, Put
 
 
 @pytest.fixture(params=["folder", "memory"])

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.positions import (
+from ofs_spark.foundation.positions import (
     MAX_DENSE,
     Range,
     Slice,
-    basis_documents,
-    basis_hash,
-    contains,
-    offset_key,
+    describe_basis,
+    find_slice_faults,
+    hash_basis,
+    is_inside,
+    pad_offset,
     resolve_basis,
-    slice_faults,
 )
 
 FAR = 49590338271490256608559692538361571095921575989136588898
@@ -68,7 +68,7 @@ def test_slices_are_united(kind: str, slices: list[tuple[int, int]], united: lis
     ],
 )
 def test_faults_name_slice_and_field(slices: list[Slice], fields: list[tuple[int, str]]) -> None:
-    assert [(fault.index, fault.field) for fault in slice_faults(slices)] == fields
+    assert [(fault.index, fault.field) for fault in find_slice_faults(slices)] == fields
     with pytest.raises(ValueError, match=r"slice \d+:"):
         resolve_basis(slices)
 
@@ -77,16 +77,16 @@ def test_order_is_by_text_then_by_number() -> None:
     ranges = resolve_basis([slice_(0, 1, p, topic=t) for t in ("b", "a", "Z", "é") for p in (10, 9)])
     assert [(r.topic, r.partition) for r in ranges] == [(t, p) for t in ("Z", "a", "b", "é") for p in (9, 10)]
     two = resolve_basis([slice_(10, 10), slice_(9, 9, 1), slice_(5, 5)])
-    assert [document["start"] for document in basis_documents(reversed(two))] == ["5", "10", "9"]
+    assert [document["start"] for document in describe_basis(reversed(two))] == ["5", "10", "9"]
 
 
 def test_sparse_keys_order_as_numbers() -> None:
     texts = ["100", "9", "10", str(FAR), str(FAR + 1), "9" * 129]
-    keys = sorted(offset_key(text, "kinesis_sequence") for text in texts)
+    keys = sorted(pad_offset(text, "kinesis_sequence") for text in texts)
     assert [str(key).lstrip("0") for key in keys] == ["9", "10", "100", str(FAR), str(FAR + 1), "9" * 129]
-    assert offset_key("10", "kafka_offset") == 10
+    assert pad_offset("10", "kafka_offset") == 10
     with pytest.raises(ValueError, match="no offset kind"):
-        offset_key("1", "pulsar_id")
+        pad_offset("1", "pulsar_id")
 
 
 @given(
@@ -100,12 +100,12 @@ def test_ranges_cover_what_the_slices_cover(places: list[tuple[int, int, int]], 
     for partition in (0, 1):
         for offset in range(14):
             named = any(s.partition == partition and int(s.start_offset) <= offset <= int(s.end_offset) for s in slices)
-            covering = [r for r in ranges if r.partition == partition and contains(r, offset)]
+            covering = [r for r in ranges if r.partition == partition and is_inside(r, offset)]
             assert len(covering) == named
     shuffled = [*slices, random.choice(slices)]
     random.shuffle(shuffled)
     assert resolve_basis(shuffled) == ranges == tuple(sorted(ranges))
-    assert basis_hash(resolve_basis(shuffled)) == basis_hash(reversed(ranges))
+    assert hash_basis(resolve_basis(shuffled)) == hash_basis(reversed(ranges))
 
 
 def test_basis_hash_tells_kinds_and_ends_apart() -> None:
@@ -114,4 +114,4 @@ def test_basis_hash_tells_kinds_and_ends_apart() -> None:
         Range("t", 0, "file_line", 0, 5),
         Range("t", 0, "kafka_offset", 0, 6),
     ]
-    assert len({basis_hash([one]) for one in [*ranges, Range("t", 0, "kinesis_sequence", 0, 5)]}) == 4
+    assert len({hash_basis([one]) for one in [*ranges, Range("t", 0, "kinesis_sequence", 0, 5)]}) == 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ofs_spark import progress
+from ofs_spark import console as progress
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = json.loads((ROOT / "contracts/examples/valid/learning.dataset_manifest.v1/training_ready.json").read_text())

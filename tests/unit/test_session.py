@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.errors import EnvironmentUnfit
-from ofs_spark.io.session import check_jars, check_java, spark_properties
+from ofs_spark.foundation.errors import EnvironmentUnfit
+from ofs_spark.io.session import check_jars, check_java, read_properties
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,12 +80,12 @@ def test_properties_are_read_as_spark_submit_reads_them(tmp_path: Path) -> None:
     file = tmp_path / "x.conf"
     file.write_text("# reason\n\nspark.a   b c=d\nspark.e=f\n  spark.g = h # kept\nspark.lonely\n")
     expected = {"spark.a": "b c=d", "spark.e": "f", "spark.g": "h # kept", "spark.lonely": ""}
-    assert spark_properties(file) == expected
+    assert read_properties(file) == expected
 
 
 @pytest.mark.parametrize("name", ["local.conf", "cluster.conf"])
 def test_shipped_settings_agree_on_what_must_not_differ(name: str) -> None:
-    settings = spark_properties(ROOT / "conf" / "spark" / name)
+    settings = read_properties(ROOT / "conf" / "spark" / name)
     assert settings["spark.sql.session.timeZone"] == "UTC"
     assert settings["spark.sql.ansi.enabled"] == "true"
     assert settings["spark.hadoop.parquet.page.verify-checksum.enabled"] == "true"

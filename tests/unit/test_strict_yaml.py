@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from ofs_spark.canonical import CanonicalError
-from ofs_spark.strict_yaml import parse_yaml
+from ofs_spark.foundation.canonical import CanonicalError
+from ofs_spark.foundation.strict_yaml import parse_yaml
 
 
 def test_plain_values() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.worlds.model import window
-from tests.worlds.payloads import NUMERIC, SPREADABLE, SUMMABLE, TYPES, wheres
+from tests.worlds.payloads import NUMERIC, SPREADABLE, SUMMABLE, TYPES, conditions
 
 CORE = {"name": "core_features", "version": "v1", "key_type": "flow_id"}
 ANY = tuple(TYPES)
@@ -34,7 +34,7 @@ def features(draw: st.DrawFn, name: str, windows: list[str]) -> dict[str, Any]:
     if aggregate in VALUED and not (aggregate == "count" and draw(st.booleans())):
         feature["value"] = draw(st.sampled_from(VALUED[aggregate]))
     if aggregate == "rate" or draw(st.integers(0, 3)) == 0:
-        feature["where"] = draw(wheres())
+        feature["where"] = draw(conditions())
     if windows and draw(st.integers(0, 2)) == 0:
         feature["windows"] = draw(st.lists(st.sampled_from(windows), unique=True, max_size=2))
     if draw(st.integers(0, 5)) == 0:

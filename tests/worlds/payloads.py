@@ -134,7 +134,7 @@ def leaves() -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(compare, compare, among, null).map(lambda leaf: {"path": leaf[0], leaf[1]: leaf[2]})
 
 
-def wheres() -> st.SearchStrategy[dict[str, Any]]:
+def conditions() -> st.SearchStrategy[dict[str, Any]]:
     def inner(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
         several = st.tuples(st.sampled_from(["all", "any"]), st.lists(parts, min_size=1, max_size=3))
         return st.one_of(several.map(lambda p: {p[0]: p[1]}), parts.map(lambda p: {"not": p}))

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import yaml
 
 from ofs_spark import pipeline
-from ofs_spark.config import conf_root
-from ofs_spark.dataflow import Engine
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.columnar.dataflow import Engine
+from ofs_spark.foundation.config import find_conf_root
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.plane import opened
 from tests.worlds.model import World
 from tests.worlds.writer import Layout, Written, write_world
 
@@ -68,9 +68,9 @@ def build(
     intent: bytes | None = None,
     policy: Path | None = None,
 ) -> Outcome:
-    with opened(written.wiring, policy, lambda _room, _doing: None, engine) as plane:
+    with open_context(written.wiring, policy, lambda _room, _doing: None, engine) as context:
         try:
-            answer = pipeline.build(intent or written.intent.read_bytes(), plane)
+            answer = pipeline.build(intent or written.intent.read_bytes(), context)
         except Refusal as refusal:
             return Outcome(None, refusal, [], written.root)
     return Outcome(answer, None, rows_of(written.root / answer["table_ref"]), written.root)
@@ -90,6 +90,6 @@ def policy_with(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
     """A copy of the checkout's policy with some keys changed: {file: {key: value}}."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("features", "labels", "launcher", "layout", "replay", "revision"):
-        own = yaml.safe_load((conf_root() / "policy" / f"{name}.yaml").read_text(encoding="utf-8"))
+        own = yaml.safe_load((find_conf_root() / "policy" / f"{name}.yaml").read_text(encoding="utf-8"))
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({**own, **changes.get(name, {})}))
     return folder

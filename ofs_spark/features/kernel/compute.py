@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.errors import InternalError, refuse
 from ofs_spark.features.kernel import places
-from ofs_spark.features.kernel.distinct import distinct
-from ofs_spark.features.kernel.exact import Double, Exact, Quotient, difference, over, ratio, times
+from ofs_spark.features.kernel.distinct import count_distinct
+from ofs_spark.features.kernel.exact import Double, Exact, Quotient, divide, make_quotient, multiply, subtract
 from ofs_spark.features.kernel.model import GroupRows, Values
-from ofs_spark.features.kernel.rounding import nearest_root
-from ofs_spark.features.kernel.totals import counts, sums
-from ofs_spark.features.kernel.windows import Windows, windows
+from ofs_spark.features.kernel.rounding import round_root
+from ofs_spark.features.kernel.totals import count_rows, sum_values
+from ofs_spark.features.kernel.windows import Windows, find_windows
+from ofs_spark.foundation.clock import SECOND_US
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.pins.profile.model import Derived, Feature, Group, Operand
 
-Array = np.ndarray[Any, np.dtype[Any]]
 _OVERFLOW = 10**38
-_SECOND_US = 1_000_000
 
 
-def compute(group: Group, rows: GroupRows) -> list[pa.Array]:
+def compute_group(group: Group, rows: GroupRows) -> list[pa.Array]:
     """One array per feature, then per derived column, over all rows; only anchors' entries mean anything.
 
     FEATURE_NUMERIC_OVERFLOW where an exact sum needs more than 38 digits.
@@ -54,12 +54,12 @@ class _Kernel:
         exact = self.exact(index)
         if feature.exact and isinstance(exact, Quotient):
             return _decimals(exact, self._values(feature).scale)
-        return exact.rounded()
+        return exact.round()
 
     def derived(self, derived: Derived) -> pa.Array:
         """The finished column of one derived feature."""
         left, right = self._operand(derived.left), self._operand(derived.right)
-        return ratio(left, right) if derived.op == "ratio" else difference(left, right)
+        return divide(left, right) if derived.op == "ratio" else subtract(left, right)
 
     def exact(self, index: int) -> Exact:
         """A numeric feature before rounding."""
@@ -72,7 +72,7 @@ class _Kernel:
         w = self.windows(feature)
         if feature.aggregate == "count":
             return self.counted(feature)
-        return distinct(w, self._values(feature).data, self._mask(feature))
+        return count_distinct(w, self._values(feature).data, self._mask(feature))
 
     def windows(self, feature: Feature) -> Windows:
         """The feature's windows, found once for every length and delay."""
@@ -80,21 +80,21 @@ class _Kernel:
         if at not in self._windows:
             r = self.rows
             include = self.group.include_anchor and feature.delay_us == 0
-            self._windows[at] = windows(r.key, r.ts, r.rank, r.anchor, *at, include)
+            self._windows[at] = find_windows(r.key, r.ts, r.rank, r.anchor, *at, include)
         return self._windows[at]
 
     def counted(self, feature: Feature) -> Array:
         """Counted rows of each window: source events that meet `where` and, of a value, are not null."""
         key = (feature.window_us, feature.delay_us, feature.value, feature.where)
         if key not in self._counts:
-            self._counts[key] = counts(self.windows(feature), self._mask(feature))
+            self._counts[key] = count_rows(self.windows(feature), self._mask(feature))
         return self._counts[key]
 
     def total(self, feature: Feature, power: int = 1) -> Array:
         """Exact sum of the feature's value (or its square) over each window."""
         key = (feature.window_us, feature.delay_us, feature.value, feature.where, power)
         if key not in self._sums:
-            total = sums(self.windows(feature), self._values(feature).data, self._mask(feature), power)
+            total = sum_values(self.windows(feature), self._values(feature).data, self._mask(feature), power)
             if power == 1 and total.dtype == object and any(abs(v) >= _OVERFLOW for v in total[self.rows.anchor]):
                 raise refuse(
                     "FEATURE_NUMERIC_OVERFLOW",
@@ -108,16 +108,16 @@ class _Kernel:
         anchor = self.rows.anchor
         match feature.aggregate:
             case "count" | "count_distinct":
-                return over(self.whole(feature), 1, anchor)
+                return make_quotient(self.whole(feature), 1, anchor)
             case "sum":
                 present = anchor if feature.empty_zero else anchor & (self.counted(feature) > 0)
-                return over(self.total(feature), 10 ** self._values(feature).scale, present)
+                return make_quotient(self.total(feature), 10 ** self._values(feature).scale, present)
             case "mean":
                 n = self.counted(feature)
-                return over(self.total(feature), times(n, self._tens(feature)), anchor & (n > 0))
+                return make_quotient(self.total(feature), multiply(n, self._tens(feature)), anchor & (n > 0))
             case "rate":
-                everything = counts(self.windows(feature), self.rows.source)
-                return over(self.counted(feature), everything, anchor & (everything > 0))
+                everything = count_rows(self.windows(feature), self.rows.source)
+                return make_quotient(self.counted(feature), everything, anchor & (everything > 0))
             case "stddev_pop" | "stddev_samp":
                 return self._deviation(feature)
             case "min" | "max" | "first" | "last":
@@ -129,11 +129,11 @@ class _Kernel:
     def _deviation(self, feature: Feature) -> Double:
         n = self.counted(feature)
         total, squares = self.total(feature), self.total(feature, 2)
-        scatter = _minus(times(n, squares), times(total, total))
+        scatter = _minus(multiply(n, squares), multiply(total, total))
         least = 1 if feature.aggregate == "stddev_pop" else 2
         present = self.rows.anchor & (n >= least)
-        divisor = times(n, n if least == 1 else n - 1)
-        root = nearest_root(
+        divisor = multiply(n, n if least == 1 else n - 1)
+        root = round_root(
             np.where(present, scatter, 0), np.where(present, divisor, 1), self._values(feature).scale, present
         )
         return Double(root, present)
@@ -141,19 +141,19 @@ class _Kernel:
     def _place(self, feature: Feature) -> Array:
         w, value, mask = self.windows(feature), self._values(feature), self._mask(feature)
         if feature.aggregate in ("first", "last"):
-            return places.oldest(w, mask) if feature.aggregate == "first" else places.newest(w, mask)
+            return places.find_oldest(w, mask) if feature.aggregate == "first" else places.find_newest(w, mask)
         data = value.data
         if data.dtype == object:
             data = np.unique(data, return_inverse=True)[1].astype(np.int64)
         if feature.aggregate == "max":
             data = -data if data.dtype == np.float64 else ~data  # ~x orders as −x does and cannot overflow
-        return places.least(w, data, mask)
+        return places.find_least(w, data, mask)
 
     def _place_value(self, feature: Feature) -> Exact:
         row, value = self._place(feature), self._values(feature)
         found = (row >= 0) & self.rows.anchor
         data = np.where(found, value.data[row], 0) if len(row) else value.data
-        return Double(data, found) if value.kind == "double" else over(data, 10**value.scale, found)
+        return Double(data, found) if value.kind == "double" else make_quotient(data, 10**value.scale, found)
 
     def _kept_as_it_is(self, feature: Feature) -> bool:
         return self._values(feature).kind in ("string", "bool")
@@ -171,10 +171,10 @@ class _Kernel:
     def _time_since(self, feature: Feature) -> Quotient:
         w, mask = self.windows(feature), self._mask(feature)
         first = feature.aggregate == "time_since_first"
-        row = places.oldest(w, mask) if first else places.newest(w, mask, other_than_anchor=True)
+        row = places.find_oldest(w, mask) if first else places.find_newest(w, mask, other_than_anchor=True)
         found = (row >= 0) & self.rows.anchor
         ts = self.rows.ts
-        return over(np.where(found, ts - ts[row], 0) if len(row) else ts, _SECOND_US, found)
+        return make_quotient(np.where(found, ts - ts[row], 0) if len(row) else ts, SECOND_US, found)
 
     def _operand(self, operand: Operand) -> Exact:
         if operand.source == "feature":
@@ -183,13 +183,13 @@ class _Kernel:
         present = value.present & self.rows.source
         if value.kind == "double":
             return Double(value.data, present)
-        return over(value.data, 10**value.scale, present)
+        return make_quotient(value.data, 10**value.scale, present)
 
     def _mask(self, feature: Feature) -> Array:
         mask = self.rows.source
         if feature.value is not None:
             mask = mask & self.rows.values[feature.value].present
-        return mask if feature.where is None else mask & self.rows.wheres[feature.where]
+        return mask if feature.where is None else mask & self.rows.conditions[feature.where]
 
     def _values(self, feature: Feature) -> Values:
         if feature.value is None:

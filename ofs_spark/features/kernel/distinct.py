@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numba import types
 
-from ofs_spark.compiled import FLAGS, I64, LONGS, array_of, compiled
-from ofs_spark.features.kernel.windows import Windows, known
+from ofs_spark.features.kernel.windows import Windows, is_known
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import FLAGS, I64, LONGS, compile_loop, type_array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-def distinct(w: Windows, data: Array, counted: Array) -> Array:
+def count_distinct(w: Windows, data: Array, counted: Array) -> Array:
     """Different values among each window's counted rows, int64."""
     codes, size = _codes(data)
     found: Array = _distinct(
@@ -40,7 +37,7 @@ def _codes(data: Array) -> tuple[Array, int]:
     return np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary)
 
 
-@compiled(array_of(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, I64, types.boolean))
+@compile_loop(type_array(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, I64, types.boolean))
 def _distinct(
     low: Array,
     high: Array,
@@ -94,10 +91,10 @@ def _distinct(
                 held[codes[except_rows[i]]] += 1
         if dirty[row]:
             for e in range(low[row], high[row]):
-                if codes[e] >= 0 and not known(rank, e, row, include):
+                if codes[e] >= 0 and not is_known(rank, e, row, include):
                     held[codes[e]] -= 1
                     out[row] -= held[codes[e]] == 0
             for e in range(low[row], high[row]):
-                if codes[e] >= 0 and not known(rank, e, row, include):
+                if codes[e] >= 0 and not is_known(rank, e, row, include):
                     held[codes[e]] += 1
     return out

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.features.kernel.rounding import nearest
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.features.kernel.rounding import round_quotient
+from ofs_spark.foundation.columnar.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,9 @@ class Quotient:
     denominator: Array
     present: Array
 
-    def rounded(self) -> pa.Array:
+    def round(self) -> pa.Array:
         """The nearest doubles, null where not present."""
-        return pa.array(nearest(self.numerator, self.denominator, self.present), mask=~self.present)
+        return pa.array(round_quotient(self.numerator, self.denominator, self.present), mask=~self.present)
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Double:
     data: Array
     present: Array
 
-    def rounded(self) -> pa.Array:
+    def round(self) -> pa.Array:
         """The doubles, null where not present."""
         return pa.array(np.where(self.present, self.data, 0.0), mask=~self.present)
 
@@ -42,35 +41,35 @@ class Double:
 Exact = Quotient | Double
 
 
-def over(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
+def make_quotient(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
     """A quotient with one denominator for all rows, or one per row (made 1 where not present)."""
     if not isinstance(denominator, np.ndarray):
         denominator = np.full(len(numerator), denominator, np.int64 if denominator < 2**63 else object)
     return Quotient(numerator, np.where(present, denominator, 1), present)
 
 
-def ratio(left: Exact, right: Exact) -> pa.Array:
+def divide(left: Exact, right: Exact) -> pa.Array:
     """left ÷ right, rounded once; null where an operand is null or right is 0."""
     if isinstance(left, Double) or isinstance(right, Double):
         return _by_fractions(left, right, lambda a, b: a / b if b else None)
     present = left.present & right.present & (right.numerator != 0)
-    top = times(left.numerator, right.denominator)
-    bottom = np.where(present, times(left.denominator, right.numerator), 1)
-    return Quotient(np.where(bottom < 0, -top, top), np.where(bottom < 0, -bottom, bottom), present).rounded()
+    top = multiply(left.numerator, right.denominator)
+    bottom = np.where(present, multiply(left.denominator, right.numerator), 1)
+    return Quotient(np.where(bottom < 0, -top, top), np.where(bottom < 0, -bottom, bottom), present).round()
 
 
-def difference(left: Exact, right: Exact) -> pa.Array:
+def subtract(left: Exact, right: Exact) -> pa.Array:
     """left − right, rounded once; null where an operand is null."""
     if isinstance(left, Double) or isinstance(right, Double):
         return _by_fractions(left, right, lambda a, b: a - b)
     present = left.present & right.present
-    a, b = times(left.numerator, right.denominator), times(right.numerator, left.denominator)
+    a, b = multiply(left.numerator, right.denominator), multiply(right.numerator, left.denominator)
     if a.dtype != object and max(_greatest(a), _greatest(b)) >= 2**62:
         a = a.astype(object)
-    return Quotient(a - b, times(left.denominator, right.denominator), present).rounded()
+    return Quotient(a - b, multiply(left.denominator, right.denominator), present).round()
 
 
-def times(a: Array, b: Array) -> Array:
+def multiply(a: Array, b: Array) -> Array:
     """a × b exactly: in 64 bits where the greatest factors prove that enough, else in Python integers."""
     if a.dtype != object and b.dtype != object and _greatest(a) * _greatest(b) < 2**63:
         product: Array = a * b

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.foundation.columnar.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Values:
 
 @dataclass(frozen=True)
 class GroupRows:
-    """Rows sorted by (key, ts, part, seq). Every array has one entry per row.
+    """Rows sorted by (key, ts, partition ordinal, seq). Every array has one entry per row.
 
     key: dense codes, ascending. ts: µs. rank: delivery rank, distinct within a key (event_time: the row's own place).
     source, anchor: what the row is to this group. values: aligned with the group's; wheres: by index in the program.
@@ -41,4 +39,4 @@ class GroupRows:
     source: Array
     anchor: Array
     values: tuple[Values, ...]
-    wheres: Mapping[int, Array]
+    conditions: Mapping[int, Array]

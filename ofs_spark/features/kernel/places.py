@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import types
 
-from ofs_spark.compiled import DOUBLES, FLAGS, LONGS, array_of, compiled
-from ofs_spark.features.kernel.windows import Windows, known
+from ofs_spark.features.kernel.windows import Windows, is_known
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import DOUBLES, FLAGS, LONGS, compile_loop, type_array
 
-Array = np.ndarray[Any, np.dtype[Any]]
-_ROWS = array_of(types.int64)
+_ROWS = type_array(types.int64)
 
 
-def least(w: Windows, data: Array, counted: Array) -> Array:
+def find_least(w: Windows, data: Array, counted: Array) -> Array:
     """Row of the least counted value of each window (any of equals), by a tree of winners."""
     find = _least_double if data.dtype == np.float64 else _least_long
     rows: Array = find(w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor, data, counted, w.include)
     return rows
 
 
-def oldest(w: Windows, counted: Array) -> Array:
+def find_oldest(w: Windows, counted: Array) -> Array:
     """First counted row of each window in total order."""
     rows: Array = _oldest(w.low, w.high, w.rank, w.anchor, counted, w.include)
     return rows
 
 
-def newest(w: Windows, counted: Array, other_than_anchor: bool = False) -> Array:
+def find_newest(w: Windows, counted: Array, other_than_anchor: bool = False) -> Array:
     """Last counted row of each window in total order."""
     rows: Array = _newest(w.low, w.high, w.rank, w.anchor, counted, w.include and not other_than_anchor)
     return rows
 
 
-@compiled(_ROWS(LONGS, LONGS, LONGS, FLAGS, FLAGS, types.boolean))
+@compile_loop(_ROWS(LONGS, LONGS, LONGS, FLAGS, FLAGS, types.boolean))
 def _oldest(low: Array, high: Array, rank: Array, anchor: Array, counted: Array, include: bool) -> Array:
     n = len(low)
     following, out = np.full(n + 1, n, np.int64), np.full(n, -1, np.int64)
@@ -42,14 +40,14 @@ def _oldest(low: Array, high: Array, rank: Array, anchor: Array, counted: Array,
     for row in range(n):
         if anchor[row]:
             e = following[low[row]]
-            while e < high[row] and not known(rank, e, row, include):
+            while e < high[row] and not is_known(rank, e, row, include):
                 e = following[e + 1]
             if e < high[row]:
                 out[row] = e
     return out
 
 
-@compiled(_ROWS(LONGS, LONGS, LONGS, FLAGS, FLAGS, types.boolean))
+@compile_loop(_ROWS(LONGS, LONGS, LONGS, FLAGS, FLAGS, types.boolean))
 def _newest(low: Array, high: Array, rank: Array, anchor: Array, counted: Array, include: bool) -> Array:
     n = len(low)
     preceding, out = np.full(n + 1, -1, np.int64), np.full(n, -1, np.int64)  # preceding[i]: last counted row before i
@@ -58,7 +56,7 @@ def _newest(low: Array, high: Array, rank: Array, anchor: Array, counted: Array,
     for row in range(n):
         if anchor[row]:
             e = preceding[high[row]]
-            while e >= low[row] and not known(rank, e, row, include):
+            while e >= low[row] and not is_known(rank, e, row, include):
                 e = preceding[e]
             if e >= low[row]:
                 out[row] = e
@@ -90,7 +88,7 @@ def _least(
         best = np.int64(-1)
         if dirty[row]:
             for e in range(low[row], high[row]):
-                if counted[e] and known(rank, e, row, include) and (best < 0 or data[e] < data[best]):
+                if counted[e] and is_known(rank, e, row, include) and (best < 0 or data[e] < data[best]):
                     best = np.int64(e)
         else:
             begin = low[row]
@@ -113,5 +111,7 @@ def _least(
     return out
 
 
-_least_long = compiled(_ROWS(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, FLAGS, types.boolean))(_least)
-_least_double = compiled(_ROWS(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, DOUBLES, FLAGS, types.boolean))(_least)
+_least_long = compile_loop(_ROWS(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, FLAGS, types.boolean))(_least)
+_least_double = compile_loop(_ROWS(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, DOUBLES, FLAGS, types.boolean))(
+    _least
+)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import isqrt
-from typing import Any
 
 import numpy as np
 from numba import types
 
-from ofs_spark.compiled import DOUBLES, array_of, compiled, several
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import DOUBLES, compile_loop, type_array, type_tuple
 
 EXACT = 2**53
 """Integers up to this are doubles, and one IEEE division of two doubles is correctly rounded."""
 
 
-def nearest(numerator: Array, denominator: Array | int, wanted: Array) -> Array:
+def round_quotient(numerator: Array, denominator: Array | int, wanted: Array) -> Array:
     """Nearest double of numerator ÷ denominator where `wanted` (0.0 elsewhere); denominators there are not 0."""
     if not isinstance(denominator, np.ndarray):
         denominator = np.full(len(numerator), denominator, object if abs(denominator) >= 2**63 else np.int64)
@@ -41,7 +39,7 @@ def _small(values: Array) -> Array:
     return small.astype(np.bool_)
 
 
-def nearest_root(numerator: Array, denominator: Array, power_of_ten: int, wanted: Array) -> Array:
+def round_root(numerator: Array, denominator: Array, power_of_ten: int, wanted: Array) -> Array:
     """Nearest double of √(numerator ÷ denominator) ÷ 10^power where `wanted`; both are integers, denominators positive.
 
     Double-double arithmetic decides all but values within 2^-90 of the middle between two doubles; integers decide those.
@@ -77,7 +75,7 @@ def _exact_root(numerator: int, denominator: int) -> float:
     return float(Fraction(root, 1 << (shift + 1)))
 
 
-@compiled(several(types.float64, types.float64)(types.float64, types.float64))
+@compile_loop(type_tuple(types.float64, types.float64)(types.float64, types.float64))
 def _product(a: float, b: float) -> tuple[float, float]:
     """a × b as high + low, exactly (Dekker)."""
     p = a * b
@@ -90,7 +88,7 @@ def _product(a: float, b: float) -> tuple[float, float]:
     return p, ((a0 * b0 - p) + a0 * b1 + a1 * b0) + a1 * b1
 
 
-@compiled(several(types.float64, types.float64)(types.float64, types.float64, types.float64, types.float64))
+@compile_loop(type_tuple(types.float64, types.float64)(types.float64, types.float64, types.float64, types.float64))
 def _divide(a0: float, a1: float, b0: float, b1: float) -> tuple[float, float]:
     """(a0 + a1) ÷ (b0 + b1) as high + low, to about 2^-100."""
     q0 = a0 / b0
@@ -103,7 +101,9 @@ def _divide(a0: float, a1: float, b0: float, b1: float) -> tuple[float, float]:
     return high, low + q2 / b0
 
 
-@compiled(several(array_of(types.float64), array_of(types.boolean))(DOUBLES, DOUBLES, DOUBLES, DOUBLES, types.float64))
+@compile_loop(
+    type_tuple(type_array(types.float64), type_array(types.boolean))(DOUBLES, DOUBLES, DOUBLES, DOUBLES, types.float64)
+)
 def _roots(high: Array, low: Array, below: Array, rest: Array, ten: float) -> tuple[Array, Array]:
     n = len(high)
     out, sure = np.zeros(n), np.zeros(n, np.bool_)

@@ -6,26 +6,23 @@ value and the longest window prove beforehand. Otherwise the same is done with P
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import types
 
-from ofs_spark.compiled import FLAGS, LONGS, array_of, compiled
-from ofs_spark.features.kernel.windows import Windows, known
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.features.kernel.windows import Windows, is_known
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, type_array
 
 FITS = 2**62
 
 
-def counts(w: Windows, counted: Array) -> Array:
+def count_rows(w: Windows, counted: Array) -> Array:
     """Rows of each window that are `counted`, int64."""
     total: Array = _totals(w.include, counted.astype(np.int64), *_of(w))
     return total
 
 
-def sums(w: Windows, data: Array, counted: Array, power: int = 1) -> Array:
+def sum_values(w: Windows, data: Array, counted: Array, power: int = 1) -> Array:
     """Exact sum of the counted rows' data (or its square, power 2): int64, or Python integers where 63 bits may not do."""
     if data.dtype != object:
         greatest = max((abs(int(v)) for v in (data.min(initial=0), data.max(initial=0))), default=0)
@@ -41,7 +38,7 @@ def _of(w: Windows) -> tuple[Array, ...]:
     return w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor
 
 
-@compiled(array_of(types.int64)(types.boolean, LONGS, LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS))
+@compile_loop(type_array(types.int64)(types.boolean, LONGS, LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS))
 def _totals(
     include: bool,
     values: Array,
@@ -64,7 +61,7 @@ def _totals(
                 total -= values[except_rows[i]]
             if dirty[row]:
                 for e in range(low[row], high[row]):
-                    if not known(rank, e, row, include):
+                    if not is_known(rank, e, row, include):
                         total -= values[e]
             out[row] = total
     return out
@@ -76,5 +73,5 @@ def _wide_sums(w: Windows, data: Array, counted: Array, power: int) -> Array:
     total: Array = running[w.high] - running[w.low]
     for row in np.flatnonzero(w.anchor & (w.dirty | (np.diff(w.except_at) > 0))).tolist():
         inside = range(int(w.low[row]), int(w.high[row]))
-        total[row] -= sum(values[e] for e in inside if not known(w.rank, e, row, w.include))
+        total[row] -= sum(values[e] for e in inside if not is_known(w.rank, e, row, w.include))
     return total

@@ -9,14 +9,12 @@ MOST_EXCEPTIONS is *dirty*, and all rows of its range are looked at one by one (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import types
 
-from ofs_spark.compiled import FLAGS, I64, LONGS, array_of, compiled, several
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import FLAGS, I64, LONGS, compile_loop, type_array, type_tuple
 
 MOST_EXCEPTIONS = 64
 
@@ -41,7 +39,7 @@ class Windows:
     include: bool
 
 
-def windows(
+def find_windows(
     key: Array, ts: Array, rank: Array, anchor: Array, window_us: int | None, delay_us: int, include: bool
 ) -> Windows:
     """The windows of all anchors. Times in µs; `window_us` None reaches back to the key's first row."""
@@ -49,16 +47,16 @@ def windows(
     return Windows(*_bounds(key, ts, rank, anchor, length, delay_us, include), rank, anchor, include)
 
 
-@compiled(types.boolean(LONGS, I64, I64, types.boolean))
-def known(rank: Array, row: int, at: int, include: bool) -> bool:
+@compile_loop(types.boolean(LONGS, I64, I64, types.boolean))
+def is_known(rank: Array, row: int, at: int, include: bool) -> bool:
     """Whether `row`, inside the time interval of anchor `at`, counts for it."""
     return include if row == at else rank[row] < rank[at]
 
 
-_BOUNDS = several(*[array_of(types.int64)] * 2, array_of(types.boolean), *[array_of(types.int64)] * 2)
+_BOUNDS = type_tuple(*[type_array(types.int64)] * 2, type_array(types.boolean), *[type_array(types.int64)] * 2)
 
 
-@compiled(_BOUNDS(LONGS, LONGS, LONGS, FLAGS, I64, I64, types.boolean))
+@compile_loop(_BOUNDS(LONGS, LONGS, LONGS, FLAGS, I64, I64, types.boolean))
 def _bounds(
     key: Array, ts: Array, rank: Array, anchor: Array, length: int, delay: int, include: bool
 ) -> tuple[Array, Array, Array, Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ofs_spark.errors import refuse
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.pins.profile.model import Column, Feature, Group, Program, Read
 
 CORE_FEATURES = ("event_count", "amount_sum", "last_event_ts_utc")
@@ -26,9 +26,9 @@ _MEANINGS = {
 }
 
 
-def group_catalogue(group: Group, reads: Sequence[Read], key: Sequence[str]) -> list[Column]:
+def describe_group(group: Group, reads: Sequence[Read], key: Sequence[str]) -> list[Column]:
     """The columns of one group: features, then derived."""
-    if group.core is not None:
+    if group.online_core is not None:
         return _core(group)
     return [_feature(group, f, reads, key) for f in group.features] + [
         Column(
@@ -42,7 +42,7 @@ def group_catalogue(group: Group, reads: Sequence[Read], key: Sequence[str]) -> 
     ]
 
 
-def feature_type(group: Group, feature: Feature, reads: Sequence[Read]) -> str:
+def derive_feature_type(group: Group, feature: Feature, reads: Sequence[Read]) -> str:
     """The Arrow type of a feature's column."""
     if feature.aggregate in ("count", "count_distinct"):
         return "int64"
@@ -52,7 +52,7 @@ def feature_type(group: Group, feature: Feature, reads: Sequence[Read]) -> str:
     return f"decimal128(38, {type_.scale})" if feature.exact and type_ is not None else "double"
 
 
-def dataset_columns(program: Program, label_types: Sequence[str], split: bool = False) -> tuple[Column, ...]:
+def describe_dataset(program: Program, label_types: Sequence[str], split: bool = False) -> tuple[Column, ...]:
     """The dataset's columns in their order: identity and time, features, labels, split, lineage."""
     identity = (
         Column("platform_run_id", "string", "identity", "The platform run the event belongs to"),
@@ -98,7 +98,7 @@ def _feature(group: Group, feature: Feature, reads: Sequence[Read], key: Sequenc
     source = f"{group.name}@{group.version}"
     return Column(
         feature.column,
-        feature_type(group, feature, reads),
+        derive_feature_type(group, feature, reads),
         "feature",
         meaning[0].upper() + meaning[1:],
         unit,

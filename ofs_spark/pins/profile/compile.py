@@ -7,28 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ofs_spark.canonical import CanonicalError, canonical_json
-from ofs_spark.errors import refuse
-from ofs_spark.objects import ObjectMissing, Objects
-from ofs_spark.pins.profile.catalogue import CORE_FEATURES, group_catalogue
-from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, feature_set_digest, plain, require_stated
-from ofs_spark.pins.profile.faults import Digits, Faults, is_text, items, mapping, name_of
-from ofs_spark.pins.profile.features import derived_of, features_of
+from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.strict_yaml import parse_yaml
+from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
+from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path
+from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, digest_feature_set, require_stated, to_plain
+from ofs_spark.pins.profile.faults import Digits, Faults, is_text, read_items, read_mapping, read_name
+from ofs_spark.pins.profile.features import compile_derived, compile_features
 from ofs_spark.pins.profile.model import (
     MOST_GROUPS,
     Column,
-    CoreLaw,
+    Condition,
     Group,
     Key,
+    OnlineCoreRules,
     Program,
     Read,
     Value,
     ValueType,
-    Where,
 )
-from ofs_spark.pins.profile.values import values_of, windows_of
-from ofs_spark.pins.profile.where import MOST_DEPTH, payload_path
-from ofs_spark.strict_yaml import parse_yaml
+from ofs_spark.pins.profile.values import compile_values, compile_windows
 
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _SET_KEYS = ("feature_set_id", "feature_set_version", "groups")
@@ -65,7 +65,7 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
         )
     try:
         document = parse_yaml(profiles.read(ref), what=ref, number=Digits)
-        canonical_json(plain(document), max_depth=_MOST_NESTED)  # what its digests are made of
+        encode_canonical(to_plain(document), max_depth=_MOST_NESTED)  # what its digests are made of
     except ObjectMissing:
         raise refuse(
             "FEATURE_PROFILE_UNRESOLVED",
@@ -81,9 +81,9 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
 def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "profile") -> Profile:
     """The set of a parsed profile (numbers as `Digits`). Refuses as `read_profile` does, all faults at once."""
     faults = Faults()
-    top = mapping(document, "", faults)
-    faults.unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
-    policy_id, revision = name_of(top, "policy_id", "", faults), name_of(top, "revision", "", faults)
+    top = read_mapping(document, "", faults)
+    faults.refuse_unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
+    policy_id, revision = read_name(top, "policy_id", "", faults), read_name(top, "revision", "", faults)
     chosen = _selected(top, set_id, set_version, faults)
     compiler = _Compiler(faults)
     for pointer, group in chosen:
@@ -99,7 +99,7 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
         require_stated(top, ref),
         set_id,
         set_version,
-        feature_set_digest(set_id, set_version, groups),
+        digest_feature_set(set_id, set_version, groups),
         program,
     )
 
@@ -109,18 +109,18 @@ def _selected(
 ) -> list[tuple[str, dict[str, Any]]]:
     """(pointer, group) of each group of the set, in its order; where no such set is declared, the group so named."""
     groups: dict[str, tuple[str, dict[str, Any]]] = {}
-    for i, one in enumerate(items(top.get("feature_groups"), "/feature_groups", faults)):
+    for i, one in enumerate(read_items(top.get("feature_groups"), "/feature_groups", faults)):
         at = f"/feature_groups/{i}"
-        group = mapping(one, at, faults)
-        name = f"{name_of(group, 'name', at, faults)}@{name_of(group, 'version', at, faults)}"
+        group = read_mapping(one, at, faults)
+        name = f"{read_name(group, 'name', at, faults)}@{read_name(group, 'version', at, faults)}"
         if name in groups:
             faults.add(at, f"{name} is declared twice")
         if not EXTENSION_KEYS & set(group):  # the platform's digest holds every group's windows, selected or not
-            windows_of(group, at, faults)
+            compile_windows(group, at, faults)
         groups[name] = (at, group)
     sets = [
-        mapping(one, f"/feature_sets/{i}", faults)
-        for i, one in enumerate(items(top.get("feature_sets"), "/feature_sets", faults))
+        read_mapping(one, f"/feature_sets/{i}", faults)
+        for i, one in enumerate(read_items(top.get("feature_sets"), "/feature_sets", faults))
     ]
     named = [_set_name(declared, f"/feature_sets/{i}", faults) for i, declared in enumerate(sets)]
     if named.count((set_id, set_version)) > 1:
@@ -128,7 +128,7 @@ def _selected(
     for i, declared in enumerate(sets):
         if named[i] == (set_id, set_version):
             return _named(
-                items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
+                read_items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
                 groups,
                 f"/feature_sets/{i}/groups",
                 faults,
@@ -140,8 +140,8 @@ def _selected(
 
 
 def _set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tuple[str, str]:
-    faults.unknown_keys(at, declared, _SET_KEYS)
-    return name_of(declared, "feature_set_id", at, faults), name_of(declared, "feature_set_version", at, faults)
+    faults.refuse_unknown_keys(at, declared, _SET_KEYS)
+    return read_name(declared, "feature_set_id", at, faults), read_name(declared, "feature_set_version", at, faults)
 
 
 def _named(
@@ -157,9 +157,9 @@ def _named(
     return [groups[name] for name in dict.fromkeys(map(str, names)) if name in groups]
 
 
-def column_names(group: Group) -> list[str]:
+def list_columns(group: Group) -> list[str]:
     """Names of a group's columns: features, then derived."""
-    if group.core is not None:
+    if group.online_core is not None:
         return [f"{group.name}__{name}" for name in CORE_FEATURES]
     return [f.column for f in group.features] + [d.column for d in group.derived]
 
@@ -170,9 +170,9 @@ class _Compiler:
 
     faults: Faults
     reads: list[Read] = field(default_factory=list)
-    wheres: list[Where] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
-    laws: list[CoreLaw] = field(default_factory=list)
+    online_core_rules: list[OnlineCoreRules] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
 
@@ -186,9 +186,9 @@ class _Compiler:
             set_id,
             set_version,
             tuple(self.reads),
-            tuple(self.wheres),
+            tuple(self.conditions),
             tuple(self.keys),
-            tuple(self.laws),
+            tuple(self.online_core_rules),
             tuple(self.groups),
             tuple(self.columns),
         )
@@ -196,24 +196,26 @@ class _Compiler:
     def add(self, group: Mapping[str, Any], pointer: str) -> None:
         """Compiles one group."""
         if "key_type" in group:
-            name_of(group, "key_type", pointer, self.faults)
+            read_name(group, "key_type", pointer, self.faults)
         made = self._extended(group, pointer) if EXTENSION_KEYS & set(group) else self._core(group, pointer)
         self.groups.append(made)
         if not self.faults.found:  # a catalogue describes what can be computed
-            self.columns += group_catalogue(made, self.reads, self.keys[made.key].names)
+            self.columns += describe_group(made, self.reads, self.keys[made.key].names)
 
     def _core(self, group: Mapping[str, Any], pointer: str) -> Group:
         precedence = self._names(group.get("key_precedence"), f"{pointer}/key_precedence") or _precedence(group)
-        law = CoreLaw(precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",))
-        number = _number(self.laws, law)
+        rules = OnlineCoreRules(
+            precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",)
+        )
+        number = _number(self.online_core_rules, rules)
         key = _number(self.keys, Key((), ("key",), number))
         name = str(group.get("name"))
         for column in CORE_FEATURES:
-            self.faults.column(f"{pointer}/name", f"{name}__{column}")
+            self.faults.claim_column(f"{pointer}/name", f"{name}__{column}")
         return Group(name, str(group.get("version")), key, None, "as_observed", True, (), (), (), number)
 
     def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
-        names = items(given, pointer, self.faults)
+        names = read_items(given, pointer, self.faults)
         for i, name in enumerate(names):
             if not is_text(name) or ":" in name:
                 self.faults.add(f"{pointer}/{i}", "must be the name of a payload field, without a colon")
@@ -221,12 +223,14 @@ class _Compiler:
 
     def _extended(self, group: Mapping[str, Any], pointer: str) -> Group:
         faults = self.faults
-        faults.unknown_keys(pointer, group, EXTENSION_KEYS | _PLATFORM_KEYS - {"key_precedence", "amount_fields"})
+        faults.refuse_unknown_keys(
+            pointer, group, EXTENSION_KEYS | _PLATFORM_KEYS - {"key_precedence", "amount_fields"}
+        )
         if group.get("context"):
             faults.add(f"{pointer}/context", "context columns are not computed by this release")
-        windows, declared = windows_of(group, pointer, faults), values_of(group, pointer, faults)
-        features = features_of(group, windows, declared, self._where, pointer, faults)
-        derived = derived_of(group, features, declared, pointer, faults)
+        windows, declared = compile_windows(group, pointer, faults), compile_values(group, pointer, faults)
+        features = compile_features(group, windows, declared, self._where, pointer, faults)
+        derived = compile_derived(group, features, declared, pointer, faults)
         if not features:
             faults.add(f"{pointer}/features", "declares no feature")
         knowledge: Literal["as_observed", "event_time"] = (
@@ -249,14 +253,14 @@ class _Compiler:
             tuple(derived),
         )
 
-    def _where(self, where: Where) -> int:
-        return _number(self.wheres, where)
+    def _where(self, where: Condition) -> int:
+        return _number(self.conditions, where)
 
     def _key(self, group: Mapping[str, Any], pointer: str) -> int:
-        given = items(group.get("key"), f"{pointer}/key", self.faults)
+        given = read_items(group.get("key"), f"{pointer}/key", self.faults)
         if not given:
             self.faults.add(f"{pointer}/key", "names no payload path")
-        paths = [payload_path(one, f"{pointer}/key/{i}", self.faults) for i, one in enumerate(given)]
+        paths = [parse_path(one, f"{pointer}/key/{i}", self.faults) for i, one in enumerate(given)]
         names = tuple(path[-1] for path in paths)
         if len(set(names)) != len(names):
             self.faults.add(f"{pointer}/key", "two paths end in one name")
@@ -269,12 +273,12 @@ class _Compiler:
         if source is None:
             return None
         at = f"{pointer}/source"
-        document = mapping(source, at, self.faults)
+        document = read_mapping(source, at, self.faults)
         if "labels" in document:
             self.faults.add(f"{at}/labels", "label-derived features are not computed by this release")
             return None
-        self.faults.unknown_keys(at, document, ("event_types",))
-        types = items(document.get("event_types"), f"{at}/event_types", self.faults)
+        self.faults.refuse_unknown_keys(at, document, ("event_types",))
+        types = read_items(document.get("event_types"), f"{at}/event_types", self.faults)
         if not types or not all(map(is_text, types)):
             self.faults.add(f"{at}/event_types", "is a list of event types that is not empty")
         return tuple(sorted(set(map(str, types))))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ofs_spark.contracts import Fault
-from ofs_spark.contracts import pointer as member
-from ofs_spark.errors import Refusal, refuse
+from ofs_spark.foundation.contracts import DocumentFault
+from ofs_spark.foundation.contracts import format_pointer as member
+from ofs_spark.foundation.errors import Refusal, refuse
 
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -24,21 +24,21 @@ class Digits(str):
 class Faults:
     """Faults found so far, and the columns named so far: lower-case name → pointer of the first that has it."""
 
-    found: list[Fault] = field(default_factory=list)
+    found: list[DocumentFault] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
 
     def add(self, pointer: str, message: str) -> None:
         """Notes one fault."""
-        self.found.append(Fault("FEATURE_PROFILE_UNRESOLVED", pointer, message))
+        self.found.append(DocumentFault("FEATURE_PROFILE_UNRESOLVED", pointer, message))
 
-    def unknown_keys(self, pointer: str, document: Mapping[str, Any], known: Iterable[str]) -> None:
+    def refuse_unknown_keys(self, pointer: str, document: Mapping[str, Any], known: Iterable[str]) -> None:
         """Notes every key that is not known here."""
         allowed = frozenset(known)
         for key in document:
             if key not in allowed:
                 self.add(f"{pointer}{member([key])}", f"is not a key here; known are {', '.join(sorted(allowed))}")
 
-    def column(self, pointer: str, name: str) -> None:
+    def claim_column(self, pointer: str, name: str) -> None:
         """Notes a name that is no column's, or is one that another place has taken, ignoring case."""
         if not _COLUMN.fullmatch(name):
             self.add(pointer, f"{name!r:.80} is no column name: letters, digits and _ only")
@@ -51,17 +51,17 @@ class Faults:
         """FEATURE_PROFILE_UNRESOLVED with all of them, in fault order."""
         found = sorted(set(self.found), key=lambda fault: fault.order)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        told = f"{ref}{found[0].pointer}: {found[0].message}{more}"
+        message = f"{ref}{found[0].pointer}: {found[0].message}{more}"
         return refuse(
             "FEATURE_PROFILE_UNRESOLVED",
-            told,
+            message,
             f"ofs validate {ref} --contract feature_profile",
             ref=ref,
             faults=[fault.document() for fault in found],
         )
 
 
-def mapping(value: Any, pointer: str, faults: Faults) -> dict[str, Any]:
+def read_mapping(value: Any, pointer: str, faults: Faults) -> dict[str, Any]:
     """The value if it is a mapping, else an empty one and a fault."""
     if isinstance(value, dict):
         return value
@@ -69,7 +69,7 @@ def mapping(value: Any, pointer: str, faults: Faults) -> dict[str, Any]:
     return {}
 
 
-def items(value: Any, pointer: str, faults: Faults) -> list[Any]:
+def read_items(value: Any, pointer: str, faults: Faults) -> list[Any]:
     """The value if it is a list (None reads as empty), else an empty one and a fault."""
     if isinstance(value, list):
         return value
@@ -83,7 +83,7 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and value != "" and not isinstance(value, Digits)
 
 
-def name_of(document: Mapping[str, Any], key: str, pointer: str, faults: Faults) -> str:
+def read_name(document: Mapping[str, Any], key: str, pointer: str, faults: Faults) -> str:
     """A required text member, "" and a fault otherwise."""
     value = document.get(key)
     if is_text(value):

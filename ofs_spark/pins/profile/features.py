@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ofs_spark.pins.profile.faults import Digits, Faults, items, mapping, name_of
-from ofs_spark.pins.profile.model import Derived, Feature, Operand, Where
-from ofs_spark.pins.profile.values import EXACT, NUMBERS, Declared, duration_us
-from ofs_spark.pins.profile.where import compile_where
+from ofs_spark.pins.profile.conditions import compile_condition
+from ofs_spark.pins.profile.faults import Digits, Faults, read_items, read_mapping, read_name
+from ofs_spark.pins.profile.model import Condition, Derived, Feature, Operand
+from ofs_spark.pins.profile.values import EXACT, NUMBERS, Declared, parse_duration
 
 ANY = ("decimal", "int", "double", "string", "bool")
 VALUED: Mapping[str, tuple[str, ...]] = {
@@ -32,32 +32,32 @@ DERIVED = ("ratio", "difference")
 _KEYS_NOT_YET = {"last_k": ("k",), "top_k": ("k",), "percentile": ("q",), "histogram": ("categories",)}
 _KEYS = ("name", "aggregate", "value", "windows", "where", "delay", "empty", "output")
 _WIDEST_SQUARE = 15
-Wheres = Callable[[Where], int]
+Wheres = Callable[[Condition], int]
 
 
-def features_of(
+def compile_features(
     group: Mapping[str, Any],
     windows: Mapping[str, int],
     values: Sequence[Declared],
-    wheres: Wheres,
+    conditions: Wheres,
     pointer: str,
     faults: Faults,
 ) -> list[Feature]:
     """One Feature per column, in file order over the group's windows. `wheres` numbers a condition."""
-    delay = duration_us(group.get("delay", "0s"), f"{pointer}/delay", faults)
+    delay = parse_duration(group.get("delay", "0s"), f"{pointer}/delay", faults)
     made: list[Feature] = []
-    for i, one in enumerate(items(group.get("features"), f"{pointer}/features", faults)):
+    for i, one in enumerate(read_items(group.get("features"), f"{pointer}/features", faults)):
         at = f"{pointer}/features/{i}"
-        document = mapping(one, at, faults)
-        faults.unknown_keys(at, document, (*_KEYS, *_KEYS_NOT_YET.get(str(document.get("aggregate")), ())))
-        name = name_of(document, "name", at, faults)
-        own_delay = duration_us(document["delay"], f"{at}/delay", faults) if "delay" in document else delay
-        where = wheres(compile_where(document["where"], f"{at}/where", faults)) if "where" in document else None
+        document = read_mapping(one, at, faults)
+        faults.refuse_unknown_keys(at, document, (*_KEYS, *_KEYS_NOT_YET.get(str(document.get("aggregate")), ())))
+        name = read_name(document, "name", at, faults)
+        own_delay = parse_duration(document["delay"], f"{at}/delay", faults) if "delay" in document else delay
+        where = conditions(compile_condition(document["where"], f"{at}/where", faults)) if "where" in document else None
         value = _value(document, values, at, faults)
         _check(document, values[value] if value is not None else None, at, faults)
         for window in _windows(document, windows, at, faults):
             operand = f"{name}_{window}" if window else name
-            faults.column(f"{at}/name", f"{group.get('name')}__{operand}")
+            faults.claim_column(f"{at}/name", f"{group.get('name')}__{operand}")
             made.append(
                 Feature(
                     f"{group.get('name')}__{operand}",
@@ -79,7 +79,7 @@ def _windows(document: Mapping[str, Any], windows: Mapping[str, int], at: str, f
     """Names of a feature's windows in the group's order; [""] where it aggregates everything up to the anchor."""
     if "windows" not in document:
         return list(windows) or [""]
-    asked = items(document["windows"], f"{at}/windows", faults)
+    asked = read_items(document["windows"], f"{at}/windows", faults)
     if document["windows"] is None:
         faults.add(f"{at}/windows", "is empty; [] is required if everything up to the anchor is meant")
     for i, name in enumerate(asked):
@@ -136,7 +136,7 @@ def _check_type(aggregate: str, value: Declared, at: str, faults: Faults) -> Non
         faults.add(f"{at}/value", f"{aggregate} needs a decimal of at most {_WIDEST_SQUARE} digits, or int")
 
 
-def derived_of(
+def compile_derived(
     group: Mapping[str, Any], features: Sequence[Feature], values: Sequence[Declared], pointer: str, faults: Faults
 ) -> list[Derived]:
     """The derived columns, in file order."""
@@ -145,11 +145,11 @@ def derived_of(
         if len(meanings) > 1:
             faults.add(pointer, f"{name} could mean {len(meanings)} operands: name values and features apart")
     made: list[Derived] = []
-    for i, one in enumerate(items(group.get("derived"), f"{pointer}/derived", faults)):
+    for i, one in enumerate(read_items(group.get("derived"), f"{pointer}/derived", faults)):
         at = f"{pointer}/derived/{i}"
-        document = mapping(one, at, faults)
-        name = name_of(document, "name", at, faults)
-        faults.column(f"{at}/name", f"{group.get('name')}__{name}")
+        document = read_mapping(one, at, faults)
+        name = read_name(document, "name", at, faults)
+        faults.claim_column(f"{at}/name", f"{group.get('name')}__{name}")
         kinds = [key for key in document if key != "name"]
         if kinds == ["zscore"]:
             faults.add(f"{at}/zscore", "zscore is not computed by this release")
@@ -157,7 +157,7 @@ def derived_of(
         if len(kinds) != 1 or kinds[0] not in DERIVED:
             faults.add(at, f"needs exactly one of {', '.join(DERIVED)} beside name")
             continue
-        pair = items(document[kinds[0]], f"{at}/{kinds[0]}", faults)
+        pair = read_items(document[kinds[0]], f"{at}/{kinds[0]}", faults)
         if len(pair) != 2:
             faults.add(f"{at}/{kinds[0]}", "has two operands")
             continue

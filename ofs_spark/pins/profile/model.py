@@ -41,7 +41,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Where:
+class Condition:
     """A three-valued condition over payload fields.
 
     `op`: eq ne in lt le gt ge (leaf with `path` and `constants`), is_null (leaf; one bool constant),
@@ -52,11 +52,11 @@ class Where:
     op: str
     path: Path = ()
     constants: tuple[tuple[str, str], ...] = ()
-    parts: tuple[Where, ...] = ()
+    parts: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
-class CoreLaw:
+class OnlineCoreRules:
     """How the online plane keys and values an event (parity law): first present field wins."""
 
     key_precedence: tuple[str, ...] = ("flow_id", "event_id")
@@ -69,7 +69,7 @@ class Key:
 
     parts: tuple[int, ...]
     names: tuple[str, ...]
-    core: int | None = None
+    online_core: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Group:
     values: tuple[Value, ...]
     features: tuple[Feature, ...]
     derived: tuple[Derived, ...]
-    core: int | None = None
+    online_core: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class Program:
     set_id: str
     set_version: str
     reads: tuple[Read, ...]
-    wheres: tuple[Where, ...]
+    conditions: tuple[Condition, ...]
     keys: tuple[Key, ...]
-    core_laws: tuple[CoreLaw, ...]
+    online_core_rules: tuple[OnlineCoreRules, ...]
     groups: tuple[Group, ...]
     feature_columns: tuple[Column, ...] = field(default=())

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ofs_spark.contracts import pointer as member
-from ofs_spark.pins.profile.faults import Faults, mapping, name_of
+from ofs_spark.foundation.contracts import format_pointer as member
+from ofs_spark.pins.profile.conditions import parse_path
+from ofs_spark.pins.profile.faults import Faults, read_mapping, read_name
 from ofs_spark.pins.profile.model import Path, ValueType
-from ofs_spark.pins.profile.where import payload_path
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
@@ -31,7 +31,7 @@ class Declared:
     unit: str
 
 
-def duration_us(text: Any, pointer: str, faults: Faults) -> int:
+def parse_duration(text: Any, pointer: str, faults: Faults) -> int:
     """Microseconds of an integer and s, m, h or d; 1d is 86,400 s. A thousand years at most: times stay in 64 bits."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
@@ -43,19 +43,19 @@ def duration_us(text: Any, pointer: str, faults: Faults) -> int:
     return seconds * 1_000_000
 
 
-def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[str, int]:
+def compile_windows(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[str, int]:
     """Window name → length in µs, in file order."""
     found: dict[str, int] = {}
     given = group.get("windows")
     for i, one in enumerate(given if isinstance(given, list) else []):
         at = f"{pointer}/windows/{i}"
-        window = mapping(one, at, faults)
-        faults.unknown_keys(at, window, ("window", "duration", "ttl"))
-        name = name_of(window, "window", at, faults)
-        length = duration_us(window.get("duration"), f"{at}/duration", faults)
+        window = read_mapping(one, at, faults)
+        faults.refuse_unknown_keys(at, window, ("window", "duration", "ttl"))
+        name = read_name(window, "window", at, faults)
+        length = parse_duration(window.get("duration"), f"{at}/duration", faults)
         if length == 0:
             faults.add(f"{at}/duration", "must be longer than nothing")
-        if duration_us(window.get("ttl"), f"{at}/ttl", faults) < length:
+        if parse_duration(window.get("ttl"), f"{at}/ttl", faults) < length:
             faults.add(f"{at}/ttl", "must be at least the duration")
         if name in found:
             faults.add(f"{at}/window", f"{name} is declared twice")
@@ -65,15 +65,15 @@ def windows_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> dict[s
     return found
 
 
-def values_of(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
+def compile_values(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
     """The declared values, in file order."""
-    given = mapping(group["values"], f"{pointer}/values", faults) if group.get("values") is not None else {}
+    given = read_mapping(group["values"], f"{pointer}/values", faults) if group.get("values") is not None else {}
     return [_declared(name, value, f"{pointer}/values{member([name])}", faults) for name, value in given.items()]
 
 
 def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
-    document = mapping(value, at, faults)
-    faults.unknown_keys(at, document, ("path", "type", "unit", "missing"))
+    document = read_mapping(value, at, faults)
+    faults.refuse_unknown_keys(at, document, ("path", "type", "unit", "missing"))
     type_ = _type(document.get("type"), f"{at}/type", faults)
     missing = document.get("missing", "fail")
     missing = "null" if missing is None else missing
@@ -82,8 +82,8 @@ def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
         missing = "fail"
     if missing == "zero" and type_.kind not in NUMBERS:
         faults.add(f"{at}/missing", f"zero is for numbers, not for {type_.kind}")
-    unit = name_of(document, "unit", at, faults) if document.get("unit") is not None else ""
-    return Declared(name, payload_path(document.get("path"), f"{at}/path", faults), type_, missing, unit)
+    unit = read_name(document, "unit", at, faults) if document.get("unit") is not None else ""
+    return Declared(name, parse_path(document.get("path"), f"{at}/path", faults), type_, missing, unit)
 
 
 def _type(text: Any, pointer: str, faults: Faults) -> ValueType:

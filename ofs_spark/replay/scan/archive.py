@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.errors import Refusal, refuse
-from ofs_spark.instants import is_instant
-from ofs_spark.objects import ObjectMissing, Objects
+from ofs_spark.foundation.columnar.instants import is_instant
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.replay.scan.spec import SegmentFile
 
 EVENT_ID, EVENT_TYPE, TS_UTC = "event_id", "event_type", "ts_utc"
@@ -44,14 +44,27 @@ _TEXT: _Rule = (_text, "text")
 _TIME: _Rule = (_time, "a timestamp(µs, UTC) or RFC 3339 text")
 
 COLUMNS: Mapping[str, _Rule] = {
-    ARCHIVED: _TIME, RUN: _TEXT, SCENARIO: _TEXT, "manifest_fingerprint": _TEXT, "parameter_hash": _TEXT,
-    "scenario_id": _TEXT, "seed": (_text_or_integer, "text or an integer"), EVENT_ID: _TEXT, EVENT_TYPE: _TEXT,
-    TS_UTC: _TIME, PAYLOAD_HASH: _TEXT, ENVELOPE: _TEXT, PUBLISHED: _TIME,
+    ARCHIVED: _TIME,
+    RUN: _TEXT,
+    SCENARIO: _TEXT,
+    "manifest_fingerprint": _TEXT,
+    "parameter_hash": _TEXT,
+    "scenario_id": _TEXT,
+    "seed": (_text_or_integer, "text or an integer"),
+    EVENT_ID: _TEXT,
+    EVENT_TYPE: _TEXT,
+    TS_UTC: _TIME,
+    PAYLOAD_HASH: _TEXT,
+    ENVELOPE: _TEXT,
+    PUBLISHED: _TIME,
 }
 """What the archive's contract says of each flat column; published_at_utc alone may be absent."""
 
 ORIGIN_FIELDS: Mapping[str, _Rule] = {
-    TOPIC: _TEXT, PARTITION: (_number, "int32 or int64"), OFFSET: _TEXT, KIND: _TEXT,
+    TOPIC: _TEXT,
+    PARTITION: (_number, "int32 or int64"),
+    OFFSET: _TEXT,
+    KIND: _TEXT,
 }
 
 
@@ -64,7 +77,7 @@ def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
     body = _fetch(objects, file)
     try:
         parquet = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        faults = list(schema_faults(parquet.schema_arrow))
+        faults = list(find_schema_faults(parquet.schema_arrow))
         if faults:
             raise _corrupt(file, "; ".join(faults), faults=faults)
         present = [name for name in (*_READ, ORIGIN) if name in parquet.schema_arrow.names]
@@ -91,7 +104,7 @@ def _corrupt(file: SegmentFile, what: str, **details: Any) -> Refusal:
     return refuse("ARCHIVE_SEGMENT_CORRUPT", f"segment {file.path} {what}", path=file.path, **details)
 
 
-def schema_faults(schema: pa.Schema) -> Iterator[str]:
+def find_schema_faults(schema: pa.Schema) -> Iterator[str]:
     """What of a file's schema is not the contract's, one text per column."""
     for name, (fits, required) in COLUMNS.items():
         yield from _column_faults(name, [f.type for f in schema if f.name == name], fits, required, name == PUBLISHED)
@@ -127,6 +140,9 @@ def _flat(table: pa.Table) -> pa.Table:
         if name in ORIGIN_FIELDS:
             columns[name] = pa.chunked_array([chunk[names.index(name)] for chunk in fields], field.type)
     texts = {name: c.cast(pa.large_string()) if _text(c.type) else c for name, c in columns.items()}
-    times = {name: texts[name].cast(pa.timestamp("us", "UTC")) for name in (TS_UTC, PUBLISHED, ARCHIVED)
-             if pa.types.is_timestamp(texts[name].type)}
+    times = {
+        name: texts[name].cast(pa.timestamp("us", "UTC"))
+        for name in (TS_UTC, PUBLISHED, ARCHIVED)
+        if pa.types.is_timestamp(texts[name].type)
+    }
     return pa.table({**texts, **times, PARTITION: texts[PARTITION].cast(pa.int64())})

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.pins.profile.model import Where
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.pins.profile.model import Condition
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.values import _decoded
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 FALSE, TRUE, UNKNOWN = 0, 1, 2
 _NOT = np.array([TRUE, FALSE, UNKNOWN], np.uint8)
@@ -29,21 +28,21 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
 _EXACT = {t.NUMBER: "number", t.STRING: "string", t.ESCAPED: "string", t.TRUE: "bool", t.FALSE: "bool"}
 
 
-def paths_of(where: Where) -> Iterator[t.Path]:
+def list_paths(where: Condition) -> Iterator[t.Path]:
     """Every path a condition reads."""
     if where.path:
         yield where.path
     for part in where.parts:
-        yield from paths_of(part)
+        yield from list_paths(part)
 
 
-def holds(tokens: t.Tokens, where: Where) -> Array:
+def judge_condition(tokens: t.Tokens, where: Condition) -> Array:
     """Whether the condition is true, per document; unknown is not true."""
     truth: Array = _truth(tokens, where) == TRUE
     return truth
 
 
-def _truth(tokens: t.Tokens, where: Where) -> Array:
+def _truth(tokens: t.Tokens, where: Condition) -> Array:
     if where.op == "not":
         negated: Array = _NOT[_truth(tokens, where.parts[0])]
         return negated
@@ -60,7 +59,7 @@ def _truth(tokens: t.Tokens, where: Where) -> Array:
     return np.where(empty, UNKNOWN, _leaf(tokens, where, kind)).astype(np.uint8)
 
 
-def _leaf(tokens: t.Tokens, where: Where, kind: Array) -> Array:
+def _leaf(tokens: t.Tokens, where: Condition, kind: Array) -> Array:
     """Truth of a comparison per document, decided once per distinct (kind, text)."""
     out = np.full(len(kind), FALSE, np.uint8)
     constants = [_constant(kind_, text) for kind_, text in where.constants]

@@ -6,14 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.hashing import hex_bytes, text_buffers
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.hashing import parse_hex, read_text_buffers
 
 
 @dataclass(frozen=True)
@@ -24,28 +22,28 @@ class Hashes:
     hold: Array
 
 
-def checked_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
+def check_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
     """The stated payload hashes, each compared with that of its envelope's text.
 
     The archive keeps envelopes as the canonical text that was hashed, so hashing the bytes settles almost every row;
     any other spelling is parsed and written canonically first. An envelope that cannot be is none that was hashed.
     """
-    said, wellformed = hex_bytes(stated, 32)
+    said, wellformed = parse_hex(stated, 32)
     hold = wellformed & (said == _of_bytes(envelopes)).all(axis=1)
     for row in np.flatnonzero(~hold):
         text = envelopes[int(row)].as_py()
-        hold[row] = text is not None and payload_hash(text) == stated[int(row)].as_py()
+        hold[row] = text is not None and hash_payload(text) == stated[int(row)].as_py()
     return Hashes(said, hold)
 
 
 def _of_bytes(envelopes: pa.Array) -> Array:
-    data, offsets = text_buffers(envelopes)
+    data, offsets = read_text_buffers(envelopes)
     body, sha256 = memoryview(data.data), hashlib.sha256
     found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())])
     return np.frombuffer(found, np.uint8).reshape(-1, 32)
 
 
-def payload_hash(text: str) -> str | None:
+def hash_payload(text: str) -> str | None:
     """The archive's law: lower-case hex SHA-256 of the envelope written with sorted keys, no spaces, in ASCII."""
     try:
         body = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from numba import types
 
-from ofs_spark.compiled import BYTES, I64, compiled
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-@compiled(I64(BYTES, I64, I64))
+@compile_loop(I64(BYTES, I64, I64))
 def _digits_end(data: Array, at: int, end: int) -> int:
     """Position after the digits at `at`; `at` itself if there is none."""
     while at < end and 48 <= data[at] <= 57:
@@ -20,8 +16,8 @@ def _digits_end(data: Array, at: int, end: int) -> int:
     return at
 
 
-@compiled(I64(BYTES, I64, I64))
-def number_end(data: Array, at: int, end: int) -> int:
+@compile_loop(I64(BYTES, I64, I64))
+def find_number_end(data: Array, at: int, end: int) -> int:
     """Position after the number that starts at `at`, or -1 if there is none."""
     if at < end and data[at] == 45:
         at += 1
@@ -45,8 +41,8 @@ def number_end(data: Array, at: int, end: int) -> int:
     return at
 
 
-@compiled(I64(BYTES, I64, I64))
-def string_end(data: Array, at: int, end: int) -> int:
+@compile_loop(I64(BYTES, I64, I64))
+def find_string_end(data: Array, at: int, end: int) -> int:
     """Position of the closing quote of the string whose text starts at `at`; -1 if broken; negative of it if it holds escapes."""
     escaped = False
     while at < end:
@@ -75,8 +71,8 @@ def string_end(data: Array, at: int, end: int) -> int:
     return -1
 
 
-@compiled(types.boolean(BYTES, I64, I64, BYTES, I64, I64))
-def same(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
+@compile_loop(types.boolean(BYTES, I64, I64, BYTES, I64, I64))
+def is_same(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
     """Whether two spans hold the same bytes."""
     if end - at != stop - start:
         return False
@@ -86,8 +82,8 @@ def same(data: Array, at: int, end: int, names: Array, start: int, stop: int) ->
     return True
 
 
-@compiled(I64(BYTES, I64, I64))
-def literal_end(data: Array, at: int, end: int) -> int:
+@compile_loop(I64(BYTES, I64, I64))
+def find_literal_end(data: Array, at: int, end: int) -> int:
     """Position after true, false or null at `at`, or -1."""
     c = data[at]
     if c == 116 and at + 4 <= end and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:

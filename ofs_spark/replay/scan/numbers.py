@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import types
 
-from ofs_spark.compiled import BYTES, FLAGS, I64, LONGS, array_of, compiled, several
-from ofs_spark.replay.scan.lexemes import number_end
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, I64, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.replay.scan.lexemes import find_number_end
 
 _MOST_EXPONENT = 1_000_000
 
 
-@compiled(several(types.boolean, I64)(BYTES, I64, I64, I64, I64))
-def unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[bool, int]:
+@compile_loop(type_tuple(types.boolean, I64)(BYTES, I64, I64, I64, I64))
+def parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[bool, int]:
     """(exact, value × 10^scale) of the number text data[at:end], if that is whole and has at most `digits` digits.
 
     `digits` ≤ 18, or 19 for signed 64-bit integers. Leading and trailing zeros and any exponent are understood.
@@ -68,7 +65,7 @@ def unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[b
     return True, -np.int64(value) if negative else np.int64(value)  # type: ignore[return-value]  # compiled: int64
 
 
-@compiled(several(array_of(types.int64), array_of(types.boolean))(BYTES, LONGS, LONGS, FLAGS, I64, I64))
+@compile_loop(type_tuple(type_array(types.int64), type_array(types.boolean))(BYTES, LONGS, LONGS, FLAGS, I64, I64))
 def read_unscaled(
     data: Array, start: Array, end: Array, present: Array, scale: int, digits: int
 ) -> tuple[Array, Array]:
@@ -76,14 +73,14 @@ def read_unscaled(
     values, exact = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
     for row in range(len(start)):
         if present[row]:
-            exact[row], values[row] = unscaled(data, start[row], end[row], scale, digits)
+            exact[row], values[row] = parse_unscaled(data, start[row], end[row], scale, digits)
     return values, exact
 
 
-@compiled(array_of(types.boolean)(BYTES, LONGS, LONGS, FLAGS))
-def are_numbers(data: Array, start: Array, end: Array, present: Array) -> Array:
+@compile_loop(type_array(types.boolean)(BYTES, LONGS, LONGS, FLAGS))
+def judge_numbers(data: Array, start: Array, end: Array, present: Array) -> Array:
     """Whether each span is exactly one JSON number; false for rows not `present`."""
     out = np.zeros(len(start), np.bool_)
     for row in range(len(start)):
-        out[row] = present[row] and number_end(data, start[row], end[row]) == end[row]
+        out[row] = present[row] and find_number_end(data, start[row], end[row]) == end[row]
     return out

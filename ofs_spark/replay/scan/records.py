@@ -1,4 +1,4 @@
-"""From the kept rows of a cluster to typed rows: run scope, validity, declared fields; what is left out is counted."""
+"""From the kept rows of a segment group to typed rows: run scope, validity, declared fields; what is left out is counted."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.hashes import checked_hashes
-from ofs_spark.replay.scan.order import Kept
+from ofs_spark.replay.scan.hashes import check_hashes
+from ofs_spark.replay.scan.offsets import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
-from ofs_spark.replay.scan.typed import PAYLOAD, Placed, paths_of, typed_batch, typed_schema
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.replay.scan.typed import PAYLOAD, Placed, derive_typed_schema, list_paths, make_typed_batch
 
 BLOCK = 1 << 14
 """Records per batch: their spans stay in the processor's cache while the columns are read."""
@@ -58,31 +57,34 @@ def read_records(
     """The kept rows as records. `running`: their arrival so far; `bad_arrival`: rows of `table` with a garbled one."""
     place = np.full(table.num_rows, -1, np.int64)
     place[kept.rows] = np.arange(len(kept.rows))
-    mine = in_run_scope(table, spec)
+    mine = judge_run_scope(table, spec)
     judged = (place >= 0) & mine
     reason = np.where(judged, _column_reasons(table, bad_arrival), 0).astype(np.uint8)
     doubled = np.zeros(table.num_rows, np.bool_)
     doubled[kept.rows] = kept.copies > 1
     blocks = list(_blocks(task, spec, table, place, running, judged, reason, doubled))
     invalid = np.flatnonzero(judged & (reason > 0))
-    rows = pa.Table.from_batches([*blocks, _sightings(task, spec, table, invalid, place)], typed_schema(spec))
+    rows = pa.Table.from_batches([*blocks, _sightings(task, spec, table, invalid, place)], derive_typed_schema(spec))
     seq = rows.column(r.SEQ).to_numpy()
     if (np.diff(seq) < 0).any():
         rows = rows.take(pa.array(np.argsort(seq, kind="stable")))
     found = Counter(REASONS[code] for code in reason[invalid].tolist())
-    counts = {"out_of_run_scope": int((~mine[kept.rows]).sum()), "invalid": len(invalid),
-              "valid": int(judged.sum()) - len(invalid)}
+    counts = {
+        "out_of_run_scope": int((~mine[kept.rows]).sum()),
+        "invalid": len(invalid),
+        "valid": int(judged.sum()) - len(invalid),
+    }
     first = invalid[np.argsort(place[invalid])][:SAMPLES]
     samples = [_sample(task, table, place, reason, row) for row in first]
     return Records(rows, counts, dict(sorted(found.items())), samples)
 
 
 def _sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
-    seq = int(place[row]) | task.cluster << 32
+    seq = int(place[row]) | task.segment_group << 32
     return {"seq": seq, "offset": table.column(a.OFFSET)[int(row)].as_py(), "reason": REASONS[reason[row]]}
 
 
-def in_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
+def judge_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
     """Which rows are of the intent's runs. A row that names no platform run is judged here, and found invalid."""
     run = _truth(pc.equal(table.column(a.RUN), spec.platform_run_id), False) | _blank(table.column(a.RUN))
     if spec.scenario_run_ids:
@@ -133,22 +135,30 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def _blocks(
-    task: ScanTask, spec: ScanSpec, table: pa.Table, place: Array, running: Array, judged: Array, reason: Array,
+    task: ScanTask,
+    spec: ScanSpec,
+    table: pa.Table,
+    place: Array,
+    running: Array,
+    judged: Array,
+    reason: Array,
     doubled: Array,
 ) -> Iterator[pa.RecordBatch]:
     """Typed rows of the valid records, block by block; `reason` is completed on the way."""
-    begin, paths = 0, paths_of(spec)
+    begin, paths = 0, list_paths(spec)
     for block in table.to_batches(max_chunksize=BLOCK):
         rows = begin + np.flatnonzero((judged & (reason == 0))[begin : begin + block.num_rows])
         begin += block.num_rows
         if not len(rows):
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
-        tokens = t.scan(chosen.column(a.ENVELOPE), paths)
-        hashes = checked_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
+        tokens = t.scan_tokens(chosen.column(a.ENVELOPE), paths)
+        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
         reason[rows] = _envelope_reasons(tokens, doubled[rows] & ~hashes.hold)
-        placed = Placed(task.topic, task.part, place[rows] | task.cluster << 32, running[place[rows]])
-        typed = typed_batch(spec, chosen, tokens, hashes, placed)
+        placed = Placed(
+            task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]
+        )
+        typed = make_typed_batch(spec, chosen, tokens, hashes, placed)
         good = reason[rows] == 0
         yield typed if good.all() else typed.filter(pa.array(good))
 
@@ -163,12 +173,12 @@ def _sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, 
     ids = table.column(a.EVENT_ID)
     named = invalid[~(_blank(ids) | _not_utf8(ids))[invalid]]
     columns = {
-        r.EVENT_ID: ids.take(pa.array(named)).combine_chunks().cast(pa.string()),
-        r.SEQ: pa.array(place[named] | task.cluster << 32),
+        r.EVENT_ID: combine_chunks(ids.take(pa.array(named))).cast(pa.string()),
+        r.SEQ: pa.array(place[named] | task.segment_group << 32),
         r.FLAGS: pa.array(np.full(len(named), r.UNREADABLE, np.int64)),
-        r.PART: pa.array(np.full(len(named), task.part, np.int32)),
+        r.PARTITION_ORDINAL: pa.array(np.full(len(named), task.partition_ordinal, np.int32)),
     }
-    schema = typed_schema(spec)
+    schema = derive_typed_schema(spec)
     arrays = [columns.get(f.name, _zeros(f.type, len(named))) for f in schema]
     return pa.record_batch([array.cast(f.type) for array, f in zip(arrays, schema, strict=True)], schema=schema)
 

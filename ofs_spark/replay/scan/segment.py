@@ -1,4 +1,4 @@
-"""The segment scan: one task fetches, proves and reads one cluster's segments, and says in one summary what it saw.
+"""The segment scan: one task fetches, proves and reads one group's segments, and says in one summary what it saw.
 
 Order of work: bytes, columns, positions (one copy each), run scope, validity, then the declared fields of what is left.
 Only rows inside the basis take part in anything but a segment's own counts.
@@ -13,23 +13,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.errors import Refusal
-from ofs_spark.instants import NO_INSTANT, micros
-from ofs_spark.objects import Objects
-from ofs_spark.positions import DENSE_KINDS
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.positions import DENSE_KINDS
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.coverage import intervals, runs, size, uncovered
+from ofs_spark.replay.intervals import count_offsets, find_runs, find_uncovered, to_intervals
 from ofs_spark.replay.scan import archive as a
-from ofs_spark.replay.scan.order import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
+from ofs_spark.replay.scan.offsets import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
 from ofs_spark.replay.scan.records import SAMPLES, read_records
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile
-from ofs_spark.replay.scan.typed import typed_schema
+from ofs_spark.replay.scan.typed import derive_typed_schema
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Document = dict[str, Any]
 
+
 @dataclass(frozen=True)
-class _Cluster:
+class _SegmentGroup:
     """Every stored row of a task: its columns, offsets, and times in µs (NO_INSTANT where there is none)."""
 
     table: pa.Table
@@ -39,13 +40,13 @@ class _Cluster:
     bad_arrival: Array
 
 
-def scan(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
+def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
     """(summary, typed rows) of one task; the rows' columns are those of `typed_schema(spec)`, positions ascending.
 
     The summary is JSON-ready and of bounded size. `faults` in it are refusals: where there is one there are no rows.
     Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id.
     """
-    nothing = typed_schema(spec).empty_table()
+    nothing = derive_typed_schema(spec).empty_table()
     faults, tables = [], []
     for file in task.segments:
         try:
@@ -54,13 +55,13 @@ def scan(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa
             faults.append(_fault(refusal.code, refusal.message, **refusal.details))
     if faults:
         return _summary(task, faults=faults), nothing
-    offsets = [read_offsets(table.column(a.OFFSET).combine_chunks(), task.offset_kind) for table in tables]
+    offsets = [read_offsets(combine_chunks(table.column(a.OFFSET)), task.offset_kind) for table in tables]
     for file, table, own in zip(task.segments, tables, offsets, strict=True):
         faults += _segment_faults(task, file, table, own)
     if faults:
         return _summary(task, faults=faults), nothing
-    cluster = _cluster(task, spec, tables, offsets)
-    return _read(task, spec, cluster, nothing)
+    group = _join_group(task, spec, tables, offsets)
+    return _read(task, spec, group, nothing)
 
 
 def _fault(code: str, message: str, **details: Any) -> Document:
@@ -72,8 +73,14 @@ def _summary(task: ScanTask, **content: Any) -> Document:
     files = [
         {"path": s.path, "rows": s.record_count, "first": str(s.first), "last": str(s.last)} for s in task.segments
     ]
-    reached = [stretch.ordinal for stretch in task.ranges]
-    own = {"part": task.part, "cluster": task.cluster, **place, "segments": files, "reached": reached}
+    reached = [offset_range.ordinal for offset_range in task.ranges]
+    own = {
+        "partition_ordinal": task.partition_ordinal,
+        "segment_group": task.segment_group,
+        **place,
+        "segments": files,
+        "reached": reached,
+    }
     return {**own, "faults": [], **content}
 
 
@@ -96,7 +103,7 @@ def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets:
     if not len(offsets.code):
         found_here: Document = {"record_count": 0, "first_offset": None, "last_offset": None}
     else:
-        ends = [str(offsets.number(code)) for code in (offsets.code.min(), offsets.code.max())]
+        ends = [str(offsets.decode(code)) for code in (offsets.code.min(), offsets.code.max())]
         found_here = {"record_count": len(offsets.code), "first_offset": ends[0], "last_offset": ends[1]}
     if found_here == stated:
         return []
@@ -104,7 +111,7 @@ def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets:
     return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, found=found_here, stated=stated)]
 
 
-def _cluster(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _Cluster:
+def _join_group(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _SegmentGroup:
     times = {name: np.concatenate([_micros(x.column(name)) for x in tables]) for name in {a.PUBLISHED, spec.arrival}}
     published, arrival = times[a.PUBLISHED], times[spec.arrival]
     stated = np.concatenate([x.column(spec.arrival).is_valid().to_numpy() for x in tables])
@@ -114,9 +121,9 @@ def _cluster(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: li
         joined = Offsets(np.concatenate([own.code for own in offsets]))
     else:
         texts = pa.chunked_array([chunk for x in tables for chunk in x.column(a.OFFSET).chunks])
-        joined = read_offsets(texts.combine_chunks(), task.offset_kind)
-    table = pa.concat_tables([_narrow(x, bool(spec.program.core_laws)) for x in tables])
-    return _Cluster(table, joined, published, arrival, stated & (arrival == NO_INSTANT))
+        joined = read_offsets(combine_chunks(texts), task.offset_kind)
+    table = pa.concat_tables([_narrow(x, bool(spec.program.online_core_rules)) for x in tables])
+    return _SegmentGroup(table, joined, published, arrival, stated & (arrival == NO_INSTANT))
 
 
 def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
@@ -135,36 +142,47 @@ def _written(times: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _micros(column: pa.ChunkedArray) -> Array:
-    return np.concatenate([np.empty(0, np.int64), *(micros(chunk) for chunk in column.chunks)])
+    return np.concatenate([np.empty(0, np.int64), *(read_micros(chunk) for chunk in column.chunks)])
 
 
-def _read(task: ScanTask, spec: ScanSpec, cluster: _Cluster, nothing: pa.Table) -> tuple[Document, pa.Table]:
-    offsets = cluster.offsets
+def _read(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Table) -> tuple[Document, pa.Table]:
+    offsets = group.offsets
     inside = np.zeros(len(offsets.code), np.bool_)
-    for stretch in task.ranges:
-        inside |= offsets.inside(stretch)
+    for offset_range in task.ranges:
+        inside |= offsets.select_inside(offset_range)
     chosen = np.flatnonzero(inside)
-    hashes = cluster.table.column(a.PAYLOAD_HASH)
+    hashes = group.table.column(a.PAYLOAD_HASH)
 
     def preference(row: int) -> tuple[Any, ...]:
         """Smallest hash, then earliest publication; then the content, so that no file's order decides."""
-        rest = cluster.table.slice(row, 1).drop_columns([a.PAYLOAD_HASH]).to_pylist()[0]
-        return hashes[row].as_py() or "", int(cluster.published[row]), sorted((k, str(v)) for k, v in rest.items())
+        rest = group.table.slice(row, 1).drop_columns([a.PAYLOAD_HASH]).to_pylist()[0]
+        return hashes[row].as_py() or "", int(group.published[row]), sorted((k, str(v)) for k, v in rest.items())
 
     kept = keep_one(offsets.code, chosen, preference)
-    running = np.maximum.accumulate(cluster.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
-    records = read_records(task, spec, cluster.table, kept, running, cluster.bad_arrival)
+    running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
+    records = read_records(task, spec, group.table, kept, running, group.bad_arrival)
     counts = {
-        "delivered": len(chosen), "positions": len(kept.rows), "position_duplicates": len(chosen) - len(kept.rows),
-        "mismatches": int(kept.mismatch.sum()), **records.counts,
+        "delivered": len(chosen),
+        "positions": len(kept.rows),
+        "position_duplicates": len(chosen) - len(kept.rows),
+        "mismatches": int(kept.mismatch.sum()),
+        **records.counts,
     }
-    named = [{"seq": int(i) | task.cluster << 32, "offset": str(offsets.number(offsets.code[kept.rows[i]]))}
-             for i in np.flatnonzero(kept.mismatch)[:SAMPLES]]
+    named = [
+        {"seq": int(i) | task.segment_group << 32, "offset": str(offsets.decode(offsets.code[kept.rows[i]]))}
+        for i in np.flatnonzero(kept.mismatch)[:SAMPLES]
+    ]
     coverage = _coverage(task, offsets.code[kept.rows])
     summary = _summary(
-        task, counts=counts, reasons=records.reasons, samples={"mismatch": named, "invalid": records.samples},
-        ranges=_ranges(task, offsets, kept), max_arrival=_max_arrival(running), **coverage,
-        bytes=sum(file.bytes for file in task.segments), rows=records.table.num_rows,
+        task,
+        counts=counts,
+        reasons=records.reasons,
+        samples={"mismatch": named, "invalid": records.samples},
+        ranges=_ranges(task, offsets, kept),
+        max_arrival=_max_arrival(running),
+        **coverage,
+        bytes=sum(file.bytes for file in task.segments),
+        rows=records.table.num_rows,
     )
     return summary, records.table if records.table.num_rows else nothing
 
@@ -177,35 +195,41 @@ def _max_arrival(running: Array) -> int | None:
 def _ranges(task: ScanTask, offsets: Offsets, kept: Kept) -> list[Document]:
     """Per range of the basis: its positions here, and between which order numbers they lie."""
     codes, out = offsets.code[kept.rows], []
-    for stretch in task.ranges:
-        first, last = offsets.codes_of(stretch)
+    for offset_range in task.ranges:
+        first, last = offsets.find_codes(offset_range)
         begin, end = (int(np.searchsorted(codes, first, "left")), int(np.searchsorted(codes, last, "right")))
-        entry: Document = {"ordinal": stretch.ordinal, "positions": end - begin}
+        entry: Document = {"ordinal": offset_range.ordinal, "positions": end - begin}
         if end > begin:
-            entry |= {"first_seq": begin | task.cluster << 32, "last_seq": (end - 1) | task.cluster << 32,
-                      "first": str(offsets.number(codes[begin])), "last": str(offsets.number(codes[end - 1]))}
+            entry |= {
+                "first_seq": begin | task.segment_group << 32,
+                "last_seq": (end - 1) | task.segment_group << 32,
+                "first": str(offsets.decode(codes[begin])),
+                "last": str(offsets.decode(codes[end - 1])),
+            }
         out.append(entry)
     return out
 
 
 def _coverage(task: ScanTask, present: Array) -> Document:
-    """Dense kinds: offsets of the basis within the cluster's span that are neither present nor declared gaps.
+    """Dense kinds: offsets of the basis within the segment group's span that are neither present nor declared gaps.
 
     `unattested` are those that only gaps declared by OFS itself, not by the archive's writer, would excuse.
     """
     if task.offset_kind not in DENSE_KINDS:
         return {"missing": [], "unattested": []}
     span_first, span_last = min(s.first for s in task.segments), max(s.last for s in task.segments)
-    trusted, all_gaps = (intervals((g.start, g.end) for g in task.gaps if g.attested or also) for also in (False, True))
-    held, missing, unattested = runs(present), [], []
-    for stretch in task.ranges:
-        first, last = max(stretch.start, span_first), min(stretch.last, span_last)
-        holes = uncovered(first, last, held, all_gaps)
-        missing.append(_holes(stretch.ordinal, holes))
-        unattested.append(_holes(stretch.ordinal, uncovered(first, last, held, trusted, holes)))
+    trusted, all_gaps = (
+        to_intervals((g.start, g.end) for g in task.gaps if g.attested or also) for also in (False, True)
+    )
+    held, missing, unattested = find_runs(present), [], []
+    for offset_range in task.ranges:
+        first, last = max(offset_range.start, span_first), min(offset_range.last, span_last)
+        holes = find_uncovered(first, last, held, all_gaps)
+        missing.append(_holes(offset_range.ordinal, holes))
+        unattested.append(_holes(offset_range.ordinal, find_uncovered(first, last, held, trusted, holes)))
     return {"missing": missing, "unattested": unattested}
 
 
 def _holes(ordinal: int, holes: Array) -> Document:
     sample = [[str(first), str(last)] for first, last in holes[:SAMPLES].tolist()]
-    return {"ordinal": ordinal, "count": size(holes), "sample": sample}
+    return {"ordinal": ordinal, "count": count_offsets(holes), "sample": sample}

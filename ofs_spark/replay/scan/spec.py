@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ofs_spark.pins.profile.model import Program, Where
+from ofs_spark.pins.profile.model import Condition, Program
 
 ArrivalSource = Literal["published_at_utc", "archived_at_utc"]
 
@@ -45,8 +45,8 @@ class DeclaredGap:
 class ScanTask:
     """The segments of one partition whose offsets overlap: read by one task, so that every position is seen whole."""
 
-    part: int
-    cluster: int
+    partition_ordinal: int
+    segment_group: int
     topic: str
     partition: int
     offset_kind: str
@@ -59,7 +59,7 @@ class ScanTask:
         return json.dumps(asdict(self), ensure_ascii=True).encode()
 
     @classmethod
-    def of(cls, body: bytes) -> ScanTask:
+    def from_bytes(cls, body: bytes) -> ScanTask:
         """The task whose `body` these bytes are."""
         document: dict[str, Any] = json.loads(body)
         segments = tuple(SegmentFile(**one) for one in document.pop("segments"))
@@ -76,9 +76,9 @@ class RowFilter:
     constants: tuple[tuple[str, str], ...]
 
     @property
-    def where(self) -> Where:
+    def condition(self) -> Condition:
         """The filter as a condition."""
-        return Where("in", ("payload", self.field), self.constants)
+        return Condition("in", ("payload", self.field), self.constants)
 
 
 @dataclass(frozen=True)

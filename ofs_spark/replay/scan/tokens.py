@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 from numba import types
 
-from ofs_spark.compiled import BYTES, FLAGS, LONGS, array_of, compiled, several
-from ofs_spark.hashing import text_buffers
-from ofs_spark.replay.scan.lexemes import literal_end, number_end, same, string_end
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.hashing import read_text_buffers
+from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_string_end, is_same
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Path = tuple[str, ...]
 
 ABSENT, NULL, TRUE, FALSE, NUMBER, STRING, ESCAPED, OBJECT, ARRAY = range(9)
@@ -52,9 +52,9 @@ class Tokens:
         return pa.Array.from_buffers(pa.string(), len(kind), [valid, pa.py_buffer(ends), pa.py_buffer(data)])
 
 
-def scan(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tokens:
+def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tokens:
     """Scans `texts` (string column, null reads as broken) for `paths`, each a tuple of member names from the root."""
-    data, offsets = text_buffers(texts)
+    data, offsets = read_text_buffers(texts)
     trie = _Trie.of(paths)
     rows, nodes = len(offsets) - 1, len(trie.first_child)
     kind, start, end = (
@@ -150,12 +150,14 @@ def _written(value: Any) -> str:
     return str(value) if isinstance(value, _Raw) else json.dumps(value)
 
 
-_SPANS = array_of(types.int64, 2)
-_KINDS = array_of(types.uint8, 2)
+_SPANS = type_array(types.int64, 2)
+_KINDS = type_array(types.uint8, 2)
 
 
-@compiled(
-    array_of(types.uint8)(types.boolean, BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS)
+@compile_loop(
+    type_array(types.uint8)(
+        types.boolean, BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS
+    )
 )
 def _scan(
     rewritten: bool,
@@ -195,17 +197,17 @@ def _scan(
                 if c == 123 or c == 91:
                     found = np.uint8(7) if c == 123 else np.uint8(8)
                 elif c == 34:
-                    closing = string_end(data, at + 1, end)
+                    closing = find_string_end(data, at + 1, end)
                     if closing == -1:
                         expect = 5
                         continue
                     found, begin = np.uint8(5) if closing > 0 else np.uint8(6), at + 1
                     at = abs(closing) + 1
                 elif c == 116 or c == 102 or c == 110:
-                    at = literal_end(data, at, end)
+                    at = find_literal_end(data, at, end)
                     found = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
                 else:
-                    at = number_end(data, at, end)
+                    at = find_number_end(data, at, end)
                     found = np.uint8(4)
                 if at == -1:
                     expect = 5
@@ -238,7 +240,7 @@ def _scan(
                 if c != 34:
                     expect = 5
                     continue
-                closing = string_end(data, at + 1, end)
+                closing = find_string_end(data, at + 1, end)
                 if closing == -1:
                     expect = 5
                     continue
@@ -250,7 +252,7 @@ def _scan(
                         continue
                     # a name that needs an escape even when rewritten is none of the declared ones
                     for child in range(first_child[parent], first_child[parent] + child_count[parent]):
-                        if closing > 0 and same(data, at + 1, closing, names, name_start[child], name_end[child]):
+                        if closing > 0 and is_same(data, at + 1, closing, names, name_start[child], name_end[child]):
                             node = np.int64(child)
                             break
                 at = abs(closing) + 1
@@ -282,7 +284,7 @@ def _scan(
     return state
 
 
-@compiled(several(array_of(types.int32), array_of(types.uint8))(BYTES, LONGS, LONGS, FLAGS))
+@compile_loop(type_tuple(type_array(types.int32), type_array(types.uint8))(BYTES, LONGS, LONGS, FLAGS))
 def _copy_spans(data: Array, start: Array, end: Array, present: Array) -> tuple[Array, Array]:
     ends = np.zeros(len(start) + 1, np.int32)
     for row in range(len(start)):

@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Read, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.numbers import are_numbers, read_unscaled
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ofs_spark.replay.scan.numbers import judge_numbers, read_unscaled
 
 
 def read_values(tokens: t.Tokens, read: Read) -> tuple[pa.Array, Array]:
@@ -32,10 +30,10 @@ def read_values(tokens: t.Tokens, read: Read) -> tuple[pa.Array, Array]:
     return values, status
 
 
-def numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Array, Array]:
+def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Array, Array]:
     """(bytes, start, end, is a number) of the number or number-string at `path`; an escaped string is decoded first."""
     kind, data, start, end = tokens.kind[path], tokens.data, tokens.start[path], tokens.end[path]
-    numbers = (kind == t.NUMBER) | ((kind == t.STRING) & are_numbers(data, start, end, kind == t.STRING))
+    numbers = (kind == t.NUMBER) | ((kind == t.STRING) & judge_numbers(data, start, end, kind == t.STRING))
     escaped = np.flatnonzero(kind == t.ESCAPED)
     if len(escaped):
         decoded = [(_decoded(data, start[row], end[row]) or "").encode() for row in escaped]
@@ -43,12 +41,12 @@ def numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Array, 
         data = np.concatenate([data, np.frombuffer(b"".join(decoded), np.uint8)])
         start, end = start.copy(), end.copy()
         start[escaped], end[escaped] = begins[:-1], begins[1:]
-        numbers[escaped] = are_numbers(data, start, end, kind == t.ESCAPED)[escaped]
+        numbers[escaped] = judge_numbers(data, start, end, kind == t.ESCAPED)[escaped]
     return data, start, end, numbers
 
 
 def _exact(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:
-    data, start, end, numbers = numeric_spans(tokens, path)
+    data, start, end, numbers = find_numeric_spans(tokens, path)
     if type_.wide:
         return _wide(data, start, end, numbers, type_)
     scale, digits = (type_.scale, type_.precision) if type_.kind == "decimal" else (0, 19)
@@ -75,10 +73,10 @@ def _wide(data: Array, start: Array, end: Array, numbers: Array, type_: ValueTyp
 
 
 def _double(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # one signature for all readers
-    return doubles(*numeric_spans(tokens, path))
+    return read_doubles(*find_numeric_spans(tokens, path))
 
 
-def doubles(data: Array, start: Array, end: Array, numbers: Array) -> tuple[pa.Array, Array]:
+def read_doubles(data: Array, start: Array, end: Array, numbers: Array) -> tuple[pa.Array, Array]:
     """Nearest float64 of each number text and whether it is finite. Arrow's parser rounds correctly; −0.0 reads as 0.0."""
     ends, body = t._copy_spans(data, start, end, numbers)
     valid = pa.array(numbers).buffers()[1]
@@ -90,7 +88,7 @@ def doubles(data: Array, start: Array, end: Array, numbers: Array) -> tuple[pa.A
 
 def _string(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     kind = tokens.kind[path]
-    return decoded_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
+    return decode_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
 
 
 def _bool(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
@@ -99,13 +97,13 @@ def _bool(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, A
 
 
 def _key(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
-    return key_texts(tokens, path)
+    return read_key_texts(tokens, path)
 
 
-def key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
+def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
     """Text of each scalar: a string as it is, any other scalar as its canonical JSON text."""
     kind = tokens.kind[path]
-    texts, good = decoded_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
+    texts, good = decode_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
     others = np.flatnonzero((kind == t.NUMBER) | (kind == t.TRUE) | (kind == t.FALSE))
     if len(others):
         spans = zip(tokens.start[path][others], tokens.end[path][others], strict=True)
@@ -125,7 +123,7 @@ def _canonical_scalar(text: bytes) -> str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else json.dumps(value)
 
 
-def decoded_texts(tokens: t.Tokens, path: t.Path, wanted: Array) -> tuple[pa.Array, Array]:
+def decode_texts(tokens: t.Tokens, path: t.Path, wanted: Array) -> tuple[pa.Array, Array]:
     """Texts of the strings among `wanted` rows (null elsewhere) and which are text: an unpaired surrogate is not."""
     kind, start, end = tokens.kind[path], tokens.start[path], tokens.end[path]
     plain = wanted & (kind == t.STRING)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.features.kernel.rounding import nearest, nearest_root
+from ofs_spark.features.kernel.rounding import round_quotient, round_root
 
 LONG = st.one_of(st.integers(0, 1 << 20), st.integers(0, 2**63 - 1), st.integers(2**53 - 2, 2**53 + 2))
 WIDE = st.integers(0, 10**60)
@@ -25,7 +25,7 @@ def is_nearest_root(found: float, square: Fraction) -> bool:
 
 def root(numerator: int, denominator: int, scale: int, kind: type = np.int64) -> float:
     array = object if kind is object else np.int64
-    (found,) = nearest_root(
+    (found,) = round_root(
         np.array([numerator], array), np.array([denominator], array), scale, np.array([True])
     ).tolist()
     return float(found)
@@ -55,18 +55,18 @@ def test_words_and_wide_integers_round_alike() -> None:
 
 
 def test_root_of_nothing_is_zero_and_unwanted_rows_are_left() -> None:
-    found = nearest_root(np.array([0, 4, 9]), np.array([7, 1, 1]), 0, np.array([True, False, True]))
+    found = round_root(np.array([0, 4, 9]), np.array([7, 1, 1]), 0, np.array([True, False, True]))
     assert found.tolist() == [0.0, 0.0, 3.0]
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(1, 2**63 - 1))
 def test_quotient_of_words(numerator: int, denominator: int) -> None:
-    (found,) = nearest(np.array([numerator]), np.array([denominator]), np.array([True])).tolist()
+    (found,) = round_quotient(np.array([numerator]), np.array([denominator]), np.array([True])).tolist()
     assert found == numerator / denominator  # Python rounds a quotient of integers once
     assert math.copysign(1, found) == 1 or numerator < 0
 
 
 @pytest.mark.parametrize("numerator", [10**40 + 1, -(10**38), 2**53 + 1, 0])
 def test_quotient_of_wide_integers(numerator: int) -> None:
-    found = nearest(np.array([numerator, 5], object), np.array([3, 0], object), np.array([True, False]))
+    found = round_quotient(np.array([numerator, 5], object), np.array([3, 0], object), np.array([True, False]))
     assert found.tolist() == [numerator / 3, 0.0]

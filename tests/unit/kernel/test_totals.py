@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.errors import Refusal
-from ofs_spark.features.kernel import compute
+from ofs_spark.features.kernel import compute_group
+from ofs_spark.foundation.errors import Refusal
 from tests.unit.kernel.rows import group, rows
 
 EXACT_SUM = [{"name": "s", "aggregate": "sum", "value": "v", "output": "exact"}]
@@ -20,7 +20,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
 def column(type_: str, features: list[dict[str, Any]], data: list[int], **how: Any) -> list[Any]:
-    (array,) = compute(group(type_, features), rows(list(range(len(data))), data, **how))
+    (array,) = compute_group(group(type_, features), rows(list(range(len(data))), data, **how))
     return list(array.to_pylist())
 
 
@@ -63,5 +63,5 @@ def test_the_greatest_sum_of_38_digits_is_not() -> None:
 def test_only_an_anchors_own_window_can_overflow() -> None:
     """Two values that are never in one window together do not add up."""
     apart = rows([0, 10 * 3_600_000_000], [NINES, NINES], scale=2, wide=True)
-    (array,) = compute(group("decimal(38,2)", EXACT_SUM), apart)
+    (array,) = compute_group(group("decimal(38,2)", EXACT_SUM), apart)
     assert array.to_pylist() == [decimal(NINES, 2)] * 2

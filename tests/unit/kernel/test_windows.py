@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.features.kernel import GroupRows, compute
-from ofs_spark.features.kernel.windows import MOST_EXCEPTIONS, Windows, windows
+from ofs_spark.features.kernel import GroupRows, compute_group
+from ofs_spark.features.kernel.windows import MOST_EXCEPTIONS, Windows, find_windows
 from tests.unit.kernel.rows import HOUR, group, members, rows
 
 COUNT = [{"name": "n", "aggregate": "count"}]
@@ -48,7 +48,7 @@ def late(draw: st.DrawFn) -> GroupRows:
 @given(late(), st.sampled_from([None, 1, 4, 5, 10]), st.sampled_from([0, 0, 1, 5]), st.booleans())
 def test_rows_of_every_window(r: GroupRows, length: int | None, delay: int, include: bool) -> None:
     include = include and delay == 0
-    w = windows(r.key, r.ts, r.rank, r.anchor, length, delay, include)
+    w = find_windows(r.key, r.ts, r.rank, r.anchor, length, delay, include)
     for row in range(len(r.ts)):
         assert found(w, row) == members(r, row, length, delay, include)
 
@@ -64,9 +64,9 @@ def behind(late_rows: int) -> GroupRows:
 @pytest.mark.parametrize("include", [True, False])
 def test_more_exceptions_than_are_listed(late_rows: int, include: bool) -> None:
     r = behind(late_rows)
-    w = windows(r.key, r.ts, r.rank, r.anchor, HOUR, 0, include)
+    w = find_windows(r.key, r.ts, r.rank, r.anchor, HOUR, 0, include)
     assert bool(w.dirty.any()) is (late_rows > MOST_EXCEPTIONS)
-    columns = compute(group("int", EVERY, include_anchor=include), r)
+    columns = compute_group(group("int", EVERY, include_anchor=include), r)
     for row in range(len(r.ts)):
         inside = members(r, row, HOUR, 0, include)
         assert found(w, row) == inside
@@ -80,12 +80,12 @@ def by_definition(values: list[int]) -> list[Any]:
 
 def test_in_delivery_order_nothing_is_an_exception() -> None:
     r = rows([0, 5, 5, 9])
-    w = windows(r.key, r.ts, r.rank, r.anchor, None, 0, True)
+    w = find_windows(r.key, r.ts, r.rank, r.anchor, None, 0, True)
     assert len(w.except_rows) == 0
     assert (w.high - w.low).tolist() == [1, 2, 3, 4]
 
 
 def test_no_rows_at_all() -> None:
     empty = np.zeros(0, np.int64)
-    w = windows(empty, empty, empty, np.zeros(0, np.bool_), HOUR, 0, True)
+    w = find_windows(empty, empty, empty, np.zeros(0, np.bool_), HOUR, 0, True)
     assert len(w.low) == 0

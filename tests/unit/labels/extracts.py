@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.canonical import digest
+from ofs_spark.foundation.canonical import digest
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels.assertions import TEXTS, TIMES, read_assertions
 from ofs_spark.labels.model import ExtractFile

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.labels import asof
 from ofs_spark.labels import model as m
 
@@ -58,7 +58,7 @@ def expected(rows: list[dict[str, Any]], rule: str) -> tuple[str | None, str, by
 )
 def test_every_choice_is_the_definitions(rows: list[tuple[Any, ...]], rule: str, cutoff: int | None) -> None:
     assertions = table(rows)
-    found = asof.resolve(assertions, pa.array(SUBJECTS), TYPES, rule, cutoff).to_pydict()
+    found = asof.resolve_labels(assertions, pa.array(SUBJECTS), TYPES, rule, cutoff).to_pydict()
     for kind in TYPES:
         for subject, choice in zip(SUBJECTS, found[kind], strict=True):
             mine = [r for r in assertions.to_pylist() if (r[m.EVENT_ID], r[m.LABEL_TYPE]) == (subject, kind)]
@@ -68,8 +68,8 @@ def test_every_choice_is_the_definitions(rows: list[tuple[Any, ...]], rule: str,
 
 def test_the_chosen_assertions_times_come_with_it_and_order_does_not_matter() -> None:
     rows = [("a", TYPES[0], "X", 1, 5, 1), ("a", TYPES[0], "Y", 2, 3, 2)]
-    one = asof.resolve(table(rows), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
-    other = asof.resolve(table(rows[::-1]), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
+    one = asof.resolve_labels(table(rows), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
+    other = asof.resolve_labels(table(rows[::-1]), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
     assert one.to_pydict() == other.to_pydict()
     choice = one.column(TYPES[0])[0]
     assert (choice["effective_time"].value, choice["observed_time"].value) == (2, 3)
@@ -80,21 +80,21 @@ def test_chunked_sliced_and_empty_tables_are_read_alike() -> None:
     chunked = pa.concat_tables([table(rows[:1]), table(rows[1:])])
     sliced = table([("c", TYPES[0], "Y", 9, 9, 9), *rows]).slice(1)
     subjects = pa.array(["z", *SUBJECTS]).slice(1)
-    whole = asof.resolve(table(rows), subjects, TYPES, "ls.resolved.v0", None).to_pydict()
-    assert asof.resolve(chunked, subjects, TYPES, "ls.resolved.v0", None).to_pydict() == whole
-    assert asof.resolve(sliced, subjects, TYPES, "ls.resolved.v0", None).to_pydict() == whole
-    none = asof.resolve(table([]), subjects, TYPES, "ls.resolved.v0", None)
+    whole = asof.resolve_labels(table(rows), subjects, TYPES, "ls.resolved.v0", None).to_pydict()
+    assert asof.resolve_labels(chunked, subjects, TYPES, "ls.resolved.v0", None).to_pydict() == whole
+    assert asof.resolve_labels(sliced, subjects, TYPES, "ls.resolved.v0", None).to_pydict() == whole
+    none = asof.resolve_labels(table([]), subjects, TYPES, "ls.resolved.v0", None)
     assert none.column(TYPES[1]).to_pylist()[0] == {**dict.fromkeys(m.CHOICE.names), "status": "NOT_FOUND"}
-    assert asof.resolve(table(rows), subjects.slice(0, 0), TYPES, "ls.resolved.v0", None).num_rows == 0
+    assert asof.resolve_labels(table(rows), subjects.slice(0, 0), TYPES, "ls.resolved.v0", None).num_rows == 0
 
 
 def test_equal_copies_are_one_assertion() -> None:
     row = ("a", TYPES[0], "X", 1, 5, 1)
-    assert asof.one_per_id(table([row, row, ("b", TYPES[0], "X", 1, 5, 2)])).num_rows == 2
-    copied = asof.resolve(table([row, row]), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
+    assert asof.keep_one_per_id(table([row, row, ("b", TYPES[0], "X", 1, 5, 2)])).num_rows == 2
+    copied = asof.resolve_labels(table([row, row]), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
     assert copied.column(TYPES[0])[0]["status"].as_py() == "RESOLVED"
 
 
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(Refusal, match="LABEL_RULE_UNSUPPORTED"):
-        asof.rule_named("ls.resolved.v9")
+        asof.resolve_rule("ls.resolved.v9")

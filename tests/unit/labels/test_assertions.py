@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels import model as m
-from ofs_spark.labels.assertions import TIMES, assertion_conflicts, read_assertions, relevant, stored_assertions
+from ofs_spark.labels.assertions import TIMES, fetch_assertions, find_conflicts, read_assertions, select_relevant
 from tests.unit.labels.extracts import KEY, entry, one, parquet, read, read_rows, rows_table
 from tests.worlds.model import RUN, label
 
@@ -113,34 +113,34 @@ def test_bytes_or_counts_that_the_manifest_does_not_state_are_unavailable() -> N
 def test_a_stored_file_is_read_by_its_entry_and_a_missing_one_is_unavailable() -> None:
     body = parquet(rows_table([one()]))
     stated = entry(body, 1)
-    assert stored_assertions(MemoryObjects({stated.ref: body}), stated, KEY).equals(read_rows(one()))
+    assert fetch_assertions(MemoryObjects({stated.ref: body}), stated, KEY).equals(read_rows(one()))
     with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE"):
-        stored_assertions(MemoryObjects(), stated, KEY)
+        fetch_assertions(MemoryObjects(), stated, KEY)
 
 
 def test_only_this_run_and_these_types_are_relevant() -> None:
     other = label(4, "e0", "PENDING", DAY, label_type="chargeback_status")
     table = read_rows(one(), one(platform_run_id="platform_20250101T000000Z"), other)
-    assert relevant(table, RUN, ("fraud_disposition",)).num_rows == 1
+    assert select_relevant(table, RUN, ("fraud_disposition",)).num_rows == 1
 
 
 def test_one_assertion_id_may_come_twice_but_says_one_thing() -> None:
     equal = [one(observed_time=DAY), one(observed_time="2026-02-20T00:00:00.000+00:00")]
-    assert assertion_conflicts(read_rows(*equal)) == []
+    assert find_conflicts(read_rows(*equal)) == []
     for field, value in (
         ("actor_id", "a"),
         ("label_value", "LEGIT_CONFIRMED"),
         ("committed_at_utc", "2026-02-21T00:00:00Z"),
     ):
-        assert assertion_conflicts(read_rows(one(), one(**{field: value}))) == [f"{1:032x}"]
+        assert find_conflicts(read_rows(one(), one(**{field: value}))) == [f"{1:032x}"]
 
 
 def test_texts_that_only_join_alike_are_different_content() -> None:
     apart = read_rows(one(actor_id="a,b", evidence_refs_json="c"), one(actor_id="a", evidence_refs_json="b,c"))
     nulls = read_rows(one(actor_id=None), one(actor_id=""))
-    assert len(assertion_conflicts(apart)) == len(assertion_conflicts(nulls)) == 1
+    assert len(find_conflicts(apart)) == len(find_conflicts(nulls)) == 1
 
 
 def test_conflicts_are_sorted_and_bounded() -> None:
     rows = [label(n, "e", value, DAY) for n in range(30, 0, -1) for value in ("FRAUD_CONFIRMED", "LEGIT_CONFIRMED")]
-    assert assertion_conflicts(read_rows(*rows), bound=3) == [f"{n:032x}" for n in (1, 2, 3)]
+    assert find_conflicts(read_rows(*rows), bound=3) == [f"{n:032x}" for n in (1, 2, 3)]

@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.hashing import hex_bytes, hex_texts
-from ofs_spark.labels.content import clashing_ids, content_hashes, identities, identity_targets
+from ofs_spark.foundation.columnar.hashing import format_hex, parse_hex
+from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities, route_identities
 
 KEY = bytes(range(16))
 MASK = 2**64 - 1
@@ -67,13 +67,13 @@ def test_the_hash_is_the_defined_one_however_the_column_is_stored(rows: list[tup
     first = pa.array([None, *(row[0] for row in rows)], pa.string()).slice(1)  # an array that starts inside its buffers
     second = pa.array([row[1] for row in rows], pa.string()).dictionary_encode()
     numbers = np.array([row[2] for row in rows], np.int64)
-    found = content_hashes([first, second], [numbers], len(rows), key)
+    found = hash_contents([first, second], [numbers], len(rows), key)
     assert found.tolist() == [defined(row[:2], row[2:], key) for row in rows]
 
 
 def test_ids_are_read_exactly() -> None:
     texts = ["0123456789abcdef" * 2, "0" * 31, "A" * 32, "g" * 32, None, "0" * 33, ""]
-    ids, good = hex_bytes(pa.array(texts), 16)
+    ids, good = parse_hex(pa.array(texts), 16)
     assert good.tolist() == [True] + [False] * 6
     assert bytes(ids[0]).hex() == texts[0]
 
@@ -81,19 +81,19 @@ def test_ids_are_read_exactly() -> None:
 @given(st.lists(st.none() | st.binary(min_size=3, max_size=3), min_size=1))
 def test_bytes_are_written_as_hex_wherever_the_column_starts(rows: list[bytes | None]) -> None:
     column = pa.array([b"abc", *rows], pa.binary(3)).slice(1)
-    assert hex_texts(column).to_pylist() == [None if row is None else row.hex() for row in rows]
+    assert format_hex(column).to_pylist() == [None if row is None else row.hex() for row in rows]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=40), st.integers(1, 9))
 def test_ids_that_clash_are_those_with_two_contents(rows: list[tuple[int, int]], width: int) -> None:
-    ids, _ = hex_bytes(pa.array([f"{i << 64:032x}" for i, _ in rows], pa.string()), 16)
-    column = identities(ids, np.array([(c, 0) for _, c in rows], np.uint64).reshape(-1, 2))
+    ids, _ = parse_hex(pa.array([f"{i << 64:032x}" for i, _ in rows], pa.string()), 16)
+    column = join_identities(ids, np.array([(c, 0) for _, c in rows], np.uint64).reshape(-1, 2))
     contents: dict[int, set[int]] = {}
     for i, c in rows:
         contents.setdefault(i, set()).add(c)
     clashing = sorted(f"{i << 64:032x}" for i, held in contents.items() if len(held) > 1)
-    assert clashing_ids(column, 100) == clashing
-    assert clashing_ids(column, 1) == clashing[:1]
-    targets = identity_targets(column, width)
+    assert find_clashing_ids(column, 100) == clashing
+    assert find_clashing_ids(column, 1) == clashing[:1]
+    targets = route_identities(column, width)
     assert all(0 <= t < width for t in targets)
     assert len({(i, t) for (i, _), t in zip(rows, targets, strict=True)}) == len(contents)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.labels.extract import committed_us, read_extract, require_marker
+from ofs_spark.labels.extract import parse_committed, read_extract, require_marker
 from tests.unit.labels.extracts import EXTRACT, extract_document, stored
 
 FILE = {"path": "labels/0.parquet", "bytes": 3, "sha256": "ab" * 32, "row_count": 7}
@@ -19,7 +19,7 @@ def test_a_valid_extract_is_pinned_by_its_digest_and_marker() -> None:
     extract = read_extract(stored(document), EXTRACT)
     assert (extract.digest, extract.marker, extract.row_count) == (document["digest"], "commit-1", 7)
     assert [(f.ref, f.bytes, f.row_count) for f in extract.files] == [("labels/0.parquet", 3, 7)]
-    assert committed_us(extract) == 1_780_272_000_000_000
+    assert parse_committed(extract) == 1_780_272_000_000_000
 
 
 @pytest.mark.parametrize(

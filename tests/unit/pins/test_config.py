@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.config import DIGESTED, UNDIGESTED, code_release, load_policy, load_wiring
-from ofs_spark.errors import Refusal
-from ofs_spark.io.plane import opened
+from ofs_spark.foundation.config import DIGESTED, UNDIGESTED, load_policy, load_wiring, read_code_release
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.context import open_context
 from tests.spec.intents import ROOT
 
 WIRING = """
@@ -132,7 +132,7 @@ def test_what_is_stated_and_not_used_is_told(tmp_path: Path) -> None:
     text = WIRING.replace("root: objects}", "root: objects, region: eu-west-1}")
     heard: list[str] = []
     wiring = wired(tmp_path, text + "telemetry: {otlp_endpoint: 'http://127.0.0.1:4317'}\n")
-    with opened(wiring, None, lambda _room, doing: heard.append(doing)):
+    with open_context(wiring, None, lambda _room, doing: heard.append(doing)):
         pass
     assert [line.split()[4].rstrip(",") for line in heard] == ["objects.region", "telemetry.otlp_endpoint"]
     assert load_wiring(wired(tmp_path, WIRING)).unused == ()
@@ -164,6 +164,6 @@ def test_a_password_is_not_told(tmp_path: Path) -> None:
 
 def test_the_packager_may_state_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFS_CODE_RELEASE", "git:abc")
-    assert code_release() == "git:abc"
+    assert read_code_release() == "git:abc"
     monkeypatch.delenv("OFS_CODE_RELEASE")
-    assert code_release().startswith("ofs-spark-")
+    assert read_code_release().startswith("ofs-spark-")

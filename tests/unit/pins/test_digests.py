@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.canonical import digest
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.compile import Profile, read_profile
 

@@ -32,5 +32,5 @@ def test_every_valid_group_compiles_to_the_columns_it_means(drawn: list[dict[str
     made = compile_profile(document, "world", "v1")
     names = [name for group in named for name in column_names(group)]
     assert [column.name for column in made.program.feature_columns] == names + (CORE_NAMES if core else [])
-    assert [group.core is not None for group in made.program.groups] == [False] * len(named) + [True] * core
+    assert [group.online_core is not None for group in made.program.groups] == [False] * len(named) + [True] * core
     assert compile_profile(document, "world", "v1") == made

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import pytest
 
-from ofs_spark import contracts
-from ofs_spark.config import load_policy
-from ofs_spark.errors import Refusal
-from ofs_spark.intent.admission import scope_of
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.config import load_policy
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.positions import hash_basis
+from ofs_spark.intent.admission import read_scope
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, differences
+from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, find_differences
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import Context, RunFacts
-from ofs_spark.positions import basis_hash
 from tests.spec.intents import BASE, ROOT, edited, intent
 
 POLICY = load_policy(ROOT / "conf" / "policy")
@@ -38,7 +38,7 @@ def plan() -> BuildPlan:
     asked = intent(BASE)
     return BuildPlan(
         asked,
-        scope_of(asked),
+        read_scope(asked),
         read_profile(MemoryObjects({"g.yaml": PROFILE}), "g", "v1"),
         RunFacts("sr/facts.json", "f" * 64, ()),
         Archive("archive/segment_index.json", "a" * 64, "b" * 64, (), 10),
@@ -102,8 +102,8 @@ def test_the_document_holds_the_value_whose_digest_is_plan_id() -> None:
     document = made.document()
     assert document["schema_version"] == SCHEMA_VERSION
     assert document["pins"] == made.pins
-    assert document["basis_hash"] == made.pins["basis_hash"] == basis_hash(made.intent.basis)
-    pointers = {fault.pointer for fault in contracts.faults(document, SCHEMA_VERSION)}
+    assert document["basis_hash"] == made.pins["basis_hash"] == hash_basis(made.intent.basis)
+    pointers = {fault.pointer for fault in contracts.find_faults(document, SCHEMA_VERSION)}
     assert all(pointer.startswith("/labels") for pointer in pointers), pointers  # the labels here are only their pins
 
 
@@ -125,16 +125,16 @@ def test_a_prod_wiring_refuses_what_others_say_aloud(pointer: str) -> None:
     other = intent(edited({**BASE, **AGREED}, pointer, "another"))
     kinds: tuple[Kind, ...] = ("local", "dev")
     for kind in kinds:
-        (said,) = differences(other, POLICY, "git:0000000", kind)
+        (said,) = find_differences(other, POLICY, "git:0000000", kind)
         assert said.startswith(f"{pointer[1:]} is another in the intent, ")
     with pytest.raises(Refusal, match=NAMED[pointer]) as caught:
-        differences(other, POLICY, "git:0000000", "prod")
+        find_differences(other, POLICY, "git:0000000", "prod")
     assert caught.value.exit_status == 20
 
 
 def test_nothing_is_said_where_all_agree_and_all_is_told_where_none_does() -> None:
-    assert differences(intent({**BASE, **AGREED}), POLICY, "git:0000000", "prod") == ()
+    assert find_differences(intent({**BASE, **AGREED}), POLICY, "git:0000000", "prod") == ()
     strange = {**BASE, **dict.fromkeys(AGREED, "another")}
     with pytest.raises(Refusal) as caught:
-        differences(intent(strange), POLICY, "git:0000000", "prod")
+        find_differences(intent(strange), POLICY, "git:0000000", "prod")
     assert [fault["code"] for fault in caught.value.details["faults"]] == list(NAMED.values())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.compile import Profile, read_profile
-from ofs_spark.pins.profile.where import MOST_DEPTH
+from ofs_spark.pins.profile.conditions import MOST_DEPTH
 
 PROFILE = """
 policy_id: p
@@ -110,4 +110,4 @@ def test_conditions_nest_as_deep_as_is_told(levels: int, opening: str, closing: 
     if levels > MOST_DEPTH:
         assert f"at most {MOST_DEPTH} levels" in faults(edit)[0][1]
     else:
-        assert len(read(PROFILE.replace(*edit)).program.wheres) == 1
+        assert len(read(PROFILE.replace(*edit)).program.conditions) == 1

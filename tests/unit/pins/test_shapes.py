@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from tests.spec.test_profile import CORE, G0, G1, edited, faults, read
 
 COUNT = "name: fresh, aggregate: count"

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.pins.profile.model import Column
-from ofs_spark.publish.layout import Leaf, leaves
+from ofs_spark.publish.layout import Leaf, cut_leaves
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import write_files
 from ofs_spark.publish.verify import Checks
@@ -57,7 +57,7 @@ def rows(count: int = 40) -> tuple[pa.Table, np.ndarray, np.ndarray]:
 
 def placed(count: int = 40, leaf_rows: int = 15) -> tuple[pa.Table, list[Leaf]]:
     table, codes, ts = rows(count)
-    return table, leaves(0, codes, count, np.arange(count), ts, leaf_rows)
+    return table, cut_leaves(0, codes, count, np.arange(count), ts, leaf_rows)
 
 
 def stage(objects: LocalObjects | MemoryObjects, file_rows: int = 20) -> list[FileEntry]:
@@ -65,5 +65,5 @@ def stage(objects: LocalObjects | MemoryObjects, file_rows: int = 20) -> list[Fi
     entries = []
     for name, body, document in write_files(table, cut, 0, file_rows):
         objects.put_if_absent(f"{TABLE}/{name}", body)
-        entries.append(FileEntry.of({**document, "path": f"{TABLE}/{name}"}))
+        entries.append(FileEntry.from_document({**document, "path": f"{TABLE}/{name}"}))
     return entries

@@ -11,15 +11,21 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.canonical import canonical_json, digest
-from ofs_spark.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.foundation.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.objects import Objects, Put
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
-from ofs_spark.objects import Objects, Put
 from ofs_spark.publish.commit import Commit, Outcome, commit, require_committed
 from ofs_spark.publish.evidence import Evidence, write_once
-from ofs_spark.publish.files import put_file_list
-from ofs_spark.publish.gate import judge
-from ofs_spark.publish.manifest import BUCKETS_LISTED, Materialization, bucket_digests, compared, dataset_manifest
+from ofs_spark.publish.file_list import put_file_list
+from ofs_spark.publish.gate import judge_gates
+from ofs_spark.publish.manifest import (
+    BUCKETS_LISTED,
+    Materialization,
+    compose_manifest,
+    digest_buckets,
+    strip_uncompared,
+)
 from tests.unit.publish.tables import COLUMNS, TABLE, stage
 from tests.unit.publish.test_gate import GOOD
 
@@ -63,7 +69,7 @@ def manifest(attempt: str = "a1", content: str = "d", **pins: Any) -> dict[str, 
     evidence = {"replay": Evidence(f"r/{attempt}.json", "ab" * 32)}
     labels = example("ofs.label_resolution.v1")
     made = table(attempt, content)
-    return dataset_manifest(pinned, made, whole["replay"], labels, judge(GOOD), evidence, {"python": attempt})
+    return compose_manifest(pinned, made, whole["replay"], labels, judge_gates(GOOD), evidence, {"python": attempt})
 
 
 @dataclasses.dataclass
@@ -97,7 +103,7 @@ def committed(objects: Objects, document: dict[str, Any], fence: Callable[[], No
 def test_the_first_put_commits_and_writes_the_canonical_document() -> None:
     objects = MemoryObjects()
     assert committed(objects, manifest()).outcome is Outcome.COMMITTED
-    assert objects.read(REF) == canonical_json(manifest())
+    assert objects.read(REF) == encode_canonical(manifest())
 
 
 def test_another_attempt_of_one_plan_reports_the_standing_manifest() -> None:
@@ -121,7 +127,7 @@ def test_other_content_or_pins_under_the_id_conflict(other: dict[str, Any], diff
         require_committed(result, REF, other)
     assert refused.value.code == "MANIFEST_IMMUTABILITY_VIOLATION"
     assert refused.value.details["differing"] == differing
-    assert objects.read(REF) == canonical_json(manifest())
+    assert objects.read(REF) == encode_canonical(manifest())
 
 
 @pytest.mark.parametrize("noise", [b"", b"{", b"[]", b"{}"])
@@ -149,7 +155,7 @@ def test_a_retried_put_that_meets_its_own_manifest_is_a_success() -> None:
 
 def test_without_reads_a_created_manifest_is_committed_and_an_existing_one_unknown() -> None:
     assert committed(Unsteady(lost_reads=99), manifest()).outcome is Outcome.COMMITTED
-    standing = Unsteady({REF: canonical_json(manifest("a2"))}, lost_reads=99)
+    standing = Unsteady({REF: encode_canonical(manifest("a2"))}, lost_reads=99)
     assert committed(standing, manifest()).outcome is Outcome.UNKNOWN
 
 
@@ -163,7 +169,7 @@ def test_a_manifest_that_may_not_be_read_is_not_taken_for_a_refused_put() -> Non
 
 
 def test_a_lost_request_behind_another_publisher_is_already_published() -> None:
-    objects = Unsteady({REF: canonical_json(manifest("a2"))}, put="lost request")
+    objects = Unsteady({REF: encode_canonical(manifest("a2"))}, put="lost request")
     assert committed(objects, manifest()).outcome is Outcome.ALREADY_PUBLISHED
 
 
@@ -198,14 +204,14 @@ def test_racing_publishers_end_with_one_manifest_and_all_report_it(tmp_path: Pat
     for thread in threads:
         thread.join()
     assert sorted(r.outcome.value for r in results) == ["ALREADY_PUBLISHED"] * 7 + ["COMMITTED"]
-    assert {canonical_json(dict(r.standing or {})) for r in results} == {objects.read(REF)}
+    assert {encode_canonical(dict(r.standing or {})) for r in results} == {objects.read(REF)}
 
 
 def test_what_two_builds_of_one_plan_may_differ_in_is_not_compared() -> None:
     one, other = manifest("a1"), manifest("a2")
     assert one != other
-    assert compared(one) == compared(other)
-    assert compared(manifest(content="e")) != compared(one)
+    assert strip_uncompared(one) == strip_uncompared(other)
+    assert strip_uncompared(manifest(content="e")) != strip_uncompared(one)
 
 
 def test_the_manifest_says_per_column_what_readers_ask() -> None:
@@ -217,15 +223,15 @@ def test_the_manifest_says_per_column_what_readers_ask() -> None:
 
 def test_a_manifest_that_breaks_its_contract_is_not_written() -> None:
     with pytest.raises(InternalError, match="breaks its contract"):
-        dataset_manifest({}, table("a1", "d"), {}, example("ofs.label_resolution.v1"), [], {}, {})
+        compose_manifest({}, table("a1", "d"), {}, example("ofs.label_resolution.v1"), [], {}, {})
 
 
 def test_buckets_have_digests_of_their_own() -> None:
     leaves = table("a1", "d").leaves
-    found = bucket_digests(leaves, 2)
-    assert found == bucket_digests(leaves[::-1], 2)
+    found = digest_buckets(leaves, 2)
+    assert found == digest_buckets(leaves[::-1], 2)
     assert found[1] == digest([])
-    assert bucket_digests(leaves[1:], 2) != found
+    assert digest_buckets(leaves[1:], 2) != found
     assert manifest()["materialization"]["bucket_digests"] == found
 
 
@@ -233,7 +239,9 @@ def test_the_digests_of_many_buckets_stay_in_the_file_list() -> None:
     made = dataclasses.replace(table("a1", "d"), buckets=2 * BUCKETS_LISTED)
     whole = example("learning.dataset_manifest.v1")
     pinned = {name: value for name, value in whole.items() if name not in COMPUTED}
-    document = dataset_manifest(pinned, made, whole["replay"], example("ofs.label_resolution.v1"), judge(GOOD), {}, {})
+    document = compose_manifest(
+        pinned, made, whole["replay"], example("ofs.label_resolution.v1"), judge_gates(GOOD), {}, {}
+    )
     assert "bucket_digests" not in document["materialization"]
 
 

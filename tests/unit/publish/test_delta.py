@@ -10,8 +10,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from ofs_spark.clock import parse_instant
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.delta import DeltaTables
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.publish.delta_log import FIRST_COMMIT, SECOND_COMMIT, read_log, verify_log

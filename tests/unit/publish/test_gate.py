@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.errors import Refusal
-from ofs_spark.publish.gate import Facts, judge, require_admissible, require_passed, status_of
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.publish.gate import GateInputs, derive_status, judge_gates, require_admissible, require_passed
 
-GOOD = Facts(
+GOOD = GateInputs(
     plan_basis_hash="b",
     replay_basis_hash="b",
     replay_status="COMPLETE",
@@ -27,8 +27,8 @@ GOOD = Facts(
 
 
 def test_a_good_dataset_is_ready_for_training() -> None:
-    require_passed(judge(GOOD), training=True)
-    assert status_of(judge(GOOD)) == "TRAINING_READY"
+    require_passed(judge_gates(GOOD), training=True)
+    assert derive_status(judge_gates(GOOD)) == "TRAINING_READY"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_good_dataset_is_ready_for_training() -> None:
 def test_what_must_hold_for_any_dataset(change: dict[str, Any], rule: str, code: str) -> None:
     for training in (True, False):
         with pytest.raises(Refusal) as refused:
-            require_passed(judge(dataclasses.replace(GOOD, **change)), training)
+            require_passed(judge_gates(dataclasses.replace(GOOD, **change)), training)
         assert (refused.value.code, refused.value.details["gate"]) == (code, rule)
 
 
@@ -61,17 +61,17 @@ def test_what_must_hold_for_any_dataset(change: dict[str, Any], rule: str, code:
     ],
 )
 def test_what_must_hold_for_training_only_tags_other_datasets(change: dict[str, Any], rule: str, code: str) -> None:
-    gates = judge(dataclasses.replace(GOOD, **change))
+    gates = judge_gates(dataclasses.replace(GOOD, **change))
     with pytest.raises(Refusal) as refused:
         require_passed(gates, training=True)
     assert (refused.value.code, refused.value.details["gate"]) == (code, rule)
     require_passed(gates, training=False)
-    assert status_of(gates) == "NON_TRAINING"
+    assert derive_status(gates) == "NON_TRAINING"
 
 
 def test_a_training_intent_is_not_answered_with_a_dataset_that_failed_its_gates() -> None:
-    gates = judge(dataclasses.replace(GOOD, label_shortfalls=("coverage of x",)))
-    manifest = {"status": status_of(gates), "gates": [gate.document() for gate in gates]}
+    gates = judge_gates(dataclasses.replace(GOOD, label_shortfalls=("coverage of x",)))
+    manifest = {"status": derive_status(gates), "gates": [gate.document() for gate in gates]}
     require_admissible(manifest, False, "m")
     with pytest.raises(Refusal, match="labels_ready") as refused:
         require_admissible(manifest, True, "m")
@@ -81,5 +81,5 @@ def test_a_training_intent_is_not_answered_with_a_dataset_that_failed_its_gates(
 
 def test_every_failure_is_listed() -> None:
     with pytest.raises(Refusal) as refused:
-        require_passed(judge(dataclasses.replace(GOOD, leaks=1, anomalies=2)), training=True)
+        require_passed(judge_gates(dataclasses.replace(GOOD, leaks=1, anomalies=2)), training=True)
     assert [fault["name"] for fault in refused.value.details["faults"]] == ["no_leakage", "no_anomalies"]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ofs_spark.publish.layout import DAY_US, Leaf, bucket_count, files_of, leaves
+from ofs_spark.foundation.clock import DAY_US
+from ofs_spark.publish.layout import Leaf, choose_bucket_count, cut_leaves, group_files
 
 
 @pytest.mark.parametrize(
     ("count", "buckets"), [(0, 1), (1, 1), (100, 1), (101, 2), (400, 4), (401, 8), (10**12, 1 << 20)]
 )
 def test_buckets_are_the_power_of_two_that_keeps_them_small(count: int, buckets: int) -> None:
-    assert bucket_count(count, 100) == buckets
+    assert choose_bucket_count(count, 100) == buckets
 
 
 def cut(codes: list[int], days: list[int], leaf_rows: int, keyed: int | None = None) -> dict[str, list[int]]:
     size = len(codes)
     ts = np.array(days, np.int64) * DAY_US
-    found = leaves(7, np.array(codes), size if keyed is None else keyed, np.arange(size), ts, leaf_rows)
+    found = cut_leaves(7, np.array(codes), size if keyed is None else keyed, np.arange(size), ts, leaf_rows)
     return {leaf.leaf: leaf.rows.tolist() for leaf in found}
 
 
@@ -44,5 +45,5 @@ def test_rows_without_a_key_are_never_hot() -> None:
 
 def test_files_hold_whole_leaves_in_order() -> None:
     sized = [Leaf(str(i), np.arange(size)) for i, size in enumerate([3, 3, 9, 1, 4, 6])]
-    assert [[leaf.leaf for leaf in file] for file in files_of(sized, 5)] == [["0"], ["1"], ["2"], ["3", "4"], ["5"]]
-    assert files_of([], 5) == []
+    assert [[leaf.leaf for leaf in file] for file in group_files(sized, 5)] == [["0"], ["1"], ["2"], ["3", "4"], ["5"]]
+    assert group_files([], 5) == []

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.publish.digest import LeafDigest, content_digest
+from ofs_spark.publish.digest import LeafDigest, digest_content
 from ofs_spark.publish.model import FileEntry
-from ofs_spark.publish.parquet import parquet_bytes, write_files
-from ofs_spark.publish.verify import Checks, FileCheck, add, verify_file
+from ofs_spark.publish.parquet import encode_parquet, write_files
+from ofs_spark.publish.verify import Checks, FileCheck, add_checks, verify_file
 from tests.unit.publish.tables import CHECKS, DAY, TYPES, placed, rows, stage
 
 
@@ -31,12 +31,12 @@ def test_the_digest_does_not_depend_on_files() -> None:
     digests = set()
     for file_rows in (1, 20, 10_000):
         leaves = [leaf for entry in stage(MemoryObjects(), file_rows) for leaf in entry.leaves]
-        digests.add(content_digest(list(TYPES.items()), leaves))
+        digests.add(digest_content(list(TYPES.items()), leaves))
     assert len(digests) == 1
 
 
 def test_files_carry_page_checksums_and_no_engines_schema() -> None:
-    body = parquet_bytes(rows()[0])
+    body = encode_parquet(rows()[0])
     file = pq.ParquetFile(pa.BufferReader(body))
     assert b"ARROW:schema" not in (file.metadata.metadata or {})
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
@@ -55,7 +55,7 @@ def test_files_carry_page_checksums_and_no_engines_schema() -> None:
 
 def test_only_text_that_repeats_is_dictionary_encoded() -> None:
     table = pa.table({"id": [str(i) for i in range(100)], "kind": ["a", "b"] * 50})
-    group = pq.ParquetFile(pa.BufferReader(parquet_bytes(table))).metadata.row_group(0)
+    group = pq.ParquetFile(pa.BufferReader(encode_parquet(table))).metadata.row_group(0)
     assert [group.column(i).has_dictionary_page for i in (0, 1)] == [False, True]
 
 
@@ -69,14 +69,14 @@ def test_a_good_file_passes_and_its_counts_add_up() -> None:
     nulls = {name: table.column(name).null_count for name in TYPES}
     assert 0 < early < 40
     leaves = tuple(leaf for entry in entries for leaf in entry.leaves)
-    assert add(found) == FileCheck(40, 0, {"f": early}, nulls, leaves)
+    assert add_checks(found) == FileCheck(40, 0, {"f": early}, nulls, leaves)
     leaking = dataclasses.replace(CHECKS, cutoff_us=2 * DAY - 1)
     assert sum(verify_file(objects.read(e.path), e, leaking).leaks for e in entries) == 20
 
 
 def test_an_entry_survives_the_way_to_the_driver() -> None:
     for entry in stage(MemoryObjects()):
-        assert FileEntry.of(entry.document()) == entry
+        assert FileEntry.from_document(entry.document()) == entry
 
 
 def altered(entry: FileEntry, **changes: object) -> FileEntry:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.clock import parse_instant
-from ofs_spark.objects import ObjectMissing, Put
+from ofs_spark.foundation.clock import parse_instant
+from ofs_spark.foundation.objects import ObjectMissing, Put
+from ofs_spark.foundation.positions import Range, Slice, resolve_basis
 from ofs_spark.pins.profile.model import Program
-from ofs_spark.positions import Range, Slice, resolve_basis
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.dedupe import first_events, truncation_bound, winners
+from ofs_spark.replay.completeness import Completeness, ReplayTotals, close_accounts, stitch
+from ofs_spark.replay.dedupe import find_first_events, find_truncation_bound, pick_winners
 from ofs_spark.replay.index import SegmentIndex, plan_scan, read_index
-from ofs_spark.replay.scan.segment import scan
+from ofs_spark.replay.scan.segment import scan_task
 from ofs_spark.replay.scan.spec import RowFilter, ScanSpec, ScanTask
-from ofs_spark.replay.stitch import Completeness, Facts, close, stitch
 from tests.worlds.model import RUN, World
 from tests.worlds.writer import Layout, Written, write_world
 
@@ -62,7 +62,7 @@ class Replayed:
 
     table: pa.Table
     completeness: Completeness
-    facts: Facts | None
+    facts: ReplayTotals | None
     bound: int | None
     basis: tuple[Range, ...]
     index: SegmentIndex
@@ -103,7 +103,11 @@ def scanned(world: World, root: Path, layout: Layout = AS_DRAWN, program: Progra
     index = read_index(json.loads(written.index.read_text()), RUN)
     tasks = plan_scan(index, basis_of(world))
     spec = spec_of(world, program)
-    return written, (index, tasks, [scan(ScanTask.of(t.body()), Folder(written.root), spec) for t in tasks])
+    return written, (
+        index,
+        tasks,
+        [scan_task(ScanTask.from_bytes(t.body()), Folder(written.root), spec) for t in tasks],
+    )
 
 
 def replayed(
@@ -126,15 +130,17 @@ def account(
     if any(summary["faults"] for summary in summaries):
         return Replayed(pa.table({}), completeness, None, None, basis, index)
     if not results:
-        return Replayed(pa.table({}), completeness, close(completeness, basis, [], training), None, basis, index)
+        return Replayed(
+            pa.table({}), completeness, close_accounts(completeness, basis, [], training), None, basis, index
+        )
     table = pa.concat_tables([carried(t, rows, completeness) for t, (_, rows) in zip(tasks, results, strict=True)])
-    found = winners(table)
-    facts = close(completeness, basis, [json.loads(json.dumps(found.note()))], training)
-    bound = truncation_bound(first_events(table, found.rows, completeness.slices))
+    found = pick_winners(table)
+    facts = close_accounts(completeness, basis, [json.loads(json.dumps(found.note()))], training)
+    bound = find_truncation_bound(find_first_events(table, found.rows, completeness.slices))
     return Replayed(table.take(pa.array(found.rows)), completeness, facts, bound, basis, index)
 
 
 def carried(task: ScanTask, rows: pa.Table, completeness: Completeness) -> pa.Table:
-    before = completeness.carry_in[(task.part, task.cluster)]
+    before = completeness.carry_in[(task.partition_ordinal, task.segment_group)]
     arrival = np.maximum(rows.column(r.ARRIVAL).to_numpy(), before)
     return rows.set_column(rows.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))

@@ -11,25 +11,25 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ofs_spark.pins.profile.model import CoreLaw
+from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.core import applied, core_amounts, core_keys, paths_of
-from ofs_spark.replay.scan.hashes import checked_hashes, payload_hash
+from ofs_spark.replay.scan.hashes import check_hashes, hash_payload
+from ofs_spark.replay.scan.online_core import judge_applied, list_paths, read_core_amounts, read_core_keys
 
 ONLINE = Path(__file__).parents[2] / "golden" / "online"
 RUN = "platform_20260210T130700Z"
-LAW = CoreLaw()
+LAW = OnlineCoreRules()
 
 
 def test_keys_and_amounts_of_the_recorded_stream() -> None:
     records = [json.loads(line) for line in (ONLINE / "archive_records.jsonl").read_text().splitlines()]
     first = {record["event_id"]: record for record in reversed(records)}.values()
     ordered = sorted(first, key=lambda record: int(record["origin_offset"]["offset"]))
-    tokens = t.scan(pa.array([json.dumps(one["envelope"]) for one in ordered]), list(paths_of(LAW)))
+    tokens = t.scan_tokens(pa.array([json.dumps(one["envelope"]) for one in ordered]), list(list_paths(LAW)))
     kinds = pa.array([one["event_type"] for one in ordered]).dictionary_encode()
-    take = applied(tokens, kinds, ordered[0]["origin_offset"]["topic"], RUN)
-    keys = core_keys(tokens, LAW, pa.array([one["event_id"] for one in ordered]), take).to_pylist()
-    amounts = core_amounts(tokens, LAW).to_pylist()
+    take = judge_applied(tokens, kinds, ordered[0]["origin_offset"]["topic"], RUN)
+    keys = read_core_keys(tokens, LAW, pa.array([one["event_id"] for one in ordered]), take).to_pylist()
+    amounts = read_core_amounts(tokens, LAW).to_pylist()
     counts: Counter[str] = Counter(key for key in keys if key)
     sums = {key: sum(a for k, a in zip(keys, amounts, strict=True) if k == key) for key in counts}
     last = json.loads((ONLINE / "snapshots.json").read_text())[-1]
@@ -46,8 +46,8 @@ def test_keys_and_amounts_of_the_recorded_stream() -> None:
     ],
 )  # fmt: skip
 def test_amounts(amount: str, expected: float) -> None:
-    tokens = t.scan(pa.array([f'{{"payload":{{"amount":{amount}}}}}']), list(paths_of(LAW)))
-    assert core_amounts(tokens, LAW).to_pylist() == [expected]
+    tokens = t.scan_tokens(pa.array([f'{{"payload":{{"amount":{amount}}}}}']), list(list_paths(LAW)))
+    assert read_core_amounts(tokens, LAW).to_pylist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_amounts(amount: str, expected: float) -> None:
     ],
 )  # fmt: skip
 def test_keys(payload: str, expected: str) -> None:
-    tokens = t.scan(pa.array([f'{{"payload":{payload}}}']), list(paths_of(LAW)))
-    assert core_keys(tokens, LAW, pa.array(["e0"]), np.array([True])).to_pylist() == [expected]
+    tokens = t.scan_tokens(pa.array([f'{{"payload":{payload}}}']), list(list_paths(LAW)))
+    assert read_core_keys(tokens, LAW, pa.array(["e0"]), np.array([True])).to_pylist() == [expected]
 
 
 def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
     canonical, spaced = '{"a":1,"b":"\\u00e9"}', '{"b": "é", "a": 1}'
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    assert payload_hash(spaced) == hashed
+    assert hash_payload(spaced) == hashed
     envelopes = pa.array([canonical, spaced, canonical, '{"a":2}', "{"])
-    assert checked_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
+    assert check_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
         True, True, False, False, False,
     ]  # fmt: skip

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ofs_spark.errors import Refusal
-from ofs_spark.instants import NO_INSTANT, micros
-from ofs_spark.objects import ObjectMissing
+from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.objects import ObjectMissing
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.index import plan_scan, read_index, slice_digest
-from ofs_spark.replay.scan.segment import scan
+from ofs_spark.replay.index import digest_slice, plan_scan, read_index
+from ofs_spark.replay.scan.segment import scan_task
 from ofs_spark.replay.scan.spec import ScanRange, ScanSpec, ScanTask, SegmentFile
 from tests.unit.replay.room import NOTHING, Folder, basis_of, replayed, scanned
 from tests.worlds.model import RUN, TOPIC, Row, World, digest, envelope, intent, profile, row, segment, slice_
@@ -36,7 +36,9 @@ def world(*rows: Row, **changes: Any) -> World:
 
 
 def table() -> pa.Table:
-    texts = {name: ["x"] for name in ("scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")}
+    texts = {
+        name: ["x"] for name in ("scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")
+    }
     body = envelope("e0", "card_payment", TS, {})
     origin = [{"topic": TOPIC, "partition": 0, "offset": "0", "offset_kind": "kafka_offset"}]
     return pa.table(
@@ -64,7 +66,7 @@ def scan_bytes(body: bytes | None, stated: bytes | None = None, **index: Any) ->
     file = SegmentFile("seg.parquet", len(known), hashlib.sha256(known).hexdigest(), 0, 0, 1)
     place = {"topic": TOPIC, "partition": 0, "offset_kind": "kafka_offset", **index}
     task = ScanTask(0, 0, segments=(file,), ranges=(ScanRange(0, 0, 0),), **place)
-    return scan(task, Single(body), ScanSpec(RUN, NOTHING))  # type: ignore[arg-type]  # only read() is used
+    return scan_task(task, Single(body), ScanSpec(RUN, NOTHING))  # type: ignore[arg-type]  # only read() is used
 
 
 def parquet(content: pa.Table) -> bytes:
@@ -205,7 +207,7 @@ def test_gaps_that_only_ofs_declares_are_uncheckable(tmp_path: Path) -> None:
     document["segments"][0]["attested_by"] = "ofs_index"
     document["digest"] = digest({k: v for k, v in document.items() if k != "digest"})
     tasks = plan_scan(read_index(document, RUN), basis_of(drawn))
-    summary, _ = scan(tasks[0], Folder(tmp_path / "objects"), ScanSpec(RUN, NOTHING))
+    summary, _ = scan_task(tasks[0], Folder(tmp_path / "objects"), ScanSpec(RUN, NOTHING))
     assert [summary["missing"][0]["count"], summary["unattested"][0]["count"]] == [0, 1]
 
 
@@ -245,7 +247,7 @@ def test_the_slice_digest_ignores_what_the_basis_does_not_reach(tmp_path: Path) 
     digests = set()
     for number, drawn in enumerate((small, replace(small, segments=(*small.segments, grown)))):
         document = json.loads(write_world(drawn, tmp_path / str(number)).index.read_text())
-        digests.add(slice_digest(read_index(document, RUN), basis_of(small)))
+        digests.add(digest_slice(read_index(document, RUN), basis_of(small)))
     assert len(digests) == 1
 
 
@@ -260,5 +262,5 @@ def test_the_slice_digest_ignores_what_the_basis_does_not_reach(tmp_path: Path) 
     ],
 )  # fmt: skip
 def test_instants(text: str, expected: int | None) -> None:
-    (found,) = micros(pa.array([text], pa.large_string())).tolist()
+    (found,) = read_micros(pa.array([text], pa.large_string())).tolist()
     assert found == (1_709_164_800_000_001 if expected is None else expected)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ofs_spark.pins.profile.model import Read, ValueType, Where
+from ofs_spark.pins.profile.model import Condition, Read, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import conditions
 from ofs_spark.replay.scan import tokens as t
@@ -123,7 +123,7 @@ def kind_of(value: Any) -> set[int]:
 )
 @example(['{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '{"\\u0061":1}', '{"payload":{"a":1,"a":2}}', '{"b":{"a":1,"a":2}}'])
 def test_scans_as_python_reads(texts: list[str]) -> None:
-    tokens = t.scan(pa.array(texts), PATHS)
+    tokens = t.scan_tokens(pa.array(texts), PATHS)
     for row, text in enumerate(texts):
         try:
             document = parsed(text, set())
@@ -141,24 +141,24 @@ def test_scans_as_python_reads(texts: list[str]) -> None:
 
 def test_a_declared_member_that_stands_twice_is_seen_through_any_spelling() -> None:
     texts = ['{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '{"payload":{"a":1,"b":0,"a":2}}', '{"payload":{},"payload":1}']
-    assert t.scan(pa.array(texts), PATHS).state.tolist() == [t.DOUBLED] * 4
+    assert t.scan_tokens(pa.array(texts), PATHS).state.tolist() == [t.DOUBLED] * 4
 
 
 def test_members_nobody_reads_may_stand_twice() -> None:
-    assert t.scan(pa.array(['{"b":{"a":1,"a":2},"c":1,"c":2}']), PATHS).state.tolist() == [t.VALID]
+    assert t.scan_tokens(pa.array(['{"b":{"a":1,"a":2},"c":1,"c":2}']), PATHS).state.tolist() == [t.VALID]
 
 
 @pytest.mark.parametrize("opening", ['{"a":', "["])
 def test_depth_is_bounded(opening: str) -> None:
     closing = {"[": "]"}.get(opening, "}")
     texts = [opening * n + "1" + closing * n for n in (t.MAX_DEPTH, t.MAX_DEPTH + 1, 10_000)]
-    assert t.scan(pa.array(texts), PATHS).state.tolist() == [t.VALID, t.BROKEN, t.BROKEN]
+    assert t.scan_tokens(pa.array(texts), PATHS).state.tolist() == [t.VALID, t.BROKEN, t.BROKEN]
 
 
 def test_documents_of_a_sliced_wide_or_null_column_are_the_same() -> None:
     texts = pa.array(["x", '{"a":1}', None, '{"a":"y"}'])
     for column in (texts.slice(1), texts.cast(pa.large_string()).slice(1)):
-        tokens = t.scan(column, [("a",)])
+        tokens = t.scan_tokens(column, [("a",)])
         assert tokens.state.tolist() == [t.VALID, t.BROKEN, t.VALID]
         assert tokens.texts(("a",)).to_pylist() == ["1", None, "y"]
 
@@ -190,7 +190,7 @@ def stored(value: Any, type_: ValueType) -> Any:
 def test_reads_values_as_the_oracle_does(scalars: list[str], name: str) -> None:
     type_, texts = TYPES[name], [f'{{"payload":{{"v":{scalar}}}}}' for scalar in scalars]
     read = Read(("payload", "v"), type_)
-    column, status = read_values(t.scan(pa.array(texts), [read.path]), read)
+    column, status = read_values(t.scan_tokens(pa.array(texts), [read.path]), read)
     for row, scalar in enumerate(scalars):
         try:
             expected = read_value(read_json(scalar), name, "null")
@@ -208,7 +208,7 @@ def test_reads_values_as_the_oracle_does(scalars: list[str], name: str) -> None:
 @given(st.lists(SCALARS, min_size=1, max_size=40))
 def test_key_texts_are_the_scalars_canonical_texts(scalars: list[str]) -> None:
     read = Read(("v",), ValueType("key"))
-    column, status = read_values(t.scan(pa.array([f'{{"v":{s}}}' for s in scalars]), [read.path]), read)
+    column, status = read_values(t.scan_tokens(pa.array([f'{{"v":{s}}}' for s in scalars]), [read.path]), read)
     for row, scalar in enumerate(scalars):
         value = json.loads(scalar)
         broken = isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
@@ -244,16 +244,16 @@ def constant(value: Any) -> tuple[str, str]:
     return ("string", value) if isinstance(value, str) else ("number", str(value))
 
 
-def compiled(where: dict[str, Any]) -> Where:
+def compiled(where: dict[str, Any]) -> Condition:
     if "not" in where:
-        return Where("not", parts=(compiled(where["not"]),))
+        return Condition("not", parts=(compiled(where["not"]),))
     if "path" not in where:
         ((op, parts),) = where.items()
-        return Where(op, parts=tuple(map(compiled, parts)))
+        return Condition(op, parts=tuple(map(compiled, parts)))
     ((op, value),) = ((k, v) for k, v in where.items() if k != "path")
     if op == "is_null":
-        return Where(op, ("payload", "v"), (("bool", json.dumps(value)),))
-    return Where(op, ("payload", "v"), tuple(map(constant, value if isinstance(value, list) else [value])))
+        return Condition(op, ("payload", "v"), (("bool", json.dumps(value)),))
+    return Condition(op, ("payload", "v"), tuple(map(constant, value if isinstance(value, list) else [value])))
 
 
 WHERE_SCALARS = st.one_of(
@@ -267,13 +267,13 @@ WHERE_SCALARS = st.one_of(
 @given(st.lists(WHERE_SCALARS, min_size=1, max_size=30), WHERES)
 def test_conditions_hold_as_in_the_oracle(scalars: list[str], where: dict[str, Any]) -> None:
     texts = [f'{{"payload":{{"v":{scalar}}}}}' for scalar in scalars] + ['{"payload":{}}']
-    tokens = t.scan(pa.array(texts), [("payload", "v")])
+    tokens = t.scan_tokens(pa.array(texts), [("payload", "v")])
     expected = [truth(where, read_json(text)) is True for text in texts]
-    assert conditions.holds(tokens, compiled(where)).tolist() == expected, where
+    assert conditions.judge_condition(tokens, compiled(where)).tolist() == expected, where
 
 
 def test_member_paths_stop_at_what_is_no_object() -> None:
     assert at({"payload": [1]}, "payload.v") is None
-    tokens = t.scan(pa.array(['{"payload":[{"v":1}]}', '{"payload":"v"}']), [("payload", "v")])
+    tokens = t.scan_tokens(pa.array(['{"payload":[{"v":1}]}', '{"payload":"v"}']), [("payload", "v")])
     assert tokens.kind[("payload", "v")].tolist() == [t.ABSENT, t.ABSENT]
     assert np.all(tokens.state == t.VALID)

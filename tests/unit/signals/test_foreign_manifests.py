@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ofs_spark import pipeline
-from ofs_spark.errors import Refusal
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.plane import opened
 from tests.unit.signals.test_hold import WORLD, asked, manifest_of
 from tests.worlds.model import canon
 from tests.worlds.running import build
@@ -41,8 +41,11 @@ def test_what_is_no_object_is_not_shown(body: bytes, tmp_path: Path) -> None:
     written = write_world(WORLD, tmp_path)
     written.root.joinpath("x").mkdir()
     written.root.joinpath("x", "m.json").write_bytes(body)
-    with opened(written.wiring, None, lambda _room, _doing: None, LocalEngine) as plane, pytest.raises(Refusal) as said:
-        pipeline.show("x/m.json", plane)
+    with (
+        open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context,
+        pytest.raises(Refusal) as said,
+    ):
+        pipeline.show("x/m.json", context)
     assert said.value.code == "SCHEMA_INVALID"
 
 

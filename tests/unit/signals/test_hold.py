@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from ofs_spark import contracts, pipeline
-from ofs_spark.errors import Refusal
+from ofs_spark import pipeline
+from ofs_spark.foundation import contracts
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run, State
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects import LocalObjects
-from ofs_spark.io.plane import opened
 from tests.spec.tables import refusals
 from tests.spec.tables.windows import world
 from tests.worlds.model import RUN, World, canon, label, slice_
@@ -39,7 +40,7 @@ def asked(number: int, **changes: Any) -> bytes:
 def documents(written: Written, folder: str, contract: str) -> dict[str, dict[str, Any]]:
     """The documents of one folder of OFS by name, each under its contract."""
     found = {path.stem: json.loads(path.read_bytes()) for path in (written.root / RUN / "ofs" / folder).glob("*.json")}
-    assert [contracts.faults(document, contract) for document in found.values()] == [[]] * len(found)
+    assert [contracts.find_faults(document, contract) for document in found.values()] == [[]] * len(found)
     return found
 
 
@@ -62,7 +63,7 @@ def manifest_of(written: Written) -> Path:
 
 def total(written: Written) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((written.root / TOTAL).read_bytes())
-    assert contracts.faults(document, "ofs.reconciliation.v1") == []
+    assert contracts.find_faults(document, "ofs.reconciliation.v1") == []
     return document
 
 
@@ -217,8 +218,10 @@ SAID: list[str] = []
 
 def build_on(written: Written, make: Callable[[str], LocalObjects], intent: bytes | None = None) -> Outcome:
     SAID.clear()
-    with opened(written.wiring, None, lambda room, doing: SAID.append(f"{room}: {doing}"), LocalEngine) as plane:
-        held = replace(plane, objects=make(str(written.root.resolve())))
+    with open_context(
+        written.wiring, None, lambda room, doing: SAID.append(f"{room}: {doing}"), LocalEngine
+    ) as context:
+        held = replace(context, objects=make(str(written.root.resolve())))
         try:
             answer = pipeline.build(intent or written.intent.read_bytes(), held)
         except Refusal as refusal:
@@ -237,8 +240,8 @@ def test_a_signal_that_cannot_be_written_undoes_nothing(part: str, error: type[E
     outcome = build_on(written, lambda root: Broken(root, part, error))
     assert outcome.published["outcome"] == "COMMITTED"
     assert any(line.startswith("signals: FAILED") for line in SAID)
-    with opened(written.wiring, None, lambda _room, _doing: None, LocalEngine) as plane:
-        assert [run.state for run in plane.control.ledger.runs()] == [State.DONE]
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        assert [run.state for run in context.control.ledger.runs()] == [State.DONE]
     if part not in ("/run_receipts/", ""):
         (receipt,) = receipts(written).values()
         assert "FAILED" in json.dumps(receipt)

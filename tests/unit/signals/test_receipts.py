@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.contracts import faults
-from ofs_spark.errors import CODES, refuse
-from ofs_spark.intent.run import Event, Run, State
-from ofs_spark.objects import Resolution
-from ofs_spark.signals.receipts import run_receipt
+from ofs_spark.foundation.contracts import find_faults
+from ofs_spark.foundation.errors import CODES, refuse
+from ofs_spark.foundation.objects import Resolution
+from ofs_spark.intent.run import Run, State, Transition
+from ofs_spark.signals.receipts import compose_run_receipt
 from tests.spec.intents import BASE, intent
 
 INTENT = intent(BASE)
@@ -23,12 +23,12 @@ COMMITTED: dict[str, Any] = {
 AUDIT = [Resolution("sr/facts.json", "run_facts", "resolved"), Resolution("x", "gated_output", "denied")]
 
 
-def events(token: int, outcome: dict[str, Any] | None) -> list[Event]:
+def events(token: int, outcome: dict[str, Any] | None) -> list[Transition]:
     """What the ledger holds of a claim: its start, and its end if it came to one."""
-    began = Event(HELD.run_key, 1, token, State.QUEUED, State.RUNNING, "STARTED", {"owner": "me"})
+    began = Transition(HELD.run_key, 1, token, State.QUEUED, State.RUNNING, "STARTED", {"owner": "me"})
     if outcome is None:
         return [began]
-    return [began, Event(HELD.run_key, 2, token, State.RUNNING, State.FAILED, "ENDED", outcome)]
+    return [began, Transition(HELD.run_key, 2, token, State.RUNNING, State.FAILED, "ENDED", outcome)]
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def events(token: int, outcome: dict[str, Any] | None) -> list[Event]:
     ],
 )
 def test_every_end_of_a_run_has_a_valid_receipt(outcome: dict[str, Any], status: int) -> None:
-    receipt = run_receipt(
+    receipt = compose_run_receipt(
         HELD, INTENT, outcome, [*events(1, None), *events(3, outcome)], AUDIT, {"run/x.json": "FAILED"}
     )
-    assert faults(receipt, "ofs.run_receipt.v1") == []
+    assert find_faults(receipt, "ofs.run_receipt.v1") == []
     assert receipt["exit_status"] == status
     began, ended = "1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:00.000002Z"
     pending = outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN"

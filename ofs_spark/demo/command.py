@@ -1,0 +1,153 @@
+"""`ofs demo`: a world, a dataset, the same dataset from other parallelism, and what people should look at."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ofs_spark import pipeline
+from ofs_spark.console import ROOMS
+from ofs_spark.demo.payments import Shape
+from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
+from ofs_spark.foundation.canonical import encode_canonical, parse_json
+from ofs_spark.foundation.config import load_policy, read_code_release
+from ofs_spark.foundation.errors import InternalError, refuse
+from ofs_spark.io.context import WIDTH, open_context
+from ofs_spark.workflow.context import Announce
+
+FACTS = "demo.json"
+MARK = ".ofs-demo"
+"""Stands in a folder that a demo made: one whose world was never finished is made anew."""
+AGAIN = "objects-again"
+
+
+def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict[str, Any]:
+    """Generates, builds, verifies, builds again in a second root, compares the digests, and prints the summary."""
+    world = _world(folder, seed, payments, announce)
+    with open_context(world.wiring, None, announce) as context:
+        answer = pipeline.build(world.training.read_bytes(), context)
+        announce("publish", "verifies the published dataset from its stored bytes")
+        verified = pipeline.verify(answer["manifest_ref"], context)
+        manifest = pipeline.show(answer["manifest_ref"], context)
+    if not verified["verified"]:
+        raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
+    again = _again(world, announce)
+    same = again["content_digest"] == answer["content_digest"]
+    _print(world, answer, manifest, again, same)
+    if not same:
+        raise InternalError("two builds of one plan have different digests")
+    return {**answer, "verified": True, "second_digest": again["content_digest"], "same_digest": same}
+
+
+def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWorld:
+    """The world in `folder`, written unless it is there already."""
+    asked = {"seed": seed, "payments": payments}
+    facts = folder / FACTS
+    if facts.is_file():
+        known = parse_json(facts.read_bytes(), what=str(facts))
+        if known["asked"] != asked:
+            raise refuse("ENVIRONMENT_UNFIT", f"{folder} holds another demo world: {known['asked']}", f"rm -r {folder}")
+        announce("demo", f"finds its world in {folder}")
+        paths = {name: folder / path for name, path in known["paths"].items()}
+        return DemoWorld(root=folder, **paths, **known["counts"])
+    if (folder / MARK).is_file():
+        announce("demo", f"finds an unfinished world in {folder} and starts over")
+        shutil.rmtree(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a demo world", "ofs demo --folder ANOTHER")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    policy = load_policy(None)
+    releases = {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": read_code_release(),
+    }
+    world = write_demo_world(folder, seed, _shape(payments), releases, announce)
+    names = ("objects", "wiring", "training", "explore")
+    counts = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
+    facts.write_bytes(
+        encode_canonical(
+            {
+                "asked": asked,
+                "paths": {name: str(getattr(world, name).relative_to(folder)) for name in names},
+                "counts": {name: getattr(world, name) for name in counts},
+            }
+        )
+    )
+    return world
+
+
+def _shape(payments: int) -> Shape:
+    """The demo's shape, with fewer people where there are fewer payments."""
+    share = min(1.0, payments / Shape.payments)
+    return Shape(
+        payments,
+        max(50, int(Shape.customers * share)),
+        max(20, int(Shape.terminals * share)),
+        max(10, int(Shape.merchants * share)),
+    )
+
+
+def _again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
+    """The same intent in a second object root, on one core and with other exchange widths."""
+    other = world.root / AGAIN
+    announce("demo", "builds the same intent again: second root, one core, other exchange widths")
+    shutil.copytree(
+        world.objects,
+        other,
+        dirs_exist_ok=True,
+        copy_function=_link,
+        ignore=shutil.ignore_patterns("ofs", "learning", "ledger*", ".spark"),
+    )
+    settings = {"spark.master": "local[1]", WIDTH: "3", "spark.sql.session.timeZone": "America/New_York"}
+    with open_context(write_wiring(world.root, AGAIN, settings), None, announce) as context:
+        return pipeline.build(world.training.read_bytes(), context)
+
+
+def _link(source: str, target: str) -> str:
+    """A hard link instead of a copy; inputs are never changed."""
+    if not Path(target).exists():
+        Path(target).hardlink_to(source)
+    return target
+
+
+def _print(
+    world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool
+) -> None:
+    counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
+    features = [c for c in manifest["columns"] if c["role"] == "feature"]
+    table = Table(title="One intent became one dataset", show_header=False, title_justify="left", pad_edge=False)
+    rows = {
+        "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
+        "among them": f"{world.fraud:,} fraudulent; {world.late:,} events delivered late",
+        "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
+        "not a row": f"{counts['rows'] - answer['rows']:,} events feed no row: they are card_token_checks",
+        "rows": f"{answer['rows']:,} payments, each as it stood when it was made",
+        "features": f"{len(features)} columns, e.g. {features[0]['name']}, {features[-1]['name']}",
+        "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
+        "status": manifest["status"],
+        "digest": answer["content_digest"],
+        "again": f"{'the same digest' if same else again['content_digest']}, from one core in another root",
+        "time": ", ".join(f"{room} {answer['timings'][room]:.1f} s" for room in ROOMS if room in answer["timings"]),
+    }
+    for name, text in rows.items():
+        table.add_row(f"[bold]{name}[/bold]", text)
+    console = Console(highlight=False)
+    console.print(table)
+    for name in ("table", "manifest"):
+        console.print(f"[bold]{name}[/bold]  {world.objects / answer[f'{name}_ref']}", soft_wrap=True)
+    ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {shlex.quote(str(world.wiring))}"
+    console.print("\nnext:", soft_wrap=True)
+    for command in (
+        f"{ofs} build {shlex.quote(str(world.explore))}",
+        f"{ofs} verify {answer['manifest_ref']}",
+        f"{ofs} --json show {answer['manifest_ref']}",
+    ):
+        console.print(f"  {command}", soft_wrap=True)

@@ -1,0 +1,28 @@
+"""NumPy and Arrow arrays as every room uses them: one alias, and the few reads that Arrow lacks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+def combine_chunks(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array. Arrow's own method gives several chunks back where one would be too large."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+
+
+def read_values(table: pa.Table, name: str) -> Array:
+    """A column without nulls as NumPy values, shape (rows,)."""
+    values: Array = combine_chunks(table.column(name)).to_numpy(zero_copy_only=False)
+    return values
+
+
+def count_true(mask: pa.ChunkedArray | pa.Array) -> int:
+    """How many entries are true; a null is not."""
+    return int(pc.sum(mask, min_count=0).as_py())

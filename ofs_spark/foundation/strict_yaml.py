@@ -1,0 +1,102 @@
+"""YAML as far as documents need it: mappings, lists, text, booleans, null and decimal numbers; nothing else.
+
+Refused: aliases and anchors (a few bytes of them unfold to gigabytes), tags, merge keys, doubled or non-text keys,
+unquoted dates, numbers that are not plain decimals. `yes`, `no`, `on` and `off` are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from ofs_spark.foundation.canonical import MAX_DEPTH, CanonicalError
+
+MAX_YAML_BYTES = 1024 * 1024
+
+_NULL, _BOOL, _NUMBER, _DATE, _ODD = ("tag:ofs:" + name for name in ("null", "bool", "number", "date", "odd"))
+
+_OTHER_NUMBERS = (
+    r"\.[0-9]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF|nan|NaN|NAN)"
+    r"|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
+)
+"""What YAML 1.1 or 1.2 would read as a number in a way of its own: octal, hexadecimal, sexagesimal, 1_000, .5, +1."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes of the plain types above, with line numbers in every complaint."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node; CanonicalError for an alias, an anchor, a tag or too much nesting."""
+        peek: Callable[[], Any] = self.peek_event  # the library leaves it untyped
+        event = peek()
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise CanonicalError(f"line {line}: anchors and aliases are not read")
+        if getattr(event, "tag", None) is not None:
+            raise CanonicalError(f"line {line}: tags are not read")
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise CanonicalError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    (_BOOL, r"true|false", ["t", "f"]),
+    (_NUMBER, r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", list("-0123456789")),
+    (_DATE, r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", list("0123456789")),
+    (_ODD, rf"[-+]?({_OTHER_NUMBERS})", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})\\Z"), _first)
+
+
+def parse_yaml(data: bytes, *, what: str = "document", number: Callable[[str], Any] | None = None) -> Any:
+    """The value of one YAML document, or CanonicalError naming the line.
+
+    `number` turns a decimal's text into a value (default: int, or float where it has a point or an exponent).
+    """
+    if len(data) > MAX_YAML_BYTES:
+        raise CanonicalError(f"{what} has {len(data)} bytes, at most {MAX_YAML_BYTES} are read")
+    try:
+        node = yaml.compose(data.decode("utf-8"), Loader=_Loader)
+        return None if node is None else _value(node, number or _plain_number)
+    except UnicodeDecodeError as error:
+        raise CanonicalError(f"{what} is not UTF-8: byte {error.start}") from None
+    except yaml.YAMLError as error:
+        raise CanonicalError(f"{what} is not YAML: {' '.join(str(error).split())}") from None
+    except CanonicalError as error:
+        raise CanonicalError(f"{what}: {error}") from None
+
+
+def _plain_number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def _value(node: yaml.Node, number: Callable[[str], Any]) -> Any:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, number) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = _value(key, number)
+            if not isinstance(name, str) or name == "<<":
+                raise CanonicalError(f"line {line}: a key is text; quote {name!r:.40} if it is meant as text")
+            if name in found:
+                raise CanonicalError(f"line {key.start_mark.line + 1}: key {name!r:.80} appears twice")
+            found[name] = _value(value, number)
+        return found
+    if node.tag == _NUMBER:
+        return number(node.value)
+    if node.tag in (_DATE, _ODD):
+        kind = "date" if node.tag == _DATE else "number that is no plain decimal"
+        raise CanonicalError(f"line {line}: {node.value[:40]!r} is an unquoted {kind}")
+    return {_NULL: None, _BOOL: node.value == "true"}.get(node.tag, node.value)

@@ -1,0 +1,111 @@
+"""The plane of a process: adapters for what the wiring names, and Spark started on first use."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ofs_spark.foundation.clock import SystemClock
+from ofs_spark.foundation.config import Wiring, find_conf_root, load_policy, load_wiring, read_code_release
+from ofs_spark.intent.control import RunControl
+from ofs_spark.intent.run import Limits
+from ofs_spark.io.ledger import SqliteLedger
+from ofs_spark.io.objects import LocalObjects
+from ofs_spark.workflow.context import Announce, RunContext
+
+if TYPE_CHECKING:  # loads Arrow
+    from ofs_spark.foundation.columnar.dataflow import Engine
+
+WIDTH = "ofs.exchange.width"
+"""Wiring key under `spark`: targets of the exchanges whose width changes nothing but speed."""
+
+
+@contextmanager
+def open_context(
+    wiring: Path | None, policy: Path | None, announce: Announce, engine: Callable[[], Engine] | None = None
+) -> Iterator[RunContext]:
+    """The plane of `wiring` and `policy`; `engine` replaces Spark, as tests do. Stops the Spark it started."""
+    where, meaning = load_wiring(wiring), load_policy(policy)
+    for name in where.unused:
+        announce("intent", f"note: the wiring states {name}, which this release does not use")
+    limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
+    clock = SystemClock()
+    objects = LocalObjects.at(where.objects_root)
+    Path(where.ledger_dsn.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    control = RunControl(SqliteLedger.at(where.ledger_dsn), clock, f"{socket.gethostname()}:{os.getpid()}", limits)
+    spark = _Spark(where, announce)
+    try:
+        yield RunContext(
+            wiring=where,
+            policy=meaning,
+            release=read_code_release(),
+            objects=objects,
+            profiles=LocalObjects.at(where.profiles_root),
+            control=control,
+            tables=_LazyTables(),
+            clock=clock,
+            engine=engine or spark.engine,
+            environment=_environment,
+            announce=announce,
+            width=int(where.spark.get(WIDTH, "8")),
+        )
+    finally:
+        spark.stop()
+
+
+class _LazyTables:
+    """Delta tables through delta-rs, loaded when the first table is committed."""
+
+    def create(self, *args: object, **named: object) -> None:
+        """As `DeltaTables.create`."""
+        from ofs_spark.io.delta import DeltaTables
+
+        DeltaTables().create(*args, **named)  # type: ignore[arg-type]  # passed on as it came
+
+
+class _Spark:
+    """Starts Spark when the first engine is asked for, and stops what it started."""
+
+    def __init__(self, wiring: Wiring, announce: Announce) -> None:
+        self._wiring, self._announce = wiring, announce
+        self._stop: Callable[[], None] = lambda: None
+
+    def engine(self) -> Engine:
+        """The engine over this process' session."""
+        from ofs_spark.io.session import build_session, read_properties
+        from ofs_spark.io.spark_engine import SparkEngine
+
+        submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+        stated = {name: value for name, value in self._wiring.spark.items() if name != WIDTH}
+        settings = (
+            stated if submitted else {**read_properties(Path(str(find_conf_root() / "spark" / "local.conf"))), **stated}
+        )
+        log = Path(self._wiring.objects_root, ".spark", "jvm.log")
+        master = None if submitted else settings.pop("spark.master", "local[*]")
+        session = build_session(settings, master, "ofs", jvm_log=None if submitted else log)
+        if not submitted:
+            self._stop = session.stop
+        return SparkEngine(session, lambda name: self._announce("engine", name))
+
+    def stop(self) -> None:
+        """Stops the session if this process started one."""
+        self._stop()
+
+
+def _environment() -> Mapping[str, str]:
+    import deltalake
+    import pyarrow
+    import pyspark
+
+    return {
+        "code": read_code_release(),
+        "python": platform.python_version(),
+        "spark": pyspark.__version__,
+        "delta": f"delta-rs {deltalake.__version__}",
+        "arrow": pyarrow.__version__,
+    }

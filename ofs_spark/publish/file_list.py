@@ -1,0 +1,109 @@
+"""The file list: which files a table consists of, with their proofs, as one content-addressed Parquet sibling.
+
+One row per leaf: the file (path under the object root, bytes, sha256, rows) and the leaf (id, rows, column digests).
+A manifest names the list by ref and sha256, so that it stays small however large the table is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.publish.digest import LeafDigest
+from ofs_spark.publish.model import FileEntry
+from ofs_spark.publish.parquet import encode_parquet
+
+_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("rows", pa.int64()),
+        ("ts_min", pa.int64()),
+        ("ts_max", pa.int64()),
+        ("null_counts", pa.list_(pa.int64())),
+        ("leaf", pa.string()),
+        ("leaf_rows", pa.int64()),
+        ("digests", pa.list_(pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FileList:
+    """Where a file list stands and what it must be."""
+
+    ref: str
+    sha256: str
+    files: int
+    bytes: int
+
+
+def put_staged(objects: Objects, ref: str, body: bytes) -> None:
+    """Writes a table's file. A retried task finds its own bytes there; any other bytes are MATERIALIZATION_CORRUPT."""
+    if objects.put_if_absent(ref, body) is Put.EXISTS and objects.read(ref) != body:
+        raise refuse(
+            "MATERIALIZATION_CORRUPT", f"{ref} already exists with other bytes in this attempt's folder", ref=ref
+        )
+
+
+def put_file_list(objects: Objects, folder: str, entries: Sequence[FileEntry]) -> FileList:
+    """Writes `{folder}/files/{sha256}.parquet` and says where it is. Equal entries, in any order, give equal bytes."""
+    ordered = sorted(entries, key=lambda entry: entry.path)
+    rows = [(e, leaf) for e in ordered for leaf in e.leaves]
+    columns = [
+        [e.path for e, _ in rows],
+        [e.bytes for e, _ in rows],
+        [e.sha256 for e, _ in rows],
+        [e.rows for e, _ in rows],
+        [e.ts_min for e, _ in rows],
+        [e.ts_max for e, _ in rows],
+        [list(e.null_counts.values()) for e, _ in rows],
+        [leaf.leaf for _, leaf in rows],
+        [leaf.rows for _, leaf in rows],
+        [list(leaf.columns) for _, leaf in rows],
+    ]
+    body = encode_parquet(
+        pa.table([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+    )
+    sha256 = hashlib.sha256(body).hexdigest()
+    ref = f"{folder}/files/{sha256}.parquet"
+    put_staged(objects, ref, body)
+    return FileList(ref, sha256, len(ordered), sum(e.bytes for e in ordered))
+
+
+def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -> list[FileEntry]:
+    """The entries of a file list, files by path. `columns` are the table's.
+
+    MATERIALIZATION_CORRUPT if the list is missing or is not the one that `listed` names.
+    """
+    try:
+        body = objects.read(listed.ref)
+    except ObjectMissing:
+        raise refuse("MATERIALIZATION_CORRUPT", "the file list is missing", ref=listed.ref) from None
+    found = hashlib.sha256(body).hexdigest()
+    if found != listed.sha256:
+        message = f"the file list has sha256 {found}; the manifest names {listed.sha256}"
+        raise refuse("MATERIALIZATION_CORRUPT", message, ref=listed.ref)
+    entries: dict[str, FileEntry] = {}
+    for row in pq.read_table(pa.BufferReader(body), page_checksum_verification=True).to_pylist():
+        leaf = LeafDigest(row["leaf"], row["leaf_rows"], tuple(row["digests"]))
+        before = entries.get(row["path"])
+        nulls = dict(zip(columns, row["null_counts"], strict=True))
+        entries[row["path"]] = FileEntry(
+            row["path"],
+            row["rows"],
+            row["bytes"],
+            row["sha256"],
+            row["ts_min"],
+            row["ts_max"],
+            nulls,
+            (*(before.leaves if before else ()), leaf),
+        )
+    return list(entries.values())
