@@ -99,7 +99,7 @@ def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[st
     document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
     document["join_scope"].pop("required_output_ids")
     with open_context(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as context:
-        answer = pipeline.build(json.dumps(document).encode(), context)
+        answer = pipeline.build_dataset(json.dumps(document).encode(), context)
     return {
         name: answer[name] for name in ("table_ref", "rows", "status", "content_digest", "timings", "replay_counts")
     }

@@ -18,14 +18,14 @@ from ofs_spark.io.context import open_context
 
 def main() -> int:
     """Builds the dataset of one intent; the exit status is the refusal's."""
-    parser = argparse.ArgumentParser(prog="build_dataset.py", description=pipeline.build.__doc__)
+    parser = argparse.ArgumentParser(prog="build_dataset.py", description=pipeline.build_dataset.__doc__)
     parser.add_argument("intent", type=Path)
     parser.add_argument("--wiring", type=Path)
     parser.add_argument("--policy", type=Path)
     arguments = parser.parse_args()
     try:
         with open_context(arguments.wiring, arguments.policy, Progress(sys.stderr)) as context:
-            answer, status = pipeline.build(arguments.intent.read_bytes(), context), 0
+            answer, status = pipeline.build_dataset(arguments.intent.read_bytes(), context), 0
     except Refusal as refusal:
         answer, status = refusal.document(), refusal.exit_status
     except OfsError as error:

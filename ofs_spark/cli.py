@@ -81,7 +81,7 @@ def build(intent: IntentFile) -> None:
     from ofs_spark import pipeline
 
     raw = _bytes(intent)
-    _answer(_with_context(lambda context: pipeline.build(raw, context)))
+    _answer(_with_context(lambda context: pipeline.build_dataset(raw, context)))
 
 
 @app.command()
@@ -92,7 +92,7 @@ def verify(
     from ofs_spark import pipeline
 
     _answer(
-        _with_context(lambda context: pipeline.verify(manifest, context)),
+        _with_context(lambda context: pipeline.verify_dataset(manifest, context)),
         status=lambda found: 0 if found["verified"] else 60,
         people=_printed("checks"),
     )
@@ -105,7 +105,7 @@ def show(
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
-    _answer(_with_context(lambda context: pipeline.show(manifest, context)), people=_printed("manifest"))
+    _answer(_with_context(lambda context: pipeline.show_manifest(manifest, context)), people=_printed("manifest"))
 
 
 @app.command()
@@ -113,7 +113,7 @@ def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: e
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    _answer(_with_context(lambda context: pipeline.status(run_key, context)), people=_printed("status"))
+    _answer(_with_context(lambda context: pipeline.describe_runs(run_key, context)), people=_printed("status"))
 
 
 @app.command()

@@ -1,27 +1,23 @@
-"""Every path on one screen: what each command does, room after room."""
+"""Every path on one screen: what each command does, room after room. Light to load: rooms load when a path needs them."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-from ofs_spark.foundation.canonical import CanonicalError, parse_json
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import Audit, ObjectMissing
+from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.refs import name_manifest
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_manifest_id, derive_run_key, fingerprint_dataset, hash_intent_payload
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.intent.validate import read_intent
+from ofs_spark.workflow.attempt import Answer, Timings, begin_attempt, record_end
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
 
-Answer = dict[str, Any]
 
-
-def build(raw: bytes, context: RunContext) -> Answer:
+def build_dataset(raw: bytes, context: RunContext) -> Answer:
     """Builds and publishes the dataset an intent names, once: the answer of `ofs build`, or the refusal of a room."""
     context.announce("intent", "reads the intent")
     intent = read_intent(raw)
@@ -32,122 +28,68 @@ def build(raw: bytes, context: RunContext) -> Answer:
         return dict(run.outcome)
     held = context.control.claim(run)
     audit: Audit = []
-    with keep_lease(context.control, held), _ended(held, intent, context, audit) as answer:
-        answer.update(preflight(intent, held, context, audit) or _walked(intent, held, context, audit))
+    with keep_lease(context.control, held), record_end(held, intent, context, audit) as answer:
+        answer.update(answer_published(intent, held, context, audit) or _publish(intent, held, context, audit))
     return answer
 
 
-def preflight(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer | None:
+def answer_published(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer | None:
     """The answer of an already published dataset, or None. Starts no engine."""
-    ref = manifest_ref(intent.platform_run_id, derive_manifest_id(fingerprint_dataset(intent)))
+    ref = name_manifest(intent.platform_run_id, derive_manifest_id(fingerprint_dataset(intent)))
     if not context.objects.exists(ref):
         return None
-    from ofs_spark.workflow.answer import (
-        answer_published,  # needs pins only; the rooms with Arrow and Numba stay unloaded
-    )
+    from ofs_spark.workflow.answer import answer_from_manifest
 
-    return answer_published(intent, held, ref, context, audit)
+    return answer_from_manifest(intent, held, ref, context, audit)
 
 
-def verify(manifest: str, context: RunContext) -> Answer:
-    """Recomputes a published dataset from its stored bytes: {verified, checks}."""
-    from ofs_spark.workflow.verify import verify_dataset
+def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer:
+    """The walk of one attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
+    from ofs_spark.workflow.answer import compose_build_answer
+    from ofs_spark.workflow.build import run_build_job, run_replay
+    from ofs_spark.workflow.evidence import EvidenceWriter
+    from ofs_spark.workflow.materialize import materialize, publish_manifest
+    from ofs_spark.workflow.plan import resolve_plan
 
-    ref = _manifest_at(manifest, context)
-    return verify_dataset(ref, _read(ref, context), context)
+    timings = Timings(context)
+    with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
+        resolution = resolve_plan(intent, context, audit)
+        writer = EvidenceWriter(resolution, held, context.objects)
+        writer.write_plan()
+    with timings.measure("publish", "starts the engine", entry="engine"):
+        attempt = begin_attempt(resolution.plan, held, context.engine())
+    with timings.measure("replay", f"scans {resolution.plan.archive.describe()}"):
+        replay = run_replay(resolution, attempt, context)
+        writer.refuse_first(replay.refusals, writer.compose_replay(replay))
+    with timings.measure("features", f"settles events, joins labels, computes {resolution.plan.describe_features()}"):
+        made = run_build_job(resolution, replay, attempt, context)
+        receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
+        writer.refuse_first(made.refusals, *receipts)
+    with timings.measure("publish", "stages the table"):
+        staged = materialize(resolution, replay, made, attempt, context)
+        outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context)
+    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
 
 
-def show(manifest: str, context: RunContext) -> Answer:
+def verify_dataset(manifest: str, context: RunContext) -> Answer:
+    """Recomputes a published dataset from its stored bytes: {verified, manifest_ref, checks}."""
+    from ofs_spark.workflow.verify import verify_manifest
+
+    ref = find_manifest(manifest, context)
+    return verify_manifest(ref, parse_manifest(ref, context), context)
+
+
+def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
     """The manifest itself."""
-    return _read(_manifest_at(manifest, context), context)
+    return read_manifest(find_manifest(manifest, context), context)
 
 
-def status(key: str | None, context: RunContext) -> Answer:
+def describe_runs(run_key: str | None, context: RunContext) -> Answer:
     """One run with its events, or all runs."""
+    from ofs_spark.workflow.answer import describe_run, describe_transition
+
     ledger = context.control.ledger
-    runs = ledger.runs() if key is None else [context.control.find(key)]
-    summaries = [
-        {
-            "run_key": r.run_key,
-            "request_id": r.request_id,
-            "state": r.state.value,
-            "attempts": r.attempts,
-            "outcome": (r.outcome or {}).get("code") or (r.outcome or {}).get("outcome"),
-        }
-        for r in runs
-    ]
-    if key is None:
-        return {"runs": summaries}
-    events = [{"at": e.at, "before": e.before, "after": e.after, "reason": e.reason} for e in ledger.events(key)]
-    return {**summaries[0], "events": events}
-
-
-def manifest_ref(platform_run_id: str, dataset_id: str) -> str:
-    """Where the manifest of a dataset stands."""
-    return f"{platform_run_id}/ofs/manifests/{dataset_id}.json"
-
-
-def _manifest_at(manifest: str, context: RunContext) -> str:
-    if "/" in manifest:
-        return context.objects.relative(manifest)
-    for run in context.control.ledger.runs():
-        ref = (run.outcome or {}).get("manifest_ref")
-        if ref and ref.endswith(f"/{manifest}.json"):
-            return str(ref)
-    raise refuse(
-        "RUN_NOT_FOUND", f"no run of this ledger published {manifest}; name the manifest by its ref", "ofs status"
-    )
-
-
-def _read(ref: str, context: RunContext) -> dict[str, Any]:
-    try:
-        document = parse_json(context.objects.read(ref), what="the manifest")
-    except ObjectMissing:
-        raise refuse("REF_ACCESS_DENIED", f"there is no manifest at {ref}", "ofs status", ref=ref) from None
-    except CanonicalError as error:
-        raise refuse("SCHEMA_INVALID", f"{ref} is no JSON document: {error}", "ofs status", ref=ref) from None
-    if not isinstance(document, dict):
-        raise refuse("SCHEMA_INVALID", f"{ref} is no DatasetManifest: it is no JSON object", "ofs status", ref=ref)
-    return document
-
-
-def _walked(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer:
-    from ofs_spark.workflow.publication import (
-        publish_dataset,  # Arrow, Numba and Spark load here, and only for a real build
-    )
-
-    return publish_dataset(intent, held, context, f"{held.attempt}-{uuid.uuid4().hex[:12]}", audit)
-
-
-@contextmanager
-def _ended(held: Run, intent: Intent, context: RunContext, audit: Audit) -> Iterator[Answer]:
-    """Records in the ledger how the claimed run ended, whichever way, and tells of it."""
-    answer: Answer = {}
-    try:
-        yield answer
-    except Refusal as refusal:
-        pending = refusal.code == "COMMIT_OUTCOME_UNKNOWN"
-        outcome = refusal.document()
-        state = State.PUBLISH_PENDING if pending else State.FAILED
-        _record(held, state, refusal.code, outcome, intent, context, audit)
-        raise
-    except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
-        defect = isinstance(error, Exception)
-        reason, status = ("INTERNAL", 1) if defect else ("INTERRUPTED", getattr(error, "exit_status", 130))
-        message = str(error) or type(error).__name__
-        outcome = {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": status}
-        _record(held, State.FAILED, reason, outcome, intent, context, audit)
-        raise
-    _record(held, State.DONE, answer["outcome"], answer, intent, context, audit)
-
-
-def _record(
-    held: Run, state: State, reason: str, outcome: Mapping[str, Any], intent: Intent, context: RunContext, audit: Audit
-) -> None:
-    from ofs_spark.signals.write import write_signals
-
-    if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
-        return
-    context.control.end(held, state, reason, outcome)
-    context.announce("signals", "tells how the run ended")
-    write_signals(context.objects, context.announce, context.control, held, intent, outcome, audit)
+    if run_key is None:
+        return {"runs": [describe_run(run) for run in ledger.runs()]}
+    run = context.control.find(run_key)
+    return {**describe_run(run), "events": [describe_transition(event) for event in ledger.events(run_key)]}

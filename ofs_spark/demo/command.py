@@ -31,10 +31,10 @@ def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict
     """Generates, builds, verifies, builds again in a second root, compares the digests, and prints the summary."""
     world = _world(folder, seed, payments, announce)
     with open_context(world.wiring, None, announce) as context:
-        answer = pipeline.build(world.training.read_bytes(), context)
+        answer = pipeline.build_dataset(world.training.read_bytes(), context)
         announce("publish", "verifies the published dataset from its stored bytes")
-        verified = pipeline.verify(answer["manifest_ref"], context)
-        manifest = pipeline.show(answer["manifest_ref"], context)
+        verified = pipeline.verify_dataset(answer["manifest_ref"], context)
+        manifest = pipeline.show_manifest(answer["manifest_ref"], context)
     if not verified["verified"]:
         raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
     again = _again(world, announce)
@@ -108,7 +108,7 @@ def _again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
     )
     settings = {"spark.master": "local[1]", WIDTH: "3", "spark.sql.session.timeZone": "America/New_York"}
     with open_context(write_wiring(world.root, AGAIN, settings), None, announce) as context:
-        return pipeline.build(world.training.read_bytes(), context)
+        return pipeline.build_dataset(world.training.read_bytes(), context)
 
 
 def _link(source: str, target: str) -> str:

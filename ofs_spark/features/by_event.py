@@ -16,6 +16,7 @@ from ofs_spark.labels import model as m
 from ofs_spark.labels.asof import keep_one_per_id, resolve_labels
 from ofs_spark.labels.assertions import find_conflicts
 from ofs_spark.labels.coverage import count_labels
+from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.dedupe import BasisSlice, find_first_events, pick_winners
 
@@ -26,24 +27,10 @@ def name_choice_column(label_type: str) -> str:
 
 
 @dataclass(frozen=True)
-class LabelLaw:
-    """Which labels count: types ascending, rule, last instant observed (None: any), and the maturity cut, in µs.
-
-    content_key: 16 bytes of the pinned extract's digest.
-    """
-
-    types: tuple[str, ...]
-    rule: str
-    asof_us: int | None
-    mature_before_us: int
-    content_key: bytes
-
-
-@dataclass(frozen=True)
 class ByEvent:
     """Picks winners, drops what is out of scope, attaches labels, and routes to the first key."""
 
-    law: LabelLaw
+    terms: LabelTerms
     slices: tuple[BasisSlice, ...]
     onward: Route
 
@@ -76,17 +63,17 @@ class ByEvent:
         yield from self.onward.send(self._labelled(events, anchors, choices))
 
     def _choices(self, assertions: pa.Table, subjects: pa.Array) -> pa.Table:
-        return resolve_labels(assertions, subjects, self.law.types, self.law.rule, self.law.asof_us)
+        return resolve_labels(assertions, subjects, self.terms.types, self.terms.rule, self.terms.eligible_until_us)
 
     def _labels_note(self, choices: pa.Table, assertions: pa.Table, anchor_ts: Array) -> Chunk:
-        counts = count_labels(choices, assertions, anchor_ts, self.law.mature_before_us)
-        return make_note("labels", types={name: asdict(counts[name]) for name in self.law.types})
+        counts = count_labels(choices, assertions, anchor_ts, self.terms.mature_until_us)
+        return make_note("labels", types={name: asdict(counts[name]) for name in self.terms.types})
 
     def _labelled(self, events: pa.Table, anchors: Array, choices: pa.Table) -> pa.Table:
         """The events with one struct column per label type, null where the event is no anchor."""
         place = np.full(events.num_rows, -1, np.int64)
         place[anchors] = np.arange(len(anchors))
         where = pa.array(place, mask=place < 0)
-        for name in self.law.types:
+        for name in self.terms.types:
             events = events.append_column(name_choice_column(name), combine_chunks(choices.column(name)).take(where))
         return events

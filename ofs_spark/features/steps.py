@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ofs_spark.features import flow
-from ofs_spark.features.by_event import ByEvent, LabelLaw, name_choice_column
+from ofs_spark.features.by_event import ByEvent, name_choice_column
 from ofs_spark.features.by_key import ByKey, Route
 from ofs_spark.features.load import Load
 from ofs_spark.foundation.columnar.dataflow import Step, Work
 from ofs_spark.foundation.objects import Objects
+from ofs_spark.labels.terms import LabelTerms
+from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.dedupe import BasisSlice
@@ -30,20 +32,26 @@ def plan_layout_step(program: Program, label_types: tuple[str, ...]) -> flow.Key
 
 
 def plan_steps(
-    program: Program,
-    law: LabelLaw,
+    plan: BuildPlan,
+    terms: LabelTerms,
+    content_key: bytes,
     slices: tuple[BasisSlice, ...],
     objects: Objects,
-    platform_run_id: str,
     widths: Widths,
     last: Work,
 ) -> list[Step]:
-    """All steps of the build job; `last` is the work of the layout key's targets and only writes notes."""
-    keys = flow.plan_key_steps(program, tuple(map(name_choice_column, law.types)))
+    """All steps of the build job; `last` is the work of the layout key's targets and only writes notes.
+
+    content_key: of the pinned extract.
+    """
+    program = plan.program
+    keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
     routes = [_route(program, keys, i, widths) for i in range(len(keys))]
     built = [
-        Step("load", Load(objects, platform_run_id, law.types, law.content_key, widths.events), widths.events),
-        Step("by event", ByEvent(law, slices, routes[0]), routes[0].width),
+        Step(
+            "load", Load(objects, plan.intent.platform_run_id, terms.types, content_key, widths.events), widths.events
+        ),
+        Step("by event", ByEvent(terms, slices, routes[0]), routes[0].width),
     ]
     for i, key in enumerate(keys[:-1]):
         built.append(

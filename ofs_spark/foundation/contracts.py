@@ -102,10 +102,10 @@ def require_valid(document: Any, contract: str) -> None:
 @cache
 def load_schema(contract: str) -> dict[str, Any]:
     """The JSON Schema of a contract."""
-    return read_document(f"{contract}{SUFFIX}")
+    return load_contract_file(f"{contract}{SUFFIX}")
 
 
-def read_document(name: str) -> dict[str, Any]:
+def load_contract_file(name: str) -> dict[str, Any]:
     """A JSON document of the contracts folder, by file name."""
     loaded: dict[str, Any] = json.loads((find_root() / name).read_text(encoding="utf-8"))
     return loaded
@@ -114,7 +114,7 @@ def read_document(name: str) -> dict[str, Any]:
 @cache
 def _registry() -> Registry[Any]:
     """Every schema by its `$id`, for references from one to another."""
-    documents = [read_document("definitions.json"), *(load_schema(name) for name in list_contracts())]
+    documents = [load_contract_file("definitions.json"), *(load_schema(name) for name in list_contracts())]
     return Registry().with_resources((document["$id"], DRAFT202012.create_resource(document)) for document in documents)
 
 

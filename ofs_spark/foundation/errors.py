@@ -289,6 +289,11 @@ NEXT: dict[str, str] = {
 ROOM_ORDER = ("intent", "pins", "replay", "labels", "features", "publish", "parity", "environment")
 
 
+def sort_refusals(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """The refusals of the room that comes first before those of later ones; equals in the order given."""
+    return sorted(refusals, key=lambda refusal: ROOM_ORDER.index(CODES[refusal.code].room))
+
+
 def refuse(code: str, message: str, next_command: str = "", **details: Any) -> Refusal:
     """The exception of `code`'s room, ready to raise; an unknown code is a defect of OFS."""
     if code not in CODES:

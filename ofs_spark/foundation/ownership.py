@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from ofs_spark.foundation.contracts import read_document
+from ofs_spark.foundation.contracts import load_contract_file
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import check_relative
 
@@ -34,7 +34,7 @@ def require_owned(ref: str) -> None:
 
 @cache
 def _boundaries() -> tuple[tuple[str, re.Pattern[str], str], ...]:
-    entries = read_document(BOUNDARIES)["boundaries"]
+    entries = load_contract_file(BOUNDARIES)["boundaries"]
     return tuple((entry["prefix"], _pattern(entry["prefix"]), entry["owner"]) for entry in entries)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ofs_spark.foundation.contracts import DocumentFault, format_pointer
-from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.intent.validate import refuse_all
 
@@ -53,29 +52,6 @@ def read_scope(intent: Intent) -> Scope:
         anchor_event_types=_tuple(scope.get("anchor_event_types")),
         row_filters={name: tuple(filters[name]) for name in sorted(filters) if name not in INPUT_FILTERS},
     )
-
-
-def resolve_label_types(scope: Scope) -> tuple[str, ...]:
-    """The label types of a dataset, ascending: of join_scope, else of filters, else those with a stated minimum.
-
-    LABEL_TYPE_SCOPE_UNRESOLVED if the two lists differ, or if nothing names any.
-    """
-    lists = [frozenset(given) for given in (scope.scope_label_types, scope.filter_label_types) if given]
-    if len(set(lists)) > 1:
-        raise refuse(
-            "LABEL_TYPE_SCOPE_UNRESOLVED",
-            "join_scope.label_types and filters.label_types differ",
-            join_scope=sorted(lists[0]),
-            filters=sorted(lists[1]),
-        )
-    types = lists[0] if lists else frozenset(scope.min_coverage_types)
-    if not types:
-        raise refuse(
-            "LABEL_TYPE_SCOPE_UNRESOLVED",
-            "the intent names no label type: a dataset build needs "
-            "join_scope.label_types, filters.label_types or a minimum coverage by type",
-        )
-    return tuple(sorted(types))
 
 
 def _tuple(given: Any) -> tuple[str, ...] | None:

@@ -14,8 +14,8 @@ from deltalake.schema import ArrayType, PrimitiveType
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.pins.profile.model import Column
-from ofs_spark.publish.delta_log import FIRST_COMMIT
 from ofs_spark.publish.model import FileEntry
 
 _FOREVER = "interval 36500 days"
@@ -76,7 +76,7 @@ class DeltaTables:
             )
         except DeltaError as refused:
             message = f"Delta refused to create a table: {refused}; the folder of a new attempt holds none"
-            raise refuse("MATERIALIZATION_CORRUPT", message, ref=f"{location}/{FIRST_COMMIT}") from refused
+            raise refuse("MATERIALIZATION_CORRUPT", message, ref=name_table_commit(location, 0)) from refused
 
 
 def _schema(columns: Sequence[Column]) -> Schema:

@@ -16,29 +16,11 @@ import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.hashing import format_hex
-from ofs_spark.foundation.errors import refuse
 from ofs_spark.labels import model as m
-
-RESOLVED_RULE = "ls.resolved.v0"
-LATEST_RULE = "ls.latest_observed.v0"
-RULES = {
-    RESOLVED_RULE: RESOLVED_RULE,
-    "observed_time<=label_asof_utc": RESOLVED_RULE,
-    "latest_observed_asof": RESOLVED_RULE,
-    LATEST_RULE: LATEST_RULE,
-}
-"""Every accepted rule name → the rule it means."""
+from ofs_spark.labels.terms import RESOLVED_RULE
 
 _STATUSES = [m.Status.RESOLVED.value, m.Status.CONFLICT.value, m.Status.NOT_FOUND.value]
 _RESOLVED, _CONFLICT, _NOT_FOUND = range(3)
-
-
-def resolve_rule(name: str) -> str:
-    """The rule that a name or alias means. LABEL_RULE_UNSUPPORTED for any other name."""
-    if name not in RULES:
-        message = f"resolution_rule {name[:80]!r} is unknown; one of {sorted(RULES)} is required"
-        raise refuse("LABEL_RULE_UNSUPPORTED", message, pointer="/label_basis/resolution_rule", supported=sorted(RULES))
-    return RULES[name]
 
 
 def keep_one_per_id(assertions: pa.Table) -> pa.Table:
@@ -57,7 +39,6 @@ def resolve_labels(
     other events and types are left out. `asof_us` is the last instant at which an assertion may have been observed
     (KNEW_THEN), None makes every one eligible (KNOW_NOW).
     """
-    rule = resolve_rule(rule)
     cell, observed = _cells(assertions, subjects, types), read_values(assertions, m.OBSERVED)
     count = len(subjects) * len(types)
     status = np.full(count, _NOT_FOUND, np.int8)

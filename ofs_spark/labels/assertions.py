@@ -20,6 +20,7 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
+from ofs_spark.labels.terms import VOCABULARY
 
 TEXTS = (
     "label_assertion_id",
@@ -164,8 +165,8 @@ def _row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: 
     ]
     checks += [
         ("label_assertion_id", wellformed, "32 lower-case hex digits"),
-        ("label_type", _judged(rows["label_type"], _one_of(m.VOCABULARY)), f"one of {sorted(m.VOCABULARY)}"),
-        ("label_value", _values_fit(rows), f"a value of its type: {dict(m.VOCABULARY)}"),
+        ("label_type", _judged(rows["label_type"], _one_of(VOCABULARY)), f"one of {sorted(VOCABULARY)}"),
+        ("label_value", _values_fit(rows), f"a value of its type: {dict(VOCABULARY)}"),
         ("source_type", _judged(rows["source_type"], _one_of(m.SOURCE_TYPES)), f"one of {list(m.SOURCE_TYPES)}"),
         ("actor_id", machine | _judged(rows["actor_id"], _filled), "an actor for source_type HUMAN"),
         *((name, values != NO_INSTANT, REQUIRED) for name, values in times.items()),
@@ -205,7 +206,7 @@ def _one_of(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
 
 def _values_fit(rows: dict[str, pa.Array]) -> Array:
     """Whether each value belongs to its type; true where the type itself is unknown (that is its own fault)."""
-    fits = ~_judged(rows["label_type"], _one_of(m.VOCABULARY))
-    for name, values in m.VOCABULARY.items():
+    fits = ~_judged(rows["label_type"], _one_of(VOCABULARY))
+    for name, values in VOCABULARY.items():
         fits |= _judged(rows["label_type"], _one_of([name])) & _judged(rows["label_value"], _one_of(values))
     return fits

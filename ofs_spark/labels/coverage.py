@@ -1,10 +1,9 @@
-"""Is it enough to train on: counts that add up over targets, exact ratios, and the gate over them."""
+"""Is it enough to train on: counts that add up over targets, exact ratios, and the thresholds they miss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,9 +15,7 @@ from ofs_spark.foundation.clock import DAY_US
 from ofs_spark.foundation.columnar.arrays import count_true
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels import model as m
-
-POLICY_POINTER = "/filters/label_coverage_policy"
-Number = int | float | Decimal | str
+from ofs_spark.labels.coverage_policy import CoveragePolicy, to_fraction
 
 
 @dataclass(frozen=True)
@@ -53,15 +50,6 @@ class TypeCounts:
             "mature_anchor_ratio": _ratio(self.mature_anchors, self.subjects),
             "mature_label_ratio": _ratio(self.mature_labels, self.resolved),
         }
-
-
-@dataclass(frozen=True)
-class CoveragePolicy:
-    """Thresholds as written: least coverage per type (1 for types left out), most conflicts, least mature anchors."""
-
-    min_coverage: Mapping[str, Number]
-    max_conflict_ratio: Number = 0
-    min_mature_anchor_ratio: Number = 0
 
 
 @dataclass(frozen=True)
@@ -119,50 +107,12 @@ def add_counts(parts: Sequence[Mapping[str, TypeCounts]]) -> dict[str, TypeCount
     return {name: sum((part[name] for part in parts if name in part), TypeCounts()) for name in names}
 
 
-def read_coverage_policy(
-    stated: object, defaults: Mapping[str, Any], min_mature_anchor_ratio: Number = 0
-) -> CoveragePolicy:
-    """The policy an intent states (it stands alone), else the loaded default.
-
-    LABEL_POLICY_INVALID, listing every fault by JSON pointer, for an unknown key or type or a ratio outside 0 to 1.
-    """
-    policy = defaults if stated is None else stated
-    if not isinstance(policy, Mapping):
-        raise _invalid(POLICY_POINTER, policy, "an object")
-    faults = [
-        _invalid(f"{POLICY_POINTER}/{key}", key, "min_coverage_by_label_type or max_conflict_ratio")
-        for key in sorted(policy, key=str)
-        if key not in ("min_coverage_by_label_type", "max_conflict_ratio")
-    ]
-    minima, most = policy.get("min_coverage_by_label_type", {}), policy.get("max_conflict_ratio", 0)
-    if not isinstance(minima, Mapping):
-        faults.append(
-            _invalid(f"{POLICY_POINTER}/min_coverage_by_label_type", minima, "an object of label type → ratio")
-        )
-        minima = {}
-    for name in sorted(minima, key=str):
-        pointer = f"{POLICY_POINTER}/min_coverage_by_label_type/{name}"
-        if name not in m.VOCABULARY:
-            faults.append(_invalid(pointer, name, f"one of {sorted(m.VOCABULARY)}"))
-        elif not _is_share(minima[name]):
-            faults.append(_invalid(pointer, minima[name], "a number from 0 to 1"))
-    for pointer, value in (
-        (f"{POLICY_POINTER}/max_conflict_ratio", most),
-        ("min_mature_anchor_ratio", min_mature_anchor_ratio),
-    ):
-        if not _is_share(value):
-            faults.append(_invalid(pointer, value, "a number from 0 to 1"))
-    if faults:
-        raise refuse(faults[0].code, faults[0].message, faults=[{**f.details, "message": f.message} for f in faults])
-    return CoveragePolicy(dict(minima), most, min_mature_anchor_ratio)
-
-
 def find_shortfalls(counts: Mapping[str, TypeCounts], policy: CoveragePolicy) -> list[Shortfall]:
     """Every threshold missed, by type ascending; none means ready for training. Compares exact fractions."""
     missed: list[Shortfall] = []
     for name in sorted(counts):
         ratios = counts[name].ratios
-        least = policy.min_coverage.get(name, 1)
+        least = policy.find_least(name)
         if ratios["coverage"] < to_fraction(least):
             missed.append(Shortfall(name, "coverage", ratios["coverage"], f"at least {least}"))
         if ratios["conflict_ratio"] > to_fraction(policy.max_conflict_ratio):
@@ -192,11 +142,6 @@ def refuse_shortfalls(missed: Sequence[Shortfall]) -> list[Refusal]:
     return [refuse("COVERAGE_POLICY_VIOLATION", message, faults=[shortfall.document() for shortfall in missed])]
 
 
-def to_fraction(number: Number) -> Fraction:
-    """The number as written: the shortest digits of a float, not its binary value."""
-    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
-
-
 def round_ratio(ratio: Fraction) -> float:
     """A ratio for display: 6 decimals, half-even."""
     return float(round(ratio, 6))
@@ -204,13 +149,3 @@ def round_ratio(ratio: Fraction) -> float:
 
 def _ratio(part: int, whole: int) -> Fraction:
     return Fraction(part, whole) if whole else Fraction(0)
-
-
-def _is_share(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return False
-    return bool(0 <= value <= 1)
-
-
-def _invalid(pointer: str, found: object, required: str) -> Refusal:
-    return refuse("LABEL_POLICY_INVALID", f"{pointer} is {str(found)[:80]!r}; {required} is required", pointer=pointer)

@@ -1,24 +1,14 @@
-"""Types of the labels room, its closed vocabulary, and the names of its columns."""
+"""Types of the labels room, and the names of its columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.dataflow import CODED
-
-VOCABULARY = MappingProxyType(
-    {
-        "account_takeover": ("ATO_CONFIRMED", "ATO_NOT_CONFIRMED", "ATO_SUSPECTED"),
-        "chargeback_status": ("CHARGEBACK", "NO_CHARGEBACK", "PENDING"),
-        "fraud_disposition": ("FRAUD_CONFIRMED", "FRAUD_SUSPECTED", "LEGIT_CONFIRMED"),
-    }
-)
-"""Label type → the values it may have."""
 
 SOURCE_TYPES = ("AUTO", "EXTERNAL", "HUMAN", "SYSTEM")
 
@@ -99,6 +89,11 @@ class LabelExtract:
     row_count: int
     files: tuple[ExtractFile, ...]
     origin: str | None = None
+
+    @property
+    def content_key(self) -> bytes:
+        """16 bytes that nobody knows before the extract is fixed: the key of its assertions' content hashes."""
+        return bytes.fromhex(self.digest)[:16]
 
     def document(self) -> dict[str, Any]:
         """As plans, receipts and manifests hold it."""

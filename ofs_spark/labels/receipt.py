@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
-from ofs_spark.labels.coverage import CoveragePolicy, Shortfall, TypeCounts, round_ratio, to_fraction
+from ofs_spark.labels.coverage import Shortfall, TypeCounts, round_ratio
+from ofs_spark.labels.coverage_policy import CoveragePolicy, to_fraction
 from ofs_spark.labels.model import LabelExtract
+from ofs_spark.labels.terms import LabelTerms
 
 SCHEMA_VERSION = "ofs.label_resolution.v1"
 
 
-@dataclass(frozen=True)
-class LabelBasis:
-    """How labels are resolved: rule, posture, cut-off and maturity of the plan."""
-
-    rule: str
-    posture: Literal["KNEW_THEN", "KNOW_NOW"]
-    label_asof_utc: str
-    maturity_days: int | None = None
-
-
 def compose_label_receipt(
     plan_id: str,
-    basis: LabelBasis,
+    terms: LabelTerms,
     extract: LabelExtract,
     counts: Mapping[str, TypeCounts],
-    policy: CoveragePolicy,
     missed: Sequence[Shortfall],
 ) -> dict[str, Any]:
     """The receipt document. Equal resolutions give equal documents: no time of run, no order of input."""
     return {
         "schema_version": SCHEMA_VERSION,
         "plan_id": plan_id,
-        "label_basis": asdict(basis),
+        "label_basis": terms.document(),
         "extract": extract.document(),
-        "types": {name: describe_type(counts[name], policy, name) for name in sorted(counts)},
+        "types": {name: describe_type(counts[name], terms.policy, name) for name in sorted(counts)},
         "ready": not missed,
         "shortfalls": [shortfall.document() for shortfall in missed],
     }
@@ -48,7 +39,7 @@ def describe_type(counts: TypeCounts, policy: CoveragePolicy, name: str) -> dict
         "counts": asdict(counts),
         "ratios": {measure: round_ratio(ratio) for measure, ratio in counts.ratios.items()},
         "thresholds": {
-            "min_coverage": float(to_fraction(policy.min_coverage.get(name, 1))),
+            "min_coverage": float(to_fraction(policy.find_least(name))),
             "max_conflict_ratio": float(to_fraction(policy.max_conflict_ratio)),
             "min_mature_anchor_ratio": float(to_fraction(policy.min_mature_anchor_ratio)),
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
@@ -13,8 +14,9 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.positions import describe_basis, hash_basis
 from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope
+from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile
-from ofs_spark.pins.profile.model import Program
+from ofs_spark.pins.profile.model import Column, Program
 from ofs_spark.pins.run_facts import RunFacts
 
 SCHEMA_VERSION = "ofs.build_plan.v1"
@@ -30,6 +32,10 @@ class Archive:
     slice_digest: str
     segments: tuple[Document, ...]
     rows: int
+
+    def describe(self) -> str:
+        """How much there is to read, for people."""
+        return f"{len(self.segments)} segments, {self.rows} offsets"
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,20 @@ class BuildPlan:
     def program(self) -> Program:
         """The compiled feature set."""
         return self.profile.program
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The dataset's columns, in order. FEATURE_PROFILE_UNRESOLVED where two would have one name."""
+        return describe_dataset(self.program, self.labels["types"])
+
+    @property
+    def schema(self) -> tuple[tuple[str, str], ...]:
+        """(column, type) of the dataset, in order."""
+        return tuple((column.name, column.type) for column in self.columns)
+
+    def describe_features(self) -> str:
+        """How many feature columns there are, for people."""
+        return f"{len(self.program.feature_columns)} features"
 
     @property
     def fingerprint(self) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.foundation import contracts
-from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
+from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, audit_resolution
 
-CONTRACT = "run_facts_view"
+RUN_FACTS = DocumentKind(
+    "run_facts_view", "run facts view", "RUN_FACTS_UNAVAILABLE", "RUN_FACTS_UNAVAILABLE", "/run_facts_ref"
+)
 
 
 @dataclass(frozen=True)
@@ -44,35 +46,16 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
     without a PASS; CONTEXT_DIGEST_MISMATCH for other bytes than stated; REF_ACCESS_DENIED for bytes that are not there.
     """
     with audit_resolution(audit, ref, "run_facts"):
-        view = _view(objects, ref)
+        view = read_document(objects, RUN_FACTS, ref)
         if view["platform_run_id"] != platform_run_id:
-            message = f"{ref} is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
-            raise refuse("RUN_FACTS_UNAVAILABLE", message, ref=ref, pointer="/platform_run_id")
+            message = f"is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
+            raise RUN_FACTS.refuse(ref, message, pointer="/platform_run_id")
         ref = objects.relative(ref)
     contexts = []
     for output_id in required:
         with audit_resolution(audit, _asked(view, output_id), "gated_output"):
             contexts.append(_admitted(objects, view, output_id))
     return RunFacts(ref, digest(view), tuple(contexts))
-
-
-def _view(objects: Objects, ref: str) -> dict[str, Any]:
-    try:
-        view = parse_json(objects.read(ref), what="the run facts")
-    except ObjectMissing:
-        raise _unavailable(ref, "there are no run facts at this ref") from None
-    except CanonicalError as error:
-        raise _unavailable(ref, str(error)) from None
-    faults = contracts.find_faults(view, CONTRACT)
-    if faults:
-        message = f"{faults[0].pointer}: {faults[0].message}"
-        raise _unavailable(ref, message, faults=[fault.document() for fault in faults])
-    found: dict[str, Any] = view
-    return found
-
-
-def _unavailable(ref: str, message: str, **details: Any) -> Refusal:
-    return refuse("RUN_FACTS_UNAVAILABLE", f"{ref}: {message}", ref=ref, pointer="/run_facts_ref", **details)
 
 
 def _asked(view: Mapping[str, Any], output_id: str) -> str:

@@ -15,6 +15,7 @@ from ofs_spark.features.group_rows import sort_by_key
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks, make_note
 from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.refs import OwnedRef, name_table_file
 from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns
 from ofs_spark.pins.profile.model import Column, Program
@@ -44,7 +45,7 @@ class WriteBucket:
     partitions: tuple[TopicPartition, ...]
     leaf_rows: int
     objects: Objects
-    folder: str
+    folder: OwnedRef
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """A `file` note per Parquet file written, or a `fault` note per refused rule and no file."""
@@ -61,7 +62,7 @@ class WriteBucket:
             target, keyed.code[anchors], keyed.keyed, anchors, read_values(table, r.TS)[anchors], self.leaf_rows
         )
         for name, body, entry in write_files(rows, placed, target):
-            path = f"{self.folder}/{name}"
+            path = name_table_file(self.folder, name)
             put_staged(self.objects, path, body)
             yield make_note("file", **{**entry, "path": path})
 

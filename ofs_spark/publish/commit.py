@@ -15,6 +15,7 @@ from typing import Any
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.publish.manifest import find_differing_pins, is_same_dataset
 
 READ_BACK_PAUSES_S = (0.2, 1.0, 3.0, 0.0)
@@ -40,7 +41,7 @@ class Commit:
 
 def commit(
     objects: Objects,
-    ref: str,
+    ref: OwnedRef,
     manifest: Mapping[str, Any],
     fence: Callable[[], None] = lambda: None,
     pause: Callable[[float], None] = time.sleep,

@@ -10,11 +10,9 @@ from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.model import FileEntry
-
-FIRST_COMMIT = "_delta_log/00000000000000000000.json"
-SECOND_COMMIT = "_delta_log/00000000000000000001.json"
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,12 @@ class TableLog:
 
 def read_log(objects: Objects, table_ref: str) -> TableLog:
     """The table's only commit. MATERIALIZATION_CORRUPT if there is none, more than one, or it is unreadable."""
-    ref = f"{table_ref}/{FIRST_COMMIT}"
+    ref = name_table_commit(table_ref, 0)
     try:
         body = objects.read(ref)
     except ObjectMissing:
         raise _corrupt(ref, "there is no Delta commit", "version 0") from None
-    if objects.exists(f"{table_ref}/{SECOND_COMMIT}"):
+    if objects.exists(name_table_commit(table_ref, 1)):
         raise _corrupt(ref, "the table has a version 1", "one commit")
     try:
         return _parsed(body)
@@ -45,7 +43,7 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
 
 def verify_log(log: TableLog, table_ref: str, columns: Sequence[Column], files: Sequence[FileEntry]) -> None:
     """MATERIALIZATION_CORRUPT unless the commit adds exactly these files, with these sizes and columns, append-only."""
-    ref = f"{table_ref}/{FIRST_COMMIT}"
+    ref = name_table_commit(table_ref, 0)
     expected = {f.name: (f.bytes, f.rows) for f in files}
     if log.files != expected:
         differing = sorted(name for name in {*log.files, *expected} if log.files.get(name) != expected.get(name))

@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import Objects, Put
-from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.refs import OwnedRef
 
 IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"
 
@@ -23,9 +23,8 @@ class Evidence:
     sha256: str
 
 
-def write_once(objects: Objects, ref: str, document: Mapping[str, Any], code: str = IMMUTABLE) -> Evidence:
+def write_once(objects: Objects, ref: OwnedRef, document: Mapping[str, Any], code: str = IMMUTABLE) -> Evidence:
     """Writes `document` as canonical JSON if nothing stands at `ref`; an equal one is accepted, another is `code`."""
-    require_owned(ref)
     body = encode_canonical(dict(document))
     sha256 = hashlib.sha256(body).hexdigest()
     if objects.put_if_absent(ref, body) is Put.EXISTS:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.foundation.refs import OwnedRef, name_file_list
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import encode_parquet
@@ -45,7 +46,7 @@ class FileList:
     bytes: int
 
 
-def put_staged(objects: Objects, ref: str, body: bytes) -> None:
+def put_staged(objects: Objects, ref: OwnedRef, body: bytes) -> None:
     """Writes a table's file. A retried task finds its own bytes there; any other bytes are MATERIALIZATION_CORRUPT."""
     if objects.put_if_absent(ref, body) is Put.EXISTS and objects.read(ref) != body:
         raise refuse(
@@ -53,8 +54,8 @@ def put_staged(objects: Objects, ref: str, body: bytes) -> None:
         )
 
 
-def put_file_list(objects: Objects, folder: str, entries: Sequence[FileEntry]) -> FileList:
-    """Writes `{folder}/files/{sha256}.parquet` and says where it is. Equal entries, in any order, give equal bytes."""
+def put_file_list(objects: Objects, platform_run_id: str, entries: Sequence[FileEntry]) -> FileList:
+    """Writes the file list and says where it is. Equal entries, in any order, give equal bytes."""
     ordered = sorted(entries, key=lambda entry: entry.path)
     rows = [(e, leaf) for e in ordered for leaf in e.leaves]
     columns = [
@@ -73,7 +74,7 @@ def put_file_list(objects: Objects, folder: str, entries: Sequence[FileEntry]) -
         pa.table([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
     )
     sha256 = hashlib.sha256(body).hexdigest()
-    ref = f"{folder}/files/{sha256}.parquet"
+    ref = name_file_list(platform_run_id, sha256)
     put_staged(objects, ref, body)
     return FileList(ref, sha256, len(ordered), sum(e.bytes for e in ordered))
 

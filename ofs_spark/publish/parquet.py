@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ofs_spark.foundation.refs import name_part_file
 from ofs_spark.publish.digest import digest_leaf
 from ofs_spark.publish.layout import Leaf, group_files
 from ofs_spark.publish.model import FileEntry
@@ -30,7 +31,7 @@ def write_files(
     for number, leaves in enumerate(group_files(placed, file_rows)):
         parts = [_rows_of(rows, leaf) for leaf in leaves]
         table = pa.concat_tables(parts)
-        body, name = encode_parquet(table), f"part-{bucket:07d}-{number:05d}.parquet"
+        body, name = encode_parquet(table), name_part_file(bucket, number)
         digests = tuple(digest_leaf(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
         ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
         nulls = {column: table.column(column).null_count for column in table.column_names}

@@ -14,15 +14,19 @@ from functools import cached_property
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ofs_spark.foundation.canonical import CanonicalError, digest
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.documents import DocumentKind, digest_content, fetch_document, judge_model, parse_document
+from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS, Range, parse_offset
+from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.replay.scan.spec import DeclaredGap, ScanRange, ScanTask, SegmentFile
 
-MOST_FAULTS = 50
+INDEX = DocumentKind(
+    "archive.segment_index.v0", "segment index", "ARCHIVE_INDEX_MISSING", "ARCHIVE_INDEX_INVALID", max_bytes=1 << 30
+)
 _Text = Annotated[StrictStr, Field(min_length=1)]
 _Offset = Annotated[StrictStr, Field(pattern=r"^(0|[1-9][0-9]*)$", max_length=129)]
 Place = tuple[str, int, str]
@@ -123,39 +127,34 @@ class SegmentIndex:
         return self.by_place.get(locate_range(offset_range), ())
 
 
-def read_index(document: Any, platform_run_id: str) -> SegmentIndex:
+def read_index(objects: Objects, platform_run_id: str) -> SegmentIndex:
+    """The run's segment index. ARCHIVE_INDEX_MISSING where there is none, ARCHIVE_INDEX_INVALID as `prove_index`."""
+    ref = name_segment_index(platform_run_id)
+    document = parse_document(fetch_document(objects, INDEX, ref), INDEX, ref)
+    return prove_index(document, platform_run_id)
+
+
+def prove_index(document: Any, platform_run_id: str) -> SegmentIndex:
     """The index a parsed document holds; ARCHIVE_INDEX_INVALID, with every fault found, unless it is one and its own.
 
     Checked: its contract, its digest, its platform run, that no file stands twice, that offsets are in their kind's
     reach and in order, and that the links and gaps of an entry do not contradict its offsets.
     """
-    try:
-        parsed = _Document.model_validate(document)
-    except ValidationError as invalid:
-        raise _invalid("does not satisfy its contract", _contract_faults(invalid)) from None
+    ref = name_segment_index(platform_run_id)
+    parsed = judge_model(document, INDEX, ref, _Document)
     faults = list(_identity_faults(document, parsed, platform_run_id))
     for number, entry in enumerate(parsed.segments):
         faults += [{"pointer": f"/segments/{number}/{name}", "message": text} for name, text in _entry_faults(entry)]
     if faults:
-        raise _invalid("contradicts itself", faults)
+        raise INDEX.refuse_faults(ref, faults)
     raw = document["segments"]
     segments = sorted((_segment(e, raw[i]) for i, e in enumerate(parsed.segments)), key=lambda s: s.order)
     return SegmentIndex(parsed.platform_run_id, parsed.digest, tuple(segments))
 
 
-def _contract_faults(invalid: ValidationError) -> list[dict[str, str]]:
-    return [{"pointer": "/" + "/".join(map(str, e["loc"])), "message": e["msg"]} for e in invalid.errors()]
-
-
-def _invalid(what: str, faults: Sequence[dict[str, str]]) -> Refusal:
-    first = faults[0]
-    message = f"the segment index {what}: {first['pointer']}: {first['message']}"
-    return refuse("ARCHIVE_INDEX_INVALID", message, faults=list(faults[:MOST_FAULTS]), fault_count=len(faults))
-
-
 def _identity_faults(document: dict[str, Any], parsed: _Document, platform_run_id: str) -> Iterable[dict[str, str]]:
     try:
-        content = digest({name: value for name, value in document.items() if name != "digest"})
+        content = digest_content(document)
     except CanonicalError as error:
         content = str(error)
     if content != parsed.digest:

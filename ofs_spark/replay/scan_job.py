@@ -12,6 +12,7 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step, make_note
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.positions import Range
+from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
 from ofs_spark.replay.completeness import Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex, plan_scan
 from ofs_spark.replay.scan.segment import scan_task
@@ -34,7 +35,7 @@ class ScanSegmentGroup:
 
     objects: Objects
     spec: ScanSpec
-    folder: str
+    folder: OwnedRef
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """One `summary` note."""
@@ -43,7 +44,7 @@ class ScanSegmentGroup:
         staged: dict[str, Any] | None = None
         if rows.num_rows:
             body = _stored(rows)
-            ref = f"{self.folder}/{task.partition_ordinal:05d}-{task.segment_group:08d}.arrow"
+            ref = name_staged_rows(self.folder, task.partition_ordinal, task.segment_group)
             self.objects.put_if_absent(ref, body)
             staged = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest(), "rows": rows.num_rows}
         yield make_note("summary", summary=summary, staged=staged)
@@ -55,7 +56,7 @@ def scan_basis(
     index: SegmentIndex,
     basis: Sequence[Range],
     spec: ScanSpec,
-    folder: str,
+    folder: OwnedRef,
     training: bool,
 ) -> tuple[Completeness, list[Staged]]:
     """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""

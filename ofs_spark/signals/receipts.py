@@ -8,6 +8,7 @@ from typing import Any
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.errors import CODES
 from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.refs import name_plan
 from ofs_spark.intent.identity import hash_intent_payload
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State, Transition
@@ -85,7 +86,7 @@ def compose_publication_receipt(held: Run, manifest: Mapping[str, Any], named: M
     COMMITTED iff the manifest names this run's evidence: so an attempt that took over from a driver which died right
     after its commit says what that driver would have said.
     """
-    own = str(manifest["evidence"]["resolved_build_plan"]["ref"]).endswith(f"/{held.run_key}.json")
+    own = manifest["evidence"]["resolved_build_plan"]["ref"] == name_plan(manifest["platform_run_id"], held.run_key)
     return {
         "schema_version": "ofs.publication_receipt.v1",
         "run_key": held.run_key,

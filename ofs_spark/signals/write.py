@@ -16,7 +16,18 @@ from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, par
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
 from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, Put
-from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.refs import (
+    OwnedRef,
+    name_contribution,
+    name_evidence,
+    name_fact,
+    name_manifest_v0,
+    name_plan,
+    name_plan_index,
+    name_publication,
+    name_reconciliation,
+    name_run_receipt,
+)
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.identity import compose_manifest_v0
 from ofs_spark.intent.model import Intent
@@ -57,11 +68,10 @@ class SignalWriter:
             self.written[ref] = "FAILED"
             self.announce("signals", f"FAILED to write {ref}: {error}")
 
-    def write(self, ref: str, document: Document, *, once: bool) -> None:
+    def write(self, ref: OwnedRef, document: Document, *, once: bool) -> None:
         """Writes a document that keeps its contract; `once`: unless one stands there."""
         with self.trying(ref):
             require_valid(document, document["schema_version"])
-            require_owned(ref)
             body = encode_canonical(document)
             if once and self.objects.put_if_absent(ref, body) is Put.EXISTS:
                 self.written[ref] = "EXISTS"
@@ -89,73 +99,73 @@ def write_signals(
     audit: Audit,
 ) -> None:
     """Everything that is told of a run that ended with `outcome`. Never raises; the run receipt comes last."""
-    teller, own = SignalWriter(objects, announce), f"{intent.platform_run_id}/ofs"
-    receipt_ref, plan_ref = (f"{own}/{kind}/{held.run_key}.json" for kind in ("run_receipts", "resolved_build_plan"))
+    writer, run_id = SignalWriter(objects, announce), intent.platform_run_id
+    receipt_ref, plan_ref = name_run_receipt(run_id, held.run_key), name_plan(run_id, held.run_key)
     manifest = None
     if outcome.get("manifest_ref"):
-        manifest = _published(teller, held, intent, outcome["manifest_ref"])
+        manifest = _published(writer, held, intent, outcome["manifest_ref"])
     elif name_end(outcome) != PENDING:  # after that nobody knows whether there is a dataset: neither fact is told
         fact = governance.compose_dataset_build_failed(held, intent.platform_run_id, outcome, receipt_ref)
-        teller.write(f"{own}/governance/{fact['event_id']}.json", fact, once=True)
-    _reconcile(teller, control, intent.platform_run_id, reconciliation.compose_entry(held, outcome, manifest, audit))
-    with teller.trying(receipt_ref):
-        plan = teller.standing(plan_ref, "ofs.build_plan.v1")
+        writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
+    _reconcile(writer, control, intent.platform_run_id, reconciliation.compose_entry(held, outcome, manifest, audit))
+    with writer.trying(receipt_ref):
+        plan = writer.standing(plan_ref, "ofs.build_plan.v1")
         events = control.ledger.events(held.run_key)
-        receipt = compose_run_receipt(held, intent, outcome, events, audit, teller.written, manifest or plan)
+        receipt = compose_run_receipt(held, intent, outcome, events, audit, writer.written, manifest or plan)
         receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
-        receipt["refs"] |= _own_evidence(objects, own, held.run_key, receipt["attempts"])
-        teller.write(receipt_ref, receipt, once=False)
+        receipt["refs"] |= _own_evidence(objects, run_id, held.run_key, receipt["attempts"])
+        writer.write(receipt_ref, receipt, once=False)
 
 
-def _published(teller: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
+def _published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
     """Tells of the manifest a run ended with: receipt, plan index, v0 view, fact. The manifest, None if unreadable.
 
     Each is written once: it follows from the manifest alone, and a later attempt adds only what is still missing.
     """
-    own = f"{intent.platform_run_id}/ofs"
-    publication = f"{own}/publication/{held.run_key}.json"
+    run_id = intent.platform_run_id
+    publication = name_publication(run_id, held.run_key)
     manifest: Document | None = None
-    with teller.trying(publication):
-        body = teller.objects.read(ref)
+    with writer.trying(publication):
+        body = writer.objects.read(ref)
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
         fact = governance.compose_dataset_published(found, ref, named["sha256"])
-        teller.write(publication, compose_publication_receipt(held, found, named), once=True)
-        teller.write(f"{own}/index/by_plan/{found['plan_id']}.json", compose_plan_index(found, named), once=True)
+        writer.write(publication, compose_publication_receipt(held, found, named), once=True)
+        writer.write(name_plan_index(run_id, found["plan_id"]), compose_plan_index(found, named), once=True)
         if found["status"] == TRAINING_READY:
-            teller.write(f"{ref.removesuffix('.json')}.v0.json", compose_manifest_v0(intent), once=True)
-        teller.write(f"{own}/governance/{fact['event_id']}.json", fact, once=True)
+            writer.write(name_manifest_v0(run_id, found["dataset_manifest_id"]), compose_manifest_v0(intent), once=True)
+        writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
     return manifest
 
 
-def _own_evidence(objects: Objects, own: str, run_key: str, attempts: list[Document]) -> dict[str, str]:
+def _own_evidence(objects: Objects, platform_run_id: str, run_key: str, attempts: list[Document]) -> dict[str, str]:
     """What failed attempts left under their own names, by kind and attempt."""
     names = [(kind, f"attempt-{one['attempt']}") for kind in EVIDENCE for one in attempts]
-    refs = {f"{kind}.{attempt}": f"{own}/{kind}/{run_key}.{attempt}.json" for kind, attempt in names}
+    refs = {f"{kind}.{attempt}": name_evidence(platform_run_id, kind, run_key, attempt) for kind, attempt in names}
     return {name: ref for name, ref in refs.items() if objects.exists(ref)}
 
 
-def _reconcile(teller: SignalWriter, control: RunControl, platform_run_id: str, mine: Document) -> None:
+def _reconcile(writer: SignalWriter, control: RunControl, platform_run_id: str, mine: Document) -> None:
     """Writes the run's own contribution, then the platform run's document of all contributions.
 
     Whoever writes that document looks again afterwards: a driver that replaced it with what it had read earlier finds
     what another told meanwhile, so that the last one to write leaves nothing out.
     """
-    own = _contribution(platform_run_id, mine["run_key"])
-    teller.write(own, reconciliation.reconcile(platform_run_id, [mine]), once=False)
-    total = f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json"
-    with teller.trying(total):
+    own = name_contribution(platform_run_id, mine["run_key"])
+    writer.write(own, reconciliation.reconcile(platform_run_id, [mine]), once=False)
+    total = name_reconciliation(platform_run_id)
+    with writer.trying(total):
         for _ in range(ROUNDS):
-            standing = teller.standing(total, reconciliation.SCHEMA_VERSION)
-            entries = _entries(teller, control, platform_run_id, standing, mine)
+            standing = writer.standing(total, reconciliation.SCHEMA_VERSION)
+            entries = _entries(writer, control, platform_run_id, standing, mine)
             document = reconciliation.reconcile(platform_run_id, entries.values())
-            if document == standing or teller.written.get(total) == "FAILED":
+            if document == standing or writer.written.get(total) == "FAILED":
                 return
-            teller.write(total, document, once=False)
+            writer.write(total, document, once=False)
 
 
 def _entries(
-    teller: SignalWriter, control: RunControl, platform_run_id: str, standing: Document | None, mine: Document
+    writer: SignalWriter, control: RunControl, platform_run_id: str, standing: Document | None, mine: Document
 ) -> dict[str, Document]:
     """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
     entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
@@ -164,10 +174,6 @@ def _entries(
         published = str((run.outcome or {}).get("manifest_ref") or platform_run_id)
         if entries.get(run.run_key, {}).get("attempt") == run.token or not published.startswith(platform_run_id):
             continue
-        standing_own = teller.standing(_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION)
+        standing_own = writer.standing(name_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION)
         entries |= {one["run_key"]: one for one in standing_own["runs"]} if standing_own else {}
     return entries
-
-
-def _contribution(platform_run_id: str, run_key: str) -> str:
-    return f"{platform_run_id}/ofs/reconciliation/{run_key}.json"

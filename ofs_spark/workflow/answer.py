@@ -5,33 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ofs_spark.foundation import contracts
-from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import Audit
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Run
+from ofs_spark.intent.run import Run, Transition
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.manifests import read_standing_manifest
 
-MANIFEST = "learning.dataset_manifest.v1"
 
-
-def answer_published(intent: Intent, held: Run, ref: str, context: RunContext, audit: Audit) -> dict[str, Any]:
+def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContext, audit: Audit) -> dict[str, Any]:
     """ALREADY_PUBLISHED, from the recorded pins. What the intent itself names is resolved again and must be equal.
 
     MANIFEST_IMMUTABILITY_VIOLATION names the pins that differ; TRAINING_NOT_ADMISSIBLE the gates a training intent misses.
     """
     context.announce("publish", "this dataset is already published")
-    manifest = _manifest(context, ref)
+    manifest = read_standing_manifest(ref, context)
     outputs = read_scope(intent).required_output_ids
     facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
     pins = manifest["pins"]
-    contexts = [context.document() for context in facts.contexts]
+    contexts = [surface.document() for surface in facts.contexts]
     now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest, "contexts": contexts}
     differing = sorted(name for name, value in now.items() if pins.get(name) != value)
     if differing:
@@ -47,22 +44,21 @@ def answer_published(intent: Intent, held: Run, ref: str, context: RunContext, a
     return compose_build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
 
 
-def _manifest(context: RunContext, ref: str) -> dict[str, Any]:
-    """The standing manifest. MANIFEST_IMMUTABILITY_VIOLATION if what stands at its ref is none: it is never replaced."""
-    try:
-        manifest: dict[str, Any] = parse_json(context.objects.read(ref), what="the manifest")
-        wrong = [f"{fault.pointer}: {fault.message}" for fault in contracts.find_faults(manifest, MANIFEST)]
-        if not wrong and ref != _place(manifest):
-            wrong = [f"it is the manifest of {_place(manifest)}"]
-    except CanonicalError as unreadable:
-        wrong = [str(unreadable)]
-    if wrong:
-        raise refuse("MANIFEST_IMMUTABILITY_VIOLATION", f"{ref} is no DatasetManifest: {wrong[0]}", ref=ref)
-    return manifest
+def describe_run(run: Run) -> dict[str, Any]:
+    """One run as `ofs status` answers it."""
+    outcome = run.outcome or {}
+    return {
+        "run_key": run.run_key,
+        "request_id": run.request_id,
+        "state": run.state.value,
+        "attempts": run.attempts,
+        "outcome": outcome.get("code") or outcome.get("outcome"),
+    }
 
 
-def _place(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['platform_run_id']}/ofs/manifests/{manifest['dataset_manifest_id']}.json"
+def describe_transition(event: Transition) -> dict[str, Any]:
+    """One transition of a run as `ofs status RUN` answers it; `at` in µs."""
+    return {"at": event.at, "before": event.before, "after": event.after, "reason": event.reason}
 
 
 def compose_build_answer(

@@ -1,106 +1,164 @@
-"""The last part of the walk: one Delta commit of the files that were written, read back whole, and the gates over it."""
+"""From written files to a committed manifest: one Delta commit, read back whole, the gates over it, the put."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from ofs_spark.foundation.positions import hash_basis
-from ofs_spark.labels import coverage
-from ofs_spark.pins.plan import BuildPlan
-from ofs_spark.publish import gate
+from ofs_spark.foundation.refs import name_manifest
+from ofs_spark.labels.coverage import round_ratio
+from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import put_file_list
-from ofs_spark.publish.manifest import Materialization
+from ofs_spark.publish.gate import Gate, GateInputs, judge_gates, require_passed
+from ofs_spark.publish.manifest import Materialization, compose_manifest
 from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
-from ofs_spark.workflow.build import Attempt, BuildResult, LabelTerms, ReplayResult
+from ofs_spark.workflow.attempt import Attempt
+from ofs_spark.workflow.build import BuildResult, ReplayResult
+from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.evidence import EvidenceWriter, Receipt
+from ofs_spark.workflow.plan import Resolution
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A table that stands and was read back: what it is, what its files say, and the gates over it."""
+
+    table: Materialization
+    gates: tuple[Gate, ...]
 
 
 def materialize(
-    plan: BuildPlan, made: BuildResult, terms: LabelTerms, desk: Attempt
-) -> tuple[Materialization, FileCheck]:
-    """Commits the table, reads it back whole, and says what it is. MATERIALIZATION_CORRUPT on any difference."""
-    context, folder = desk.context, desk.table
+    resolution: Resolution, replay: ReplayResult, made: BuildResult, attempt: Attempt, context: RunContext
+) -> Staged:
+    """Commits the table, reads it back whole, and judges the gates.
+
+    MATERIALIZATION_CORRUPT on any difference between what was written and what stands; else the code of the first gate
+    that failed and binds this intent.
+    """
+    plan = resolution.plan
     context.announce("publish", f"commits {len(made.entries)} files as one Delta version")
-    log = _commit_table(plan, made, terms, desk)
+    log = _commit_table(resolution, made, attempt, context)
     context.announce("publish", "reads the table back and recomputes its digests")
-    checked = verify_table(desk.engine, context.objects, made.entries, compose_checks(plan, made, terms))
+    checked = verify_table(attempt.engine, context.objects, made.entries, _compose_checks(resolution, made))
     leaves = [leaf for entry in made.entries for leaf in entry.leaves]
-    listed = put_file_list(context.objects, f"{plan.intent.platform_run_id}/ofs", made.entries)
     table = Materialization(
-        attempt=desk.attempt,
-        path=folder,
+        attempt=attempt.name,
+        path=attempt.table,
         delta_log_sha256=log.log_sha256,
-        columns=terms.columns,
+        columns=plan.columns,
         rows=checked.rows,
         layout=plan.layout,
         buckets=plan.buckets,
         leaves=leaves,
-        content_digest=digest_content(terms.schema, leaves),
-        files=listed,
+        content_digest=digest_content(plan.schema, leaves),
+        files=put_file_list(context.objects, plan.intent.platform_run_id, made.entries),
         null_counts=checked.null_counts,
         truncated=checked.truncated,
     )
-    return table, checked
+    gates = judge_gates(_gather_inputs(resolution, replay, made, table, checked))
+    require_passed(gates, plan.intent.training)
+    return Staged(table, gates)
 
 
-def _commit_table(plan: BuildPlan, made: BuildResult, terms: LabelTerms, desk: Attempt) -> TableLog:
+def _commit_table(resolution: Resolution, made: BuildResult, attempt: Attempt, context: RunContext) -> TableLog:
     """The Delta commit of exactly the files that were written, read back and compared with them."""
-    context, folder, dataset_id = desk.context, desk.table, plan.dataset_manifest_id
-    metadata = {"plan_id": plan.plan_id, "dataset_manifest_id": dataset_id, "run_key": desk.run.run_key}
+    plan = resolution.plan
+    metadata = {
+        "plan_id": plan.plan_id,
+        "dataset_manifest_id": plan.dataset_manifest_id,
+        "run_key": attempt.run.run_key,
+    }
     context.tables.create(
-        context.objects.locate(folder),
-        terms.columns,
+        context.objects.locate(attempt.table),
+        plan.columns,
         made.entries,
-        dataset_id,
+        plan.dataset_manifest_id,
         f"OFS dataset {plan.profile.set_id} {plan.profile.set_version}",
         {f"ofs.{name}": value for name, value in metadata.items()},
         int(context.clock.now().timestamp() * 1000),
     )
-    log = read_log(context.objects, folder)
-    verify_log(log, folder, terms.columns, made.entries)
+    log = read_log(context.objects, attempt.table)
+    verify_log(log, attempt.table, plan.columns, made.entries)
     return log
 
 
-def compose_checks(plan: BuildPlan, made: BuildResult, terms: LabelTerms) -> Checks:
+def _compose_checks(resolution: Resolution, made: BuildResult) -> Checks:
     """What every file is judged by: schema, label cut-off, and per feature the time before which its window is cut off."""
+    plan, terms = resolution.plan, resolution.terms
     before: dict[str, int] = {}
     for feature in (feature for group in plan.program.groups for feature in group.features):
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
-    return Checks(terms.schema, terms.law.types, terms.cutoff_us, before)
+    return Checks(plan.schema, terms.types, terms.find_cutoff_us(resolution.extract.committed_up_to_utc), before)
 
 
-def judge_gates(
-    plan: BuildPlan,
-    replay: ReplayResult,
-    made: BuildResult,
-    terms: LabelTerms,
-    table: Materialization,
-    checked: FileCheck,
-) -> tuple[gate.Gate, ...]:
-    """The gates, judged; refuses where one that binds this intent failed."""
-    missed = coverage.find_shortfalls(made.label_counts, terms.policy)
-    written = sum(entry.rows for entry in made.entries)
-    anomalies = sum(made.facts.counts[name] for name in ("mismatches", "conflicts", "invalid"))
-    cut_off = max(table.truncated.values(), default=0) if plan.policy.window_truncated == "refuse" else None
-    gates = gate.judge_gates(
-        gate.GateInputs(
-            plan_basis_hash=plan.basis_hash,
-            replay_basis_hash=hash_basis(one.range for one in replay.completeness.ranges),
-            replay_status=replay.completeness.status,
-            anchors=made.anchors,
-            computed_rows=written,
-            stored_rows=checked.rows,
-            computed_digest=table.content_digest,
-            stored_digest=digest_content(terms.schema, checked.leaves),
-            leaks=checked.leaks,
-            posture=plan.intent.posture,
-            anomalies=anomalies,
-            truncated_rows=cut_off,
-            label_shortfalls=tuple(
-                f"{m.label_type} {m.measure} {coverage.round_ratio(m.found)}, {m.required}" for m in missed
-            ),
-        )
+def _gather_inputs(
+    resolution: Resolution, replay: ReplayResult, made: BuildResult, table: Materialization, checked: FileCheck
+) -> GateInputs:
+    plan = resolution.plan
+    refused = plan.policy.window_truncated == "refuse"
+    return GateInputs(
+        plan_basis_hash=plan.basis_hash,
+        replay_basis_hash=hash_basis(one.range for one in replay.completeness.ranges),
+        replay_status=replay.completeness.status,
+        anchors=made.anchors,
+        computed_rows=sum(entry.rows for entry in made.entries),
+        stored_rows=checked.rows,
+        computed_digest=table.content_digest,
+        stored_digest=digest_content(plan.schema, checked.leaves),
+        leaks=checked.leaks,
+        posture=plan.intent.posture,
+        anomalies=sum(made.totals.counts[name] for name in ("mismatches", "conflicts", "invalid")),
+        truncated_rows=max(table.truncated.values(), default=0) if refused else None,
+        label_shortfalls=tuple(
+            f"{one.label_type} {one.measure} {round_ratio(one.found)}, {one.required}" for one in made.shortfalls
+        ),
     )
-    gate.require_passed(gates, plan.intent.training)
-    return gates
+
+
+def publish_manifest(
+    staged: Staged, made: BuildResult, receipts: tuple[Receipt, Receipt], writer: EvidenceWriter, context: RunContext
+) -> tuple[str, Mapping[str, Any], str]:
+    """Writes the evidence, then commits the manifest: (what the commit came to, the manifest that stands, its ref).
+
+    `receipts`: replay completeness and label resolution. MANIFEST_IMMUTABILITY_VIOLATION or COMMIT_OUTCOME_UNKNOWN as
+    `require_committed`; LEASE_LOST where this driver may no longer commit.
+    """
+    plan, (_, labels) = writer.resolution.plan, receipts
+    evidence = {"resolved_build_plan": writer.write_plan()}
+    evidence |= {receipt.kind: writer.write(receipt) for receipt in receipts}
+    replay = _summarise_replay(made, staged.table.truncated)
+    environment = context.environment()
+    manifest = compose_manifest(
+        plan.pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
+    )
+    ref = name_manifest(plan.intent.platform_run_id, plan.dataset_manifest_id)
+    done = commit(context.objects, ref, manifest, lambda: context.control.fence(writer.run))
+    return done.outcome.value, require_committed(done, ref, manifest), ref
+
+
+_COUNTS = (
+    "delivered",
+    "position_duplicates",
+    "positions",
+    "rows",
+    "redeliveries",
+    "conflicts",
+    "out_of_scope",
+    "invalid",
+)
+_ANOMALIES = ("mismatches", "conflicts", "invalid")
+
+
+def _summarise_replay(made: BuildResult, truncated: Mapping[str, int]) -> dict[str, Any]:
+    counts = made.totals.counts
+    return {
+        "counts": {name: counts[name] for name in _COUNTS},
+        "truncated": {name: rows for name, rows in truncated.items() if rows},
+        "anomalies": {name: counts[name] for name in _ANOMALIES if counts[name]},
+    }

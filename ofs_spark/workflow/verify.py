@@ -11,18 +11,21 @@ from ofs_spark.foundation import contracts
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing
+from ofs_spark.foundation.refs import name_table_commit
+from ofs_spark.labels.terms import find_cutoff
 from ofs_spark.pins.profile.model import Column
-from ofs_spark.publish.delta_log import FIRST_COMMIT, read_log, verify_log
+from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import FileList, read_file_list
 from ofs_spark.publish.verify import Checks
 from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.manifests import CONTRACT
 
 Check = dict[str, Any]
 
 
-def verify_dataset(ref: str, manifest: dict[str, Any], context: RunContext) -> dict[str, Any]:
+def verify_manifest(ref: str, manifest: dict[str, Any], context: RunContext) -> dict[str, Any]:
     """{verified, manifest_ref, checks}: contract, evidence, Delta log, file list, and every stored file, recomputed."""
     checks = [_check("contract", lambda: _contract(manifest))]
     if not checks[0]["ok"]:  # nothing else that such a document says can be looked up
@@ -30,7 +33,7 @@ def verify_dataset(ref: str, manifest: dict[str, Any], context: RunContext) -> d
     for kind, evidence in sorted(manifest["evidence"].items()):
         checks.append(_check(f"evidence {kind}", partial(_sha256, context, evidence["ref"], evidence["sha256"])))
     table = manifest["materialization"]
-    log = partial(_sha256, context, f"{table['path']}/{FIRST_COMMIT}", table["delta_log_sha256"])
+    log = partial(_sha256, context, name_table_commit(table["path"], 0), table["delta_log_sha256"])
     checks += [_check("delta log", log), _check("table", lambda: _table(manifest, context))]
     return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
 
@@ -45,7 +48,7 @@ def _check(name: str, run: Callable[[], tuple[str, str]]) -> Check:
 
 
 def _contract(manifest: dict[str, Any]) -> tuple[str, str]:
-    faults = contracts.find_faults(manifest, "learning.dataset_manifest.v1")
+    faults = contracts.find_faults(manifest, CONTRACT)
     return "; ".join(f"{fault.pointer}: {fault.message}" for fault in faults) or "valid", "valid"
 
 
@@ -68,7 +71,7 @@ def _table(manifest: dict[str, Any], context: RunContext) -> tuple[str, str]:
     )
     verify_log(read_log(context.objects, table["path"]), table["path"], columns, entries)
     labels = manifest["labels"]
-    text = labels["label_asof_utc"] if labels["posture"] == "KNEW_THEN" else labels["extract"]["committed_up_to_utc"]
+    text = find_cutoff(labels["posture"], labels["label_asof_utc"], labels["extract"]["committed_up_to_utc"])
     schema = tuple((column.name, column.type) for column in columns)
     found = verify_table(
         context.engine(), context.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {})

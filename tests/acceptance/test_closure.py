@@ -224,9 +224,9 @@ def test_a_published_dataset_verifies_and_a_damaged_one_does_not(what: str, tmp_
     outcome = build(written)
     ref = outcome.published["manifest_ref"]
     with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
-        assert pipeline.verify(ref, context)["verified"]
+        assert pipeline.verify_dataset(ref, context)["verified"]
         flip_byte(damaged(outcome.manifest, outcome, what))
-        told = pipeline.verify(ref, context)
+        told = pipeline.verify_dataset(ref, context)
     assert not told["verified"]
     assert [check["found"] for check in told["checks"] if not check["ok"]]
 

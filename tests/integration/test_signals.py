@@ -118,7 +118,7 @@ def test_a_signal_that_cannot_be_written_is_recorded_and_blocks_nothing(tmp_path
         objects = context.objects
         assert isinstance(objects, LocalObjects)
         failing = Failing(objects.root, unwritten="ofs_reconciliation.json")
-        answer = pipeline.build(written.intent.read_bytes(), replace(context, objects=failing))
+        answer = pipeline.build_dataset(written.intent.read_bytes(), replace(context, objects=failing))
     assert answer["outcome"] == "COMMITTED"
     (receipt,) = documents(written, "run_receipts")
     assert receipt["signals"][TOTAL] == "FAILED"
@@ -146,7 +146,7 @@ def test_a_stopped_run_says_that_it_was_stopped_and_can_be_run_again(tmp_path: P
             raise KeyboardInterrupt
 
     with open_context(written.wiring, None, stopped, LocalEngine) as context, pytest.raises(KeyboardInterrupt):
-        pipeline.build(written.intent.read_bytes(), context)
+        pipeline.build_dataset(written.intent.read_bytes(), context)
     (receipt,) = documents(written, "run_receipts")
     assert (receipt["outcome"], receipt["exit_status"]) == ("FAILED", 130)
     assert [fact["code"] for fact in documents(written, "governance")] == ["INTERRUPTED"]

@@ -47,6 +47,7 @@ def build(world: World) -> Dataset:
 def _build(world: World) -> Dataset:
     training = admit(world.intent)
     groups = pin(world)
+    labels.label_types(world.intent)  # no row is needed to tell
     history = replay(world, training)
     anchors = anchors_of(world.intent, history.events)
     faults: list[str] = []

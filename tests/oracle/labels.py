@@ -12,6 +12,7 @@ from tests.worlds.model import World
 RESOLVED_RULES = ("ls.resolved.v0", "observed_time<=label_asof_utc", "latest_observed_asof")
 LATEST_RULES = ("ls.latest_observed.v0",)
 DAY = 86_400_000_000
+VOCABULARY = {"fraud_disposition", "chargeback_status", "account_takeover"}
 Assertion = Mapping[str, Any]
 Choice = tuple[str, Assertion | None]
 
@@ -48,11 +49,13 @@ def known(world: World) -> list[Assertion]:
 def label_types(intent: Mapping[str, Any]) -> list[str]:
     """The types asked for, ascending: of the join scope, else of the filters, else those with a minimum."""
     scope, filters = intent.get("join_scope") or {}, intent.get("filters") or {}
-    lists = [set(doc["label_types"]) for doc in (scope, filters) if doc.get("label_types")]
-    minima = (filters.get("label_coverage_policy") or {}).get("min_coverage_by_label_type") or {}
-    if any(types != lists[0] for types in lists) or not (lists or minima):
+    lists = [set(doc["label_types"]) for doc in (scope, filters) if "label_types" in doc]
+    minima = set((filters.get("label_coverage_policy") or {}).get("min_coverage_by_label_type") or {})
+    types = lists[0] if lists else minima
+    without = lists and intent.get("non_training_allowed")  # an empty list: a dataset without labels, not to train on
+    if any(other != types for other in lists) or not minima <= types <= VOCABULARY or not (types or without):
         raise Refused("LABEL_TYPE_SCOPE_UNRESOLVED")
-    return sorted(lists[0] if lists else minima)
+    return sorted(types)
 
 
 def columns(label_type: str, choice: Choice) -> dict[str, Any]:

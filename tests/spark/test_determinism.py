@@ -61,7 +61,7 @@ def published(written: Written, engine: SparkEngine | LocalEngine, width: int) -
     text = written.wiring.read_text() + f"\nspark: {{{WIDTH}: '{width}'}}\n"
     written.wiring.write_text(text)
     with open_context(written.wiring, None, lambda _room, _doing: None, lambda: engine) as context:
-        return str(pipeline.build(written.intent.read_bytes(), context)["content_digest"])
+        return str(pipeline.build_dataset(written.intent.read_bytes(), context)["content_digest"])
 
 
 def test_every_configuration_has_one_digest(spark: SparkSession, settings: dict[str, str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.errors import CODES
-from ofs_spark.intent.admission import admit, read_scope, resolve_label_types
+from ofs_spark.intent.admission import admit, read_scope
 from ofs_spark.intent.answers import identity_answer
 from ofs_spark.intent.identity import fingerprint_dataset
 from tests.spec.intents import BASE, BASE_V1, DROP, edited, intent, raw, refused
@@ -141,26 +141,6 @@ def test_scope_as_read() -> None:
     assert (scope.anchor_event_types, scope.event_types) == (("card_payment",), None)
     assert (scope.scope_label_types, scope.filter_label_types) == (("fraud_disposition",), None)
     admit(intent(BUILT_V1), "build")
-
-
-@pytest.mark.parametrize(
-    ("scope", "filters", "types"),
-    [
-        ({"label_types": ["b", "a"]}, {}, ("a", "b")),
-        ({}, {"label_types": ["a"]}, ("a",)),
-        ({"label_types": ["a", "b"]}, {"label_types": ["b", "a"]}, ("a", "b")),
-        ({"label_types": []}, {"label_coverage_policy": {"min_coverage_by_label_type": {"a": 1}}}, ("a",)),
-        ({"label_types": ["a"]}, {"label_types": ["b"]}, None),
-        ({}, {"label_coverage_policy": {}}, None),
-        ({}, {}, None),
-    ],
-)
-def test_label_types(scope: dict[str, Any], filters: dict[str, Any], types: tuple[str, ...] | None) -> None:
-    read = read_scope(intent({**BASE, "join_scope": scope, "filters": filters}))
-    if types is None:
-        assert refused(lambda: resolve_label_types(read)).code == "LABEL_TYPE_SCOPE_UNRESOLVED"
-    else:
-        assert resolve_label_types(read) == types
 
 
 def test_training_intents() -> None:

@@ -15,7 +15,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PLAIN = {"errors", "canonical", "clock", "config", "contracts", "positions", "strict_yaml", "objects", "ownership"}
+PLAIN = {
+    "errors",
+    "canonical",
+    "clock",
+    "config",
+    "contracts",
+    "positions",
+    "strict_yaml",
+    "objects",
+    "ownership",
+    "refs",
+    "documents",
+}
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
 FOUNDATION = {f"foundation.{name}" for name in (*PLAIN, COLUMNAR)}

@@ -61,8 +61,8 @@ def test_its_documents_keep_their_contracts(tmp_path: Path) -> None:
 def test_both_intents_build(tmp_path: Path) -> None:
     world = written(tmp_path)
     with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
-        training = pipeline.build(world.training.read_bytes(), context)
-        explore = pipeline.build(world.explore.read_bytes(), context)
+        training = pipeline.build_dataset(world.training.read_bytes(), context)
+        explore = pipeline.build_dataset(world.explore.read_bytes(), context)
     assert training["status"] == "TRAINING_READY"
     assert training["replay_counts"]["redeliveries"] == world.redeliveries > 0
     assert training["rows"] == world.payments - world.token_checks

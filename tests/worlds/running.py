@@ -70,7 +70,7 @@ def build(
 ) -> Outcome:
     with open_context(written.wiring, policy, lambda _room, _doing: None, engine) as context:
         try:
-            answer = pipeline.build(intent or written.intent.read_bytes(), context)
+            answer = pipeline.build_dataset(intent or written.intent.read_bytes(), context)
         except Refusal as refusal:
             return Outcome(None, refusal, [], written.root)
     return Outcome(answer, None, rows_of(written.root / answer["table_ref"]), written.root)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
+from ofs_spark.foundation.documents import DocumentKind, fetch_document
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.refs import name_profile
 from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path
@@ -30,6 +32,13 @@ from ofs_spark.pins.profile.model import (
 )
 from ofs_spark.pins.profile.values import compile_values, compile_windows
 
+PROFILE = DocumentKind(
+    "feature_profile",
+    "feature profile",
+    "FEATURE_PROFILE_UNRESOLVED",
+    "FEATURE_PROFILE_UNRESOLVED",
+    "/feature_definition_set",
+)
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _SET_KEYS = ("feature_set_id", "feature_set_version", "groups")
 _PLATFORM_KEYS = frozenset({"name", "version", "key_type", "windows", "key_precedence", "amount_fields"})
@@ -56,25 +65,16 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
     FEATURE_PROFILE_UNRESOLVED if the file is missing, unreadable, lacks the set or cannot compile;
     FEATURE_PROFILE_MISMATCH if it states another digest.
     """
-    ref = f"{set_id}.yaml"
     if not SET_NAME.fullmatch(set_id):
-        raise refuse(
-            "FEATURE_PROFILE_UNRESOLVED",
-            f"{set_id!r:.140} is no name of a feature set",
-            pointer="/feature_definition_set",
-        )
+        message = f"{set_id!r:.140} is no name of a feature set"
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", message, pointer=PROFILE.pointer)
+    ref = name_profile(set_id)
+    raw = fetch_document(profiles, PROFILE, ref)
     try:
-        document = parse_yaml(profiles.read(ref), what=ref, number=Digits)
+        document = parse_yaml(raw, what=f"the {PROFILE.noun}", number=Digits)
         encode_canonical(to_plain(document), max_depth=_MOST_NESTED)  # what its digests are made of
-    except ObjectMissing:
-        raise refuse(
-            "FEATURE_PROFILE_UNRESOLVED",
-            f"there is no profile {ref} at the profiles root",
-            ref=ref,
-            pointer="/feature_definition_set/feature_set_id",
-        ) from None
     except CanonicalError as error:
-        raise refuse("FEATURE_PROFILE_UNRESOLVED", str(error), ref=ref) from None
+        raise PROFILE.refuse(ref, str(error)) from None
     return compile_profile(document, set_id, set_version, ref)
 
 

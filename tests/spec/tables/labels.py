@@ -126,6 +126,26 @@ CASES = {
         about().with_intent(filters={"label_types": ["chargeback_status"]}),
         code="LABEL_TYPE_SCOPE_UNRESOLVED",
     ),
+    "minimum_outside_the_scope": Case(
+        "A minimum for a type that the scope does not name.",
+        about().with_intent(filters={"label_coverage_policy": {"min_coverage_by_label_type": {"account_takeover": 0}}}),
+        code="LABEL_TYPE_SCOPE_UNRESOLVED",
+    ),
+    "unknown_type": Case(
+        "A type outside the vocabulary.",
+        about().with_intent(join_scope={"label_types": ["fraud"]}),
+        code="LABEL_TYPE_SCOPE_UNRESOLVED",
+    ),
+    "without_labels": Case(
+        "An empty list, where the dataset need not train: rows without label columns.",
+        about(*BOTH).with_intent(join_scope={"label_types": []}),
+        {"e0": {}, "e1": {}},
+    ),
+    "trained_without_labels": Case(
+        "An empty list is no training dataset.",
+        training(about(*BOTH)).with_intent(join_scope={"label_types": []}),
+        code="LABEL_TYPE_SCOPE_UNRESOLVED",
+    ),
     "trained_on_full": Case(
         "Every subject labelled: ready.",
         training(about(*BOTH)),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.foundation.errors import Refusal
 from ofs_spark.labels import asof
 from ofs_spark.labels import model as m
+from ofs_spark.labels.terms import RULES
 
 TYPES = ("chargeback_status", "fraud_disposition")
 SUBJECTS = ["a", "b", "c"]
@@ -53,17 +52,17 @@ def expected(rows: list[dict[str, Any]], rule: str) -> tuple[str | None, str, by
 
 @given(
     st.lists(ROW, max_size=25, unique_by=lambda r: r[5:]),
-    st.sampled_from(sorted(asof.RULES)),
+    st.sampled_from(sorted(RULES)),
     st.none() | st.integers(-1, 4),
 )
 def test_every_choice_is_the_definitions(rows: list[tuple[Any, ...]], rule: str, cutoff: int | None) -> None:
     assertions = table(rows)
-    found = asof.resolve_labels(assertions, pa.array(SUBJECTS), TYPES, rule, cutoff).to_pydict()
+    found = asof.resolve_labels(assertions, pa.array(SUBJECTS), TYPES, RULES[rule], cutoff).to_pydict()
     for kind in TYPES:
         for subject, choice in zip(SUBJECTS, found[kind], strict=True):
             mine = [r for r in assertions.to_pylist() if (r[m.EVENT_ID], r[m.LABEL_TYPE]) == (subject, kind)]
             known = [r for r in mine if cutoff is None or r[m.OBSERVED] <= cutoff]
-            assert (choice["value"], choice["status"], choice["assertion_id"]) == expected(known, asof.RULES[rule])
+            assert (choice["value"], choice["status"], choice["assertion_id"]) == expected(known, RULES[rule])
 
 
 def test_the_chosen_assertions_times_come_with_it_and_order_does_not_matter() -> None:
@@ -93,8 +92,3 @@ def test_equal_copies_are_one_assertion() -> None:
     assert asof.keep_one_per_id(table([row, row, ("b", TYPES[0], "X", 1, 5, 2)])).num_rows == 2
     copied = asof.resolve_labels(table([row, row]), pa.array(["a"]), TYPES, "ls.resolved.v0", None)
     assert copied.column(TYPES[0])[0]["status"].as_py() == "RESOLVED"
-
-
-def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(Refusal, match="LABEL_RULE_UNSUPPORTED"):
-        asof.resolve_rule("ls.resolved.v9")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.labels.extract import parse_committed, read_extract, require_marker
+from ofs_spark.labels.extract import read_extract, require_marker
 from tests.unit.labels.extracts import EXTRACT, extract_document, stored
 
 FILE = {"path": "labels/0.parquet", "bytes": 3, "sha256": "ab" * 32, "row_count": 7}
@@ -19,7 +20,8 @@ def test_a_valid_extract_is_pinned_by_its_digest_and_marker() -> None:
     extract = read_extract(stored(document), EXTRACT)
     assert (extract.digest, extract.marker, extract.row_count) == (document["digest"], "commit-1", 7)
     assert [(f.ref, f.bytes, f.row_count) for f in extract.files] == [("labels/0.parquet", 3, 7)]
-    assert parse_committed(extract) == 1_780_272_000_000_000
+    assert parse_instant(extract.committed_up_to_utc) == 1_780_272_000_000_000
+    assert extract.content_key == bytes.fromhex(document["digest"])[:16]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from ofs_spark.foundation.canonical import digest, encode_canonical
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.objects import Objects, Put
+from ofs_spark.foundation.refs import OwnedRef, name_evidence
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.publish.commit import Commit, Outcome, commit, require_committed
 from ofs_spark.publish.evidence import Evidence, write_once
@@ -29,7 +30,8 @@ from ofs_spark.publish.manifest import (
 from tests.unit.publish.tables import COLUMNS, TABLE, stage
 from tests.unit.publish.test_gate import GOOD
 
-REF = "run/ofs/manifests/dm_1.json"
+REF = OwnedRef("run/ofs/manifests/dm_1.json")
+EVIDENCE = name_evidence("platform_20260210T130700Z", "e", "run")
 
 
 EXAMPLES = Path(__file__).parents[3] / "contracts" / "examples" / "valid"
@@ -55,7 +57,7 @@ def table(attempt: str, content: str, buckets: int = 2) -> Materialization:
         buckets=buckets,
         leaves=[leaf for entry in entries for leaf in entry.leaves],
         content_digest=content * 64,
-        files=put_file_list(objects, "m", entries),
+        files=put_file_list(objects, "platform_20260210T130700Z", entries),
         null_counts={column.name: 0 for column in COLUMNS},
         truncated={"f": 3},
     )
@@ -247,10 +249,10 @@ def test_the_digests_of_many_buckets_stay_in_the_file_list() -> None:
 
 def test_evidence_is_written_once() -> None:
     objects = MemoryObjects()
-    first = write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"b": 1, "a": 2})
-    assert write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 2, "b": 1}) == first
+    first = write_once(objects, EVIDENCE, {"b": 1, "a": 2})
+    assert write_once(objects, EVIDENCE, {"a": 2, "b": 1}) == first
     with pytest.raises(Refusal, match="EVIDENCE_IMMUTABILITY_VIOLATION"):
-        write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 3})
+        write_once(objects, EVIDENCE, {"a": 3})
     with pytest.raises(Refusal, match="BUILD_PLAN_IMMUTABILITY_VIOLATION"):
-        write_once(objects, "platform_20260210T130700Z/ofs/e.json", {"a": 3}, "BUILD_PLAN_IMMUTABILITY_VIOLATION")
-    assert objects.read("platform_20260210T130700Z/ofs/e.json") == b'{"a":2,"b":1}'
+        write_once(objects, EVIDENCE, {"a": 3}, "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+    assert objects.read(EVIDENCE) == b'{"a":2,"b":1}'

@@ -12,9 +12,10 @@ from deltalake.exceptions import DeltaError
 
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.io.delta import DeltaTables
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
-from ofs_spark.publish.delta_log import FIRST_COMMIT, SECOND_COMMIT, read_log, verify_log
+from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.model import FileEntry
 from tests.unit.publish.tables import COLUMNS, TABLE, rows, stage
 
@@ -89,22 +90,22 @@ def test_a_log_that_differs_from_what_was_written_is_corrupt(published: tuple[Lo
 
 def test_a_table_without_its_one_commit_is_corrupt(published: tuple[LocalObjects, list[FileEntry]]) -> None:
     objects, _ = published
-    good = objects.read(f"{TABLE}/{FIRST_COMMIT}")
+    good = objects.read(name_table_commit(TABLE, 0))
     add = next(line for line in good.splitlines() if b'"add"' in line)
     removed = json.dumps({"remove": {"path": "x"}}).encode()
     bodies = [b"", b"{", good + b"\n" + add, good + b"\n" + removed, good.replace(b"numRecords", b"rows")]
     for body in bodies:
         with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
-            read_log(MemoryObjects({f"{TABLE}/{FIRST_COMMIT}": body}), TABLE)
+            read_log(MemoryObjects({name_table_commit(TABLE, 0): body}), TABLE)
     with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
         read_log(MemoryObjects(), TABLE)
     with pytest.raises(Refusal, match="version 1"):
-        read_log(MemoryObjects({f"{TABLE}/{FIRST_COMMIT}": good, f"{TABLE}/{SECOND_COMMIT}": b"{}"}), TABLE)
+        read_log(MemoryObjects({name_table_commit(TABLE, 0): good, name_table_commit(TABLE, 1): b"{}"}), TABLE)
 
 
 def test_statistics_have_milliseconds_and_enclose_the_rows(published: tuple[LocalObjects, list[FileEntry]]) -> None:
     objects, entries = published
-    lines = [json.loads(line) for line in objects.read(f"{TABLE}/{FIRST_COMMIT}").splitlines()]
+    lines = [json.loads(line) for line in objects.read(name_table_commit(TABLE, 0)).splitlines()]
     stated = {line["add"]["path"]: json.loads(line["add"]["stats"]) for line in lines if "add" in line}
     for entry in entries:
         stats = stated[entry.name]

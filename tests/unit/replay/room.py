@@ -18,7 +18,7 @@ from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.completeness import Completeness, ReplayTotals, close_accounts, stitch
 from ofs_spark.replay.dedupe import find_first_events, find_truncation_bound, pick_winners
-from ofs_spark.replay.index import SegmentIndex, plan_scan, read_index
+from ofs_spark.replay.index import SegmentIndex, plan_scan, prove_index
 from ofs_spark.replay.scan.segment import scan_task
 from ofs_spark.replay.scan.spec import RowFilter, ScanSpec, ScanTask
 from tests.worlds.model import RUN, World
@@ -100,7 +100,7 @@ def constant(value: Any) -> tuple[str, str]:
 def scanned(world: World, root: Path, layout: Layout = AS_DRAWN, program: Program = NOTHING) -> tuple[Written, Any]:
     """The world written out, and (index, tasks, results of every task)."""
     written = write_world(world, root, layout)
-    index = read_index(json.loads(written.index.read_text()), RUN)
+    index = prove_index(json.loads(written.index.read_text()), RUN)
     tasks = plan_scan(index, basis_of(world))
     spec = spec_of(world, program)
     return written, (

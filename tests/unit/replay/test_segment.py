@@ -18,7 +18,7 @@ from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.objects import ObjectMissing
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.index import digest_slice, plan_scan, read_index
+from ofs_spark.replay.index import digest_slice, plan_scan, prove_index
 from ofs_spark.replay.scan.segment import scan_task
 from ofs_spark.replay.scan.spec import ScanRange, ScanSpec, ScanTask, SegmentFile
 from tests.unit.replay.room import NOTHING, Folder, basis_of, replayed, scanned
@@ -206,7 +206,7 @@ def test_gaps_that_only_ofs_declares_are_uncheckable(tmp_path: Path) -> None:
     document = json.loads(write_world(drawn, tmp_path).index.read_text())
     document["segments"][0]["attested_by"] = "ofs_index"
     document["digest"] = digest({k: v for k, v in document.items() if k != "digest"})
-    tasks = plan_scan(read_index(document, RUN), basis_of(drawn))
+    tasks = plan_scan(prove_index(document, RUN), basis_of(drawn))
     summary, _ = scan_task(tasks[0], Folder(tmp_path / "objects"), ScanSpec(RUN, NOTHING))
     assert [summary["missing"][0]["count"], summary["unattested"][0]["count"]] == [0, 1]
 
@@ -217,7 +217,7 @@ def damaged(change: Callable[[dict[str, Any]], object], redigest: bool, tmp_path
     if redigest:
         document["digest"] = digest({k: v for k, v in document.items() if k != "digest"})
     with pytest.raises(Refusal) as refused:
-        read_index(document, RUN)
+        prove_index(document, RUN)
     return refused.value
 
 
@@ -247,7 +247,7 @@ def test_the_slice_digest_ignores_what_the_basis_does_not_reach(tmp_path: Path) 
     digests = set()
     for number, drawn in enumerate((small, replace(small, segments=(*small.segments, grown)))):
         document = json.loads(write_world(drawn, tmp_path / str(number)).index.read_text())
-        digests.add(digest_slice(read_index(document, RUN), basis_of(small)))
+        digests.add(digest_slice(prove_index(document, RUN), basis_of(small)))
     assert len(digests) == 1
 
 

@@ -45,7 +45,7 @@ def test_what_is_no_object_is_not_shown(body: bytes, tmp_path: Path) -> None:
         open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context,
         pytest.raises(Refusal) as said,
     ):
-        pipeline.show("x/m.json", context)
+        pipeline.show_manifest("x/m.json", context)
     assert said.value.code == "SCHEMA_INVALID"
 
 

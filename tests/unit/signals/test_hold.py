@@ -223,7 +223,7 @@ def build_on(written: Written, make: Callable[[str], LocalObjects], intent: byte
     ) as context:
         held = replace(context, objects=make(str(written.root.resolve())))
         try:
-            answer = pipeline.build(intent or written.intent.read_bytes(), held)
+            answer = pipeline.build_dataset(intent or written.intent.read_bytes(), held)
         except Refusal as refusal:
             return Outcome(None, refusal, [], written.root)
     return Outcome(answer, None, [], written.root)

@@ -1,0 +1,107 @@
+"""Stored documents: read by ref, bounded, parsed, judged by their contract, or refused with the code of their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, parse_json
+from ofs_spark.foundation.contracts import DocumentFault, find_faults
+from ofs_spark.foundation.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.objects import ObjectMissing, Objects
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MOST_FAULTS = 50
+"""Faults listed with a refusal; `fault_count` tells how many there are."""
+
+
+@dataclass(frozen=True)
+class DocumentKind:
+    """One kind of stored document: its contract, what people call it, and the codes that it is refused with.
+
+    `pointer`: the member of the intent that names its ref, "" where nothing of the intent does. `max_bytes` is compared
+    before anything is parsed.
+    """
+
+    contract: str
+    noun: str
+    missing: str
+    invalid: str
+    pointer: str = ""
+    max_bytes: int = MAX_BYTES
+
+    def refuse(self, ref: str, message: str, **details: Any) -> Refusal:
+        """The refusal of a document of this kind that stands at `ref` and is not what it must be."""
+        return self._refuse(self.invalid, ref, message, details)
+
+    def refuse_missing(self, ref: str) -> Refusal:
+        """The refusal where nothing stands at `ref`."""
+        return self._refuse(self.missing, ref, f"there is no {self.noun} at this ref", {})
+
+    def _refuse(self, code: str, ref: str, message: str, details: Mapping[str, Any]) -> Refusal:
+        pointer = {"pointer": self.pointer} if self.pointer else {}
+        return refuse(code, f"{ref}: {message}", **{"ref": ref, **pointer, **details})
+
+    def refuse_faults(self, ref: str, faults: Sequence[Mapping[str, str]]) -> Refusal:
+        """The refusal for faults of the document's content, the first one told, at most MOST_FAULTS listed."""
+        first, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        message = f"{first['pointer'] or 'the document'}: {first['message']}{more}"
+        listed = [dict(fault) for fault in faults[:MOST_FAULTS]]
+        return self.refuse(ref, message, faults=listed, fault_count=len(faults))
+
+
+def read_document(objects: Objects, kind: DocumentKind, ref: str) -> dict[str, Any]:
+    """The JSON document at `ref`, valid under its contract; else the kind's refusal with every fault."""
+    document = parse_document(fetch_document(objects, kind, ref), kind, ref)
+    _require_valid(find_faults(document, kind.contract), kind, ref)
+    found: dict[str, Any] = document
+    return found
+
+
+def read_model(objects: Objects, kind: DocumentKind, ref: str, model: type[Model]) -> tuple[Model, dict[str, Any]]:
+    """The document at `ref` as `model` and as written.
+
+    The model judges: it is some hundred times faster than the schema, which tells the faults of what the model rejects.
+    """
+    document = parse_document(fetch_document(objects, kind, ref), kind, ref)
+    return judge_model(document, kind, ref, model), document
+
+
+def judge_model(document: Any, kind: DocumentKind, ref: str, model: type[Model]) -> Model:
+    """A parsed document as `model`; else the kind's refusal with the faults that its schema tells."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as rejected:
+        _require_valid(find_faults(document, kind.contract), kind, ref)
+        message = f"the model of a {kind.contract} rejects what its schema admits: {rejected.errors()[:3]}"
+        raise InternalError(message) from None
+
+
+def fetch_document(objects: Objects, kind: DocumentKind, ref: str) -> bytes:
+    """The bytes at `ref`, or the kind's refusal where nothing stands there."""
+    try:
+        return objects.read(ref)
+    except ObjectMissing:
+        raise kind.refuse_missing(ref) from None
+
+
+def parse_document(raw: bytes, kind: DocumentKind, ref: str) -> Any:
+    """The value of a JSON text, or the kind's refusal."""
+    try:
+        return parse_json(raw, what=f"the {kind.noun}", max_bytes=kind.max_bytes)
+    except CanonicalError as error:
+        raise kind.refuse(ref, str(error)) from None
+
+
+def digest_content(document: Mapping[str, Any]) -> str:
+    """`H` of a document without its own `digest`: what a self-digest states."""
+    return digest({name: value for name, value in document.items() if name != "digest"})
+
+
+def _require_valid(faults: Sequence[DocumentFault], kind: DocumentKind, ref: str) -> None:
+    if faults:
+        raise kind.refuse_faults(ref, [fault.document() for fault in faults])

@@ -1,0 +1,95 @@
+"""One attempt of a claimed run: where it works, how long its parts take, and how its end is recorded."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.refs import OwnedRef, name_staging, name_table
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run, State
+from ofs_spark.workflow.context import RunContext
+
+if TYPE_CHECKING:
+    from ofs_spark.foundation.columnar.dataflow import Engine
+    from ofs_spark.pins.plan import BuildPlan
+
+Answer = dict[str, Any]
+
+
+@dataclass
+class Timings:
+    """Wall seconds by what they were spent on."""
+
+    context: RunContext
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, room: str, doing: str, entry: str = "") -> Iterator[None]:
+        """Announces what a room does and adds its time to the entry, which is the room's where none is named."""
+        self.context.announce(room, doing)
+        start = self.context.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.add(entry or room, self.context.clock.monotonic() - start)
+
+    def add(self, entry: str, seconds: float) -> None:
+        """Adds to an entry."""
+        self.seconds[entry] = round(self.seconds.get(entry, 0.0) + seconds, 3)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The claim it holds, its engine, and the folders that no other attempt uses."""
+
+    run: Run
+    name: str
+    engine: Engine
+    staging: OwnedRef
+    table: OwnedRef
+
+
+def begin_attempt(plan: BuildPlan, run: Run, engine: Engine) -> Attempt:
+    """The attempt of a claim: its name is the claim's and a random part, so that a retry by hand is another one too."""
+    name, platform_run_id = f"{run.attempt}-{uuid.uuid4().hex[:12]}", plan.intent.platform_run_id
+    staging = name_staging(platform_run_id, plan.plan_id, name)
+    return Attempt(run, name, engine, staging, name_table(platform_run_id, plan.dataset_manifest_id, name))
+
+
+@contextmanager
+def record_end(run: Run, intent: Intent, context: RunContext, audit: Audit) -> Iterator[Answer]:
+    """Records in the ledger how the claimed run ended, whichever way, and signals it. The block fills the answer."""
+    answer: Answer = {}
+    try:
+        yield answer
+    except Refusal as refusal:
+        pending = refusal.code == "COMMIT_OUTCOME_UNKNOWN"
+        state = State.PUBLISH_PENDING if pending else State.FAILED
+        _record(run, state, refusal.code, refusal.document(), intent, context, audit)
+        raise
+    except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
+        defect = isinstance(error, Exception)
+        reason, status = ("INTERNAL", 1) if defect else ("INTERRUPTED", getattr(error, "exit_status", 130))
+        message = str(error) or type(error).__name__
+        outcome = {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": status}
+        _record(run, State.FAILED, reason, outcome, intent, context, audit)
+        raise
+    _record(run, State.DONE, answer["outcome"], answer, intent, context, audit)
+
+
+def _record(
+    run: Run, state: State, reason: str, outcome: Mapping[str, Any], intent: Intent, context: RunContext, audit: Audit
+) -> None:
+    from ofs_spark.signals.write import write_signals
+
+    if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
+        return
+    context.control.end(run, state, reason, outcome)
+    context.announce("signals", "records how the run ended")
+    write_signals(context.objects, context.announce, context.control, run, intent, outcome, audit)

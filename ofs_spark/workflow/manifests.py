@@ -1,0 +1,52 @@
+"""Standing manifests: where one is, and what it says, once it is proven to be one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.refs import name_manifest
+from ofs_spark.workflow.context import RunContext
+
+CONTRACT = "learning.dataset_manifest.v1"
+NAMED = DocumentKind(CONTRACT, "DatasetManifest", "REF_ACCESS_DENIED", "SCHEMA_INVALID")
+"""A manifest that somebody asks about."""
+STANDING = DocumentKind(
+    CONTRACT, "DatasetManifest", "MANIFEST_IMMUTABILITY_VIOLATION", "MANIFEST_IMMUTABILITY_VIOLATION"
+)
+"""What stands where a build would commit: never replaced, whatever it is."""
+
+
+def find_manifest(manifest: str, context: RunContext) -> str:
+    """The ref of a manifest given by ref or by id. RUN_NOT_FOUND for an id that no run of the ledger published."""
+    if "/" in manifest:
+        return context.objects.relative(manifest)
+    for run in context.control.ledger.runs():
+        outcome = run.outcome or {}
+        if outcome.get("dataset_manifest_id") == manifest and "manifest_ref" in outcome:
+            return str(outcome["manifest_ref"])
+    message = f"no run of this ledger published {manifest}; name the manifest by its ref"
+    raise refuse("RUN_NOT_FOUND", message, "ofs status")
+
+
+def read_manifest(ref: str, context: RunContext) -> dict[str, Any]:
+    """The manifest at a ref. REF_ACCESS_DENIED where nothing stands, SCHEMA_INVALID for what is none."""
+    return read_document(context.objects, NAMED, ref)
+
+
+def parse_manifest(ref: str, context: RunContext) -> dict[str, Any]:
+    """The JSON object at a ref that should be a manifest: for those who judge it themselves. Refuses as the above."""
+    document = parse_document(fetch_document(context.objects, NAMED, ref), NAMED, ref)
+    if not isinstance(document, dict):
+        raise NAMED.refuse(ref, "is no DatasetManifest: it is no JSON object")
+    return document
+
+
+def read_standing_manifest(ref: str, context: RunContext) -> dict[str, Any]:
+    """The manifest that stands at a ref. MANIFEST_IMMUTABILITY_VIOLATION for what is none, or is another dataset's."""
+    manifest = read_document(context.objects, STANDING, ref)
+    own = name_manifest(manifest["platform_run_id"], manifest["dataset_manifest_id"])
+    if ref != own:
+        raise STANDING.refuse(ref, f"is no DatasetManifest of this place: it is the manifest of {own}")
+    return manifest
