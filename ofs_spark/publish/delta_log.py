@@ -10,7 +10,7 @@ from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.model import FileEntry
 
 FIRST_COMMIT = "_delta_log/00000000000000000000.json"

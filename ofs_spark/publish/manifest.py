@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation.canonical import digest, encode_canonical
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.errors import InternalError
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
 from ofs_spark.publish.file_list import FileList

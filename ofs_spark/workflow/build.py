@@ -27,9 +27,9 @@ from ofs_spark.labels.asof import resolve_rule
 from ofs_spark.labels.extract import parse_committed, read_extract, require_marker
 from ofs_spark.labels.model import LabelExtract
 from ofs_spark.labels.receipt import LabelBasis, compose_label_receipt
+from ofs_spark.pins.columns import Column
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.catalogue import describe_dataset
-from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
 from ofs_spark.publish.model import FileEntry

@@ -11,7 +11,7 @@ from ofs_spark.foundation import contracts
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import FIRST_COMMIT, read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import FileList, read_file_list

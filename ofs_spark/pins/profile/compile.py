@@ -11,6 +11,7 @@ from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.foundation.strict_yaml import parse_yaml
+from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path
 from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, digest_feature_set, require_stated, to_plain
@@ -18,7 +19,6 @@ from ofs_spark.pins.profile.faults import Digits, Faults, is_text, read_items, r
 from ofs_spark.pins.profile.features import compile_derived, compile_features
 from ofs_spark.pins.profile.model import (
     MOST_GROUPS,
-    Column,
     Condition,
     Group,
     Key,
