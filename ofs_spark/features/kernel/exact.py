@@ -1,4 +1,4 @@
-"""Exact results before rounding: a quotient of integers per row, or float64 where the law says so."""
+"""Results of a feature before they are rounded: a quotient of integers per row, float64 where the law says so, or neither."""
 
 from __future__ import annotations
 
@@ -38,7 +38,32 @@ class Double:
         return pa.array(np.where(self.present, self.data, 0.0), mask=~self.present)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A whole number of every row."""
+
+    data: Array
+
+    def round(self) -> pa.Array:
+        """The numbers as they are."""
+        return pa.array(self.data)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Texts or booleans, as they were declared."""
+
+    column: pa.Array
+
+    def round(self) -> pa.Array:
+        """The values as they are."""
+        return self.column
+
+
 Exact = Quotient | Double
+"""What a derived column takes as an operand."""
+Result = Exact | Whole | Kept
+"""What a kernel gives: `round` makes the column of it."""
 
 
 def make_quotient(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
