@@ -67,7 +67,7 @@ class WriteBucket:
             put_staged(self.objects, path, body)
             yield make_note("file", **{**entry, "path": path})
 
-    def _labels(self, table: pa.Table) -> dict[str, pa.Array]:
+    def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
         """The label columns, unpacked from the structs they travelled in."""
         made: dict[str, pa.Array] = {}
         for label_type in self.label_types:
@@ -83,7 +83,7 @@ class WriteBucket:
         )
         partitions = np.array([p.partition for p in self.partitions], np.int32)[ordinal]
         made: dict[str, pa.Array] = {
-            **self._labels(table),
+            **self._unpack_labels(table),
             "platform_run_id": pa.repeat(self.platform_run_id, table.num_rows),
             "event_type": table.column(r.EVENT_TYPE).cast(pa.string()),
             "ts_utc": table.column(r.TS).cast(to_arrow_type(TIMESTAMP)),

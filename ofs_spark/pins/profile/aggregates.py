@@ -21,7 +21,8 @@ class Aggregate:
 
     value: whether a value is required, optional or absent; kinds: what it may be; widest: most digits of a decimal.
     needs_where: whether a condition is required. keys: keys of a feature that this aggregate alone has.
-    result: `whole` is a whole number, `rounded` a number rounded once, `declared` a value as it was declared.
+    result: `whole` is a whole number, `rounded` a number rounded once, `declared` one of the values: text or bool as it
+    was declared, a number rounded once.
     unit: of the column; `value` is the value's. meaning: a sentence about {value}, {events} (those that meet the
     condition) and {all}. has_empty, has_exact: whether `empty` and `output: exact` apply. computed: by this release.
     """

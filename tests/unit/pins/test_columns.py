@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,13 @@ def test_delta_has_the_type_and_a_list_of_it(name: str) -> None:
     plain, listed = delta_types(name, name_list(name))
     assert plain.type == listed.element_type.type == DELTA[name]
     assert listed.contains_null
+
+
+def test_the_table_and_the_compiler_load_no_arrow() -> None:
+    """In a process of its own: here everything is loaded already."""
+    program = "import ofs_spark.pins.columns, ofs_spark.pins.profile.compile, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pyarrow", "numpy", "numba"} & set(loaded)
 
 
 def test_large_offsets_do_not_make_another_type() -> None:
