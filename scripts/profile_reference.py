@@ -14,9 +14,9 @@ import numpy as np
 from ofs_spark.demo.world import PROFILE
 from ofs_spark.features.kernel import GroupRows, Values, compute_group
 from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.pins.profile.aggregates import AGGREGATES, COMPUTED, OPERATIONS, Aggregate
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.profile.conditions import COMPARISONS
-from ofs_spark.pins.profile.features import AS_DECLARED, BARE, DERIVED, NOT_YET, VALUED
 from ofs_spark.pins.profile.model import Program
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "profile-reference.md"
@@ -52,46 +52,51 @@ KEYS = (
 )
 
 
-def program(text: str, name: str, version: str) -> Program:
+def compile_program(text: str, name: str, version: str) -> Program:
     """A profile, compiled as a build compiles it."""
     return read_profile(MemoryObjects({f"{name}.yaml": text.encode()}), name, version).program
 
 
-def aggregates() -> Iterator[tuple[str, ...]]:
+def list_aggregates() -> Iterator[tuple[str, ...]]:
     """(aggregate, types of its value, type of its column, result of an empty window, meaning), each as it compiles and runs."""
-    names = [*VALUED, *BARE]
-    lines = [
-        f"      - {{name: {name}, aggregate: {name}"
-        + (", value: amount" if name in VALUED else "")
-        + (", where: {path: payload.result, eq: declined}" if name == "rate" else "")
-        + "}"
-        for name in names
-    ]
-    compiled = program(EVERY.format(features="\n".join(lines)), "g", "v1")
-    empty = compute_group(compiled.groups[0], one_anchor_without_events())
-    for name, column, result in zip(names, compiled.feature_columns, empty, strict=True):
-        types = ", ".join(VALUED[name]) if name in VALUED else "none; `where` is required" if name == "rate" else "none"
-        kept = "; string and bool as they are" if name in AS_DECLARED else ""
+    compiled = compile_program(EVERY.format(features="\n".join(map(write_feature, COMPUTED))), "g", "v1")
+    empty = compute_group(compiled.groups[0], make_anchor_without_events())
+    for aggregate, column, result in zip(COMPUTED, compiled.feature_columns, empty, strict=True):
+        taken = ", ".join(aggregate.kinds) or "none" + ("; `where` is required" if aggregate.needs_where else "")
+        kept = "; string and bool as they are" if aggregate.result == "declared" else ""
         shown = "null" if result[0].as_py() is None else str(result[0].as_py())
-        yield f"`{name}`", types, f"{column.type}{kept}", shown, column.meaning
+        yield f"`{aggregate.name}`", taken, f"{column.type}{kept}", shown, column.meaning
 
 
-def one_anchor_without_events() -> GroupRows:
+def write_feature(aggregate: Aggregate) -> str:
+    """A feature of that aggregate and name, with the keys that it needs or may have."""
+    value = ", value: amount" if aggregate.value != "absent" else ""
+    where = ", where: {path: payload.result, eq: declined}" if aggregate.needs_where else ""
+    return f"      - {{name: {aggregate.name}, aggregate: {aggregate.name}{value}{where}}}"
+
+
+def make_anchor_without_events() -> GroupRows:
     """What a kernel is given of a key that has an anchor and no source event."""
     row, no, yes = np.zeros(1, np.int64), np.zeros(1, np.bool_), np.ones(1, np.bool_)
     return GroupRows(row, row, row, no, yes, (Values(row, no, 2, "decimal"),), {0: no})
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def format_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     heads = list(headings)
     lines = [heads, ["---"] * len(heads), *(list(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def document() -> str:
+def quote_names(names: Iterable[str]) -> str:
+    """The names as code, with commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def write_page() -> str:
     """The whole page."""
-    demo = program(PROFILE, "card_fraud", "v3")
+    demo = compile_program(PROFILE, "card_fraud", "v3")
+    later = [name for name, aggregate in AGGREGATES.items() if not aggregate.computed]
     columns = [(f"`{c.name}`", c.type, c.unit or "", c.meaning) for c in demo.feature_columns]
     return f"""\
 # Feature profiles
@@ -103,17 +108,17 @@ be the content's. `ofs validate FILE --contract feature_profile` lists every fau
 `name`, `version` and `windows` is the online plane's core features.
 
 ## A group
-{table(("key", "default", "means"), ((f"`{k}`", d, m) for k, d, m in KEYS))}
+{format_table(("key", "default", "means"), ((f"`{k}`", d, m) for k, d, m in KEYS))}
 
 A value's type is `decimal(p,s)`, `int`, `double`, `string` or `bool`; `missing` is `fail` (default), `"null"` or, for
 numbers, `zero`. Sums, means and deviations are computed on integers and rounded once; `output: exact` keeps a decimal.
 An event counts in a window of length w at an anchor iff it lies in (anchor − delay − w, anchor − delay].
 
 ## Aggregates
-{table(("aggregate", "value", "column", "empty window", "for example"), aggregates())}
+{format_table(("aggregate", "value", "column", "empty window", "for example"), list_aggregates())}
 
-`sum` with `empty: zero` gives 0 instead of null. Known and not computed by this release: {", ".join(f"`{n}`" for n in NOT_YET)}.
-Derived, from two operands and null where one is null or the divisor is 0: {", ".join(f"`{n}`" for n in DERIVED)}.
+`sum` with `empty: zero` gives 0 instead of null. Known and not computed by this release: {quote_names(later)}.
+Derived, from two operands and null where one is null or the divisor is 0: {quote_names(OPERATIONS)}.
 
 ## Conditions
 `where` is `{{path, one of {", ".join((*COMPARISONS, "is_null"))}}}`, or `{{all: [...]}}`, `{{any: [...]}}`, `{{not: ...}}`.
@@ -121,13 +126,13 @@ A comparison on an absent path or null is unknown, and an event counts only wher
 by exact value; values of two types are never equal.
 
 ## What the demo's profile becomes
-{table(("column", "type", "unit", "means"), columns)}
+{format_table(("column", "type", "unit", "means"), columns)}
 """
 
 
 def main() -> int:
     """Writes the page, or compares it."""
-    text = document()
+    text = write_page()
     if "--check" in sys.argv:
         return int(text != TARGET.read_text(encoding="utf-8"))
     TARGET.write_text(text, encoding="utf-8")

@@ -24,6 +24,7 @@ from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_val
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, encode_chunk, gather_chunks, make_note
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.profile.compile import list_columns
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
@@ -102,22 +103,6 @@ def compute_columns(program: Program, index: int, keyed: KeyedTable) -> tuple[li
         overflow = make_fault(refusal.code, group.name, refusal.message, np.ones(1, np.bool_), keyed.table.slice(0, 1))
         types = {c.name: c.type for c in program.feature_columns}
         return [pa.nulls(keyed.keyed, to_arrow_type(types[name])) for name in list_columns(group)], [overflow]
-
-
-def to_arrow_type(text: str) -> pa.DataType:
-    """The Arrow type a catalogue column names."""
-    named = {
-        "int64": pa.int64(),
-        "int32": pa.int32(),
-        "double": pa.float64(),
-        "string": pa.string(),
-        "bool": pa.bool_(),
-        "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC"),
-    }
-    if text in named:
-        return named[text]
-    precision, scale = text.removeprefix("decimal128(").rstrip(")").split(",")
-    return pa.decimal128(int(precision), int(scale))
 
 
 @dataclass(frozen=True)

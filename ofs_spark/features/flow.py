@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ofs_spark.pins.columns import Column, find_type
 from ofs_spark.pins.profile.compile import list_columns
-from ofs_spark.pins.profile.model import Column, Group, Program
+from ofs_spark.pins.profile.model import Group, Program
 from ofs_spark.replay import rows as r
 
-_BYTES = {"int64": 8, "double": 8, "bool": 1, "timestamp[us, tz=UTC]": 8}
-_OTHER_BYTES = 16
 _BASE = (r.EVENT_ID, r.EVENT_TYPE, r.TS, r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.ARRIVAL, r.FLAGS)
 
 
@@ -29,20 +28,20 @@ class KeyStep:
 def plan_key_steps(program: Program, carried: tuple[str, ...] = ()) -> tuple[KeyStep, ...]:
     """The exchanges by entity key, in order; the last one's key is the layout key. `carried` columns travel all the way."""
     keys = list(dict.fromkeys(group.key for group in program.groups))
-    ordered = sorted(keys, key=lambda key: (_output_bytes(program, key), keys.index(key)))
+    ordered = sorted(keys, key=lambda key: (_count_output_bytes(program, key), keys.index(key)))
     steps: list[KeyStep] = []
     for position, key in enumerate(ordered):
         later = ordered[position:]
-        needed = [name for k in later for name in _read_by(program, k)]
+        needed = [name for k in later for name in _list_inputs(program, k)]
         computed = [c.name for k in ordered[:position] for c in select_columns(program, k)]
         inputs = tuple(dict.fromkeys([*_BASE, *needed, *computed, *carried]))
-        steps.append(KeyStep(key, _groups_of(program, key), inputs))
+        steps.append(KeyStep(key, _find_groups(program, key), inputs))
     return tuple(steps)
 
 
 def select_columns(program: Program, key: int) -> list[Column]:
     """Feature columns of the groups of `key`, in the program's order."""
-    names = {name for g in _groups_of(program, key) for name in list_columns(program.groups[g])}
+    names = {name for g in _find_groups(program, key) for name in list_columns(program.groups[g])}
     return [c for c in program.feature_columns if c.name in names]
 
 
@@ -59,24 +58,24 @@ def combine_source_flags(groups: tuple[int, ...]) -> int:
     return sum(r.flag_source(g) for g in groups)
 
 
-def _groups_of(program: Program, key: int) -> tuple[int, ...]:
+def _find_groups(program: Program, key: int) -> tuple[int, ...]:
     return tuple(i for i, group in enumerate(program.groups) if group.key == key)
 
 
-def _read_by(program: Program, key: int) -> list[str]:
+def _list_inputs(program: Program, key: int) -> list[str]:
     names = name_key_columns(program, key)
     if program.keys[key].online_core is None:
         names += [r.name_status_column(part) for part in program.keys[key].parts]
-    for index in _groups_of(program, key):
-        names += _group_reads(program.groups[index])
+    for index in _find_groups(program, key):
+        names += _list_group_inputs(program.groups[index])
     return names
 
 
-def _group_reads(group: Group) -> list[str]:
+def _list_group_inputs(group: Group) -> list[str]:
     names = [name for v in group.values for name in (r.name_read_column(v.read), r.name_status_column(v.read))]
     names += [r.name_condition_column(f.where) for f in group.features if f.where is not None]
     return names + ([r.name_core_amount_column(group.online_core), r.TS_TEXT] if group.online_core is not None else [])
 
 
-def _output_bytes(program: Program, key: int) -> int:
-    return sum(_BYTES.get(c.type, _OTHER_BYTES) for c in select_columns(program, key))
+def _count_output_bytes(program: Program, key: int) -> int:
+    return sum(find_type(c.type).width for c in select_columns(program, key))

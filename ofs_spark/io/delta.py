@@ -15,7 +15,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.refs import name_table_commit
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column, ColumnType, find_type
 from ofs_spark.publish.model import FileEntry
 
 _FOREVER = "interval 36500 days"
@@ -24,14 +24,6 @@ CONFIGURATION = {
     "delta.logRetentionDuration": _FOREVER,
     "delta.deletedFileRetentionDuration": _FOREVER,
     "delta.enableExpiredLogCleanup": "false",
-}
-_PRIMITIVES = {
-    "int64": "long",
-    "int32": "integer",
-    "double": "double",
-    "string": "string",
-    "bool": "boolean",
-    "timestamp[us, tz=UTC]": "timestamp",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1000
@@ -60,12 +52,13 @@ class DeltaTables:
         """
         ordered = sorted(files, key=lambda f: f.name)
         adds = [
-            AddAction(f.name, f.bytes, {}, committed_ms, True, json.dumps(_statistics(f, columns))) for f in ordered
+            AddAction(f.name, f.bytes, {}, committed_ms, True, json.dumps(_write_statistics(f, columns)))
+            for f in ordered
         ]
         try:
             create_table_with_add_actions(
                 location,
-                _schema(columns),
+                make_schema(columns),
                 adds,
                 mode="error",
                 name=name,
@@ -79,32 +72,36 @@ class DeltaTables:
             raise refuse("MATERIALIZATION_CORRUPT", message, ref=name_table_commit(location, 0)) from refused
 
 
-def _schema(columns: Sequence[Column]) -> Schema:
-    return Schema([Field(c.name, _type(c.type), nullable=True, metadata={"comment": _comment(c)}) for c in columns])
+def make_schema(columns: Sequence[Column]) -> Schema:
+    """The table's schema: every column nullable, its meaning and unit as its comment."""
+    return Schema(
+        [
+            Field(c.name, _make_type(find_type(c.type)), nullable=True, metadata={"comment": _write_comment(c)})
+            for c in columns
+        ]
+    )
 
 
-def _comment(column: Column) -> str:
+def _write_comment(column: Column) -> str:
     return f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
 
 
-def _type(text: str) -> PrimitiveType | ArrayType:
-    if text.startswith("list<"):
-        return ArrayType(_type(text[len("list<") : -1]), contains_null=True)
-    if text.startswith("decimal128("):
-        return PrimitiveType(text.replace("decimal128", "decimal").replace(" ", ""))
-    return PrimitiveType(_PRIMITIVES[text])
+def _make_type(type_: ColumnType) -> PrimitiveType | ArrayType:
+    if type_.element is not None:
+        return ArrayType(_make_type(type_.element), contains_null=True)
+    return PrimitiveType(type_.delta)
 
 
-def _statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
+def _write_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
     """Delta's file statistics. Its times have milliseconds: the least is rounded down, the greatest up."""
     greatest = -(-entry.ts_max // _MILLISECOND)
     return {
         "numRecords": entry.rows,
-        "minValues": {"ts_utc": _text(entry.ts_min // _MILLISECOND)},
-        "maxValues": {"ts_utc": _text(greatest)},
-        "nullCount": {c.name: entry.null_counts[c.name] for c in columns if not c.type.startswith("list<")},
+        "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)},
+        "maxValues": {"ts_utc": _write_instant(greatest)},
+        "nullCount": {c.name: entry.null_counts[c.name] for c in columns if find_type(c.type).element is None},
     }
 
 
-def _text(milliseconds: int) -> str:
+def _write_instant(milliseconds: int) -> str:
     return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,6 +21,7 @@ from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 from ofs_spark.labels.terms import VOCABULARY
+from ofs_spark.pins.columns import TIMESTAMP
 
 TEXTS = (
     "label_assertion_id",
@@ -127,7 +128,7 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
         elif _is_text(column.type) or (name in _OPTIONAL and pa.types.is_null(column.type)):
             columns[name] = _plain(column, name)
         else:
-            required = "text or timestamp[us, tz=UTC]" if name in TIMES else "text"
+            required = f"text or {TIMESTAMP}" if name in TIMES else "text"
             faults.append({"field": name, "found": str(column.type), "required": required})
     if faults:
         first = faults[0]

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.dataflow import CODED
+from ofs_spark.pins.arrow_types import to_arrow_type
+from ofs_spark.pins.columns import TIMESTAMP
 
 SOURCE_TYPES = ("AUTO", "EXTERNAL", "HUMAN", "SYSTEM")
 
@@ -45,8 +47,8 @@ CHOICE = pa.struct(
     [
         ("value", CODED),
         ("status", CODED),
-        ("effective_time", pa.timestamp("us", "UTC")),
-        ("observed_time", pa.timestamp("us", "UTC")),
+        ("effective_time", to_arrow_type(TIMESTAMP)),
+        ("observed_time", to_arrow_type(TIMESTAMP)),
         ("assertion_id", pa.binary(16)),
     ]
 )

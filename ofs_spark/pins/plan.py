@@ -14,9 +14,10 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.positions import describe_basis, hash_basis
 from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope
+from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile
-from ofs_spark.pins.profile.model import Column, Program
+from ofs_spark.pins.profile.model import Program
 from ofs_spark.pins.run_facts import RunFacts
 
 SCHEMA_VERSION = "ofs.build_plan.v1"

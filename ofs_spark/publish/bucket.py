@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ofs_spark.features import flow
 from ofs_spark.features.by_event import name_choice_column
-from ofs_spark.features.by_key import EVENTS, add_features, to_arrow_type
+from ofs_spark.features.by_key import EVENTS, add_features
 from ofs_spark.features.group_rows import sort_by_key
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks, make_note
@@ -18,7 +18,9 @@ from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.refs import OwnedRef, name_table_file
 from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns
-from ofs_spark.pins.profile.model import Column, Program
+from ofs_spark.pins.arrow_types import to_arrow_type
+from ofs_spark.pins.columns import TIMESTAMP, Column
+from ofs_spark.pins.profile.model import Program
 from ofs_spark.publish.file_list import put_staged
 from ofs_spark.publish.layout import cut_leaves
 from ofs_spark.publish.parquet import write_files
@@ -66,7 +68,7 @@ class WriteBucket:
             put_staged(self.objects, path, body)
             yield make_note("file", **{**entry, "path": path})
 
-    def _labels(self, table: pa.Table) -> dict[str, pa.Array]:
+    def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
         """The label columns, unpacked from the structs they travelled in."""
         made: dict[str, pa.Array] = {}
         for label_type in self.label_types:
@@ -82,10 +84,10 @@ class WriteBucket:
         )
         partitions = np.array([p.partition for p in self.partitions], np.int32)[ordinal]
         made: dict[str, pa.Array] = {
-            **self._labels(table),
+            **self._unpack_labels(table),
             "platform_run_id": pa.repeat(self.platform_run_id, table.num_rows),
             "event_type": table.column(r.EVENT_TYPE).cast(pa.string()),
-            "ts_utc": table.column(r.TS).cast(pa.timestamp("us", "UTC")),
+            "ts_utc": table.column(r.TS).cast(to_arrow_type(TIMESTAMP)),
             "_topic": topics.cast(pa.string()),
             "_partition": pa.array(partitions),
             "_offset": table.column(r.OFFSET),

@@ -11,7 +11,7 @@ from typing import Any
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.foundation.refs import name_table_commit
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.model import FileEntry
 
 
@@ -32,13 +32,13 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
     try:
         body = objects.read(ref)
     except ObjectMissing:
-        raise _corrupt(ref, "there is no Delta commit", "version 0") from None
+        raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
     if objects.exists(name_table_commit(table_ref, 1)):
-        raise _corrupt(ref, "the table has a version 1", "one commit")
+        raise _refuse_log(ref, "the table has a version 1", "one commit")
     try:
-        return _parsed(body)
+        return _parse_log(body)
     except (ValueError, KeyError, TypeError) as unreadable:
-        raise _corrupt(ref, f"the Delta commit is unreadable ({unreadable})", "one JSON action a line") from None
+        raise _refuse_log(ref, f"the Delta commit is unreadable ({unreadable})", "one JSON action a line") from None
 
 
 def verify_log(log: TableLog, table_ref: str, columns: Sequence[Column], files: Sequence[FileEntry]) -> None:
@@ -48,14 +48,14 @@ def verify_log(log: TableLog, table_ref: str, columns: Sequence[Column], files: 
     if log.files != expected:
         differing = sorted(name for name in {*log.files, *expected} if log.files.get(name) != expected.get(name))
         found = f"the commit differs in {len(differing)} files, first {differing[0]}"
-        raise _corrupt(ref, found, f"{len(expected)} files as written")
+        raise _refuse_log(ref, found, f"{len(expected)} files as written")
     if log.columns != tuple(c.name for c in columns):
-        raise _corrupt(ref, f"columns are {log.columns}", "the dataset's columns in order")
+        raise _refuse_log(ref, f"columns are {log.columns}", "the dataset's columns in order")
     if log.configuration.get("delta.appendOnly") != "true":
-        raise _corrupt(ref, "the table is not append-only", "delta.appendOnly true")
+        raise _refuse_log(ref, "the table is not append-only", "delta.appendOnly true")
 
 
-def _parsed(body: bytes) -> TableLog:
+def _parse_log(body: bytes) -> TableLog:
     actions = [json.loads(line) for line in body.decode().splitlines() if line]
     adds = [action["add"] for action in actions if "add" in action]
     files = {add["path"]: (add["size"], json.loads(add["stats"])["numRecords"]) for add in adds}
@@ -67,5 +67,5 @@ def _parsed(body: bytes) -> TableLog:
     return TableLog(files, columns, metadata["configuration"], commit, hashlib.sha256(body).hexdigest())
 
 
-def _corrupt(ref: str, found: str, required: str) -> Refusal:
+def _refuse_log(ref: str, found: str, required: str) -> Refusal:
     return refuse("MATERIALIZATION_CORRUPT", f"{ref}: {found}; {required} is required", ref=ref)

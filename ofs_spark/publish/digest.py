@@ -20,13 +20,13 @@ A null row has zeros for its value, an empty string or an empty list. The conten
 
     {"recipe": "ofs.content_digest.v1", "columns": [[name, type], …], "leaves": [[leaf, rows, [column digest, …]], …]}
 
-with columns in dataset order, types as in the column catalogue, and leaves by id ascending (UTF-8 bytes).
+with columns in dataset order, types by their names in `pins/columns.py`, and leaves by id ascending (UTF-8 bytes).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.pins.arrow_types import find_column_type
+from ofs_spark.pins.columns import Encoding
 
 RECIPE = "ofs.content_digest.v1"
 
@@ -68,7 +70,7 @@ def digest_leaf(leaf: str, rows: pa.Table) -> LeafDigest:
 def digest_column(column: pa.ChunkedArray | pa.Array) -> str:
     """SHA-256 of the column's encoding, lower-case hex."""
     hashed = hashlib.sha256()
-    for part in _encoded(_decode(column)):
+    for part in _encode(_decode(column)):
         hashed.update(np.ascontiguousarray(part).view(np.uint8).data)
     return hashed.hexdigest()
 
@@ -87,57 +89,64 @@ def digest_content(columns: Sequence[tuple[str, str]], leaves: Sequence[LeafDige
     )
 
 
-def _encoded(array: pa.Array) -> Iterator[Array]:
+def _encode(array: pa.Array) -> Iterator[Array]:
     """The parts of `encode(column)`, in order."""
+    encode_data = _ENCODERS[find_column_type(array.type).encoding]
     yield np.array([len(array)], "<u8")
     yield np.ones(len(array), np.uint8) if not array.null_count else np.asarray(array.is_valid()).astype(np.uint8)
-    type_ = array.type
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        yield from _list_data(array)
-    elif pa.types.is_string(type_) or pa.types.is_large_string(type_):
-        yield from _string_data(array.fill_null("") if array.null_count else array)
-    elif pa.types.is_decimal128(type_):
-        yield _decimal_data(array)
-    else:
-        yield _fixed_data(array)
+    yield from encode_data(array)
 
 
-def _fixed_data(array: pa.Array) -> Array:
-    type_ = array.type
-    if pa.types.is_boolean(type_):
-        return np.asarray(array.fill_null(False)).astype(np.uint8)
-    if pa.types.is_int32(type_) or (pa.types.is_timestamp(type_) and type_.unit == "us"):
-        array = array.cast(pa.int64())
-    elif not (pa.types.is_int64(type_) or pa.types.is_float64(type_)):
-        raise InternalError(f"a dataset has no column of type {type_}")
-    filled = array.fill_null(0) if array.null_count else array
-    values: Array = filled.to_numpy(zero_copy_only=False)
-    return values.astype(values.dtype.newbyteorder("<"), copy=False)
+def _encode_integers(array: pa.Array) -> Iterator[Array]:
+    yield _fill_with_zeros(array.cast(pa.int64())).astype("<i8", copy=False)
 
 
-def _string_data(array: pa.Array) -> Iterator[Array]:
-    width = "<i8" if pa.types.is_large_string(array.type) else "<i4"
-    offsets = _offsets(array, width)
+def _encode_doubles(array: pa.Array) -> Iterator[Array]:
+    yield _fill_with_zeros(array).astype("<f8", copy=False)
+
+
+def _encode_bools(array: pa.Array) -> Iterator[Array]:
+    yield np.asarray(array.fill_null(False)).astype(np.uint8)
+
+
+def _encode_texts(array: pa.Array) -> Iterator[Array]:
+    array = array.fill_null("") if array.null_count else array
+    offsets = _read_offsets(array, "<i8" if pa.types.is_large_string(array.type) else "<i4")
     yield (offsets - offsets[0]).astype("<u8")
     data = array.buffers()[2]
     if data is not None:
         yield np.frombuffer(data, np.uint8)[int(offsets[0]) : int(offsets[-1])]
 
 
-def _list_data(array: pa.Array) -> Iterator[Array]:
+def _encode_lists(array: pa.Array) -> Iterator[Array]:
     lengths = np.asarray(pc.list_value_length(array).fill_null(0)).astype(np.uint64)
     yield np.concatenate([np.zeros(1, "<u8"), np.cumsum(lengths, dtype="<u8")])
-    yield from _encoded(array.flatten())
+    yield from _encode(array.flatten())
 
 
-def _decimal_data(array: pa.Array) -> Array:
+def _encode_decimals(array: pa.Array) -> Iterator[Array]:
     words = np.frombuffer(array.buffers()[1], "<u8")[array.offset * 2 : (array.offset + len(array)) * 2].reshape(-1, 2)
-    if not array.null_count:
-        return words
-    return np.where(np.asarray(array.is_valid())[:, None], words, np.uint64(0)).astype("<u8")
+    if array.null_count:
+        words = np.where(np.asarray(array.is_valid())[:, None], words, np.uint64(0)).astype("<u8")
+    yield words
 
 
-def _offsets(array: pa.Array, width: str) -> Array:
+_ENCODERS: Mapping[Encoding, Callable[[pa.Array], Iterator[Array]]] = {
+    "integer": _encode_integers,
+    "double": _encode_doubles,
+    "bool": _encode_bools,
+    "text": _encode_texts,
+    "decimal": _encode_decimals,
+    "list": _encode_lists,
+}
+
+
+def _fill_with_zeros(array: pa.Array) -> Array:
+    values: Array = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _read_offsets(array: pa.Array, width: str) -> Array:
     buffer = array.buffers()[1]
     if buffer is None or buffer.size == 0:
         return np.zeros(1, width)

@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation.canonical import digest, encode_canonical
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.errors import InternalError
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
 from ofs_spark.publish.file_list import FileList
@@ -76,9 +76,9 @@ def compose_manifest(
         "status": derive_status(gates),
         "gates": [gate.document() for gate in gates],
         "replay": dict(replay),
-        "labels": _labels(labels),
-        "columns": [_column(column, table) for column in table.columns],
-        "materialization": _materialization(table),
+        "labels": _compose_labels(labels),
+        "columns": [_compose_column(column, table) for column in table.columns],
+        "materialization": _compose_materialization(table),
         "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
         "build_environment": dict(environment),
     }
@@ -95,7 +95,7 @@ def is_same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def find_differing_pins(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Names of what makes two manifests of one id different datasets: `pins/…`, plan_id, content_digest."""
-    mine, theirs = _identity(one), _identity(other)
+    mine, theirs = _compose_identity(one), _compose_identity(other)
     return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
 
 
@@ -120,27 +120,27 @@ def digest_buckets(leaves: Sequence[LeafDigest], buckets: int) -> list[str]:
     return [digest(bucket) for bucket in held]
 
 
-def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _compose_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     pins = {f"pins/{name}": value for name, value in manifest.get("pins", {}).items()}
     table = manifest.get("materialization", {})
     return {**pins, "plan_id": manifest.get("plan_id"), "content_digest": table.get("content_digest")}
 
 
-def _labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def _compose_labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
     basis = receipt["label_basis"]
     types = sorted(receipt["types"])
     known = {"extract": receipt["extract"], "types": types, "coverage": receipt["types"], "ready": receipt["ready"]}
     return {**basis, **known}
 
 
-def _column(column: Column, table: Materialization) -> dict[str, Any]:
+def _compose_column(column: Column, table: Materialization) -> dict[str, Any]:
     said = {"window": column.window, "source": column.source, "unit": column.unit}
     counts = {"nulls": table.null_counts[column.name], "truncated_rows": table.truncated.get(column.name, 0)}
     named = {"name": column.name, "type": column.type, "role": column.role, "meaning": column.meaning}
     return {**named, **{name: text for name, text in said.items() if text}, **counts}
 
 
-def _materialization(table: Materialization) -> dict[str, Any]:
+def _compose_materialization(table: Materialization) -> dict[str, Any]:
     files = table.files
     listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
     return {

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ofs_spark.foundation.columnar.arrays import count_true
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels.leakage import count_leaks
+from ofs_spark.pins.arrow_types import name_arrow_type
 from ofs_spark.publish.digest import LeafDigest, digest_leaf
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import TS_COLUMN
@@ -61,10 +62,10 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     """
     sha256 = hashlib.sha256(body).hexdigest()
     if (len(body), sha256) != (entry.bytes, entry.sha256):
-        raise _corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
-    table = _table(body, entry)
+        raise _refuse_file(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
+    table = _read_table(body, entry)
     _compare(entry, "rows", table.num_rows, entry.rows)
-    schema = tuple((field.name, name_type(field.type)) for field in table.schema)
+    schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)
     _compare(entry, "schema", schema, checks.schema)
     nulls = {name: table.column(name).null_count for name in table.column_names}
     _compare(entry, "null counts", nulls, dict(entry.null_counts))
@@ -85,36 +86,27 @@ def add_checks(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
     return FileCheck(
         sum(part["rows"] for part in parts),
         sum(part["leaks"] for part in parts),
-        _sum([part["truncated"] for part in parts]),
-        _sum([part["null_counts"] for part in parts]),
+        _add_counts([part["truncated"] for part in parts]),
+        _add_counts([part["null_counts"] for part in parts]),
         tuple(LeafDigest.from_document(leaf) for part in parts for leaf in part["leaves"]),
     )
 
 
-def name_type(type_: pa.DataType) -> str:
-    """An Arrow type as the column catalogue writes it."""
-    if pa.types.is_float64(type_):
-        return "double"
-    if pa.types.is_list(type_):
-        return f"list<{name_type(type_.value_type)}>"
-    return str(type_)
-
-
-def _table(body: bytes, entry: FileEntry) -> pa.Table:
+def _read_table(body: bytes, entry: FileEntry) -> pa.Table:
     try:
         table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
-        raise _corrupt(entry, "Parquet", str(unreadable), "a readable file") from None
+        raise _refuse_file(entry, "Parquet", str(unreadable), "a readable file") from None
     return table
 
 
 def _compare(entry: FileEntry, what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise _corrupt(entry, what, str(found)[:400], str(expected)[:400])
+        raise _refuse_file(entry, what, str(found)[:400], str(expected)[:400])
 
 
-def _corrupt(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
+def _refuse_file(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
     return refuse(
         "MATERIALIZATION_CORRUPT",
         f"{what} of {entry.path}: found {found}; written was {expected}",
@@ -125,6 +117,6 @@ def _corrupt(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
     )
 
 
-def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def _add_counts(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     names = dict.fromkeys(name for part in counts for name in part)
     return {name: sum(part.get(name, 0) for part in counts) for name in names}

@@ -13,7 +13,7 @@ from ofs_spark.intent.control import RunControl
 
 if TYPE_CHECKING:  # these load Arrow and NumPy, which an answer from the ledger or a manifest does without
     from ofs_spark.foundation.columnar.dataflow import Engine
-    from ofs_spark.pins.profile.model import Column
+    from ofs_spark.pins.columns import Column
     from ofs_spark.publish.model import FileEntry
 
 Announce = Callable[[str, str], None]

@@ -13,7 +13,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing
 from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.labels.terms import find_cutoff
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import FileList, read_file_list

@@ -127,12 +127,8 @@ def row_of(group: Document, a: Event, keyed: list[Event], values: Mapping[Event,
 def aggregate(f: Document, a: Event, window: list[Event], values: Mapping[Event, Document], scale: int) -> Any:
     """The exact result: int, Fraction, Root, text, bool, float (of a `double`), or None."""
     kept = [e for e in window if truth(f.get("where"), e.envelope)]
-    if f["aggregate"] == "rate":
-        return Fraction(len(kept), len(window)) if window else None
-    if f["aggregate"] == "time_since_first":
-        return since(a, kept[:1])
-    if f["aggregate"] == "time_since_previous":
-        return since(a, [e for e in kept if e != a][-1:])
+    if f["aggregate"] in OVER_EVENTS:
+        return OVER_EVENTS[f["aggregate"]](a, kept, window)
     if "value" not in f:
         return len(kept)
     present = [values[e][f["value"]] for e in kept if values[e][f["value"]] is not None]
@@ -162,6 +158,13 @@ def spread(numbers: list[Fraction]) -> Fraction:
     mean = exact_sum(numbers) / len(numbers)
     return exact_sum([(x - mean) ** 2 for x in numbers])
 
+
+OVER_EVENTS: dict[str, Callable[[Event, list[Event], list[Event]], Fraction | None]] = {
+    "rate": lambda _, kept, window: Fraction(len(kept), len(window)) if window else None,
+    "time_since_first": lambda a, kept, _: since(a, kept[:1]),
+    "time_since_previous": lambda a, kept, _: since(a, [e for e in kept if e != a][-1:]),
+}
+"""Aggregates of the anchor, the window's events that meet the condition, and all of its events; both oldest first."""
 
 OVER_VALUES: dict[str, Callable[[list[Any], int], Any]] = {
     "count": lambda xs, _: len(xs),

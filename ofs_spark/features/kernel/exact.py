@@ -1,4 +1,4 @@
-"""Exact results before rounding: a quotient of integers per row, or float64 where the law says so."""
+"""Results of a feature before they are rounded: a quotient of integers per row, float64 where the law says so, or neither."""
 
 from __future__ import annotations
 
@@ -38,7 +38,32 @@ class Double:
         return pa.array(np.where(self.present, self.data, 0.0), mask=~self.present)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A whole number of every row."""
+
+    data: Array
+
+    def round(self) -> pa.Array:
+        """The numbers as they are."""
+        return pa.array(self.data)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Texts or booleans, as they were declared."""
+
+    column: pa.Array
+
+    def round(self) -> pa.Array:
+        """The values as they are."""
+        return self.column
+
+
 Exact = Quotient | Double
+"""What a derived column takes as an operand."""
+Result = Exact | Whole | Kept
+"""What a kernel gives: `round` makes the column of it."""
 
 
 def make_quotient(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
@@ -51,7 +76,7 @@ def make_quotient(numerator: Array, denominator: int | Array, present: Array) ->
 def divide(left: Exact, right: Exact) -> pa.Array:
     """left ÷ right, rounded once; null where an operand is null or right is 0."""
     if isinstance(left, Double) or isinstance(right, Double):
-        return _by_fractions(left, right, lambda a, b: a / b if b else None)
+        return _combine_fractions(left, right, lambda a, b: a / b if b else None)
     present = left.present & right.present & (right.numerator != 0)
     top = multiply(left.numerator, right.denominator)
     bottom = np.where(present, multiply(left.denominator, right.numerator), 1)
@@ -61,43 +86,43 @@ def divide(left: Exact, right: Exact) -> pa.Array:
 def subtract(left: Exact, right: Exact) -> pa.Array:
     """left − right, rounded once; null where an operand is null."""
     if isinstance(left, Double) or isinstance(right, Double):
-        return _by_fractions(left, right, lambda a, b: a - b)
+        return _combine_fractions(left, right, lambda a, b: a - b)
     present = left.present & right.present
     a, b = multiply(left.numerator, right.denominator), multiply(right.numerator, left.denominator)
-    if a.dtype != object and max(_greatest(a), _greatest(b)) >= 2**62:
+    if a.dtype != object and max(_find_greatest(a), _find_greatest(b)) >= 2**62:
         a = a.astype(object)
     return Quotient(a - b, multiply(left.denominator, right.denominator), present).round()
 
 
 def multiply(a: Array, b: Array) -> Array:
     """a × b exactly: in 64 bits where the greatest factors prove that enough, else in Python integers."""
-    if a.dtype != object and b.dtype != object and _greatest(a) * _greatest(b) < 2**63:
+    if a.dtype != object and b.dtype != object and _find_greatest(a) * _find_greatest(b) < 2**63:
         product: Array = a * b
         return product
     wide: Array = a.astype(object) * b.astype(object)
     return wide
 
 
-def _greatest(values: Array) -> int:
+def _find_greatest(values: Array) -> int:
     return max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0)))) if values.dtype != object else 2**63
 
 
-def _by_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
+def _combine_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
     present = left.present & right.present
     out: list[float | None] = [None] * len(present)
     for row in np.flatnonzero(present).tolist():
-        exact = of(_fraction(left, row), _fraction(right, row))
-        out[row] = None if exact is None else _double(exact)
+        exact = of(_read_fraction(left, row), _read_fraction(right, row))
+        out[row] = None if exact is None else _round_fraction(exact)
     return pa.array(out, pa.float64())
 
 
-def _fraction(operand: Exact, row: int) -> Fraction:
+def _read_fraction(operand: Exact, row: int) -> Fraction:
     if isinstance(operand, Double):
         return Fraction(float(operand.data[row]))
     return Fraction(int(operand.numerator[row]), int(operand.denominator[row]))
 
 
-def _double(exact: Fraction) -> float | None:
+def _round_fraction(exact: Fraction) -> float | None:
     """The nearest double; none where it would be infinite."""
     try:
         return exact.numerator / exact.denominator + 0.0

@@ -13,6 +13,7 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.refs import name_profile
 from ofs_spark.foundation.strict_yaml import parse_yaml
+from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path
 from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, digest_feature_set, require_stated, to_plain
@@ -20,7 +21,6 @@ from ofs_spark.pins.profile.faults import Digits, Faults, is_text, read_items, r
 from ofs_spark.pins.profile.features import compile_derived, compile_features
 from ofs_spark.pins.profile.model import (
     MOST_GROUPS,
-    Column,
     Condition,
     Group,
     Key,
@@ -84,11 +84,11 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
     top = read_mapping(document, "", faults)
     faults.refuse_unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
     policy_id, revision = read_name(top, "policy_id", "", faults), read_name(top, "revision", "", faults)
-    chosen = _selected(top, set_id, set_version, faults)
+    chosen = _select_groups(top, set_id, set_version, faults)
     compiler = _Compiler(faults)
     for pointer, group in chosen:
         compiler.add(group, pointer)
-    program = compiler.program(set_id, set_version)
+    program = compiler.freeze_program(set_id, set_version)
     if faults.found:
         raise faults.refusal(ref)
     groups = [group for _, group in chosen]
@@ -104,7 +104,7 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
     )
 
 
-def _selected(
+def _select_groups(
     top: Mapping[str, Any], set_id: str, set_version: str, faults: Faults
 ) -> list[tuple[str, dict[str, Any]]]:
     """(pointer, group) of each group of the set, in its order; where no such set is declared, the group so named."""
@@ -122,12 +122,12 @@ def _selected(
         read_mapping(one, f"/feature_sets/{i}", faults)
         for i, one in enumerate(read_items(top.get("feature_sets"), "/feature_sets", faults))
     ]
-    named = [_set_name(declared, f"/feature_sets/{i}", faults) for i, declared in enumerate(sets)]
+    named = [_read_set_name(declared, f"/feature_sets/{i}", faults) for i, declared in enumerate(sets)]
     if named.count((set_id, set_version)) > 1:
         faults.add("/feature_sets", f"declares {set_id} {set_version} twice")
     for i, declared in enumerate(sets):
         if named[i] == (set_id, set_version):
-            return _named(
+            return _find_groups(
                 read_items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
                 groups,
                 f"/feature_sets/{i}/groups",
@@ -139,12 +139,12 @@ def _selected(
     return []
 
 
-def _set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tuple[str, str]:
+def _read_set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tuple[str, str]:
     faults.refuse_unknown_keys(at, declared, _SET_KEYS)
     return read_name(declared, "feature_set_id", at, faults), read_name(declared, "feature_set_version", at, faults)
 
 
-def _named(
+def _find_groups(
     names: Sequence[Any], groups: Mapping[str, tuple[str, dict[str, Any]]], pointer: str, faults: Faults
 ) -> list[tuple[str, dict[str, Any]]]:
     if not names:
@@ -176,7 +176,7 @@ class _Compiler:
     groups: list[Group] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
 
-    def program(self, set_id: str, set_version: str) -> Program:
+    def freeze_program(self, set_id: str, set_version: str) -> Program:
         """Everything added, frozen."""
         if len(self.groups) > MOST_GROUPS:
             self.faults.add(
@@ -197,15 +197,21 @@ class _Compiler:
         """Compiles one group."""
         if "key_type" in group:
             read_name(group, "key_type", pointer, self.faults)
-        made = self._extended(group, pointer) if EXTENSION_KEYS & set(group) else self._core(group, pointer)
+        made = (
+            self._compile_extended(group, pointer)
+            if EXTENSION_KEYS & set(group)
+            else self._compile_core(group, pointer)
+        )
         self.groups.append(made)
         if not self.faults.found:  # a catalogue describes what can be computed
             self.columns += describe_group(made, self.reads, self.keys[made.key].names)
 
-    def _core(self, group: Mapping[str, Any], pointer: str) -> Group:
-        precedence = self._names(group.get("key_precedence"), f"{pointer}/key_precedence") or _precedence(group)
+    def _compile_core(self, group: Mapping[str, Any], pointer: str) -> Group:
+        precedence = self._read_names(group.get("key_precedence"), f"{pointer}/key_precedence") or _derive_precedence(
+            group
+        )
         rules = OnlineCoreRules(
-            precedence, self._names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",)
+            precedence, self._read_names(group.get("amount_fields"), f"{pointer}/amount_fields") or ("amount",)
         )
         number = _number(self.online_core_rules, rules)
         key = _number(self.keys, Key((), ("key",), number))
@@ -214,14 +220,14 @@ class _Compiler:
             self.faults.claim_column(f"{pointer}/name", f"{name}__{column}")
         return Group(name, str(group.get("version")), key, None, "as_observed", True, (), (), (), number)
 
-    def _names(self, given: Any, pointer: str) -> tuple[str, ...]:
+    def _read_names(self, given: Any, pointer: str) -> tuple[str, ...]:
         names = read_items(given, pointer, self.faults)
         for i, name in enumerate(names):
             if not is_text(name) or ":" in name:
                 self.faults.add(f"{pointer}/{i}", "must be the name of a payload field, without a colon")
         return tuple(map(str, names))
 
-    def _extended(self, group: Mapping[str, Any], pointer: str) -> Group:
+    def _compile_extended(self, group: Mapping[str, Any], pointer: str) -> Group:
         faults = self.faults
         faults.refuse_unknown_keys(
             pointer, group, EXTENSION_KEYS | _PLATFORM_KEYS - {"key_precedence", "amount_fields"}
@@ -229,7 +235,7 @@ class _Compiler:
         if group.get("context"):
             faults.add(f"{pointer}/context", "context columns are not computed by this release")
         windows, declared = compile_windows(group, pointer, faults), compile_values(group, pointer, faults)
-        features = compile_features(group, windows, declared, self._where, pointer, faults)
+        features = compile_features(group, windows, declared, self._number_condition, pointer, faults)
         derived = compile_derived(group, features, declared, pointer, faults)
         if not features:
             faults.add(f"{pointer}/features", "declares no feature")
@@ -244,8 +250,8 @@ class _Compiler:
         return Group(
             str(group.get("name")),
             str(group.get("version")),
-            self._key(group, pointer),
-            self._event_types(group, pointer),
+            self._compile_key(group, pointer),
+            self._read_event_types(group, pointer),
             knowledge,
             group.get("include_anchor", True) is not False,
             values,
@@ -253,10 +259,10 @@ class _Compiler:
             tuple(derived),
         )
 
-    def _where(self, where: Condition) -> int:
+    def _number_condition(self, where: Condition) -> int:
         return _number(self.conditions, where)
 
-    def _key(self, group: Mapping[str, Any], pointer: str) -> int:
+    def _compile_key(self, group: Mapping[str, Any], pointer: str) -> int:
         given = read_items(group.get("key"), f"{pointer}/key", self.faults)
         if not given:
             self.faults.add(f"{pointer}/key", "names no payload path")
@@ -268,7 +274,7 @@ class _Compiler:
             self.keys, Key(tuple(_number(self.reads, Read(path, ValueType("key"))) for path in paths), names)
         )
 
-    def _event_types(self, group: Mapping[str, Any], pointer: str) -> tuple[str, ...] | None:
+    def _read_event_types(self, group: Mapping[str, Any], pointer: str) -> tuple[str, ...] | None:
         source = group.get("source")
         if source is None:
             return None
@@ -284,12 +290,8 @@ class _Compiler:
         return tuple(sorted(set(map(str, types))))
 
 
-def _precedence(group: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        (CORE_KEY_TYPE, "event_id")
-        if group.get("key_type", CORE_KEY_TYPE) == CORE_KEY_TYPE
-        else (str(group["key_type"]), "event_id")
-    )
+def _derive_precedence(group: Mapping[str, Any]) -> tuple[str, ...]:
+    return str(group.get("key_type", CORE_KEY_TYPE)), "event_id"
 
 
 def _number(known: list[Any], one: Any) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ofs_spark.pins.columns import Column
+
 MOST_GROUPS = 55
 """Groups of one set: each has a bit of a row's flags."""
 
@@ -16,6 +18,8 @@ Path = tuple[str, ...]
 """Member names from the envelope's root, e.g. ("payload", "amount")."""
 
 Kind = Literal["decimal", "int", "double", "string", "bool", "key"]
+
+Operation = Literal["ratio", "difference"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Derived:
     """A derived column over two operands of its group."""
 
     column: str
-    op: Literal["ratio", "difference"]
+    op: Operation
     left: Operand
     right: Operand
 
@@ -130,19 +134,6 @@ class Group:
     features: tuple[Feature, ...]
     derived: tuple[Derived, ...]
     online_core: int | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One dataset column. `type` is an Arrow type as text, such as `double` or `timestamp[us, tz=UTC]`."""
-
-    name: str
-    type: str
-    role: Literal["identity", "feature", "label", "split", "lineage"]
-    meaning: str
-    unit: str = ""
-    window: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ from typing import Any, Literal
 from ofs_spark.foundation.contracts import format_pointer as member
 from ofs_spark.pins.profile.conditions import parse_path
 from ofs_spark.pins.profile.faults import Faults, read_mapping, read_name
-from ofs_spark.pins.profile.model import Path, ValueType
+from ofs_spark.pins.profile.model import Kind, Path, ValueType
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
 _MOST_DAYS = 365_000
 _DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
-NUMBERS = ("decimal", "int", "double")
-EXACT = ("decimal", "int")
+EXACT: tuple[Kind, ...] = ("decimal", "int")
+NUMBERS: tuple[Kind, ...] = (*EXACT, "double")
+KINDS: tuple[Kind, ...] = (*NUMBERS, "string", "bool")
+"""What a declared value may be."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,13 @@ def compile_windows(group: Mapping[str, Any], pointer: str, faults: Faults) -> d
 def compile_values(group: Mapping[str, Any], pointer: str, faults: Faults) -> list[Declared]:
     """The declared values, in file order."""
     given = read_mapping(group["values"], f"{pointer}/values", faults) if group.get("values") is not None else {}
-    return [_declared(name, value, f"{pointer}/values{member([name])}", faults) for name, value in given.items()]
+    return [_compile_value(name, value, f"{pointer}/values{member([name])}", faults) for name, value in given.items()]
 
 
-def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
+def _compile_value(name: str, value: Any, at: str, faults: Faults) -> Declared:
     document = read_mapping(value, at, faults)
     faults.refuse_unknown_keys(at, document, ("path", "type", "unit", "missing"))
-    type_ = _type(document.get("type"), f"{at}/type", faults)
+    type_ = _parse_type(document.get("type"), f"{at}/type", faults)
     missing = document.get("missing", "fail")
     missing = "null" if missing is None else missing
     if missing not in ("fail", "null", "zero"):
@@ -86,7 +88,7 @@ def _declared(name: str, value: Any, at: str, faults: Faults) -> Declared:
     return Declared(name, parse_path(document.get("path"), f"{at}/path", faults), type_, missing, unit)
 
 
-def _type(text: Any, pointer: str, faults: Faults) -> ValueType:
+def _parse_type(text: Any, pointer: str, faults: Faults) -> ValueType:
     found = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if found:
         precision, scale = int(found[1]), int(found[2])

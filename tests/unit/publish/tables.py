@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
-from ofs_spark.pins.profile.model import Column
+from ofs_spark.pins.columns import Column
 from ofs_spark.publish.layout import Leaf, cut_leaves
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import write_files
