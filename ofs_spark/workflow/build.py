@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.features.by_event import LabelLaw
+from ofs_spark.features.by_event import EventsNote, LabelLaw, LabelsNote
+from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_task
-from ofs_spark.features.steps import Widths, plan_layout_step, plan_steps
+from ofs_spark.features.steps import Widths, plan_steps
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import DAY_US
 from ofs_spark.foundation.columnar.dataflow import Engine
+from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.errors import CODES, ROOM_ORDER, Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.intent.admission import resolve_label_types
@@ -33,11 +35,14 @@ from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
 from ofs_spark.publish.model import FileEntry
-from ofs_spark.replay.completeness import Completeness, ReplayTotals, close_accounts
+from ofs_spark.replay.accounts import ReplayTotals, close_accounts
+from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
+from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
-from ofs_spark.replay.index import SegmentIndex, list_partitions, read_index
-from ofs_spark.replay.scan.spec import RowFilter, ScanSpec
+from ofs_spark.replay.index import SegmentIndex, read_index
+from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Staged, scan_basis
+from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.context import RunContext
 
 
@@ -108,27 +113,13 @@ def run_replay(plan: BuildPlan, index: SegmentIndex, desk: Attempt) -> ReplayRes
         program=plan.program,
         scenario_run_ids=intent.scenario_run_ids or (),
         event_types=plan.scope.event_types,
-        anchor_event_types=plan.scope.anchor_event_types,
-        row_filters=tuple(RowFilter(name, _constants(values)) for name, values in plan.scope.row_filters.items()),
-        anchor_from=plan.anchor_from,
-        anchor_to=plan.anchor_to,
+        anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
     )
     completeness, staged = scan_basis(
         desk.engine, desk.context.objects, index, intent.basis, spec, desk.staging, intent.training
     )
     return ReplayResult(completeness, staged)
-
-
-def _constants(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    """Filter values as (type, text) constants: numbers by the digits that were written."""
-
-    def constant(value: Any) -> tuple[str, str]:
-        if isinstance(value, bool):
-            return "bool", "true" if value else "false"
-        return ("string", value) if isinstance(value, str) else ("number", repr(value))
-
-    return tuple(constant(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -166,9 +157,7 @@ def run_build_job(
 ) -> BuildResult:
     """Runs the build job and closes its accounts; what replay, labels and features refuse is in it, in that order."""
     intent, context, law = plan.intent, desk.context, terms.law
-    last = WriteBucket(
-        program=plan.program,
-        step=plan_layout_step(plan.program, law.types),
+    writer = WriteBucket(
         columns=terms.columns,
         label_types=law.types,
         platform_run_id=intent.platform_run_id,
@@ -179,20 +168,17 @@ def run_build_job(
     )
     widths = _widths(plan, extract, context.width)
     job = plan_steps(
-        plan.program, law, replay.completeness.slices, context.objects, intent.platform_run_id, widths, last
+        plan.program, law, replay.completeness.slices, context.objects, intent.platform_run_id, widths, writer
     )
-    notes: dict[str, list[dict[str, Any]]] = {}
-    for one in desk.engine.run([*map(encode_task, replay.staged), *map(encode_task, extract.files)], job):
-        notes.setdefault(one["note"], []).append(one)
-    events = notes.get("events", [])
-    facts = close_accounts(replay.completeness, intent.basis, events, intent.training)
-    anchors = sum(one["anchors"] for one in events)
-    counted = [{k: coverage.TypeCounts(**v) for k, v in one["types"].items()} for one in notes.get("labels", [])]
-    counts = coverage.add_counts(counted)
-    refusals = [fault.refusal() for fault in facts.faults] + _refusals(notes.get("refusal", []))
-    refusals += _label_refusals(anchors, counts, terms, intent) + _feature_faults(notes.get("fault", []), intent)
-    bound = find_truncation_bound(found for one in events for found in one["first"])
-    entries = [FileEntry.from_document(one) for one in notes.get("file", [])]
+    notes = desk.engine.run([*map(encode_task, replay.staged), *map(encode_task, extract.files)], job)
+    events = read_notes(notes, EventsNote)
+    facts = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
+    anchors = sum(one.anchors for one in events)
+    counts = coverage.add_counts([one.types for one in read_notes(notes, LabelsNote)])
+    refusals = [fault.refusal() for fault in facts.faults] + merge_faults(read_notes(notes, Fault), intent.basis)
+    refusals += _label_refusals(anchors, counts, terms, intent)
+    bound = find_truncation_bound(found for one in events for found in one.first)
+    entries = read_notes(notes, FileEntry)
     return BuildResult(facts, anchors, counts, entries, bound, _in_order(refusals))
 
 
@@ -208,41 +194,13 @@ def _label_refusals(
 ) -> list[Refusal]:
     """No anchor at all, or too few of them labelled for a training intent."""
     if not anchors:
-        message = "no in-scope event is an anchor: anchor types, times and filters leave none"
-        return [refuse("LABEL_SCOPE_EMPTY", message)]
+        return [refuse_no_anchors()]
     return coverage.refuse_shortfalls(coverage.find_shortfalls(counts, terms.policy)) if intent.training else []
-
-
-def _refusals(notes: Sequence[Mapping[str, Any]]) -> list[Refusal]:
-    ordered = sorted(notes, key=lambda one: (one["code"], one["message"]))
-    return [refuse(one["code"], one["message"], **one["details"]) for one in ordered]
 
 
 def _in_order(refusals: Sequence[Refusal]) -> list[Refusal]:
     """The refusals of the room that comes first before those of later ones; equals in the order given."""
     return sorted(refusals, key=lambda refusal: ROOM_ORDER.index(CODES[refusal.code].room))
-
-
-def _feature_faults(notes: Sequence[Mapping[str, Any]], intent: Intent) -> list[Refusal]:
-    """One refusal per (code, subject), counts added up, at the first position."""
-    places = list_partitions(intent.basis)
-    merged: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for one in notes:
-        merged.setdefault((one["code"], one["subject"]), []).append(one)
-    found = []
-    for (code, subject), same in sorted(merged.items()):
-        first = min(same, key=lambda one: (one["partition_ordinal"], one["seq"]))
-        count = sum(one["count"] for one in same)
-        topic, partition = places[first["partition_ordinal"]]
-        details = {
-            "subject": subject,
-            "events": count,
-            "first": {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]},
-        }
-        where = f"the first at {topic} partition {partition} offset {first['offset']}"
-        message = f"{subject}: {first['message']}; {count} events, {where}"
-        found.append(refuse(code, message, **details))
-    return found
 
 
 def describe_labels(plan: BuildPlan, extract: LabelExtract, made: BuildResult, terms: LabelTerms) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.objects import Audit, audit_resolution
 from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.positions import select_sources
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
@@ -22,7 +23,7 @@ from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.publish.layout import choose_bucket_count
 from ofs_spark.publish.manifest import compose_manifest
-from ofs_spark.replay.completeness import ReplayTotals
+from ofs_spark.replay.accounts import ReplayTotals
 from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, select_segments
 from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.workflow import build as walk
@@ -114,6 +115,7 @@ class EvidenceWriter:
             plan.plan_id,
             self.index,
             plan.intent.basis,
+            plan.sources,
             replay.completeness,
             facts,
             plan.policy.arrival,
@@ -166,7 +168,10 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> tuple[Bui
         "maturity_days": intent.maturity_days,
     }
     buckets = choose_bucket_count(rows, context.policy.rows_per_bucket)
-    plan = BuildPlan(intent, scope, profile, facts, archive, labels, context.policy, context.release, buckets, said)
+    sources = select_sources(intent.basis)
+    plan = BuildPlan(
+        intent, scope, profile, facts, archive, labels, context.policy, context.release, buckets, said, sources
+    )
     return plan, index, extract
 
 
