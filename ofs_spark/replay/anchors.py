@@ -24,7 +24,7 @@ from ofs_spark.replay.scan import conditions
 from ofs_spark.replay.scan import tokens as t
 
 ANCHOR = 2
-"""Flag: becomes a dataset row if it wins its event id. Bit 2 of `rows.FLAGS` is free for it."""
+"""Flag: becomes a dataset row if it wins its event id. `rows.py` leaves the value 2 of FLAGS to it."""
 
 
 @dataclass(frozen=True)
