@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ofs_spark.features.faults import find_key_faults, find_value_faults, is_source, make_fault
 from ofs_spark.features.kernel.model import GroupRows, Values
 from ofs_spark.features.order import find_undefined_keys, rank_deliveries
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
+from ofs_spark.foundation.columnar.notes import Fault
 from ofs_spark.pins.profile.model import Program, Value
 from ofs_spark.replay import rows as r
-
-
-@dataclass(frozen=True)
-class FeatureFault:
-    """Rows of a target that a rule refuses: how many, and the first of them in (partition ordinal, seq) order."""
-
-    code: str
-    subject: str
-    message: str
-    count: int
-    first: dict[str, Any]
-    """The first row's partition ordinal, seq, offset and event_id."""
-
-    def note(self) -> dict[str, Any]:
-        """JSON-ready content of the fault's note."""
-        said = {"code": self.code, "subject": self.subject, "message": self.message, "count": self.count}
-        return {**said, **self.first}
+from ofs_spark.replay.anchors import is_anchor
 
 
 @dataclass(frozen=True)
@@ -46,14 +30,14 @@ class KeyedTable:
 
 def sort_by_key(table: pa.Table, key_columns: list[str]) -> KeyedTable:
     """The rows of a target in layout order. Shapes: n rows in, n rows out."""
-    code, missing = _key_codes(table, key_columns)
-    order = _total_order(
+    code, missing = _encode_keys(table, key_columns)
+    order = _sort_totally(
         code, read_values(table, r.TS), read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ)
     )
     return KeyedTable(table.take(pa.array(order)), code[order], table.num_rows - missing)
 
 
-def _key_codes(table: pa.Table, key_columns: list[str]) -> tuple[Array, int]:
+def _encode_keys(table: pa.Table, key_columns: list[str]) -> tuple[Array, int]:
     code = np.zeros(table.num_rows, np.int64)
     missing = np.zeros(table.num_rows, np.bool_)
     for position, name in enumerate(key_columns):
@@ -67,7 +51,7 @@ def _key_codes(table: pa.Table, key_columns: list[str]) -> tuple[Array, int]:
     return code, count
 
 
-def _total_order(code: Array, ts: Array, ordinal: Array, seq: Array) -> Array:
+def _sort_totally(code: Array, ts: Array, ordinal: Array, seq: Array) -> Array:
     """Permutation by (code, ts, partition ordinal, seq): radix passes over the codes, and a second look at ties alone."""
     order = np.argsort(ts, kind="stable")
     for shift in range(0, int(code.max(initial=0)).bit_length(), 16):
@@ -89,17 +73,15 @@ def encode_texts(texts: pa.ChunkedArray) -> tuple[Array, pa.Array]:
     return rank[np.asarray(encoded.indices.fill_null(0))], encoded.dictionary.take(order)
 
 
-def read_group_rows(program: Program, index: int, keyed: KeyedTable) -> tuple[GroupRows, list[FeatureFault]]:
+def read_group_rows(program: Program, index: int, keyed: KeyedTable) -> tuple[GroupRows, list[Fault]]:
     """The kernel's view of group `index`, and everything in it that a rule refuses."""
     group, everything = program.groups[index], keyed.table
     table = everything.slice(0, keyed.keyed)
-    flags = read_values(table, r.FLAGS)
-    source = (flags & r.flag_source(index)) != 0
-    anchor = (flags & r.ANCHOR) != 0
+    source, anchor = is_source(table, index), is_anchor(table)
     code = keyed.code[: keyed.keyed]
     ordinal, seq = read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ)
-    faults = [*_key_faults(program, index, keyed), *_value_faults(program, index, everything)]
-    values = [_values(program, value, table, source) for value in group.values]
+    faults = [*find_key_faults(program, index, everything), *find_value_faults(program, index, everything)]
+    values = [_select_values(program, value, table, source) for value in group.values]
     if group.knowledge == "as_observed":
         arrival = read_values(table, r.ARRIVAL)
         undefined = find_undefined_keys(code, ordinal, arrival, source | anchor)
@@ -115,48 +97,7 @@ def read_group_rows(program: Program, index: int, keyed: KeyedTable) -> tuple[Gr
     return GroupRows(code, read_values(table, r.TS), rank, source, anchor, tuple(values), conditions), faults
 
 
-def _key_faults(program: Program, index: int, keyed: KeyedTable) -> Iterable[FeatureFault]:
-    group = program.groups[index]
-    if program.keys[group.key].online_core is not None:
-        return
-    flags = read_values(keyed.table, r.FLAGS)
-    concerned = (flags & (r.flag_source(index) | r.ANCHOR)) != 0
-    for read, name in zip(program.keys[group.key].parts, program.keys[group.key].names, strict=True):
-        bad = concerned & (read_values(keyed.table, r.name_status_column(read)) == r.INVALID)
-        if bad.any():
-            message = f"key part {name} is an object, an array or unreadable text"
-            yield make_fault("FEATURE_VALUE_INVALID", f"{group.name}.{name}", message, bad, keyed.table)
-
-
-def _value_faults(program: Program, index: int, table: pa.Table) -> Iterable[FeatureFault]:
-    """Source events whose value is not what is declared, or missing where that fails; with or without a key."""
-    group = program.groups[index]
-    source = (read_values(table, r.FLAGS) & r.flag_source(index)) != 0
-    for value in group.values:
-        status = read_values(table, r.name_status_column(value.read))
-        bad = source & ((status == r.INVALID) | ((status == r.MISSING) & (value.missing == "fail")))
-        if bad.any():
-            yield make_fault(
-                "FEATURE_VALUE_INVALID", f"{group.name}.{value.name}", _value_message(program, value), bad, table
-            )
-
-
-def make_fault(code: str, subject: str, message: str, bad: Array, table: pa.Table) -> FeatureFault:
-    """The fault of the `bad` rows of a table."""
-    rows = np.flatnonzero(bad)
-    ordinal, seq = read_values(table, r.PARTITION_ORDINAL)[rows], read_values(table, r.SEQ)[rows]
-    first = int(rows[np.lexsort((seq, ordinal))[0]])
-    named = table.select([r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.EVENT_ID]).slice(first, 1).to_pylist()[0]
-    return FeatureFault(code, subject, message, len(rows), named)
-
-
-def _value_message(program: Program, value: Value) -> str:
-    read = program.reads[value.read]
-    kind = f"decimal({read.type.precision},{read.type.scale})" if read.type.kind == "decimal" else read.type.kind
-    return f"{'.'.join(read.path)} must be {kind}, missing: {value.missing}"
-
-
-def _values(program: Program, value: Value, table: pa.Table, source: Array) -> Values:
+def _select_values(program: Program, value: Value, table: pa.Table, source: Array) -> Values:
     type_ = program.reads[value.read].type
     status = read_values(table, r.name_status_column(value.read))
     present = source & ((status == r.PRESENT) | ((status == r.MISSING) & (value.missing == "zero")))

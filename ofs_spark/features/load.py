@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.features.by_key import EVENTS, split_chunks
+from ofs_spark.features.routing import EVENTS, split_chunks
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, make_note
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.columnar.notes import Fault, encode_note
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.labels import model as m
@@ -46,17 +47,17 @@ class Load:
     width: int
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """Chunks of the exchange by event id; a fault note instead where a label file is refused."""
+        """Chunks of the exchange by event id; a `Fault` instead where a file is refused."""
         task: dict[str, Any] = json.loads(bytes(next(chunks)))
         try:
             if "staged" in task:
-                yield from self._events(Staged(**task["staged"]))
+                yield from self._send_events(Staged(**task["staged"]))
             else:
-                yield from self._labels(m.ExtractFile(**task["labels"]))
+                yield from self._send_labels(m.ExtractFile(**task["labels"]))
         except Refusal as refusal:
-            yield make_note("refusal", code=refusal.code, message=refusal.message, details=refusal.details)
+            yield encode_note(Fault.from_refusal(refusal))
 
-    def _events(self, task: Staged) -> Iterator[Chunk]:
+    def _send_events(self, task: Staged) -> Iterator[Chunk]:
         body = self.objects.read(task.ref)
         if hashlib.sha256(body).hexdigest() != task.sha256:
             raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
@@ -65,7 +66,7 @@ class Load:
         table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
-    def _labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
+    def _send_labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
         assertions = fetch_assertions(self.objects, file, self.label_key)
         yield from self._route(LABELS, select_relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
         known = assertions.select([m.IDENTITY])

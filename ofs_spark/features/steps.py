@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from ofs_spark.features import flow
 from ofs_spark.features.by_event import ByEvent, name_choice_column
-from ofs_spark.features.by_key import ByKey, Route
+from ofs_spark.features.by_key import ByKey
 from ofs_spark.features.load import Load
-from ofs_spark.foundation.columnar.dataflow import Step, Work
+from ofs_spark.features.ports import Onward
+from ofs_spark.features.routing import Route
+from ofs_spark.foundation.columnar.dataflow import Step
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Program
-from ofs_spark.replay import rows as r
+from ofs_spark.replay.anchors import add_anchor_flag
 from ofs_spark.replay.dedupe import BasisSlice
 
 
@@ -26,11 +28,6 @@ class Widths:
     buckets: int
 
 
-def plan_layout_step(program: Program, label_types: tuple[str, ...]) -> flow.KeyStep:
-    """The last step: its key is the layout key."""
-    return flow.plan_key_steps(program, tuple(map(name_choice_column, label_types)))[-1]
-
-
 def plan_steps(
     plan: BuildPlan,
     terms: LabelTerms,
@@ -38,15 +35,15 @@ def plan_steps(
     slices: tuple[BasisSlice, ...],
     objects: Objects,
     widths: Widths,
-    last: Work,
+    writer: Onward,
 ) -> list[Step]:
-    """All steps of the build job; `last` is the work of the layout key's targets and only writes notes.
+    """All steps of the build job; the last key is the layout key, whose rows `writer` takes: it sends notes only.
 
     content_key: of the pinned extract.
     """
     program = plan.program
     keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
-    routes = [_route(program, keys, i, widths) for i in range(len(keys))]
+    routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
     built = [
         Step(
             "load", Load(objects, plan.intent.platform_run_id, terms.types, content_key, widths.events), widths.events
@@ -57,11 +54,11 @@ def plan_steps(
         built.append(
             Step(f"by {'+'.join(program.keys[key.key].names)}", ByKey(program, key, routes[i + 1]), routes[i + 1].width)
         )
-    return [*built, Step("layout", last, 0)]
+    return [*built, Step("layout", ByKey(program, keys[-1], writer), 0)]
 
 
-def _route(program: Program, keys: tuple[flow.KeyStep, ...], position: int, widths: Widths) -> Route:
+def _make_route(program: Program, keys: tuple[flow.KeyStep, ...], position: int, widths: Widths) -> Route:
     later = tuple(group for key in keys[position:] for group in key.groups)
     width = widths.buckets if position == len(keys) - 1 else widths.keys
     names = tuple(flow.name_key_columns(program, keys[position].key))
-    return Route(names, keys[position].inputs, r.ANCHOR | flow.combine_source_flags(later), width)
+    return Route(names, keys[position].inputs, add_anchor_flag(flow.combine_source_flags(later)), width)

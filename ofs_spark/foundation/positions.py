@@ -91,6 +91,22 @@ class Range:
         }
 
 
+ARCHIVE = "archive"
+"""Source of a range: the archive's segments."""
+
+
+@dataclass(frozen=True)
+class SourcedRange:
+    """A range and the source that a build reads it from."""
+
+    range: Range
+    source: str
+
+    def document(self) -> dict[str, Any]:
+        """The sourced range as documents hold it."""
+        return {"range": self.range.document(), "source": self.source}
+
+
 @dataclass(frozen=True)
 class SliceFault:
     """Why a slice names no exact range: its place in the basis, the field at fault, what is wrong."""
@@ -124,6 +140,17 @@ def is_inside(offset_range: Range, offset: int) -> bool:
     return offset_range.start <= offset <= offset_range.last
 
 
+def is_within(inner: Range, outer: Range) -> bool:
+    """Whether `inner` is a part of `outer`, or all of it."""
+    same_place = (inner.topic, inner.partition, inner.offset_kind) == (outer.topic, outer.partition, outer.offset_kind)
+    return same_place and outer.start <= inner.start and inner.last <= outer.last
+
+
+def select_sources(ranges: Iterable[Range]) -> tuple[SourcedRange, ...]:
+    """The source of every range of a basis, in total order: the archive has them all."""
+    return tuple(SourcedRange(offset_range, ARCHIVE) for offset_range in sorted(ranges))
+
+
 def find_slice_faults(slices: Sequence[Slice]) -> list[SliceFault]:
     """Every reason why the slices do not resolve, in the order of the slices: offset text, start > end, mixed kinds."""
     faults: list[SliceFault] = []
@@ -145,7 +172,7 @@ def find_slice_faults(slices: Sequence[Slice]) -> list[SliceFault]:
 
 
 def resolve_basis(slices: Sequence[Slice]) -> tuple[Range, ...]:
-    """The sorted, disjoint ranges that the slices cover; ValueError if `slice_faults` finds any.
+    """The sorted, disjoint ranges that the slices cover; ValueError if `find_slice_faults` finds any.
 
     Slices of one (topic, partition) are united where they share an offset; dense ones also where they are adjacent.
     """

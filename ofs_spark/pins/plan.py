@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.config import Policy
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.positions import describe_basis, hash_basis
+from ofs_spark.foundation.positions import SourcedRange, describe_basis, hash_basis
 from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.pins.columns import Column
@@ -41,7 +40,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What the run means. `labels`: extract, rule, posture, cut-off and types, as documents hold them."""
+    """What the run means. `labels`: extract, rule, posture, cut-off and types, as documents hold them.
+
+    `sources`: the ranges of the basis, each with the source it is read from, in total order.
+    """
 
     intent: Intent
     scope: Scope
@@ -53,6 +55,7 @@ class BuildPlan:
     release: str
     buckets: int
     differences: tuple[str, ...]
+    sources: tuple[SourcedRange, ...]
 
     @property
     def program(self) -> Program:
@@ -87,18 +90,6 @@ class BuildPlan:
     def basis_hash(self) -> str:
         """`H` of the resolved basis."""
         return hash_basis(self.intent.basis)
-
-    @property
-    def anchor_from(self) -> int | None:
-        """The first instant of anchors, µs; None for no bound."""
-        span = self.intent.output.anchor_time
-        return parse_instant(span.start) if span and span.start else None
-
-    @property
-    def anchor_to(self) -> int | None:
-        """The instant before which anchors lie, µs; None for no bound."""
-        span = self.intent.output.anchor_time
-        return parse_instant(span.end) if span and span.end else None
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -176,7 +167,7 @@ class BuildPlan:
             "label_basis": dict(self.intent.document["label_basis"]),
             "plan_id": self.plan_id,
             "basis_hash": self.basis_hash,
-            "basis": [{"range": one, "source": "archive"} for one in describe_basis(self.intent.basis)],
+            "basis": [one.document() for one in self.sources],
             "provenance": {
                 "ofs_code_release_id": self.intent.code_release,
                 "config_revision": self.intent.config_revision,

@@ -1,30 +1,30 @@
-"""The last step: compute the layout key's groups, lay the bucket out, and write its Parquet files."""
+"""The end of the build job: the finished rows of one bucket, laid out and written as its Parquet files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.features import flow
 from ofs_spark.features.by_event import name_choice_column
-from ofs_spark.features.by_key import EVENTS, add_features
-from ofs_spark.features.group_rows import sort_by_key
+from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks, make_note
+from ofs_spark.foundation.columnar.dataflow import Chunk
+from ofs_spark.foundation.columnar.notes import encode_note
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.refs import OwnedRef, name_table_file
 from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns
 from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.columns import TIMESTAMP, Column
-from ofs_spark.pins.profile.model import Program
 from ofs_spark.publish.file_list import put_staged
 from ofs_spark.publish.layout import cut_leaves
 from ofs_spark.publish.parquet import write_files
 from ofs_spark.replay import rows as r
+from ofs_spark.replay.anchors import select_anchors
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,9 @@ class TopicPartition:
 
 @dataclass(frozen=True)
 class WriteBucket:
-    """Writes one bucket of the dataset: its target is the bucket number."""
+    """Writes the buckets of the dataset: where the layout key's rows go, a target's number being its bucket's."""
 
-    program: Program
-    step: flow.KeyStep
+    takes_refused: ClassVar[bool] = False
     columns: tuple[Column, ...]
     label_types: tuple[str, ...]
     platform_run_id: str
@@ -49,24 +48,21 @@ class WriteBucket:
     objects: Objects
     folder: OwnedRef
 
-    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """A `file` note per Parquet file written, or a `fault` note per refused rule and no file."""
-        keyed = sort_by_key(gather_chunks(chunks)[EVENTS], flow.name_key_columns(self.program, self.step.key))
-        table, faults = add_features(self.program, self.step.groups, keyed)
-        for fault in faults:
-            yield make_note("fault", **fault.note())
-        anchors = np.flatnonzero((read_values(table, r.FLAGS) & r.ANCHOR) != 0)
-        if faults or not len(anchors):
+    def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
+        """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature column of the program."""
+        table = keyed.table
+        anchors = select_anchors(table)
+        if not len(anchors):
             return
         all_anchors = len(anchors) == table.num_rows
         rows = self.select_rows(table if all_anchors else table.take(pa.array(anchors)))
         placed = cut_leaves(
             target, keyed.code[anchors], keyed.keyed, anchors, read_values(table, r.TS)[anchors], self.leaf_rows
         )
-        for name, body, entry in write_files(rows, placed, target):
-            path = name_table_file(self.folder, name)
-            put_staged(self.objects, path, body)
-            yield make_note("file", **{**entry, "path": path})
+        for body, entry in write_files(rows, placed, target):
+            ref = name_table_file(self.folder, entry.path)
+            put_staged(self.objects, ref, body)
+            yield encode_note(replace(entry, path=ref))
 
     def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
         """The label columns, unpacked from the structs they travelled in."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from ofs_spark.foundation.columnar.notes import Note
 from ofs_spark.publish.digest import LeafDigest
 
 
 @dataclass(frozen=True)
-class FileEntry:
+class FileEntry(Note):
     """One Parquet file of the table: ref under the object root, proof of its bytes, and what its rows say.
 
     `ts_min`, `ts_max`: least and greatest ts_utc in µs. `null_counts`: nulls by column. `leaves`: in file order.
     """
 
+    kind: ClassVar[str] = "file"
     path: str
     rows: int
     bytes: int
@@ -31,7 +33,7 @@ class FileEntry:
         return self.path.rsplit("/", 1)[-1]
 
     def document(self) -> dict[str, Any]:
-        """JSON-ready form, as notes carry it."""
+        """JSON-ready form, as tasks and notes carry it."""
         return {
             "path": self.path,
             "rows": self.rows,
@@ -44,7 +46,7 @@ class FileEntry:
         }
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> FileEntry:
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
         """The entry that `document` wrote."""
         return cls(
             document["path"],
@@ -56,3 +58,12 @@ class FileEntry:
             document["null_counts"],
             tuple(map(LeafDigest.from_document, document["leaves"])),
         )
+
+    def to_note(self) -> dict[str, Any]:
+        """The entry's document."""
+        return self.document()
+
+    @classmethod
+    def from_note(cls, content: Mapping[str, Any]) -> Self:
+        """The entry that `to_note` wrote."""
+        return cls.from_document(content)

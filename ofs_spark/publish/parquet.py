@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,24 +22,20 @@ _CARDINALITY_SAMPLE = 8192
 
 def write_files(
     rows: pa.Table, placed: Sequence[Leaf], bucket: int, file_rows: int = FILE_ROWS
-) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
-    """Name, bytes and `FileEntry` document (its path being the name) of every file of a bucket.
+) -> Iterator[tuple[bytes, FileEntry]]:
+    """Bytes and entry of every file of a bucket, the entry's path being the file's name.
 
     `rows` are the bucket's dataset rows, columns and types as published; `placed` cuts all of them into leaves.
     """
     for number, leaves in enumerate(group_files(placed, file_rows)):
-        parts = [_rows_of(rows, leaf) for leaf in leaves]
+        parts = [_select_leaf(rows, leaf) for leaf in leaves]
         table = pa.concat_tables(parts)
         body, name = encode_parquet(table), name_part_file(bucket, number)
         digests = tuple(digest_leaf(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
         ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
         nulls = {column: table.column(column).null_count for column in table.column_names}
         sha256 = hashlib.sha256(body).hexdigest()
-        yield (
-            name,
-            body,
-            FileEntry(name, table.num_rows, len(body), sha256, ts["min"], ts["max"], nulls, digests).document(),
-        )
+        yield body, FileEntry(name, table.num_rows, len(body), sha256, ts["min"], ts["max"], nulls, digests)
 
 
 def encode_parquet(table: pa.Table) -> bytes:
@@ -55,7 +50,7 @@ def encode_parquet(table: pa.Table) -> bytes:
         compression="zstd",
         compression_level=1,
         write_page_checksum=True,
-        use_dictionary=_repeating(table),
+        use_dictionary=_find_repeating(table),
         row_group_size=ROW_GROUP_ROWS,
         store_schema=False,
         coerce_timestamps="us",
@@ -63,14 +58,14 @@ def encode_parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _rows_of(rows: pa.Table, leaf: Leaf) -> pa.Table:
+def _select_leaf(rows: pa.Table, leaf: Leaf) -> pa.Table:
     first, last = int(leaf.rows[0]), int(leaf.rows[-1])
     if last - first + 1 == len(leaf.rows):
         return rows.slice(first, len(leaf.rows))
     return rows.take(pa.array(leaf.rows))
 
 
-def _repeating(table: pa.Table) -> list[str]:
+def _find_repeating(table: pa.Table) -> list[str]:
     """Text columns whose first rows hold at most one distinct value in four."""
     sample = table.slice(0, _CARDINALITY_SAMPLE)
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import count_true
+from ofs_spark.foundation.columnar.notes import Note
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels.leakage import count_leaks
 from ofs_spark.pins.arrow_types import name_arrow_type
@@ -35,24 +36,25 @@ class Checks:
 
 
 @dataclass(frozen=True)
-class FileCheck:
+class FileCheck(Note):
     """What was recomputed from the bytes of a file that equals its entry; it adds up over files."""
 
+    kind: ClassVar[str] = "checked"
     rows: int
     leaks: int
     truncated: Mapping[str, int]
     null_counts: Mapping[str, int]
     leaves: tuple[LeafDigest, ...]
 
-    def document(self) -> dict[str, Any]:
-        """JSON-ready form, as notes carry it."""
-        return {
-            "rows": self.rows,
-            "leaks": self.leaks,
-            "truncated": dict(self.truncated),
-            "null_counts": dict(self.null_counts),
-            "leaves": [leaf.document() for leaf in self.leaves],
-        }
+    def to_note(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        counts = {"truncated": dict(self.truncated), "null_counts": dict(self.null_counts)}
+        return {"rows": self.rows, "leaks": self.leaks, **counts, "leaves": [leaf.document() for leaf in self.leaves]}
+
+    @classmethod
+    def from_note(cls, content: Mapping[str, Any]) -> Self:
+        """The check that `to_note` wrote."""
+        return cls(**{**content, "leaves": tuple(map(LeafDigest.from_document, content["leaves"]))})
 
 
 def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
@@ -62,8 +64,8 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     """
     sha256 = hashlib.sha256(body).hexdigest()
     if (len(body), sha256) != (entry.bytes, entry.sha256):
-        raise _refuse_file(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
-    table = _read_table(body, entry)
+        raise _make_corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
+    table = _decode(body, entry)
     _compare(entry, "rows", table.num_rows, entry.rows)
     schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)
     _compare(entry, "schema", schema, checks.schema)
@@ -81,32 +83,32 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     return FileCheck(table.num_rows, leaked, truncated, nulls, tuple(leaves))
 
 
-def add_checks(parts: Sequence[Mapping[str, Any]]) -> FileCheck:
-    """The checks of all files (documents of `FileCheck`), added up; leaves in any order."""
+def add_checks(parts: Sequence[FileCheck]) -> FileCheck:
+    """The checks of all files, added up; leaves in any order."""
     return FileCheck(
-        sum(part["rows"] for part in parts),
-        sum(part["leaks"] for part in parts),
-        _add_counts([part["truncated"] for part in parts]),
-        _add_counts([part["null_counts"] for part in parts]),
-        tuple(LeafDigest.from_document(leaf) for part in parts for leaf in part["leaves"]),
+        sum(part.rows for part in parts),
+        sum(part.leaks for part in parts),
+        _add([part.truncated for part in parts]),
+        _add([part.null_counts for part in parts]),
+        tuple(leaf for part in parts for leaf in part.leaves),
     )
 
 
-def _read_table(body: bytes, entry: FileEntry) -> pa.Table:
+def _decode(body: bytes, entry: FileEntry) -> pa.Table:
     try:
         table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
-        raise _refuse_file(entry, "Parquet", str(unreadable), "a readable file") from None
+        raise _make_corrupt(entry, "Parquet", str(unreadable), "a readable file") from None
     return table
 
 
 def _compare(entry: FileEntry, what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise _refuse_file(entry, what, str(found)[:400], str(expected)[:400])
+        raise _make_corrupt(entry, what, str(found)[:400], str(expected)[:400])
 
 
-def _refuse_file(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
+def _make_corrupt(entry: FileEntry, what: str, found: str, expected: str) -> Refusal:
     return refuse(
         "MATERIALIZATION_CORRUPT",
         f"{what} of {entry.path}: found {found}; written was {expected}",
@@ -117,6 +119,6 @@ def _refuse_file(entry: FileEntry, what: str, found: str, expected: str) -> Refu
     )
 
 
-def _add_counts(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def _add(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     names = dict.fromkeys(name for part in counts for name in part)
     return {name: sum(part.get(name, 0) for part in counts) for name in names}

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step, make_note
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step
+from ofs_spark.foundation.columnar.notes import Fault, encode_note, read_notes
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.objects import ObjectMissing, Objects
 from ofs_spark.publish import verify
@@ -15,7 +16,7 @@ from ofs_spark.publish.model import FileEntry
 
 @dataclass(frozen=True)
 class VerifyFile:
-    """The work of one file: a `checked` note with its counts, or a `refusal` note."""
+    """The work of one file: its `FileCheck`, or a `Fault`."""
 
     objects: Objects
     checks: verify.Checks
@@ -24,11 +25,11 @@ class VerifyFile:
         """One note."""
         entry = FileEntry.from_document(json.loads(bytes(next(chunks))))
         try:
-            yield make_note("checked", **verify.verify_file(self._body(entry), entry, self.checks).document())
+            yield encode_note(verify.verify_file(self._read(entry), entry, self.checks))
         except Refusal as refusal:
-            yield make_note("refusal", code=refusal.code, message=refusal.message, details=refusal.details)
+            yield encode_note(Fault.from_refusal(refusal))
 
-    def _body(self, entry: FileEntry) -> bytes:
+    def _read(self, entry: FileEntry) -> bytes:
         try:
             return self.objects.read(entry.path)
         except ObjectMissing:
@@ -42,7 +43,7 @@ def verify_table(
     ordered = sorted(entries, key=lambda entry: entry.path)
     tasks = [json.dumps(entry.document()).encode() for entry in ordered]
     notes = engine.run(tasks, [Step("verify", VerifyFile(objects, checks), 0)])
-    refused = sorted((one for one in notes if one["note"] == "refusal"), key=lambda one: str(one["details"].get("ref")))
+    refused = sorted(read_notes(notes, Fault), key=lambda fault: str(fault.details.get("ref")))
     if refused:
-        raise refuse(refused[0]["code"], refused[0]["message"], **refused[0]["details"])
-    return verify.add_checks([one for one in notes if one["note"] == "checked"])
+        raise refused[0].make_refusal()
+    return verify.add_checks(read_notes(notes, verify.FileCheck))

@@ -1,46 +1,26 @@
-"""From the scans' summaries to the verdict: is every offset of the basis accounted for, and do the counts close.
+"""From the scans' summaries to the verdict: is every offset of the basis accounted for.
 
-The driver holds one bounded summary per task and the index; nothing here reads a row. Faults come out sorted: what
-makes the facts unreadable before what makes them incomplete before what makes them unfit for training.
+The driver holds one bounded summary per task and the index; nothing here reads a row. `accounts.py` closes the counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any
 
-from ofs_spark.foundation.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.positions import Range
-from ofs_spark.replay.dedupe import COUNTS, BasisSlice
-from ofs_spark.replay.index import Segment, SegmentIndex, list_partitions, plan_scan, unite_gaps
+from ofs_spark.replay.dedupe import BasisSlice
+from ofs_spark.replay.faults import SAMPLES, Document, ReplayFault, find_anomalies, locate_sample, sort_faults
+from ofs_spark.replay.index import Segment, SegmentIndex
 from ofs_spark.replay.intervals import count_offsets, find_uncovered, to_intervals
 from ofs_spark.replay.rows import NO_ARRIVAL
+from ofs_spark.replay.segment_groups import list_partitions, plan_scan, unite_gaps
 
-Document = dict[str, Any]
-
-SAMPLES = 20
 COMPLETE, INCOMPLETE, UNCHECKABLE = "COMPLETE", "INCOMPLETE", "UNCHECKABLE"
-_ORDER = (
-    "ARCHIVE_SEGMENT_CORRUPT", "REPLAY_BASIS_GAP", "REPLAY_UNCHECKABLE", "REPLAY_DUPLICATE_OFFSET_MISMATCH",
-    "REPLAY_EVENT_ID_CONFLICT", "REPLAY_EVENT_INVALID", "REPLAY_EVENTS_EMPTY",
-)  # fmt: skip
 _SCAN_COUNTS = ("delivered", "positions", "position_duplicates", "mismatches", "out_of_run_scope", "invalid", "valid")
-
-
-@dataclass(frozen=True)
-class ReplayFault:
-    """A refusal in waiting: its code, message and details."""
-
-    code: str
-    message: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def refusal(self) -> Refusal:
-        """The exception to raise."""
-        return refuse(self.code, self.message, **self.details)
 
 
 @dataclass(frozen=True)
@@ -75,8 +55,8 @@ class Completeness:
 
 def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Document], training: bool) -> Completeness:
     """The verdict; `summaries` has one document of `scan` per task of `plan_scan(index, basis)`, in any order."""
-    ordered = sorted(summaries, key=_place)
-    if [_place(s) for s in ordered] != sorted(
+    ordered = sorted(summaries, key=_locate_task)
+    if [_locate_task(s) for s in ordered] != sorted(
         (task.partition_ordinal, task.segment_group) for task in plan_scan(index, basis)
     ):
         raise InternalError("the scan's summaries are not one per task")
@@ -85,12 +65,13 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
     by_partition = {ordinal: tuple(own) for ordinal, own in groupby(ordered, key=lambda s: s["partition_ordinal"])}
     ordinals = {place: by_partition.get(ordinal, ()) for ordinal, place in enumerate(list_partitions(basis))}
     ranges = tuple(
-        _coverage(index, one, number, ordinals[(one.topic, one.partition)]) for number, one in enumerate(sorted(basis))
+        _judge_range(index, one, number, ordinals[(one.topic, one.partition)])
+        for number, one in enumerate(sorted(basis))
     )
     counts = {name: sum(s["counts"][name] for s in proven) for name in _SCAN_COUNTS}
     reasons = sum((Counter(s["reasons"]) for s in proven), Counter[str]())
-    samples = {kind: _samples(basis, proven, kind) for kind in ("mismatch", "invalid")}
-    faults = [*broken, *(_range_fault(index, one) for one in ranges if one.problem)]
+    samples = {kind: _locate_samples(basis, proven, kind) for kind in ("mismatch", "invalid")}
+    faults = [*broken, *(_make_range_fault(index, one) for one in ranges if one.problem)]
     if training:
         faults += find_anomalies(counts, samples)
     status = next((s for s in (UNCHECKABLE, INCOMPLETE) if any(r.status == s for r in ranges)), COMPLETE)
@@ -100,32 +81,27 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
         counts,
         dict(sorted(reasons.items())),
         samples,
-        _carry_in(ordered),
-        _slices(ordered),
+        _carry_arrivals(ordered),
+        _list_slices(ordered),
         sort_faults(faults),
     )
 
 
-def sort_faults(faults: Iterable[ReplayFault]) -> tuple[ReplayFault, ...]:
-    """Faults in the order in which they are told; equals keep theirs."""
-    return tuple(sorted(faults, key=lambda fault: _ORDER.index(fault.code)))
-
-
-def _place(summary: Document) -> tuple[int, int]:
+def _locate_task(summary: Document) -> tuple[int, int]:
     return (summary["partition_ordinal"], summary["segment_group"])
 
 
-def _carry_in(ordered: Sequence[Document]) -> dict[tuple[int, int], int]:
+def _carry_arrivals(ordered: Sequence[Document]) -> dict[tuple[int, int], int]:
     carried: dict[tuple[int, int], int] = {}
     for _, own in groupby(ordered, key=lambda s: s["partition_ordinal"]):
         latest = NO_ARRIVAL
         for summary in own:
-            carried[_place(summary)] = latest
+            carried[_locate_task(summary)] = latest
             latest = max(latest, NO_ARRIVAL if summary.get("max_arrival") is None else summary["max_arrival"])
     return carried
 
 
-def _slices(ordered: Sequence[Document]) -> tuple[BasisSlice, ...]:
+def _list_slices(ordered: Sequence[Document]) -> tuple[BasisSlice, ...]:
     found: dict[int, BasisSlice] = {}
     for summary in ordered:
         for entry in summary.get("ranges", ()):
@@ -136,19 +112,12 @@ def _slices(ordered: Sequence[Document]) -> tuple[BasisSlice, ...]:
     return tuple(found[ordinal] for ordinal in sorted(found))
 
 
-def _samples(basis: Sequence[Range], summaries: Sequence[Document], kind: str) -> tuple[Document, ...]:
+def _locate_samples(basis: Sequence[Range], summaries: Sequence[Document], kind: str) -> tuple[Document, ...]:
     named = [(s, one) for s in summaries for one in s["samples"][kind]][:SAMPLES]
     return tuple(locate_sample(basis, {**one, "partition_ordinal": s["partition_ordinal"]}) for s, one in named)
 
 
-def locate_sample(basis: Sequence[Range], sample: Document) -> Document:
-    """A sample as people name it: topic and partition instead of the partition's ordinal."""
-    topic, partition = list_partitions(basis)[sample["partition_ordinal"]]
-    rest = {name: value for name, value in sample.items() if name not in ("partition_ordinal", "seq")}
-    return {"topic": topic, "partition": partition, **rest}
-
-
-def _coverage(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: Sequence[Document]) -> RangeCoverage:
+def _judge_range(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: Sequence[Document]) -> RangeCoverage:
     """What the index and the summaries of its partition, in order, prove of one range."""
     own = index.segments_of(offset_range)
     reached = [segment for segment in own if segment.reaches(offset_range)]
@@ -162,7 +131,7 @@ def _coverage(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: S
         )
     if unread:  # what its index entries say cannot be trusted, so neither can a hole that they leave
         return RangeCoverage(offset_range, UNCHECKABLE, positions, len(reached), 0)
-    missing, unattested = _holes(index, offset_range, ordinal, reached, ordered)
+    missing, unattested = _find_holes(index, offset_range, ordinal, reached, ordered)
     if missing[0]:
         problem = f"{missing[0]} offsets are neither archived nor declared as gaps"
         return RangeCoverage(offset_range, INCOMPLETE, positions, len(reached), *missing, problem)
@@ -175,7 +144,7 @@ def _coverage(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: S
 _Holes = tuple[int, tuple[tuple[str, str], ...]]
 
 
-def _holes(
+def _find_holes(
     index: SegmentIndex, offset_range: Range, ordinal: int, reached: Sequence[Segment], ordered: Sequence[Document]
 ) -> tuple[_Holes, _Holes]:
     """(missing, absent by an unattested declaration only): inside the segment groups as scanned, between them as indexed."""
@@ -211,7 +180,7 @@ def find_chain_problem(own: Sequence[Segment], offset_range: Range) -> str:
     return f"only an index made by OFS attests the link of {lone.file.path}" if lone else ""
 
 
-def _range_fault(index: SegmentIndex, one: RangeCoverage) -> ReplayFault:
+def _make_range_fault(index: SegmentIndex, one: RangeCoverage) -> ReplayFault:
     asked, own = one.range, index.segments_of(one.range)
     where = f"{asked.topic} partition {asked.partition} {asked.offset_kind} {asked.start} to {asked.last}"
     held = f"{own[0].file.first} to {max(s.file.last for s in own)}" if own else "nothing"
@@ -220,79 +189,3 @@ def _range_fault(index: SegmentIndex, one: RangeCoverage) -> ReplayFault:
     code = "REPLAY_BASIS_GAP" if one.status == INCOMPLETE else "REPLAY_UNCHECKABLE"
     details = {"range": asked.document(), "archive": held, "missing": one.missing}
     return ReplayFault(code, message, {**details, "missing_sample": [list(pair) for pair in one.missing_sample]})
-
-
-def find_anomalies(counts: Mapping[str, int], samples: Mapping[str, Sequence[Document]]) -> list[ReplayFault]:
-    """What a training intent does not accept, of the counts of a scan or of a step by event."""
-    rules = (
-        ("mismatches", "mismatch", "REPLAY_DUPLICATE_OFFSET_MISMATCH", "positions hold different payloads"),
-        ("conflicts", "conflict", "REPLAY_EVENT_ID_CONFLICT", "deliveries repeat an event id with another payload"),
-        ("invalid", "invalid", "REPLAY_EVENT_INVALID", "records lack or garble a required field"),
-    )
-    return [
-        ReplayFault(code, f"{counts[name]} {what}; the first is {_told(samples[kind])}",
-              {"count": counts[name], "positions": list(samples[kind])})
-        for name, kind, code, what in rules if counts.get(name)
-    ]  # fmt: skip
-
-
-def _told(samples: Sequence[Document]) -> str:
-    if not samples:
-        return "not named"
-    first = samples[0]
-    reason = f": {first['reason']}" if "reason" in first else ""
-    return f"{first['topic']} partition {first['partition']} offset {first['offset']}{reason}"
-
-
-@dataclass(frozen=True)
-class ReplayTotals:
-    """The replay's closing account: counts that add up, samples by position, and what refuses the build."""
-
-    counts: Mapping[str, int]
-    samples: Mapping[str, tuple[Document, ...]]
-    faults: tuple[ReplayFault, ...]
-
-
-def close_accounts(
-    completeness: Completeness, basis: Sequence[Range], notes: Iterable[Document], training: bool
-) -> ReplayTotals:
-    """Scan and step by event put together; `notes` are those of `Winners.note`, one per target, in any order.
-
-    delivered = positions + position_duplicates; positions = rows + redeliveries + conflicts + out_of_scope + invalid.
-    """
-    found = list(notes)
-    by_event = {name: sum(note["counts"][name] for note in found) for name in COUNTS}
-    scanned = completeness.counts
-    counts = {
-        "delivered": scanned["delivered"],
-        "position_duplicates": scanned["position_duplicates"],
-        "positions": scanned["positions"],
-        "rows": by_event["rows"],
-        "redeliveries": by_event["redeliveries"],
-        "conflicts": by_event["conflicts"],
-        "out_of_scope": scanned["out_of_run_scope"] + by_event["filtered"],
-        "invalid": scanned["invalid"] + by_event["invalid"],
-        "mismatches": scanned["mismatches"],
-    }
-    _check_closure(counts)
-    samples = {kind: _event_samples(basis, found, kind) for kind in ("conflict", "redelivery", "invalid")}
-    faults = find_anomalies(by_event, samples) if training else []
-    if not counts["rows"] and not (faults or completeness.faults):
-        message = "no event of the basis is in scope: platform run, scenario runs and event types leave none"
-        faults.append(ReplayFault("REPLAY_EVENTS_EMPTY", message, {"counts": counts}))
-    invalid = (*completeness.samples["invalid"], *samples["invalid"])[:SAMPLES]
-    return ReplayTotals(counts, {**completeness.samples, **samples, "invalid": invalid}, sort_faults(faults))
-
-
-def _check_closure(counts: Mapping[str, int]) -> None:
-    settled = sum(counts[name] for name in ("rows", "redeliveries", "conflicts", "out_of_scope", "invalid"))
-    if counts["positions"] != settled or counts["delivered"] != counts["positions"] + counts["position_duplicates"]:
-        raise InternalError(f"the replay's counts do not close: {dict(counts)}")
-
-
-def _event_samples(basis: Sequence[Range], notes: Sequence[Document], kind: str) -> tuple[Document, ...]:
-    merged = sorted(
-        (s for note in notes for s in note["samples"][kind]), key=lambda s: (s["partition_ordinal"], s["seq"])
-    )
-    reason = {"reason": "payload_hash is not the envelope's, of an event id seen twice"} if kind == "invalid" else {}
-    return tuple(locate_sample(basis, {**sample, **reason}) for sample in merged[:SAMPLES])

@@ -7,7 +7,7 @@ carry the hash of its own envelope; one that does not is an invalid record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,19 +34,32 @@ class BasisSlice:
 
 
 @dataclass(frozen=True)
-class Winners:
-    """What one target's rows come to. `rows`: ascending row numbers of the winners that pass the intent's event types.
+class EventAccount:
+    """What one target's rows come to; counts and samples are JSON values, by name.
 
-    counts: rows; redeliveries and conflicts (losing copies); invalid; filtered (winners of other event types).
+    counts: rows (winners that pass the intent's event types); redeliveries and conflicts (losing copies); invalid;
+    filtered (winners of other event types). samples: the first positions of each kind of anomaly.
     """
 
-    rows: Array
-    counts: dict[str, int]
-    samples: dict[str, list[Sample]]
+    counts: Mapping[str, int]
+    samples: Mapping[str, Sequence[Sample]]
 
-    def note(self) -> dict[str, Any]:
-        """JSON-ready content of the note that tells the driver."""
-        return {"counts": self.counts, "samples": self.samples}
+
+@dataclass(frozen=True)
+class Winners:
+    """The events of one target. `rows`: ascending row numbers of the winners that pass the intent's event types."""
+
+    rows: Array
+    account: EventAccount
+
+
+@dataclass(frozen=True)
+class FirstEvent:
+    """The first event of one range of the basis: the range's ordinal, the event's order number and time (µs)."""
+
+    ordinal: int
+    seq: int
+    ts: int
 
 
 def pick_winners(table: pa.Table) -> Winners:
@@ -70,11 +83,11 @@ def pick_winners(table: pa.Table) -> Winners:
         "filtered": int((wins & ~in_scope).sum()),
     }
     samples = {
-        "conflict": _samples(table, loser[conflict]),
-        "redelivery": _samples(table, loser[~conflict]),
-        "invalid": _samples(table, np.flatnonzero(wrong)),
+        "conflict": _sample_positions(table, loser[conflict]),
+        "redelivery": _sample_positions(table, loser[~conflict]),
+        "invalid": _sample_positions(table, np.flatnonzero(wrong)),
     }
-    return Winners(np.flatnonzero(wins & in_scope), counts, samples)
+    return Winners(np.flatnonzero(wins & in_scope), EventAccount(counts, samples))
 
 
 def _settle(table: pa.Table, rows: Array, code: Array) -> tuple[Array, Array, Array]:
@@ -93,7 +106,7 @@ def _settle(table: pa.Table, rows: Array, code: Array) -> tuple[Array, Array, Ar
     return rows[first], rows[loses], (hashed != hashed[leader])[loses]
 
 
-def _samples(table: pa.Table, rows: Array) -> list[Sample]:
+def _sample_positions(table: pa.Table, rows: Array) -> list[Sample]:
     """The first of the rows in (partition ordinal, seq) order, as positions."""
     ordinal, seq = read_values(table, r.PARTITION_ORDINAL)[rows], read_values(table, r.SEQ)[rows]
     chosen = table.select([r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.EVENT_ID]).take(
@@ -103,7 +116,7 @@ def _samples(table: pa.Table, rows: Array) -> list[Sample]:
     return samples
 
 
-def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> list[dict[str, int]]:
+def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> list[FirstEvent]:
     """Per slice of the basis that has one: order number and time of its first event among `rows`."""
     ordinal, seq, ts = (read_values(table, name)[rows] for name in (r.PARTITION_ORDINAL, r.SEQ, r.TS))
     found = []
@@ -116,14 +129,14 @@ def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]
         own = own[(seq[own] >= one.first_seq) & (seq[own] <= one.last_seq)]
         if len(own):
             first = own[np.argmin(seq[own])]
-            found.append({"ordinal": one.ordinal, "seq": int(seq[first]), "ts": int(ts[first])})
+            found.append(FirstEvent(one.ordinal, int(seq[first]), int(ts[first])))
     return found
 
 
-def find_truncation_bound(found: Iterable[dict[str, int]]) -> int | None:
+def find_truncation_bound(found: Iterable[FirstEvent]) -> int | None:
     """The largest, over the slices, of the time of the slice's first in-scope event; None if there is no event."""
     first: dict[int, tuple[int, int]] = {}
     for one in found:
-        seen = (one["seq"], one["ts"])
-        first[one["ordinal"]] = min(first.get(one["ordinal"], seen), seen)
+        seen = (one.seq, one.ts)
+        first[one.ordinal] = min(first.get(one.ordinal, seen), seen)
     return max((ts for _, ts in first.values()), default=None)

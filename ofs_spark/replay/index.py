@@ -6,10 +6,9 @@ is refused before any byte of the archive is fetched.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import Annotated, Any, Literal
@@ -22,7 +21,7 @@ from ofs_spark.foundation.documents import DocumentKind, digest_content, fetch_d
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS, Range, parse_offset
 from ofs_spark.foundation.refs import name_segment_index
-from ofs_spark.replay.scan.spec import DeclaredGap, ScanRange, ScanTask, SegmentFile
+from ofs_spark.replay.scan.spec import DeclaredGap, SegmentFile
 
 INDEX = DocumentKind(
     "archive.segment_index.v0", "segment index", "ARCHIVE_INDEX_MISSING", "ARCHIVE_INDEX_INVALID", max_bytes=1 << 30
@@ -142,17 +141,21 @@ def prove_index(document: Any, platform_run_id: str) -> SegmentIndex:
     """
     ref = name_segment_index(platform_run_id)
     parsed = judge_model(document, INDEX, ref, _Document)
-    faults = list(_identity_faults(document, parsed, platform_run_id))
+    faults = list(_find_identity_faults(document, parsed, platform_run_id))
     for number, entry in enumerate(parsed.segments):
-        faults += [{"pointer": f"/segments/{number}/{name}", "message": text} for name, text in _entry_faults(entry)]
+        faults += [
+            {"pointer": f"/segments/{number}/{name}", "message": text} for name, text in _find_entry_faults(entry)
+        ]
     if faults:
         raise INDEX.refuse_faults(ref, faults)
     raw = document["segments"]
-    segments = sorted((_segment(e, raw[i]) for i, e in enumerate(parsed.segments)), key=lambda s: s.order)
+    segments = sorted((_make_segment(e, raw[i]) for i, e in enumerate(parsed.segments)), key=lambda s: s.order)
     return SegmentIndex(parsed.platform_run_id, parsed.digest, tuple(segments))
 
 
-def _identity_faults(document: dict[str, Any], parsed: _Document, platform_run_id: str) -> Iterable[dict[str, str]]:
+def _find_identity_faults(
+    document: dict[str, Any], parsed: _Document, platform_run_id: str
+) -> Iterable[dict[str, str]]:
     try:
         content = digest_content(document)
     except CanonicalError as error:
@@ -166,7 +169,7 @@ def _identity_faults(document: dict[str, Any], parsed: _Document, platform_run_i
             yield {"pointer": "/segments", "message": f"{path} is listed {times} times"}
 
 
-def _entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
+def _find_entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     dense = entry.offset_kind in DENSE_KINDS
     named = [("first_offset", entry.first_offset), ("last_offset", entry.last_offset)]
     for i, gap in enumerate(entry.gaps):
@@ -188,10 +191,10 @@ def _entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
         yield "shard_start", f"a shard's first segment follows nothing, this one {entry.previous_last_offset}"
     if not dense and entry.previous_last_offset is not None and int(entry.previous_last_offset) >= first:
         yield "previous_last_offset", f"{entry.previous_last_offset} does not precede first_offset {first}"
-    yield from _time_faults(entry)
+    yield from _find_time_faults(entry)
 
 
-def _time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
+def _find_time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     for name, text in (("min_ts_utc", entry.min_ts_utc), ("max_ts_utc", entry.max_ts_utc)):
         try:
             parse_instant(text or "1970-01-01T00:00:00Z")
@@ -199,7 +202,7 @@ def _time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
             yield name, str(error)
 
 
-def _segment(entry: _Segment, document: dict[str, Any]) -> Segment:
+def _make_segment(entry: _Segment, document: dict[str, Any]) -> Segment:
     file = SegmentFile(
         entry.path, entry.bytes, entry.sha256, int(entry.first_offset), int(entry.last_offset), entry.record_count
     )
@@ -222,68 +225,5 @@ def describe_slice(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str
 
 
 def digest_slice(index: SegmentIndex, basis: Sequence[Range]) -> str:
-    """`H` of `slice_documents`: changes when what the dataset is read from changes, not when the archive grows."""
+    """`H` of `describe_slice`: changes when what the dataset is read from changes, not when the archive grows."""
     return digest(describe_slice(index, basis))
-
-
-def list_partitions(basis: Iterable[Range]) -> tuple[tuple[str, int], ...]:
-    """The (topic, partition) of each partition ordinal: topics by code point, partitions numerically."""
-    return tuple(sorted({(offset_range.topic, offset_range.partition) for offset_range in basis}))
-
-
-def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ...]:
-    """One task per segment group: segments of one partition whose offsets overlap. Later groups have greater ordinals."""
-    ordinals = {part: ordinal for ordinal, part in enumerate(list_partitions(basis))}
-    numbered = list(enumerate(sorted(basis)))
-    tasks: list[ScanTask] = []
-    for place, segments in groupby(select_segments(index, basis), key=lambda s: s.place):
-        gaps = unite_gaps(index, place)
-        ranges = [
-            (number, offset_range)
-            for number, offset_range in numbered
-            if (offset_range.topic, offset_range.partition) == place[:2]
-        ]
-        for ordinal, group in enumerate(group_overlapping(segments)):
-            first, last = group[0].file.first, max(s.file.last for s in group)
-            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in group))
-            files = tuple(s.file for s in group)
-            here = select_gaps(gaps, first, last)
-            tasks.append(ScanTask(ordinals[place[:2]], ordinal, place[0], place[1], place[2], files, reached, here))
-    return tuple(tasks)
-
-
-def unite_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
-    """What the segments of a partition declare as gaps, united: disjoint and ascending for each kind of witness."""
-    found: list[DeclaredGap] = []
-    stated = {gap for segment in index.by_place.get(place, ()) for gap in segment.gaps}
-    for gap in sorted(stated, key=lambda gap: (gap.attested, gap.start, gap.end)):
-        last = found[-1] if found else None
-        if last and last.attested == gap.attested and gap.start <= last.end + 1:
-            found[-1] = replace(last, end=max(last.end, gap.end))
-        else:
-            found.append(gap)
-    return tuple(found)
-
-
-def select_gaps(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[DeclaredGap, ...]:
-    """Those of `declared_gaps` that share an offset with [first, last]."""
-    kept: tuple[DeclaredGap, ...] = ()
-    for attested in (False, True):
-        own = [gap for gap in gaps if gap.attested == attested]
-        begin = bisect_left(own, first, key=lambda gap: gap.end)
-        kept += tuple(own[begin : bisect_right(own, last, key=lambda gap: gap.start)])
-    return kept
-
-
-def group_overlapping(segments: Iterable[Segment]) -> list[list[Segment]]:
-    """Segments, given in order, put together where they share an offset with one before: (groups in order)."""
-    groups: list[list[Segment]] = []
-    reach = -1
-    for segment in segments:
-        if groups and groups[-1][0].place == segment.place and segment.file.first <= reach:
-            groups[-1].append(segment)
-            reach = max(reach, segment.file.last)
-        else:
-            groups.append([segment])
-            reach = segment.file.last
-    return groups

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ofs_spark.foundation.contracts import require_valid
-from ofs_spark.foundation.positions import Range, describe_basis, hash_basis
-from ofs_spark.replay.completeness import Completeness, RangeCoverage, ReplayFault, ReplayTotals
+from ofs_spark.foundation.positions import Range, SourcedRange, describe_basis, hash_basis, is_within
+from ofs_spark.replay.accounts import ReplayTotals
+from ofs_spark.replay.completeness import Completeness, RangeCoverage
+from ofs_spark.replay.faults import ReplayFault
 from ofs_spark.replay.index import SegmentIndex, digest_slice, select_segments
 
 SCHEMA_VERSION = "ofs.replay_completeness.v1"
@@ -18,13 +20,15 @@ def compose_replay_receipt(
     plan_id: str,
     index: SegmentIndex,
     basis: Sequence[Range],
+    sources: Sequence[SourcedRange],
     completeness: Completeness,
     facts: ReplayTotals | None,
     arrival: str,
 ) -> dict[str, Any]:
     """The receipt document, valid under its contract: the same for the same plan and archive on any machine.
 
-    `facts` is None before the step by event; `arrival` names the archive column that arrival times come from.
+    `sources` say where each part of the basis was read from; `facts` is None before the step by event; `arrival` names
+    the archive column that arrival times come from.
     """
     faults = (*completeness.faults, *(facts.faults if facts else ()))
     document = {
@@ -33,23 +37,22 @@ def compose_replay_receipt(
         "basis_hash": hash_basis(basis), "basis": describe_basis(basis),
         "archive": {"index_digest": index.digest, "slice_digest": digest_slice(index, basis),
                     "segments": len(select_segments(index, basis)), "arrival": arrival},
-        "ranges": [_range(one) for one in completeness.ranges],
+        "ranges": [_describe_range(one, sources) for one in completeness.ranges],
         "counts": dict(facts.counts if facts else completeness.counts),
         "invalid_reasons": dict(completeness.reasons),
-        "samples": _samples(facts.samples if facts else completeness.samples),
-        "faults": [_fault(fault) for fault in faults],
+        "samples": _describe_samples(facts.samples if facts else completeness.samples),
+        "faults": [_describe_fault(fault) for fault in faults],
     }  # fmt: skip
     require_valid(document, SCHEMA_VERSION)
     return document
 
 
-def _range(one: RangeCoverage) -> dict[str, Any]:
-    span = one.range.document()
+def _describe_range(one: RangeCoverage, sources: Sequence[SourcedRange]) -> dict[str, Any]:
     holes = [{"start": first, "end": last} for first, last in one.missing_sample]
     document = {
-        "range": span,
+        "range": one.range.document(),
         "status": one.status,
-        "selected": [{"range": span, "source": "archive"}],
+        "selected": [part.document() for part in sources if is_within(part.range, one.range)],
         "positions": one.positions,
         "segments": one.segments,
         "missing": {"count": one.missing, "sample": holes},
@@ -57,9 +60,9 @@ def _range(one: RangeCoverage) -> dict[str, Any]:
     return document | ({"problem": one.problem} if one.problem else {})
 
 
-def _samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+def _describe_samples(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     return {kind: [dict(sample) for sample in found] for kind, found in sorted(samples.items())}
 
 
-def _fault(fault: ReplayFault) -> dict[str, Any]:
+def _describe_fault(fault: ReplayFault) -> dict[str, Any]:
     return {"code": fault.code, "message": fault.message, "details": dict(fault.details)}

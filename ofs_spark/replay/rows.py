@@ -11,7 +11,7 @@
 | arrival | int64 | running arrival inside the partition, µs; NO_ARRIVAL when none is known so far |
 | payload_hash | binary(32) | as archived; of meaning only where `hash_ok` |
 | hash_ok | bool | the archived hash is that of the envelope |
-| flags | int64 | IN_SCOPE, ANCHOR, then one bit per group of which the event is a source |
+| flags | int64 | IN_SCOPE, the anchor's flag (`anchors.py`), UNREADABLE, then one bit per group of which the event is a source |
 | r{i} | per read | value of `Program.reads[i]`: int64 (unscaled), decimal text for wide decimals, double, string, bool |
 | r{i}_s | uint8 | PRESENT, MISSING or INVALID |
 | w{i} | bool | the event meets `Program.conditions[i]` (unknown counts as not) |
@@ -39,8 +39,6 @@ NO_ARRIVAL = NO_INSTANT
 
 IN_SCOPE = 1
 """Flag: passes the intent's event types (its run scope is already given)."""
-ANCHOR = 2
-"""Flag: becomes a dataset row if it wins its event id."""
 UNREADABLE = 4
 """Flag: an invalid record, kept only as one more sighting of its event id; every other column of it means nothing."""
 FIRST_GROUP_BIT = 8

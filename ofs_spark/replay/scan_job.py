@@ -5,28 +5,51 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step, make_note
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step
+from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
 from ofs_spark.foundation.objects import Objects
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
 from ofs_spark.replay.completeness import Completeness, stitch
-from ofs_spark.replay.index import SegmentIndex, plan_scan
-from ofs_spark.replay.scan.segment import scan_task
+from ofs_spark.replay.index import SegmentIndex
+from ofs_spark.replay.scan.segment import Document, scan_task
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
+from ofs_spark.replay.segment_groups import plan_scan
 
 
 @dataclass(frozen=True)
-class Staged:
-    """One file of typed rows: ref, sha256, rows, and the running arrival its partition brings along."""
+class StagedFile:
+    """One file of typed rows: ref, sha256, rows."""
 
     ref: str
     sha256: str
     rows: int
+
+
+@dataclass(frozen=True)
+class Staged(StagedFile):
+    """A staged file and the running arrival that its partition brings along."""
+
     arrival_before: int
+
+
+@dataclass(frozen=True)
+class SummaryNote(Note):
+    """What one task of the scan found: `scan_task`'s summary, and the file of its rows if there are any."""
+
+    kind: ClassVar[str] = "summary"
+    summary: Document
+    staged: StagedFile | None
+
+    @classmethod
+    def from_note(cls, content: Mapping[str, Any]) -> Self:
+        """The note that `content` wrote."""
+        staged = content["staged"]
+        return cls(content["summary"], None if staged is None else StagedFile(**staged))
 
 
 @dataclass(frozen=True)
@@ -38,16 +61,16 @@ class ScanSegmentGroup:
     folder: OwnedRef
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """One `summary` note."""
+        """One `SummaryNote`."""
         task = ScanTask.from_bytes(bytes(next(chunks)))
         summary, rows = scan_task(task, self.objects, self.spec)
-        staged: dict[str, Any] | None = None
+        staged = None
         if rows.num_rows:
-            body = _stored(rows)
+            body = _encode_rows(rows)
             ref = name_staged_rows(self.folder, task.partition_ordinal, task.segment_group)
             self.objects.put_if_absent(ref, body)
-            staged = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest(), "rows": rows.num_rows}
-        yield make_note("summary", summary=summary, staged=staged)
+            staged = StagedFile(ref, hashlib.sha256(body).hexdigest(), rows.num_rows)
+        yield encode_note(SummaryNote(summary, staged))
 
 
 def scan_basis(
@@ -61,17 +84,18 @@ def scan_basis(
 ) -> tuple[Completeness, list[Staged]]:
     """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""
     tasks = [task.body() for task in plan_scan(index, basis)]
-    notes = engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder), 0)])
-    completeness = stitch(index, basis, [one["summary"] for one in notes], training)
-    staged = [_staged(one["staged"], one["summary"], completeness) for one in notes if one["staged"]]
+    notes = read_notes(engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder), 0)]), SummaryNote)
+    completeness = stitch(index, basis, [one.summary for one in notes], training)
+    staged = [_carry_arrival(one.staged, one.summary, completeness) for one in notes if one.staged]
     return completeness, sorted(staged, key=lambda file: file.ref)
 
 
-def _staged(file: Mapping[str, Any], summary: Mapping[str, Any], completeness: Completeness) -> Staged:
-    return Staged(**file, arrival_before=completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]])
+def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
+    before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
+    return Staged(file.ref, file.sha256, file.rows, before)
 
 
-def _stored(rows: pa.Table) -> bytes:
+def _encode_rows(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)

@@ -11,18 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ofs_spark.features.by_event import EventsNote, LabelsNote
+from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_task
-from ofs_spark.features.steps import Widths, plan_layout_step, plan_steps
-from ofs_spark.foundation.errors import Refusal, refuse, sort_refusals
+from ofs_spark.features.steps import Widths, plan_steps
+from ofs_spark.foundation.columnar.notes import Fault, read_notes
+from ofs_spark.foundation.errors import Refusal, sort_refusals
 from ofs_spark.labels.coverage import Shortfall, TypeCounts, add_counts, find_shortfalls, refuse_shortfalls
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
 from ofs_spark.publish.model import FileEntry
-from ofs_spark.replay.completeness import Completeness, ReplayTotals, close_accounts
+from ofs_spark.replay.accounts import ReplayTotals, close_accounts
+from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
+from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
-from ofs_spark.replay.index import list_partitions
-from ofs_spark.replay.scan.spec import RowFilter, ScanSpec
+from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Staged, scan_basis
+from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.plan import Resolution
@@ -62,10 +67,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         program=plan.program,
         scenario_run_ids=intent.scenario_run_ids or (),
         event_types=scope.event_types,
-        anchor_event_types=scope.anchor_event_types,
-        row_filters=tuple(RowFilter(name, _type_constants(values)) for name, values in scope.row_filters.items()),
-        anchor_from=plan.anchor_from,
-        anchor_to=plan.anchor_to,
+        anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
     )
     completeness, staged = scan_basis(
@@ -74,23 +76,10 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
     return ReplayResult(completeness, staged, [fault.refusal() for fault in completeness.faults])
 
 
-def _type_constants(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    """Filter values as (type, text) constants: numbers by the digits that were written."""
-
-    def type_constant(value: Any) -> tuple[str, str]:
-        if isinstance(value, bool):
-            return "bool", "true" if value else "false"
-        return ("string", value) if isinstance(value, str) else ("number", repr(value))
-
-    return tuple(type_constant(value) for value in values)
-
-
 def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt, context: RunContext) -> BuildResult:
     """Runs the build job and closes its accounts; what replay, labels and features refuse is in the result."""
     plan, terms, intent = resolution.plan, resolution.terms, resolution.plan.intent
-    last = WriteBucket(
-        program=plan.program,
-        step=plan_layout_step(plan.program, terms.types),
+    writer = WriteBucket(
         columns=plan.columns,
         label_types=terms.types,
         platform_run_id=intent.platform_run_id,
@@ -100,34 +89,26 @@ def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt
         folder=attempt.table,
     )
     slices, widths = replay.completeness.slices, _choose_widths(resolution, context.width)
-    steps = plan_steps(plan, terms, resolution.extract.content_key, slices, context.objects, widths, last)
-    notes: dict[str, list[dict[str, Any]]] = {}
+    steps = plan_steps(plan, terms, resolution.extract.content_key, slices, context.objects, widths, writer)
     tasks = [*map(encode_task, replay.staged), *map(encode_task, resolution.extract.files)]
-    for one in attempt.engine.run(tasks, steps):
-        notes.setdefault(one["note"], []).append(one)
-    return _close_build(resolution, replay, notes)
+    return _close_build(resolution, replay, attempt.engine.run(tasks, steps))
 
 
-def _close_build(
-    resolution: Resolution, replay: ReplayResult, notes: Mapping[str, Sequence[dict[str, Any]]]
-) -> BuildResult:
+def _close_build(resolution: Resolution, replay: ReplayResult, notes: Sequence[Mapping[str, Any]]) -> BuildResult:
     """The notes of all workers, added up."""
-    intent, events = resolution.plan.intent, list(notes.get("events", []))
-    totals = close_accounts(replay.completeness, intent.basis, events, intent.training)
-    anchors = sum(one["anchors"] for one in events)
-    counted = [{k: TypeCounts(**v) for k, v in one["types"].items()} for one in notes.get("labels", [])]
-    counts = add_counts(counted)
+    intent, events = resolution.plan.intent, read_notes(notes, EventsNote)
+    totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
+    anchors = sum(one.anchors for one in events)
+    counts = add_counts([one.types for one in read_notes(notes, LabelsNote)])
     shortfalls = find_shortfalls(counts, resolution.terms.policy)
-    refusals = [fault.refusal() for fault in totals.faults] + _list_refusals(notes.get("refusal", []))
+    refusals = [fault.refusal() for fault in totals.faults] + merge_faults(read_notes(notes, Fault), intent.basis)
     if not anchors:
-        message = "no in-scope event is an anchor: anchor types, times and filters leave none"
-        refusals.append(refuse("LABEL_SCOPE_EMPTY", message))
+        refusals.append(refuse_no_anchors())
     elif intent.training:
         refusals += refuse_shortfalls(shortfalls)
-    refusals += _merge_faults(notes.get("fault", []), list_partitions(intent.basis))
-    bound = find_truncation_bound(found for one in events for found in one["first"])
-    entries = [FileEntry.from_document(one) for one in notes.get("file", [])]
-    return BuildResult(totals, anchors, counts, shortfalls, entries, bound, sort_refusals(refusals))
+    bound = find_truncation_bound(found for one in events for found in one.first)
+    files = read_notes(notes, FileEntry)
+    return BuildResult(totals, anchors, counts, shortfalls, files, bound, sort_refusals(refusals))
 
 
 def _choose_widths(resolution: Resolution, least: int) -> Widths:
@@ -136,25 +117,3 @@ def _choose_widths(resolution: Resolution, least: int) -> Widths:
     rows_held = 4 * plan.policy.rows_per_bucket
     events = choose_bucket_count(rows + resolution.extract.row_count, rows_held)
     return Widths(max(least, events), max(least, choose_bucket_count(rows, rows_held)), plan.buckets)
-
-
-def _list_refusals(notes: Sequence[Mapping[str, Any]]) -> list[Refusal]:
-    ordered = sorted(notes, key=lambda one: (one["code"], one["message"]))
-    return [refuse(one["code"], one["message"], **one["details"]) for one in ordered]
-
-
-def _merge_faults(notes: Sequence[Mapping[str, Any]], partitions: Sequence[tuple[str, int]]) -> list[Refusal]:
-    """One refusal per (code, subject), counts added up, at the first position."""
-    merged: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for one in notes:
-        merged.setdefault((one["code"], one["subject"]), []).append(one)
-    found = []
-    for (code, subject), same in sorted(merged.items()):
-        first = min(same, key=lambda one: (one["partition_ordinal"], one["seq"]))
-        count = sum(one["count"] for one in same)
-        topic, partition = partitions[first["partition_ordinal"]]
-        place = {"topic": topic, "partition": partition, "event_id": first["event_id"], "offset": first["offset"]}
-        where = f"the first at {topic} partition {partition} offset {first['offset']}"
-        message = f"{subject}: {first['message']}; {count} events, {where}"
-        found.append(refuse(code, message, subject=subject, events=count, first=place))
-    return found

@@ -47,7 +47,7 @@ class EvidenceWriter:
         plan, index = self.resolution.plan, self.resolution.index
         totals, arrival = None if made is None else made.totals, plan.policy.arrival
         document = compose_replay_receipt(
-            self.run.run_key, plan.plan_id, index, plan.intent.basis, replay.completeness, totals, arrival
+            self.run.run_key, plan.plan_id, index, plan.intent.basis, plan.sources, replay.completeness, totals, arrival
         )
         return Receipt("replay_completeness", document)
 

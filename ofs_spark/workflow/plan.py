@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ofs_spark.foundation.objects import Audit, audit_resolution
+from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
@@ -44,8 +45,19 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     extract = _read_extract(context, audit)
     archive = _describe_archive(index, intent)
     labels = {**terms.document(), "types": list(terms.types), "extract": extract.document()}
-    buckets = choose_bucket_count(archive.rows, policy.rows_per_bucket)
-    plan = BuildPlan(intent, scope, profile, facts, archive, labels, policy, context.release, buckets, differences)
+    plan = BuildPlan(
+        intent=intent,
+        scope=scope,
+        profile=profile,
+        run_facts=facts,
+        archive=archive,
+        labels=labels,
+        policy=policy,
+        release=context.release,
+        buckets=choose_bucket_count(archive.rows, policy.rows_per_bucket),
+        differences=differences,
+        sources=select_sources(intent.basis),
+    )
     _ = plan.columns  # two columns of one name are refused here, not after the work
     return Resolution(plan, index, extract, terms)
 

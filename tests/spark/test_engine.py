@@ -5,15 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, encode_chunk, gather_chunks, make_note
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, encode_chunk, gather_chunks
+from ofs_spark.foundation.columnar.notes import Note, encode_note
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
+
+
+@dataclass(frozen=True)
+class SpreadNote(Note):
+    kind: ClassVar[str] = "spread"
+    target: int
+    count: int
+
+
+@dataclass(frozen=True)
+class TotalNote(Note):
+    kind: ClassVar[str] = "total"
+    target: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class Spread:
         count = json.loads(bytes(next(chunks)))
         for number in range(count):
             yield Chunk(number % self.width, encode_chunk("number", pa.table({"number": [number], "from": [target]})))
-        yield make_note("spread", target=target, count=count)
+        yield encode_note(SpreadNote(target, count))
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Total:
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         total = sum(gather_chunks(chunks)["number"].column("number").to_pylist())
-        yield make_note("total", target=target, total=total)
+        yield encode_note(TotalNote(target, total))
         if self.onward:
             yield Chunk(0, encode_chunk("number", pa.table({"number": [total]})))
 

@@ -164,6 +164,43 @@ def test_the_whole_package_was_looked_at() -> None:
     assert {place(path) for path in shipped_files()} >= ROOMS | {"foundation.errors", "workflow", "io", "demo"}
 
 
+def named_words(source: str) -> set[str]:
+    """Every variable, attribute and imported name of a file: what it calls things, not what it writes about them."""
+    words: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            words.update(alias.name for alias in node.names)
+    return words
+
+
+def test_one_file_knows_how_an_anchor_is_flagged() -> None:
+    naming = [path for path in shipped_files() if "ANCHOR" in named_words((ROOT / path).read_text(encoding="utf-8"))]
+    assert naming == ["ofs_spark/replay/anchors.py"]
+    for bad in ("from ofs_spark.replay.anchors import ANCHOR as bit", "x = flags & anchors.ANCHOR", "ANCHOR = 2"):
+        assert "ANCHOR" in named_words(bad)
+
+
+def fixed_sources(source: str) -> list[int]:
+    """Lines of a file that write the source of a range out: `"source": "…"` in a document."""
+    dicts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Dict)]
+    pairs = [pair for node in dicts for pair in zip(node.keys, node.values, strict=True)]
+    literal = [
+        (key, value) for key, value in pairs if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    ]
+    return [key.lineno for key, _ in literal if key.value == "source"]
+
+
+def test_documents_get_the_source_of_a_range_from_the_plan() -> None:
+    assert {path: fixed_sources((ROOT / path).read_text(encoding="utf-8")) for path in shipped_files()} == {
+        path: [] for path in shipped_files()
+    }
+    assert fixed_sources('x = {"range": one, "source": "archive"}') == [1]
+
+
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
     for file in (ROOT / "tests" / "oracle").rglob("*.py"):
         path = file.relative_to(ROOT).as_posix()

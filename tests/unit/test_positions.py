@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -16,8 +17,10 @@ from ofs_spark.foundation.positions import (
     find_slice_faults,
     hash_basis,
     is_inside,
+    is_within,
     pad_offset,
     resolve_basis,
+    select_sources,
 )
 
 FAR = 49590338271490256608559692538361571095921575989136588898
@@ -115,3 +118,19 @@ def test_basis_hash_tells_kinds_and_ends_apart() -> None:
         Range("t", 0, "kafka_offset", 0, 6),
     ]
     assert len({hash_basis([one]) for one in [*ranges, Range("t", 0, "kinesis_sequence", 0, 5)]}) == 4
+
+
+def test_a_part_lies_within_its_range() -> None:
+    whole = Range("t", 0, "kafka_offset", 10, 20)
+    assert [is_within(replace(whole, start=a, end=b), whole) for a, b in ((10, 20), (12, 13), (9, 12), (12, 21))] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert not is_within(replace(whole, partition=1), whole)
+    assert not is_within(replace(whole, offset_kind="file_line"), whole)
+
+
+def test_every_range_has_the_archive_as_its_source() -> None:
+    two = [Range("t", partition, "kafka_offset", 0, 5) for partition in (1, 0)]
+    assert [(one.range.partition, one.document()["source"]) for one in select_sources(two)] == [
+        (0, "archive"), (1, "archive"),
+    ]  # fmt: skip

@@ -5,13 +5,12 @@ moves chunks, never rows, so an exchange costs a memory copy per column instead 
 (docs/adr/0002). A step is a plain picklable callable that sees every chunk of its target and nothing else; it runs
 the same under Spark and in the in-memory twin.
 
-A step reports to the driver by *notes*: small JSON documents (a summary, a written file, a fault). Notes pass through
-later steps untouched and are the only thing the driver receives.
+A step reports to the driver by *notes*: small JSON documents (a summary, a written file, a fault; `notes.py` has their
+types). Notes pass through later steps untouched and are the only thing the driver receives.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -58,11 +57,6 @@ class Engine(Protocol):
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         """All notes of all steps, in no particular order. Steps must be picklable and deterministic."""
         ...
-
-
-def make_note(kind: str, **content: Any) -> Chunk:
-    """A note for the driver; `content` must be JSON-ready."""
-    return Chunk(DRIVER, json.dumps({"note": kind, **content}, ensure_ascii=True).encode())
 
 
 def encode_chunk(kind: str, table: pa.Table | pa.RecordBatch) -> pa.Buffer:

@@ -59,12 +59,14 @@ def read_records(
     place[kept.rows] = np.arange(len(kept.rows))
     mine = judge_run_scope(table, spec)
     judged = (place >= 0) & mine
-    reason = np.where(judged, _column_reasons(table, bad_arrival), 0).astype(np.uint8)
+    reason = np.where(judged, _judge_columns(table, bad_arrival), 0).astype(np.uint8)
     doubled = np.zeros(table.num_rows, np.bool_)
     doubled[kept.rows] = kept.copies > 1
-    blocks = list(_blocks(task, spec, table, place, running, judged, reason, doubled))
+    blocks = list(_read_blocks(task, spec, table, place, running, judged, reason, doubled))
     invalid = np.flatnonzero(judged & (reason > 0))
-    rows = pa.Table.from_batches([*blocks, _sightings(task, spec, table, invalid, place)], derive_typed_schema(spec))
+    rows = pa.Table.from_batches(
+        [*blocks, _keep_sightings(task, spec, table, invalid, place)], derive_typed_schema(spec)
+    )
     seq = rows.column(r.SEQ).to_numpy()
     if (np.diff(seq) < 0).any():
         rows = rows.take(pa.array(np.argsort(seq, kind="stable")))
@@ -75,45 +77,45 @@ def read_records(
         "valid": int(judged.sum()) - len(invalid),
     }
     first = invalid[np.argsort(place[invalid])][:SAMPLES]
-    samples = [_sample(task, table, place, reason, row) for row in first]
+    samples = [_describe_sample(task, table, place, reason, row) for row in first]
     return Records(rows, counts, dict(sorted(found.items())), samples)
 
 
-def _sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
+def _describe_sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
     seq = int(place[row]) | task.segment_group << 32
     return {"seq": seq, "offset": table.column(a.OFFSET)[int(row)].as_py(), "reason": REASONS[reason[row]]}
 
 
 def judge_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
     """Which rows are of the intent's runs. A row that names no platform run is judged here, and found invalid."""
-    run = _truth(pc.equal(table.column(a.RUN), spec.platform_run_id), False) | _blank(table.column(a.RUN))
+    run = _read_mask(pc.equal(table.column(a.RUN), spec.platform_run_id), False) | _find_blank(table.column(a.RUN))
     if spec.scenario_run_ids:
         scenarios = pa.array(spec.scenario_run_ids, pa.large_string())
-        run &= _truth(pc.is_in(table.column(a.SCENARIO), scenarios), False)
+        run &= _read_mask(pc.is_in(table.column(a.SCENARIO), scenarios), False)
     return run
 
 
-def _truth(flags: pa.ChunkedArray, of_null: bool) -> Array:
+def _read_mask(flags: pa.ChunkedArray, of_null: bool) -> Array:
     truth: Array = pc.fill_null(flags, of_null).to_numpy().astype(np.bool_)
     return truth
 
 
-def _blank(column: pa.ChunkedArray) -> Array:
-    return _truth(pc.equal(pc.binary_length(column), 0), True)
+def _find_blank(column: pa.ChunkedArray) -> Array:
+    return _read_mask(pc.equal(pc.binary_length(column), 0), True)
 
 
-def _column_reasons(table: pa.Table, bad_arrival: Array) -> Array:
+def _judge_columns(table: pa.Table, bad_arrival: Array) -> Array:
     """Reason per row that the columns alone give, 0 where they give none; the first in the order of REASONS."""
     reason = np.zeros(table.num_rows, np.uint8)
     reason[bad_arrival] = _ARRIVAL
     reason[table.column(r.TS).to_numpy() == NO_INSTANT] = _TS
     for code, name in reversed(list(enumerate(_REQUIRED, start=1))):
         column = table.column(name)
-        reason[_blank(column) | _not_utf8(column)] = code
+        reason[_find_blank(column) | _find_not_utf8(column)] = code
     return reason
 
 
-def _not_utf8(column: pa.ChunkedArray) -> Array:
+def _find_not_utf8(column: pa.ChunkedArray) -> Array:
     broken = np.zeros(len(column), np.bool_)
     begin = 0
     for chunk in column.chunks:
@@ -134,7 +136,7 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _blocks(
+def _read_blocks(
     task: ScanTask,
     spec: ScanSpec,
     table: pa.Table,
@@ -154,7 +156,7 @@ def _blocks(
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = t.scan_tokens(chosen.column(a.ENVELOPE), paths)
         hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
-        reason[rows] = _envelope_reasons(tokens, doubled[rows] & ~hashes.hold)
+        reason[rows] = _judge_envelopes(tokens, doubled[rows] & ~hashes.hold)
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]
         )
@@ -163,15 +165,15 @@ def _blocks(
         yield typed if good.all() else typed.filter(pa.array(good))
 
 
-def _envelope_reasons(tokens: t.Tokens, wrong_hash: Array) -> Array:
+def _judge_envelopes(tokens: t.Tokens, wrong_hash: Array) -> Array:
     conditions = [tokens.state == t.BROKEN, tokens.state == t.DOUBLED, tokens.kind[PAYLOAD] != t.OBJECT, wrong_hash]
     return np.select(conditions, [_BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH], 0).astype(np.uint8)
 
 
-def _sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, place: Array) -> pa.RecordBatch:
+def _keep_sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, place: Array) -> pa.RecordBatch:
     """Invalid records that name an event: an event id seen again is seen again, whatever the record is worth."""
     ids = table.column(a.EVENT_ID)
-    named = invalid[~(_blank(ids) | _not_utf8(ids))[invalid]]
+    named = invalid[~(_find_blank(ids) | _find_not_utf8(ids))[invalid]]
     columns = {
         r.EVENT_ID: combine_chunks(ids.take(pa.array(named))).cast(pa.string()),
         r.SEQ: pa.array(place[named] | task.segment_group << 32),
@@ -179,10 +181,10 @@ def _sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, 
         r.PARTITION_ORDINAL: pa.array(np.full(len(named), task.partition_ordinal, np.int32)),
     }
     schema = derive_typed_schema(spec)
-    arrays = [columns.get(f.name, _zeros(f.type, len(named))) for f in schema]
+    arrays = [columns.get(f.name, _make_zeros(f.type, len(named))) for f in schema]
     return pa.record_batch([array.cast(f.type) for array, f in zip(arrays, schema, strict=True)], schema=schema)
 
 
-def _zeros(type_: pa.DataType, count: int) -> pa.Array:
+def _make_zeros(type_: pa.DataType, count: int) -> pa.Array:
     whole = pa.types.is_primitive(type_)
     return pa.array(np.zeros(count, np.int8)).cast(type_) if whole else pa.nulls(count, type_)

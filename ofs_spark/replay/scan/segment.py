@@ -52,23 +52,23 @@ def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Documen
         try:
             tables.append(a.read_segment(objects, file))
         except Refusal as refusal:
-            faults.append(_fault(refusal.code, refusal.message, **refusal.details))
+            faults.append(_make_fault(refusal.code, refusal.message, **refusal.details))
     if faults:
-        return _summary(task, faults=faults), nothing
+        return _compose_summary(task, faults=faults), nothing
     offsets = [read_offsets(combine_chunks(table.column(a.OFFSET)), task.offset_kind) for table in tables]
     for file, table, own in zip(task.segments, tables, offsets, strict=True):
-        faults += _segment_faults(task, file, table, own)
+        faults += _find_segment_faults(task, file, table, own)
     if faults:
-        return _summary(task, faults=faults), nothing
+        return _compose_summary(task, faults=faults), nothing
     group = _join_group(task, spec, tables, offsets)
-    return _read(task, spec, group, nothing)
+    return _read_group(task, spec, group, nothing)
 
 
-def _fault(code: str, message: str, **details: Any) -> Document:
+def _make_fault(code: str, message: str, **details: Any) -> Document:
     return {"code": code, "message": message, "details": details}
 
 
-def _summary(task: ScanTask, **content: Any) -> Document:
+def _compose_summary(task: ScanTask, **content: Any) -> Document:
     place = {"topic": task.topic, "partition": task.partition, "offset_kind": task.offset_kind}
     files = [
         {"path": s.path, "rows": s.record_count, "first": str(s.first), "last": str(s.last)} for s in task.segments
@@ -84,7 +84,7 @@ def _summary(task: ScanTask, **content: Any) -> Document:
     return {**own, "faults": [], **content}
 
 
-def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets: Offsets) -> list[Document]:
+def _find_segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets: Offsets) -> list[Document]:
     """What of a file contradicts its index entry: rows of other partitions, unreadable offsets, first, last, count."""
     here = {a.TOPIC: task.topic, a.PARTITION: task.partition, a.KIND: task.offset_kind}
     for name, value in here.items():
@@ -92,13 +92,13 @@ def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets:
         if len(foreign):
             found = table.column(name)[int(foreign[0])].as_py()
             message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r}, say {found!r}"
-            return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
+            return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
     unreadable = np.flatnonzero(offsets.code == NO_OFFSET)
     if len(unreadable):
         text = table.column(a.OFFSET)[int(unreadable[0])].as_py()
         count, kind = len(unreadable), task.offset_kind
         message = f"segment {file.path} holds {count} rows without a {kind}, say {str(text)[:160]!r}"
-        return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
+        return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
     stated = {"record_count": file.record_count, "first_offset": str(file.first), "last_offset": str(file.last)}
     if not len(offsets.code):
         found_here: Document = {"record_count": 0, "first_offset": None, "last_offset": None}
@@ -108,11 +108,13 @@ def _segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, offsets:
     if found_here == stated:
         return []
     message = f"segment {file.path} holds {found_here}, the index states {stated}"
-    return [_fault("REPLAY_UNCHECKABLE", message, path=file.path, found=found_here, stated=stated)]
+    return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, found=found_here, stated=stated)]
 
 
 def _join_group(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _SegmentGroup:
-    times = {name: np.concatenate([_micros(x.column(name)) for x in tables]) for name in {a.PUBLISHED, spec.arrival}}
+    times = {
+        name: np.concatenate([_read_times(x.column(name)) for x in tables]) for name in {a.PUBLISHED, spec.arrival}
+    }
     published, arrival = times[a.PUBLISHED], times[spec.arrival]
     stated = np.concatenate([x.column(spec.arrival).is_valid().to_numpy() for x in tables])
     if len(tables) == 1:
@@ -130,22 +132,22 @@ def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
     """What travels on: positions and arrivals are settled, event times are µs, and text where a law reads it."""
     times = table.column(a.TS_UTC)
     bare = table.drop_columns([a.PUBLISHED, a.ARCHIVED, a.TOPIC, a.PARTITION, a.KIND, a.TS_UTC])
-    bare = bare.append_column(r.TS, [_micros(times)])
-    return bare.append_column(r.TS_TEXT, _written(times)) if with_text else bare
+    bare = bare.append_column(r.TS, [_read_times(times)])
+    return bare.append_column(r.TS_TEXT, _write_times(times)) if with_text else bare
 
 
-def _written(times: pa.ChunkedArray) -> pa.ChunkedArray:
+def _write_times(times: pa.ChunkedArray) -> pa.ChunkedArray:
     """Event times as archived text; timestamps as YYYY-MM-DDTHH:MM:SS.ffffffZ, cast so as to need no zone table."""
     if not pa.types.is_timestamp(times.type):
         return times
     return pc.strftime(times.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())
 
 
-def _micros(column: pa.ChunkedArray) -> Array:
+def _read_times(column: pa.ChunkedArray) -> Array:
     return np.concatenate([np.empty(0, np.int64), *(read_micros(chunk) for chunk in column.chunks)])
 
 
-def _read(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Table) -> tuple[Document, pa.Table]:
+def _read_group(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Table) -> tuple[Document, pa.Table]:
     offsets = group.offsets
     inside = np.zeros(len(offsets.code), np.bool_)
     for offset_range in task.ranges:
@@ -172,14 +174,14 @@ def _read(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Tabl
         {"seq": int(i) | task.segment_group << 32, "offset": str(offsets.decode(offsets.code[kept.rows[i]]))}
         for i in np.flatnonzero(kept.mismatch)[:SAMPLES]
     ]
-    coverage = _coverage(task, offsets.code[kept.rows])
-    summary = _summary(
+    coverage = _find_absent(task, offsets.code[kept.rows])
+    summary = _compose_summary(
         task,
         counts=counts,
         reasons=records.reasons,
         samples={"mismatch": named, "invalid": records.samples},
-        ranges=_ranges(task, offsets, kept),
-        max_arrival=_max_arrival(running),
+        ranges=_describe_ranges(task, offsets, kept),
+        max_arrival=_find_last_arrival(running),
         **coverage,
         bytes=sum(file.bytes for file in task.segments),
         rows=records.table.num_rows,
@@ -187,12 +189,12 @@ def _read(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Tabl
     return summary, records.table if records.table.num_rows else nothing
 
 
-def _max_arrival(running: Array) -> int | None:
+def _find_last_arrival(running: Array) -> int | None:
     known = len(running) > 0 and running[-1] != NO_INSTANT
     return int(running[-1]) if known else None
 
 
-def _ranges(task: ScanTask, offsets: Offsets, kept: Kept) -> list[Document]:
+def _describe_ranges(task: ScanTask, offsets: Offsets, kept: Kept) -> list[Document]:
     """Per range of the basis: its positions here, and between which order numbers they lie."""
     codes, out = offsets.code[kept.rows], []
     for offset_range in task.ranges:
@@ -210,7 +212,7 @@ def _ranges(task: ScanTask, offsets: Offsets, kept: Kept) -> list[Document]:
     return out
 
 
-def _coverage(task: ScanTask, present: Array) -> Document:
+def _find_absent(task: ScanTask, present: Array) -> Document:
     """Dense kinds: offsets of the basis within the segment group's span that are neither present nor declared gaps.
 
     `unattested` are those that only gaps declared by OFS itself, not by the archive's writer, would excuse.
@@ -225,11 +227,11 @@ def _coverage(task: ScanTask, present: Array) -> Document:
     for offset_range in task.ranges:
         first, last = max(offset_range.start, span_first), min(offset_range.last, span_last)
         holes = find_uncovered(first, last, held, all_gaps)
-        missing.append(_holes(offset_range.ordinal, holes))
-        unattested.append(_holes(offset_range.ordinal, find_uncovered(first, last, held, trusted, holes)))
+        missing.append(_describe_holes(offset_range.ordinal, holes))
+        unattested.append(_describe_holes(offset_range.ordinal, find_uncovered(first, last, held, trusted, holes)))
     return {"missing": missing, "unattested": unattested}
 
 
-def _holes(ordinal: int, holes: Array) -> Document:
+def _describe_holes(ordinal: int, holes: Array) -> Document:
     sample = [[str(first), str(last)] for first, last in holes[:SAMPLES].tolist()]
     return {"ordinal": ordinal, "count": count_offsets(holes), "sample": sample}

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ofs_spark.pins.profile.model import Condition, Program
+from ofs_spark.pins.profile.model import Program
+from ofs_spark.replay.anchors import EVERY_EVENT, AnchorRule
 
 ArrivalSource = Literal["published_at_utc", "archived_at_utc"]
 
@@ -69,32 +70,16 @@ class ScanTask:
 
 
 @dataclass(frozen=True)
-class RowFilter:
-    """Keeps as anchors the events whose top-level payload field is one of the constants, (type, text) as in `Where`."""
-
-    field: str
-    constants: tuple[tuple[str, str], ...]
-
-    @property
-    def condition(self) -> Condition:
-        """The filter as a condition."""
-        return Condition("in", ("payload", self.field), self.constants)
-
-
-@dataclass(frozen=True)
 class ScanSpec:
     """How every record is read and judged. `None` for a list of event types means all of them.
 
-    An event is in scope if `event_types` has its type; it is an anchor if `anchor_event_types` has it too, its time
-    lies in [anchor_from, anchor_to) (µs) and it meets every row filter. `arrival` names the column of arrival times.
+    An event is in scope if `event_types` has its type; `anchors` says which of those can be anchors. `arrival` names the
+    column of arrival times.
     """
 
     platform_run_id: str
     program: Program
     scenario_run_ids: tuple[str, ...] = ()
     event_types: tuple[str, ...] | None = None
-    anchor_event_types: tuple[str, ...] | None = None
-    row_filters: tuple[RowFilter, ...] = ()
-    anchor_from: int | None = None
-    anchor_to: int | None = None
+    anchors: AnchorRule = EVERY_EVENT
     arrival: ArrivalSource = "published_at_utc"

@@ -14,6 +14,7 @@ from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import to_fixed_binary
 from ofs_spark.pins.profile.model import Program, ValueType
 from ofs_spark.replay import rows as r
+from ofs_spark.replay.anchors import flag_anchors
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import conditions
 from ofs_spark.replay.scan import online_core as core
@@ -37,20 +38,20 @@ def derive_typed_schema(spec: ScanSpec) -> pa.Schema:
     program = spec.program
     fields = [*_BASE, *([(r.TS_TEXT, _TEXT)] if program.online_core_rules else [])]
     for index, read in enumerate(program.reads):
-        fields += [(r.name_read_column(index), _stored(read.type)), (r.name_status_column(index), pa.uint8())]
+        fields += [(r.name_read_column(index), _choose_type(read.type)), (r.name_status_column(index), pa.uint8())]
     fields += [(r.name_condition_column(index), pa.bool_()) for index in range(len(program.conditions))]
     for rules in range(len(program.online_core_rules)):
         fields += [(r.name_core_key_column(rules), _TEXT), (r.name_core_amount_column(rules), pa.float64())]
     return pa.schema(fields)
 
 
-def _stored(type_: ValueType) -> pa.DataType:
+def _choose_type(type_: ValueType) -> pa.DataType:
     return _TEXT if type_.wide else _TYPES[type_.kind]
 
 
 def list_paths(spec: ScanSpec) -> list[t.Path]:
     """Every path that a scan under `spec` looks for, each once."""
-    wanted = [*spec.program.conditions, *(one.condition for one in spec.row_filters)]
+    wanted = [*spec.program.conditions, *spec.anchors.conditions]
     found = [PAYLOAD, *(read.path for read in spec.program.reads)]
     found += [path for condition in wanted for path in conditions.list_paths(condition)]
     found += [path for rules in spec.program.online_core_rules for path in core.list_paths(rules)]
@@ -78,22 +79,22 @@ def make_typed_batch(
         r.PARTITION_ORDINAL: np.full(len(ts), placed.partition_ordinal, np.int32), r.SEQ: placed.seq,
         r.OFFSET: columns.column(a.OFFSET),
         r.ARRIVAL: placed.arrival, r.PAYLOAD_HASH: to_fixed_binary(hashes.stated), r.HASH_OK: hashes.hold,
-        r.FLAGS: _flags(spec, tokens, kinds, ts),
+        r.FLAGS: _flag_events(spec, tokens, kinds, ts),
     }  # fmt: skip
     if spec.program.online_core_rules:
         base[r.TS_TEXT] = columns.column(r.TS_TEXT)
-    declared = dict(_declared(spec, columns, tokens, kinds, placed.topic))
+    declared = dict(_read_declared(spec, columns, tokens, kinds, placed.topic))
     schema = derive_typed_schema(spec)
     named = {**base, **declared}
-    return pa.record_batch([_fitted(named[field.name], field.type) for field in schema], schema=schema)
+    return pa.record_batch([_fit(named[field.name], field.type) for field in schema], schema=schema)
 
 
-def _fitted(values: Any, type_: pa.DataType) -> pa.Array:
+def _fit(values: Any, type_: pa.DataType) -> pa.Array:
     array = values if isinstance(values, pa.Array) else pa.array(values)
     return array if array.type == type_ else array.cast(type_)
 
 
-def _declared(
+def _read_declared(
     spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, kinds: pa.DictionaryArray, topic: str
 ) -> Iterator[tuple[str, Any]]:
     program = spec.program
@@ -110,26 +111,17 @@ def _declared(
         yield r.name_core_amount_column(index), core.read_core_amounts(tokens, rules)
 
 
-def _flags(spec: ScanSpec, tokens: t.Tokens, kinds: pa.DictionaryArray, ts: Array) -> Array:
-    """Flags that the event type gives, and ANCHOR taken back where time or a row filter says so."""
+def _flag_events(spec: ScanSpec, tokens: t.Tokens, kinds: pa.DictionaryArray, ts: Array) -> Array:
+    """Flags that the event type gives, and the anchor's where the spec's rule holds."""
     by_type = np.array([derive_type_flags(spec, name) for name in kinds.dictionary.to_pylist()], np.int64)
-    flags: Array = by_type[np.asarray(kinds.indices)]
-    anchor = np.ones(len(ts), np.bool_)
-    if spec.anchor_from is not None:
-        anchor &= ts >= spec.anchor_from
-    if spec.anchor_to is not None:
-        anchor &= ts < spec.anchor_to
-    for one in spec.row_filters:
-        anchor &= conditions.judge_condition(tokens, one.condition)
-    return np.where(anchor, flags, flags & ~r.ANCHOR)
+    return flag_anchors(spec.anchors, by_type[np.asarray(kinds.indices)], kinds, ts, tokens)
 
 
 def derive_type_flags(spec: ScanSpec, event_type: str) -> int:
-    """IN_SCOPE, ANCHOR and the groups' source flags that an event of this type can have."""
+    """IN_SCOPE and the groups' source flags that an event of this type has."""
     if spec.event_types is not None and event_type not in spec.event_types:
         return 0
-    anchor = r.ANCHOR if spec.anchor_event_types is None or event_type in spec.anchor_event_types else 0
-    return r.IN_SCOPE | anchor | derive_source_flags(spec.program, event_type)
+    return r.IN_SCOPE | derive_source_flags(spec.program, event_type)
 
 
 def derive_source_flags(program: Program, event_type: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.config import load_policy
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.positions import hash_basis
+from ofs_spark.foundation.positions import hash_basis, select_sources
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, find_differences
@@ -47,6 +47,7 @@ def plan() -> BuildPlan:
         "git:0000000",
         1,
         (),
+        select_sources(asked.basis),
     )
 
 

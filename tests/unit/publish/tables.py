@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -63,7 +64,7 @@ def placed(count: int = 40, leaf_rows: int = 15) -> tuple[pa.Table, list[Leaf]]:
 def stage(objects: LocalObjects | MemoryObjects, file_rows: int = 20) -> list[FileEntry]:
     table, cut = placed()
     entries = []
-    for name, body, document in write_files(table, cut, 0, file_rows):
-        objects.put_if_absent(f"{TABLE}/{name}", body)
-        entries.append(FileEntry.from_document({**document, "path": f"{TABLE}/{name}"}))
+    for body, entry in write_files(table, cut, 0, file_rows):
+        entries.append(replace(entry, path=f"{TABLE}/{entry.path}"))
+        objects.put_if_absent(entries[-1].path, body)
     return entries

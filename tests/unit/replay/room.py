@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from ofs_spark.foundation.objects import ObjectMissing, Put
 from ofs_spark.foundation.positions import Range, Slice, resolve_basis
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.completeness import Completeness, ReplayTotals, close_accounts, stitch
-from ofs_spark.replay.dedupe import find_first_events, find_truncation_bound, pick_winners
-from ofs_spark.replay.index import SegmentIndex, plan_scan, prove_index
+from ofs_spark.replay.accounts import ReplayTotals, close_accounts
+from ofs_spark.replay.anchors import AnchorRule, RowFilter
+from ofs_spark.replay.completeness import Completeness, stitch
+from ofs_spark.replay.dedupe import EventAccount, find_first_events, find_truncation_bound, pick_winners
+from ofs_spark.replay.index import SegmentIndex, prove_index
 from ofs_spark.replay.scan.segment import scan_task
-from ofs_spark.replay.scan.spec import RowFilter, ScanSpec, ScanTask
+from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
+from ofs_spark.replay.segment_groups import plan_scan
 from tests.worlds.model import RUN, World
 from tests.worlds.writer import Layout, Written, write_world
 
@@ -85,9 +88,9 @@ def spec_of(world: World, program: Program = NOTHING) -> ScanSpec:
     first, end = (parse_instant(span[name]) if name in span else None for name in ("from", "to"))
     types, anchors = filters.get("event_types"), scope.get("anchor_event_types")
     return ScanSpec(
-        RUN, program, tuple(world.intent.get("scenario_run_ids") or ()),
-        None if types is None else tuple(types), None if anchors is None else tuple(anchors), rows,
-        anchor_from=first, anchor_to=end, arrival=world.policy.get("arrival", "published_at_utc"),
+        RUN, program, tuple(world.intent.get("scenario_run_ids") or ()), None if types is None else tuple(types),
+        AnchorRule(None if anchors is None else tuple(anchors), rows, first, end),
+        arrival=world.policy.get("arrival", "published_at_utc"),
     )  # fmt: skip
 
 
@@ -135,7 +138,9 @@ def account(
         )
     table = pa.concat_tables([carried(t, rows, completeness) for t, (_, rows) in zip(tasks, results, strict=True)])
     found = pick_winners(table)
-    facts = close_accounts(completeness, basis, [json.loads(json.dumps(found.note()))], training)
+    facts = close_accounts(
+        completeness, basis, [EventAccount(**json.loads(json.dumps(asdict(found.account))))], training
+    )
     bound = find_truncation_bound(find_first_events(table, found.rows, completeness.slices))
     return Replayed(table.take(pa.array(found.rows)), completeness, facts, bound, basis, index)
 

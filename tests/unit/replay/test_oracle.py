@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.index import list_partitions
+from ofs_spark.replay.anchors import is_anchor
+from ofs_spark.replay.segment_groups import list_partitions
 from tests.oracle.build import admit, anchors_of
 from tests.oracle.exact import Refused
 from tests.oracle.replay import Replay, replay
@@ -56,14 +57,15 @@ def expected(world: World, training: bool) -> Replay | set[str]:
 
 def rows_of(ours: Replayed) -> list[dict[str, Any]]:
     places = list_partitions(ours.basis)
+    anchors = is_anchor(ours.table).tolist()
     return sorted(
         (
             {
                 "place": places[row[r.PARTITION_ORDINAL]], "offset": row[r.OFFSET], "event": row[r.EVENT_ID], "ts": row[r.TS],
                 "type": row[r.EVENT_TYPE], "arrival": None if row[r.ARRIVAL] == r.NO_ARRIVAL else row[r.ARRIVAL],
-                "anchor": bool(row[r.FLAGS] & r.ANCHOR),
+                "anchor": anchor,
             }
-            for row in ours.table.to_pylist()
+            for row, anchor in zip(ours.table.to_pylist(), anchors, strict=True)
         ),
         key=repr,
     )  # fmt: skip

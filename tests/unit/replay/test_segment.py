@@ -18,9 +18,10 @@ from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.objects import ObjectMissing
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.index import digest_slice, plan_scan, prove_index
+from ofs_spark.replay.index import digest_slice, prove_index
 from ofs_spark.replay.scan.segment import scan_task
 from ofs_spark.replay.scan.spec import ScanRange, ScanSpec, ScanTask, SegmentFile
+from ofs_spark.replay.segment_groups import plan_scan
 from tests.unit.replay.room import NOTHING, Folder, basis_of, replayed, scanned
 from tests.worlds.model import RUN, TOPIC, Row, World, digest, envelope, intent, profile, row, segment, slice_
 from tests.worlds.writer import write_world
