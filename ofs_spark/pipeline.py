@@ -9,7 +9,8 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import Audit, ObjectMissing
+from ofs_spark.foundation.ports import ObjectMissing
+from ofs_spark.foundation.refs import Audit
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_manifest_id, derive_run_key, fingerprint_dataset, hash_intent_payload

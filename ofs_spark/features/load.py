@@ -16,7 +16,7 @@ from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, make_note
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities

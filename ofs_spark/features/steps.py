@@ -9,7 +9,7 @@ from ofs_spark.features.by_event import ByEvent, LabelLaw, name_choice_column
 from ofs_spark.features.by_key import ByKey, Route
 from ofs_spark.features.load import Load
 from ofs_spark.foundation.columnar.dataflow import Step, Work
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.dedupe import BasisSlice

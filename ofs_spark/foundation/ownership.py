@@ -7,7 +7,7 @@ from functools import cache
 
 from ofs_spark.foundation.contracts import read_document
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import check_relative
+from ofs_spark.foundation.refs import check_relative
 
 OFS = "ofs"
 BOUNDARIES = "ownership_boundaries.json"

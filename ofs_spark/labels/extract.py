@@ -8,7 +8,7 @@ from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.labels.model import ExtractFile, LabelExtract
 
 CONTRACT = "label_store.extract.v0"

@@ -10,7 +10,8 @@ from typing import Any
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, audit_resolution
+from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.refs import Audit, audit_resolution
 
 CONTRACT = "run_facts_view"
 

@@ -14,7 +14,7 @@ from ofs_spark.features.by_key import EVENTS, add_features, to_arrow_type
 from ofs_spark.features.group_rows import sort_by_key
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks, make_note
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns
 from ofs_spark.pins.profile.model import Column, Program

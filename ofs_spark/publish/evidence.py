@@ -9,8 +9,8 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import Objects, Put
 from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.ports import Objects, Put
 
 IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"
 

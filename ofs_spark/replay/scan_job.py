@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step, make_note
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, make_note
+from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range
 from ofs_spark.replay.completeness import Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex, plan_scan

@@ -15,8 +15,9 @@ from typing import Any
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
-from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, Put
 from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.refs import Audit
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.identity import compose_manifest_v0
 from ofs_spark.intent.model import Intent

@@ -8,7 +8,7 @@ from typing import Any
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.refs import Audit
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run

@@ -16,9 +16,9 @@ from ofs_spark.features.load import encode_task
 from ofs_spark.features.steps import Widths, plan_layout_step, plan_steps
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import DAY_US
-from ofs_spark.foundation.columnar.dataflow import Engine
+from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.errors import CODES, ROOM_ORDER, Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.intent.admission import resolve_label_types
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run

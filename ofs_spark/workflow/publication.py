@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import Audit, audit_resolution
 from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.refs import Audit, audit_resolution
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run

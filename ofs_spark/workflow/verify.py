@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing
+from ofs_spark.foundation.ports import ObjectMissing
 from ofs_spark.pins.profile.model import Column
 from ofs_spark.publish.delta_log import FIRST_COMMIT, read_log, verify_log
 from ofs_spark.publish.digest import digest_content

@@ -12,7 +12,7 @@ later steps untouched and are the only thing the driver receives.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -50,14 +50,6 @@ class Step:
     name: str
     work: Work
     width: int
-
-
-class Engine(Protocol):
-    """Runs steps: the first one is called once per task (its target is the task's index), each later one per target."""
-
-    def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
-        """All notes of all steps, in no particular order. Steps must be picklable and deterministic."""
-        ...
 
 
 def make_note(kind: str, **content: Any) -> Chunk:

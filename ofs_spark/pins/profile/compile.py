@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path

@@ -1,7 +1,6 @@
-"""The object store port: what every room may ask of the place where documents and files live.
+"""Refs: how an object is named, and the audit of the protected ones.
 
 A *ref* is a path relative to the object root (`platform_…/ofs/manifests/dm_….json`) or the full address of the same.
-Adapters resolve refs inside their root only and are small picklable values: workers use them as the driver does.
 """
 
 from __future__ import annotations
@@ -10,51 +9,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
 
 from ofs_spark.foundation.errors import Refusal, refuse
 
 _PART = re.compile(r"[A-Za-z0-9_=:@+,~ .-]{1,255}")
-
-
-class ObjectMissing(LookupError):
-    """No object stands at a ref that is inside the root."""
-
-
-class Put(Enum):
-    """What a conditional put found."""
-
-    CREATED = "created"
-    EXISTS = "exists"
-
-
-class Objects(Protocol):
-    """An object store limited to one root. All methods raise REF_SCOPE_INVALID for a ref outside it."""
-
-    def read(self, ref: str) -> bytes:
-        """The whole object. ObjectMissing if there is none; REF_ACCESS_DENIED if it cannot be read."""
-        ...
-
-    def exists(self, ref: str) -> bool:
-        """Whether an object stands at `ref`."""
-        ...
-
-    def put_if_absent(self, ref: str, body: bytes) -> Put:
-        """Writes the object durably unless one stands there; exactly one of any number of racing writers creates it."""
-        ...
-
-    def replace(self, ref: str, body: bytes) -> None:
-        """Writes the object, replacing any other: for derived, repeatable documents only."""
-        ...
-
-    def relative(self, ref: str) -> str:
-        """The checked ref relative to the root."""
-        ...
-
-    def locate(self, ref: str) -> str:
-        """The full address of a checked ref, for engines that open it themselves."""
-        ...
 
 
 @dataclass(frozen=True)
