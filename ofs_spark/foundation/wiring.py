@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.config import find_conf_root, read_conf
 from ofs_spark.foundation.errors import refuse
+
+_SECRET = {"", "/ledger", "/ledger/dsn", "/labels", "/labels/dsn"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def read_wiring(path: Path | None) -> Wiring:
     stated = path or os.environ.get("OFS_WIRING")
     file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
     document = read_conf(file, "the wiring")
-    faults = contracts.find_faults(document, "wiring")
+    faults = [_without_password(fault) for fault in contracts.find_faults(document, "wiring")]
     if faults:
         message = f"the wiring {file}: {faults[0].pointer}: {faults[0].message}"
         raise refuse("ENVIRONMENT_UNFIT", message, faults=[f.document() for f in faults])
@@ -64,6 +66,13 @@ def read_wiring(path: Path | None) -> Wiring:
         spark={name: _property(value) for name, value in document.get("spark", {}).items()},
         unused=tuple(_optional_keys(document)),
     )
+
+
+def _without_password(fault: contracts.DocumentFault) -> contracts.DocumentFault:
+    """The fault, without a value that may be, or may hold, the address of a database."""
+    if fault.pointer not in _SECRET or fault.message == "is required":
+        return fault
+    return replace(fault, message="is not what the contract allows; it is not shown, for it may hold a password")
 
 
 def _property(value: Any) -> str:

@@ -37,8 +37,6 @@ class Adapter(Generic[Port]):
 
 
 def _resolve_folder(root: str, folder: str) -> str:
-    if "://" in root:
-        raise _unfit("objects.root", "file://: a folder is named by its path")
     return str(Path(folder, root).resolve())
 
 
@@ -70,11 +68,11 @@ def load_wiring(path: Path | None) -> Wiring:
     if stated.kind == "prod" and any(one and one.one_machine for one in (OBJECT_STORES.get(root), LEDGERS.get(dsn))):
         message = "a prod wiring names an object store and a database server: folders and SQLite are for one machine"
         raise refuse("ENVIRONMENT_UNFIT", message)
-    objects = find_adapter(OBJECT_STORES, root, "objects.root")
+    objects = _find_store(stated.objects_root, "objects.root")
     ledger = find_adapter(LEDGERS, dsn, "ledger.dsn")
     find_adapter(LABEL_STORES, stated.labels.kind, "labels.kind")
     find_adapter(BUSES, stated.bus, "bus.kind")
-    profiles = find_adapter(OBJECT_STORES, _scheme_of(stated.profiles_root), "profiles.root")
+    profiles = _find_store(stated.profiles_root, "profiles.root")
     used = objects.uses | ledger.uses | profiles.uses
     return replace(
         stated,
@@ -87,7 +85,7 @@ def load_wiring(path: Path | None) -> Wiring:
 
 def open_objects(root: str) -> Objects:
     """The object store at an absolute address. Creates nothing."""
-    return find_adapter(OBJECT_STORES, _scheme_of(root), "objects.root").open(root)
+    return _find_store(root, "objects.root").open(root)
 
 
 def open_ledger(dsn: str) -> Ledger:
@@ -105,6 +103,12 @@ def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -
         served = ", ".join(name for name, one in adapters.items() if one is not None)
         raise _unfit(key, f"{scheme}: this release reaches {served} only")
     return adapter
+
+
+def _find_store(root: str, key: str) -> Adapter[Objects]:
+    if root.startswith("file://"):
+        raise _unfit(key, "file://: a folder is named by its path")
+    return find_adapter(OBJECT_STORES, _scheme_of(root), key)
 
 
 def _scheme_of(address: str) -> str:

@@ -53,6 +53,7 @@ REFUSED = [
     ({"objects": {"root": "gs://bucket/p"}}, "/objects/root", "objects.root is gs: this release reaches file only"),
     ({"objects": {"root": "file:///tmp/x"}}, "/objects/root", "objects.root is file://: a folder is named by its path"),
     ({"profiles": {"root": "s3://bucket/p"}}, "/profiles/root", "profiles.root is s3"),
+    ({"profiles": {"root": "file:///tmp/x"}}, "/profiles/root", "profiles.root is file://"),
     (
         {"ledger": {"dsn": "postgresql://u:hunter2@h/d"}},
         "/ledger/dsn",
@@ -70,6 +71,27 @@ def test_what_no_adapter_serves_is_refused(changes: dict[str, Any], pointer: str
     assert (refused.value.code, refused.value.details) == ("ENVIRONMENT_UNFIT", {"pointer": pointer})
     assert message in str(refused.value)
     assert "hunter2" not in str(refused.value.document())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ledger": {"dsn": "mysql://u:hunter2@h/d"}},
+        {"ledger": "postgresql://u:hunter2@h/d"},
+        {"labels": {"kind": "postgres", "dsn": ["hunter2"]}},
+        {"labels": "postgresql://u:hunter2@h/d"},
+    ],
+)
+def test_a_faulty_address_is_not_told(changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="it may hold a password") as refused:
+        load_wiring(wired(tmp_path, **changes))
+    assert refused.value.details["faults"][0]["pointer"].split("/")[1] in changes
+    assert "hunter2" not in str(refused.value.document())
+
+
+def test_an_address_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="/ledger/dsn: is required"):
+        load_wiring(wired(tmp_path, ledger={}))
 
 
 def test_a_prod_wiring_takes_nothing_of_one_machine(tmp_path: Path) -> None:
