@@ -395,6 +395,7 @@ def test_a_ledger_of_the_first_release_opens_unchanged_and_goes_on(tmp_path: Pat
     done = Run("old", "request.old", "cd", State.DONE, 1, 0, 1, "h:1", None, False, {"outcome": "COMMITTED"})
     dead = Run("dead", "request.dead", "ef", State.RUNNING, 1, 1, 2, "h:2", 9, True, None)
     assert house.ledger.runs() == [done, dead]
+    assert [run.publish_only is True for run in house.ledger.runs()] == [False, True]
     assert house.ledger.events("old") == [
         Transition("old", 7, 0, None, State.QUEUED, "REQUESTED", {"request_id": "request.old"})
     ]
