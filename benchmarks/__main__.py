@@ -34,7 +34,8 @@ from benchmarks import floor, naive
 from ofs_spark import pipeline
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world
-from ofs_spark.foundation.config import load_policy, read_code_release
+from ofs_spark.foundation.config import read_code_release
+from ofs_spark.foundation.policy import load_policy
 from ofs_spark.io.context import open_context
 from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine

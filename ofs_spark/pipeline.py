@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.refs import name_manifest
 from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import keep_lease

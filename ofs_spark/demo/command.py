@@ -16,10 +16,11 @@ from ofs_spark.console import ROOMS
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.foundation.canonical import encode_canonical, parse_json
-from ofs_spark.foundation.config import load_policy, read_code_release
+from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
+from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.ports import Announce
 from ofs_spark.io.context import WIDTH, open_context
-from ofs_spark.workflow.context import Announce
 
 FACTS = "demo.json"
 MARK = ".ofs-demo"

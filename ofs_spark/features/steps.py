@@ -11,7 +11,7 @@ from ofs_spark.features.load import Load
 from ofs_spark.features.ports import Onward
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.dataflow import Step
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Program

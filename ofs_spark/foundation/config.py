@@ -1,77 +1,20 @@
-"""`conf/` as frozen values: the wiring says where things are, the policy says what changes meaning.
+"""`conf/`, where it is and how a file of it is read; and the release of the running code.
 
-Policy files are digested into pins, except the launcher's bounds and the names of the revisions. Wiring never enters an
-identity. Unknown keys are refused in both.
+`wiring.py` reads where things are, `policy.py` what changes meaning.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ofs_spark.foundation import contracts
-from ofs_spark.foundation.canonical import CanonicalError, digest
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.canonical import CanonicalError
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.strict_yaml import parse_yaml
-
-DIGESTED = ("features.yaml", "labels.yaml", "layout.yaml", "replay.yaml")
-"""Policy files that can change rows or admission, ascending."""
-UNDIGESTED = ("launcher.yaml", "revision.yaml")
-
-
-@dataclass(frozen=True)
-class LabelsWiring:
-    """Where label assertions come from: an extract by ref."""
-
-    kind: Literal["extract", "postgres"]
-    ref: str
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """Where things are. Folders are absolute; `spark` holds settings that do not change meaning.
-
-    unused: keys that are stated and that this release has no use for; told at the start of a run.
-    """
-
-    kind: Literal["local", "dev", "prod"]
-    objects_root: str
-    ledger_dsn: str
-    profiles_root: str
-    labels: LabelsWiring
-    bus: str = "none"
-    spark: Mapping[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What changes meaning, as loaded, and the bounds of a run."""
-
-    policy_revision: str
-    config_revision: str
-    arrival: Literal["published_at_utc", "archived_at_utc"]
-    window_truncated: Literal["allow", "refuse"]
-    rows_per_bucket: int
-    leaf_rows: int
-    coverage: Mapping[str, Any]
-    min_mature_anchor_ratio: int | float
-    require_marker: bool
-    attempts: int
-    publish_retries: int
-    lease_seconds: int
-    file_digests: Mapping[str, str]
-
-    @property
-    def run_config_digest(self) -> str:
-        """`H` of the policy files that can change rows or admission."""
-        return digest({"recipe": "ofs.run_config.v1", "files": dict(self.file_digests)})
 
 
 def read_code_release() -> str:
@@ -91,170 +34,13 @@ def find_conf_root() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "conf"
 
 
-def load_wiring(path: Path | None) -> Wiring:
-    """The wiring at `path` (default: OFS_WIRING, else conf/wiring/local.yaml). ENVIRONMENT_UNFIT names every fault."""
-    stated = path or os.environ.get("OFS_WIRING")
-    file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
+def read_conf(file: Traversable, what: str) -> Any:
+    """The YAML document in `file`. ENVIRONMENT_UNFIT, naming `what` it is, if it cannot be read or is no YAML."""
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise _unfit(f"the wiring {file} cannot be read: {error.strerror}") from None
-    document = _parsed(raw, f"the wiring {file}")
-    faults = contracts.find_faults(document, "wiring")
-    if faults:
-        raise _unfit(
-            f"the wiring {file}: {faults[0].pointer}: {faults[0].message}", faults=[f.document() for f in faults]
-        )
-    return _wiring(document, file.resolve().parent)
-
-
-def _wiring(document: Mapping[str, Any], base: Path) -> Wiring:
-    kind = document.get("kind", "local")
-    root, dsn = document["objects"]["root"], document["ledger"]["dsn"]
-    labels = document["labels"]
-    bus = document.get("bus", {}).get("kind", "none")
-    if kind == "prod" and ("://" not in root or dsn.startswith("sqlite:")):
-        raise _unfit(
-            "a prod wiring names an object store and a database server: folders and SQLite are for one machine"
-        )
-    for what, value, supported in (
-        ("objects.root", root, "://" not in root),
-        ("ledger.dsn", dsn, dsn.startswith("sqlite:")),
-        ("labels.kind", labels["kind"], labels["kind"] == "extract"),
-        ("bus.kind", bus, bus == "none"),
-    ):
-        if not supported:
-            raise _unfit(
-                f"{what} is {value.split('@')[-1]}: this release reads folders, SQLite ledgers and label extracts only"
-            )
-    settings = {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in document.get("spark", {}).items()
-    }
-    return Wiring(
-        kind,
-        _inside(root, base),
-        _dsn(dsn, base),
-        _inside(document["profiles"]["root"], base),
-        LabelsWiring("extract", labels["ref"]),
-        bus,
-        settings,
-        tuple(_unused(document)),
-    )
-
-
-def _unused(document: Mapping[str, Any]) -> Iterator[str]:
-    """Keys about what this release does not reach: an object store, a telemetry collector."""
-    yield from (f"objects.{name}" for name in ("endpoint", "region", "path_style") if name in document["objects"])
-    if (document.get("telemetry") or {}).get("otlp_endpoint"):
-        yield "telemetry.otlp_endpoint"
-
-
-def _inside(folder: str, base: Path) -> str:
-    return str((base / folder).resolve())
-
-
-def _dsn(dsn: str, base: Path) -> str:
-    return "sqlite:///" + _inside(dsn.removeprefix("sqlite:///"), base)
-
-
-def load_policy(folder: Path | None) -> Policy:
-    """The policy in `folder` (default: OFS_POLICY, else conf/policy). ENVIRONMENT_UNFIT for a missing, unknown or odd key."""
-    stated = folder or os.environ.get("OFS_POLICY")
-    root: Traversable = Path(stated) if stated else find_conf_root() / "policy"
-    documents = {name: _policy_file(root / name) for name in DIGESTED + UNDIGESTED}
-    values = {key: value for document in documents.values() for key, value in document.items()}
-    _check_places(documents)
-    _check_policy(values)
-    coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
-    others = {name: value for name, value in values.items() if name not in coverage}
-    return Policy(coverage=coverage, file_digests={name: digest(documents[name]) for name in DIGESTED}, **others)
-
-
-def _check_places(documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Each key in the one file it is of: elsewhere it could change rows without entering the digest."""
-    for name, document in documents.items():
-        for key in document:
-            if key in _PLACES and _PLACES[key] != name:
-                raise _unfit(f"the policy: {key} stands in {name}; its file is {_PLACES[key]}")
-
-
-def _policy_file(file: Traversable) -> dict[str, Any]:
+        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {error.strerror}") from None
     try:
-        document = _parsed(file.read_bytes(), f"the policy file {file}")
-    except OSError as error:
-        raise _unfit(f"the policy file {file} cannot be read: {error.strerror}") from None
-    if not isinstance(document, dict):
-        raise _unfit(f"the policy file {file} is not a mapping")
-    return document
-
-
-_PLACES: Mapping[str, str] = {
-    "policy_revision": "revision.yaml",
-    "config_revision": "revision.yaml",
-    "arrival": "replay.yaml",
-    "window_truncated": "features.yaml",
-    "rows_per_bucket": "layout.yaml",
-    "leaf_rows": "layout.yaml",
-    "min_coverage_by_label_type": "labels.yaml",
-    "max_conflict_ratio": "labels.yaml",
-    "min_mature_anchor_ratio": "labels.yaml",
-    "require_marker": "labels.yaml",
-    "attempts": "launcher.yaml",
-    "publish_retries": "launcher.yaml",
-    "lease_seconds": "launcher.yaml",
-}
-
-
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and value >= least
-
-
-def _share(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 1
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "policy_revision": (_text, "a name"),
-    "config_revision": (_text, "a name"),
-    "arrival": (lambda v: v in ("published_at_utc", "archived_at_utc"), "published_at_utc or archived_at_utc"),
-    "window_truncated": (lambda v: v in ("allow", "refuse"), "allow or refuse"),
-    "rows_per_bucket": (_whole(1), "a whole number from 1"),
-    "leaf_rows": (_whole(1), "a whole number from 1"),
-    "min_coverage_by_label_type": (
-        lambda v: isinstance(v, dict) and all(map(_share, v.values())),
-        "label type → 0 to 1",
-    ),
-    "max_conflict_ratio": (_share, "a number from 0 to 1"),
-    "min_mature_anchor_ratio": (_share, "a number from 0 to 1"),
-    "require_marker": (lambda v: isinstance(v, bool), "true or false"),
-    "attempts": (_whole(1), "a whole number from 1"),
-    "publish_retries": (_whole(1), "a whole number from 1"),
-    "lease_seconds": (_whole(3), "a whole number from 3"),
-}
-
-
-def _check_policy(values: Mapping[str, Any]) -> None:
-    faults = [f"{name} is not a policy key" for name in sorted(set(values) - set(_CHECKS))]
-    for name, (good, required) in _CHECKS.items():
-        if name not in values:
-            faults.append(f"{name} is missing: {required} is required")
-        elif not good(values[name]):
-            faults.append(f"{name} is {values[name]!r:.60}: {required} is required")
-    if faults:
-        raise _unfit(f"the policy: {faults[0]}", faults=[{"pointer": "", "message": fault} for fault in faults])
-
-
-def _parsed(raw: bytes, what: str) -> Any:
-    try:
-        return parse_yaml(raw, what=what)
+        return parse_yaml(raw, what=f"{what} {file}")
     except CanonicalError as error:
-        raise _unfit(str(error)) from None
-
-
-def _unfit(message: str, **details: Any) -> Refusal:
-    return refuse("ENVIRONMENT_UNFIT", message, **details)
+        raise refuse("ENVIRONMENT_UNFIT", str(error)) from None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, parse_json
 from ofs_spark.foundation.contracts import DocumentFault, find_faults
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 
 Model = TypeVar("Model", bound=BaseModel)
 

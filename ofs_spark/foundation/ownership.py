@@ -7,7 +7,7 @@ from functools import cache
 
 from ofs_spark.foundation.contracts import load_contract_file
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import check_relative
+from ofs_spark.foundation.paths import check_relative
 
 OFS = "ofs"
 BOUNDARIES = "ownership_boundaries.json"

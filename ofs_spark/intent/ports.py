@@ -8,10 +8,25 @@ from ofs_spark.intent.run import Run, Transition
 
 
 class Ledger(Protocol):
-    """Runs and their events. Every write is one atomic, durable transaction; events are only ever appended."""
+    """Runs and their events. Every write is one atomic, durable transaction; events are only ever appended.
+
+    Any thread of any number of drivers may call. What goes wrong is one of these:
+
+    - LEASE_LOST: the run is no longer as the writer has seen it. Nothing was written.
+    - ENVIRONMENT_UNFIT, pointer /ledger/dsn: the ledger cannot be used, does not answer, is locked for longer than a
+      driver waits, or has the schema of a newer release. A read has no effect. A write may have landed or not, whole
+      in either case; repeating it is safe, for each compares what stands with what its writer has seen: one that had
+      landed is then LEASE_LOST (`change`), the standing run (`register`), or done once more (`extend`).
+
+    Reads create, migrate and lock nothing, and do without the right to write; before the first run is registered the
+    ledger is empty. `register` makes what is missing.
+    """
 
     def register(self, run: Run, event: Transition) -> Run:
-        """Inserts a new run with its first event, unless one stands under its run_key; returns the standing run."""
+        """Inserts a new run with its first event, unless one stands under its run_key; returns the standing run.
+
+        Of any number of racing drivers one inserts, and all are given the same run.
+        """
         ...
 
     def find(self, run_key: str) -> Run | None:
@@ -27,11 +42,11 @@ class Ledger(Protocol):
         ...
 
     def extend(self, run_key: str, token: int, lease_until: int) -> None:
-        """Moves the lease of a RUNNING run held under `token`. LEASE_LOST if another claim holds it."""
+        """Moves the lease of a RUNNING run held under `token` to `lease_until` (µs). LEASE_LOST if another holds it."""
         ...
 
     def events(self, run_key: str) -> list[Transition]:
-        """The run's events, oldest first."""
+        """The run's events, oldest first; none for an unknown run."""
         ...
 
     def runs(self) -> list[Run]:

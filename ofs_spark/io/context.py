@@ -1,4 +1,4 @@
-"""The plane of a process: adapters for what the wiring names, and Spark started on first use."""
+"""The context of a process: adapters for what the wiring names, and Spark started on first use."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ofs_spark.foundation.clock import SystemClock
-from ofs_spark.foundation.config import Wiring, find_conf_root, load_policy, load_wiring, read_code_release
+from ofs_spark.foundation.config import find_conf_root, read_code_release
+from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.ports import Announce
+from ofs_spark.foundation.wiring import Wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
-from ofs_spark.io.ledger import SqliteLedger
-from ofs_spark.io.objects import LocalObjects
-from ofs_spark.workflow.context import Announce, RunContext
+from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects
+from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # loads Arrow
-    from ofs_spark.foundation.columnar.dataflow import Engine
+    from ofs_spark.foundation.columnar.ports import Engine
 
 WIDTH = "ofs.exchange.width"
 """Wiring key under `spark`: targets of the exchanges whose width changes nothing but speed."""
@@ -29,33 +31,53 @@ WIDTH = "ofs.exchange.width"
 def open_context(
     wiring: Path | None, policy: Path | None, announce: Announce, engine: Callable[[], Engine] | None = None
 ) -> Iterator[RunContext]:
-    """The plane of `wiring` and `policy`; `engine` replaces Spark, as tests do. Stops the Spark it started."""
+    """The context of `wiring` and `policy`, which creates nothing; `engine` replaces Spark, as tests do.
+
+    Stops the Spark it started. ENVIRONMENT_UNFIT for a wiring, a policy or a ledger that is of no use.
+    """
     where, meaning = load_wiring(wiring), load_policy(policy)
     for name in where.unused:
         announce("intent", f"note: the wiring states {name}, which this release does not use")
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
     clock = SystemClock()
-    objects = LocalObjects.at(where.objects_root)
-    Path(where.ledger_dsn.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    control = RunControl(SqliteLedger.at(where.ledger_dsn), clock, f"{socket.gethostname()}:{os.getpid()}", limits)
+    control = RunControl(open_ledger(where.ledger_dsn), clock, f"{socket.gethostname()}:{os.getpid()}", limits)
     spark = _Spark(where, announce)
+    used = _OneEngine(engine or spark.engine)
     try:
         yield RunContext(
             wiring=where,
             policy=meaning,
             release=read_code_release(),
-            objects=objects,
-            profiles=LocalObjects.at(where.profiles_root),
+            objects=open_objects(where.objects_root),
+            profiles=open_objects(where.profiles_root),
             control=control,
             tables=_LazyTables(),
             clock=clock,
-            engine=engine or spark.engine,
-            environment=_environment,
+            engine=used.get,
+            environment=lambda: {**_describe_process(), **used.describe_versions()},
             announce=announce,
             width=int(where.spark.get(WIDTH, "8")),
         )
     finally:
         spark.stop()
+
+
+class _OneEngine:
+    """The engine of one context: made when it is first asked for."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._engine: Engine | None = None
+
+    def get(self) -> Engine:
+        """The engine, the same one each time."""
+        if self._engine is None:
+            self._engine = self._make()
+        return self._engine
+
+    def describe_versions(self) -> Mapping[str, str]:
+        """What the engine says of itself; nothing if none was asked for."""
+        return {} if self._engine is None else self._engine.describe_versions()
 
 
 class _LazyTables:
@@ -97,15 +119,14 @@ class _Spark:
         self._stop()
 
 
-def _environment() -> Mapping[str, str]:
+def _describe_process() -> Mapping[str, str]:
+    """Versions of this process: what computes, and writes the table's files and its log."""
     import deltalake
     import pyarrow
-    import pyspark
 
     return {
         "code": read_code_release(),
         "python": platform.python_version(),
-        "spark": pyspark.__version__,
         "delta": f"delta-rs {deltalake.__version__}",
         "arrow": pyarrow.__version__,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step
@@ -29,6 +29,10 @@ class LocalEngine:
                         outputs.setdefault(chunk.target, []).append(chunk.body)
             inputs = outputs
         return notes
+
+    def describe_versions(self) -> Mapping[str, str]:
+        """Nothing: it is this process."""
+        return {}
 
 
 def _checked(step: Step, chunks: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -4,59 +4,70 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import ObjectMissing, Put, check_relative
+from ofs_spark.foundation.paths import check_relative
+from ofs_spark.foundation.ports import ObjectMissing, Put
+
+_MEMORY = Lock()
+"""Held while an in-memory store decides a race. Not a part of the store: a lock does not pickle."""
 
 
 @dataclass(frozen=True)
 class LocalObjects:
-    """Objects in a folder. `root` is an absolute path without symbolic links."""
+    """Objects in a folder, which comes into being with the first of them. `root`: absolute, without symbolic links."""
 
     root: str
 
     @classmethod
     def at(cls, folder: Path | str) -> LocalObjects:
-        """The store rooted at `folder`, which is created if absent."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        return cls(str(path.resolve()))
+        """The store rooted at `folder`, which need not exist yet."""
+        return cls(str(Path(folder).resolve()))
 
     def read(self, ref: str) -> bytes:
-        """The whole object."""
+        """The whole object; OSError for a file that is being written by others than this store."""
+        path = self._path(ref)
         try:
-            return self._path(ref).read_bytes()
+            with _denied_if_refused(ref, "the object exists but this process may not read it"), path.open("rb") as file:
+                size, body = os.fstat(file.fileno()).st_size, file.read()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectMissing(ref) from None
-        except PermissionError:
-            raise refuse("REF_ACCESS_DENIED", "the object exists but this process may not read it", ref=ref) from None
+        if len(body) != size:
+            raise OSError(f"{ref}: {len(body)} bytes were read of a file of {size}")
+        return body
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
-        return self._path(ref).is_file()
+        path = self._path(ref)
+        with _denied_if_refused(ref, "this process may not look there"):
+            return path.is_file()
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Durable exclusive create: a finished temporary file is linked to its name, which fails if the name exists."""
         target = self._path(ref)
-        if target.exists():
-            return Put.EXISTS
-        temporary = _write_temporary(target, body)
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return Put.EXISTS
-        finally:
-            os.unlink(temporary)
-        _sync_folder(target.parent)
+        with _denied_if_refused(ref, "this process may not write there"):
+            if target.exists():
+                return Put.EXISTS
+            with _temporary(target, body) as temporary:
+                try:
+                    os.link(temporary, target)
+                except FileExistsError:
+                    return Put.EXISTS
+            _sync_folder(target.parent)
         return Put.CREATED
 
     def replace(self, ref: str, body: bytes) -> None:
         """Durable write by rename."""
         target = self._path(ref)
-        os.replace(_write_temporary(target, body), target)
-        _sync_folder(target.parent)
+        with _denied_if_refused(ref, "this process may not write there"):
+            with _temporary(target, body) as temporary:
+                os.replace(temporary, target)
+            _sync_folder(target.parent)
 
     def relative(self, ref: str) -> str:
         """The checked ref relative to the root."""
@@ -78,15 +89,29 @@ class LocalObjects:
         return path
 
 
-def _write_temporary(target: Path, body: bytes) -> str:
+@contextmanager
+def _denied_if_refused(ref: str, message: str) -> Iterator[None]:
+    """A permission that this process lacks, as REF_ACCESS_DENIED."""
+    try:
+        yield
+    except PermissionError:
+        raise refuse("REF_ACCESS_DENIED", message, ref=ref) from None
+
+
+@contextmanager
+def _temporary(target: Path, body: bytes) -> Iterator[str]:
+    """A finished, synced file beside `target`; gone afterwards, under this name at least."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".put-", dir=target.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(temporary, 0o644)
-    return temporary
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        yield temporary
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -116,8 +141,12 @@ class MemoryObjects:
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Writes unless present."""
-        kept = self.bodies.setdefault(self.relative(ref), body)
-        return Put.CREATED if kept is body else Put.EXISTS
+        path = self.relative(ref)
+        with _MEMORY:
+            if path in self.bodies:
+                return Put.EXISTS
+            self.bodies[path] = body
+        return Put.CREATED
 
     def replace(self, ref: str, body: bytes) -> None:
         """Writes."""

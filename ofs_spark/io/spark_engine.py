@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zipimport import zipimporter
@@ -47,6 +47,15 @@ class SparkEngine:
             if step.width:
                 frame = frame.repartitionById(step.width, "target")
         return [json.loads(row.body) for row in frame.collect()]
+
+    def describe_versions(self) -> Mapping[str, str]:
+        """The running session's Spark, and the Scala and Java under it, as they state themselves."""
+        jvm: Any = self.session.sparkContext._jvm  # the only way to what runs, not what is installed here
+        return {
+            "spark": self.session.version,
+            "scala": str(jvm.scala.util.Properties.versionNumberString()),
+            "java": str(jvm.java.lang.System.getProperty("java.version")),
+        }
 
 
 @dataclass(frozen=True)

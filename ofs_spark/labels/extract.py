@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ofs_spark.foundation.documents import DocumentKind, digest_content, read_document
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels.model import ExtractFile, LabelExtract
 
 EXTRACT = DocumentKind("label_store.extract.v0", "label extract", "LABEL_STORE_UNAVAILABLE", "LABEL_STORE_UNAVAILABLE")

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.foundation.config import Policy
 from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.positions import SourcedRange, describe_basis, hash_basis
 from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope

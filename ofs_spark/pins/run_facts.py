@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, audit_resolution
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 
 RUN_FACTS = DocumentKind(
     "run_facts_view", "run facts view", "RUN_FACTS_UNAVAILABLE", "RUN_FACTS_UNAVAILABLE", "/run_facts_ref"

@@ -14,7 +14,7 @@ from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.notes import encode_note
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import OwnedRef, name_table_file
 from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns

@@ -14,7 +14,7 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.publish.manifest import find_differing_pins, is_same_dataset
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.model import FileEntry

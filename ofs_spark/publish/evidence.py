@@ -9,7 +9,7 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import Objects, Put
+from ofs_spark.foundation.ports import Objects, Put
 from ofs_spark.foundation.refs import OwnedRef
 
 IMMUTABLE = "EVIDENCE_IMMUTABILITY_VIOLATION"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.foundation.refs import OwnedRef, name_file_list
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry

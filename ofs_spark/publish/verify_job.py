@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Fault, encode_note, read_notes
+from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.publish import verify
 from ofs_spark.publish.model import FileEntry
 

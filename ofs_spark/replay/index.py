@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ofs_spark.foundation.canonical import CanonicalError, digest
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.documents import DocumentKind, digest_content, fetch_document, judge_model, parse_document
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS, Range, parse_offset
 from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.replay.scan.spec import DeclaredGap, SegmentFile

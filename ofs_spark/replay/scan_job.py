@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Engine, Step
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
 from ofs_spark.replay.completeness import Completeness, stitch

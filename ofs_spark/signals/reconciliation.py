@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ofs_spark.foundation.objects import Audit
+from ofs_spark.foundation.audit import Audit
 from ofs_spark.intent.run import Run
 from ofs_spark.signals.receipts import PENDING, exit_status, name_end
 

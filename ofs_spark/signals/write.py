@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
-from ofs_spark.foundation.objects import Audit, ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.foundation.refs import (
     OwnedRef,
     name_contribution,

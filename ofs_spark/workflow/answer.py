@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import Audit
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, Transition

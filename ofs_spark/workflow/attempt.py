@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import Audit
 from ofs_spark.foundation.refs import OwnedRef, name_staging, name_table
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:
-    from ofs_spark.foundation.columnar.dataflow import Engine
+    from ofs_spark.foundation.columnar.ports import Engine
     from ofs_spark.pins.plan import BuildPlan
 
 Answer = dict[str, Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_evidence, name_plan
 from ofs_spark.intent.run import Run
 from ofs_spark.labels.receipt import compose_label_receipt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ofs_spark.foundation.objects import Audit, audit_resolution
+from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope

@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing
+from ofs_spark.foundation.ports import ObjectMissing
 from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.labels.terms import find_cutoff
 from ofs_spark.pins.columns import Column

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
-from ofs_spark.foundation.columnar.dataflow import Engine
+from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import Dataset

@@ -15,6 +15,7 @@ from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, encode_chu
 from ofs_spark.foundation.columnar.notes import Note, encode_note
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.session import check_java
 from ofs_spark.io.spark_engine import SparkEngine
 
 
@@ -69,6 +70,16 @@ def test_spark_equals_the_twin(spark: SparkSession) -> None:
     expected = ordered(LocalEngine().run(TASKS, STEPS))
     assert ordered(SparkEngine(spark).run(TASKS, STEPS)) == expected
     assert json.dumps({"note": "total", "target": 0, "total": 801}, sort_keys=True) in expected
+
+
+def test_the_engine_names_what_runs_and_the_twin_runs_on_nothing(spark: SparkSession) -> None:
+    versions = SparkEngine(spark).describe_versions()
+    assert versions["spark"] == spark.version
+    assert {name: version.split(".")[0].isdigit() for name, version in versions.items()} == dict.fromkeys(
+        ("spark", "scala", "java"), True
+    )
+    assert int(versions["java"].split(".")[0]) == check_java()
+    assert LocalEngine().describe_versions() == {}
 
 
 def test_large_chunks_arrive_whole(spark: SparkSession) -> None:

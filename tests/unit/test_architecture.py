@@ -16,18 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
-    "errors",
-    "canonical",
-    "clock",
-    "config",
-    "contracts",
-    "positions",
-    "strict_yaml",
-    "objects",
-    "ownership",
-    "refs",
-    "documents",
-}
+    "audit", "canonical", "clock", "config", "contracts", "documents", "errors", "ownership", "paths", "policy", "ports",
+    "positions", "refs", "strict_yaml", "wiring",
+}  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
 FOUNDATION = {f"foundation.{name}" for name in (*PLAIN, COLUMNAR)}
@@ -55,6 +46,12 @@ MAY_IMPORT = {
     **{package: set[str]() for package in ("", "foundation")},  # their __init__.py
 }
 
+NOT_OUTSIDE = {
+    "ofs_spark/foundation/clock.py": {"Clock"},  # the foundation itself knows the time
+    "ofs_spark/foundation/columnar/dataflow.py": {"Work"},  # rooms write works, engines only call them
+}
+"""Protocols that no adapter implements; every other one is a port and stands in a ports.py."""
+
 NOW = {
     "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
     "time.time", "time.time_ns", "pandas.Timestamp.now", "pandas.Timestamp.utcnow", "pandas.Timestamp.today",
@@ -72,6 +69,7 @@ def faults(path: str, source: str) -> list[str]:
     return [
         *edge_faults(path, set(names.values())),
         *(f"{path}: reads the clock by {name}" for name in clock_reads(path, tree, names)),
+        *(f"{path}: {name} is a port; ports stand in ports.py" for name in stray_ports(path, tree, names)),
         *(f"{path}: .{name}() is no repair" for name in calls if name in NOT_A_REPAIR),
         *(f"{path}: .{name}() brings data to the driver" for name in calls if name in COLLECTS and not in_io(path)),
         *(f"{path}: makes a session" for name in calls if name == "getOrCreate" and path != "ofs_spark/io/session.py"),
@@ -114,6 +112,15 @@ def in_io(path: str) -> bool:
 
 def clock_reads(path: str, tree: ast.AST, names: dict[str, str]) -> list[str]:
     return [] if path == "ofs_spark/foundation/clock.py" else sorted(NOW & set(dotted(tree, names)))
+
+
+def stray_ports(path: str, tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+    """Protocols that stand in another file than a ports.py."""
+    for node in ast.walk(tree) if not path.endswith("/ports.py") else ():
+        if isinstance(node, ast.ClassDef) and node.name not in NOT_OUTSIDE.get(path, set()):
+            bases = [name for base in node.bases for name in dotted(base, names)]
+            if any(name.split(".")[-1] == "Protocol" for name in bases):
+                yield node.name
 
 
 def imported(path: str, tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -231,7 +238,10 @@ def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
         ("pins/plan.py", "import datetime as dt\nx = dt.datetime.utcnow()", "reads the clock"),
         ("pins/plan.py", "from datetime import datetime as D\nf(default_factory=D.now)", "reads the clock"),
         ("pins/plan.py", "from time import time as t\nx = t()", "reads the clock"),
-        ("io/ledger.py", "import time\nx = time.time()", "reads the clock"),
+        ("io/ledger/sqlite.py", "import time\nx = time.time()", "reads the clock"),
+        ("publish/commit.py", "from typing import Protocol\nclass Store(Protocol): ...", "Store is a port"),
+        ("io/adapters.py", "import typing as t\nclass Bus(t.Protocol[int]): ...", "Bus is a port"),
+        ("foundation/clock.py", "from typing import Protocol as P\nclass Zone(P): ...", "Zone is a port"),
         ("features/flow.py", "rows = frame.collect()", "brings data to the driver"),
         ("replay/frames.py", "rows = frame.select('a').toPandas()", "brings data to the driver"),
         ("io/delta.py", "frame = frame.dropDuplicates(['event_id'])", "is no repair"),
@@ -251,6 +261,8 @@ def test_a_bad_file_is_seen(path: str, source: str, says: str) -> None:
         ("publish/stage.py", "import time\nx = time.perf_counter() - time.monotonic()"),
         ("publish/stage.py", "def f(clock):\n    return clock.now()"),
         ("publish/stage.py", "import gc\ngc.collect()"),
+        ("publish/ports.py", "from typing import Protocol\nclass Store(Protocol): ..."),
+        ("foundation/clock.py", "from typing import Protocol\nclass Clock(Protocol): ..."),
         ("replay/frames.py", "from pyspark.sql import DataFrame"),
         ("io/session.py", "import pyspark\npyspark.sql.SparkSession.builder.getOrCreate().range(1).collect()"),
         (
@@ -274,4 +286,4 @@ def test_answering_a_published_intent_loads_neither_arrow_nor_numba_nor_spark() 
     modules = "ofs_spark.cli, ofs_spark.io.context, ofs_spark.workflow.answer, ofs_spark.signals.write"
     program = f"import {modules}, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pyarrow", "numpy", "numba", "pyspark", "deltalake"} & set(loaded)
+    assert not {"pyarrow", "numpy", "numba", "pyspark", "deltalake", "sqlalchemy"} & set(loaded)

@@ -14,7 +14,7 @@ from ofs_spark.demo.archive import RUN, write_archive
 from ofs_spark.demo.payments import Shape, invent_payments
 from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.config import load_policy
+from ofs_spark.foundation.policy import load_policy
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,15 +16,16 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
-from ofs_spark.io.ledger import EVENTS, MIGRATIONS, RUNS, MemoryLedger, SqliteLedger
+from ofs_spark.io.ledger.memory import MemoryLedger
+from ofs_spark.io.ledger.sqlite import SqliteLedger, connect_for_writing
+from ofs_spark.io.ledger.statements import MIGRATIONS
+from tests.unit.permissions import unprivileged
 
 KEY, REQUEST, INTENT = "k" * 32, "request.0001", "ab" * 32
 LIMITS = Limits(attempts=2, publish_retries=2, lease_s=60)
@@ -239,27 +243,34 @@ def test_the_file_is_durable_versioned_and_its_events_are_append_only(tmp_path: 
     House(SqliteLedger.at(dsn), FixedClock()).started()
     ledger = SqliteLedger.at(dsn)
     assert ledger.runs()[0].state is State.RUNNING
-    with ledger.engine.begin() as connection:
+    with closing(connect_for_writing(ledger.path)) as connection:
         pragmas = {
-            name: connection.execute(text(f"PRAGMA {name}")).scalar()
-            for name in ("journal_mode", "synchronous", "user_version")
+            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "user_version")
         }
         columns = {
-            table.name: [row[1] for row in connection.execute(text(f"PRAGMA table_info({table.name})"))]
-            for table in (RUNS, EVENTS)
+            table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            for table in ("ofs_run", "ofs_run_event")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "user_version": len(MIGRATIONS)}
-    assert columns == {table.name: [column.name for column in table.columns] for table in (RUNS, EVENTS)}
-    assert {f.name for f in fields(Run)} < set(columns["ofs_run"])
-    for statement in ("DELETE FROM ofs_run_event", "UPDATE ofs_run_event SET reason = 'x'"):
-        with pytest.raises(IntegrityError, match="append-only"), ledger.engine.begin() as connection:
-            connection.execute(text(statement))
+        for statement in ("DELETE FROM ofs_run_event", "UPDATE ofs_run_event SET reason = 'x'"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 30_000,
+        "user_version": len(MIGRATIONS),
+    }
+    assert columns == {
+        "ofs_run": ["ordinal", *(f.name for f in fields(Run))],
+        "ofs_run_event": ["ordinal", *(f.name for f in fields(Transition))],
+    }
 
 
 def test_a_ledger_that_cannot_be_used_is_an_unfit_environment(tmp_path: Path) -> None:
-    newer = SqliteLedger.at(f"sqlite:///{tmp_path}/newer.sqlite")
-    with newer.engine.begin() as connection:
-        connection.execute(text("PRAGMA user_version = 99"))
+    with closing(sqlite3.connect(tmp_path / "newer.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
     (tmp_path / "noise.sqlite").write_bytes(b"this is no database, not even a small one" * 100)
     dsns = [
         f"sqlite:///{tmp_path}/newer.sqlite",
@@ -267,10 +278,138 @@ def test_a_ledger_that_cannot_be_used_is_an_unfit_environment(tmp_path: Path) ->
         "postgresql://h/d",
         "sqlite://",
         "??",
+        f"sqlite:///{tmp_path}",
+        f"sqlite:///{tmp_path}/noise.sqlite/ledger.sqlite",
     ]
     for dsn in dsns:
+        with refused("ENVIRONMENT_UNFIT") as caught:
+            House(SqliteLedger.at(dsn), FixedClock()).started()
+        assert caught.value.details == {"pointer": "/ledger/dsn"}
+
+
+def test_a_ledger_that_becomes_unusable_is_an_unfit_environment(tmp_path: Path) -> None:
+    ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite")
+    driver, held = House(ledger, FixedClock()).started()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    for act in (ledger.runs, lambda: driver.open("new", REQUEST, INTENT)):
         with refused("ENVIRONMENT_UNFIT"):
-            SqliteLedger.at(dsn)
+            act()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.executescript("DROP TABLE ofs_run; PRAGMA user_version = 1")
+    for call in (ledger.runs, lambda: ledger.find(KEY), lambda: ledger.extend(KEY, 1, 5), lambda: driver.beat(held)):
+        with refused("ENVIRONMENT_UNFIT") as caught:
+            call()
+        assert caught.value.details == {"pointer": "/ledger/dsn"}
+
+
+def test_reading_creates_nothing_and_an_absent_ledger_is_empty(tmp_path: Path) -> None:
+    ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite")
+    assert (ledger.runs(), ledger.find(KEY), ledger.events(KEY)) == ([], None, [])
+    (tmp_path / "empty.sqlite").touch()
+    empty = SqliteLedger.at(f"sqlite:///{tmp_path}/empty.sqlite")
+    assert (empty.runs(), empty.find(KEY), empty.events(KEY)) == ([], None, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.sqlite"]
+    assert (tmp_path / "empty.sqlite").stat().st_size == 0
+    _, held = House(empty, FixedClock()).started()
+    assert empty.runs() == [held]
+
+
+@pytest.mark.parametrize("name", ["a b", "a%2Fb", "q?x=1", "wörld#1", "file:x"])
+def test_a_ledger_may_stand_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    _, held = House(SqliteLedger.at(f"sqlite:///{tmp_path}/{name}/ledger.sqlite"), FixedClock()).started()
+    assert SqliteLedger.at(f"sqlite:///{tmp_path}/{name}/ledger.sqlite").runs() == [held]
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["ledger.sqlite"]
+
+
+def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
+    ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite")
+    _, held = House(ledger, FixedClock()).started()
+    with closing(connect_for_writing(ledger.path)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE ofs_run SET token = 7")
+        assert SqliteLedger.at(f"sqlite:///{ledger.path}").runs() == [held]
+
+
+@contextmanager
+def only_reading(folder: Path) -> Iterator[None]:
+    """Without the right to write anything in `folder`."""
+    for thing in (folder, *folder.iterdir()):
+        thing.chmod(0o555 if thing.is_dir() else 0o444)
+    with unprivileged():
+        yield
+    folder.chmod(0o755)
+
+
+def test_a_ledger_that_cannot_be_written_is_read_and_refuses_writes() -> None:
+    with tempfile.TemporaryDirectory() as scratch:  # pytest's own folders are closed to others
+        folder = Path(scratch, "ledger")
+        ledger = SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite")
+        _, held = House(ledger, FixedClock()).started()
+        Path(scratch).chmod(0o755)
+        with only_reading(folder):
+            assert SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite").runs() == [held]
+            with refused("ENVIRONMENT_UNFIT"):
+                ledger.extend(KEY, held.token, 10**15)
+            assert [path.name for path in folder.iterdir()] == ["ledger.sqlite"]
+
+
+def test_what_a_log_beside_an_unwritable_ledger_holds_is_read_too() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "ledger")
+        ledger = SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite")
+        _, held = House(ledger, FixedClock()).started()
+        Path(scratch).chmod(0o755)
+        with closing(connect_for_writing(ledger.path)):  # while a writer has it open, commits stay in the log
+            ledger.extend(KEY, held.token, 10**15)
+            with only_reading(folder):
+                assert [run.lease_until for run in ledger.runs()] == [10**15]
+
+
+OLD_DDL = """
+CREATE TABLE ofs_run (
+    ordinal INTEGER PRIMARY KEY, run_key TEXT NOT NULL UNIQUE, request_id TEXT NOT NULL, intent_hash TEXT NOT NULL,
+    state TEXT NOT NULL, attempts INTEGER NOT NULL, publish_retries INTEGER NOT NULL, token INTEGER NOT NULL,
+    owner TEXT NOT NULL, lease_until BIGINT, publish_only BOOLEAN NOT NULL, outcome TEXT);
+CREATE TABLE ofs_run_event (
+    ordinal INTEGER PRIMARY KEY, run_key TEXT NOT NULL, "at" BIGINT NOT NULL, token INTEGER NOT NULL,
+    "before" TEXT, "after" TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE INDEX ofs_run_event_of_run ON ofs_run_event (run_key, ordinal);
+CREATE TRIGGER ofs_run_event_kept BEFORE DELETE ON ofs_run_event BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER ofs_run_event_fixed BEFORE UPDATE ON ofs_run_event BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+INSERT INTO ofs_run VALUES (1, 'old', 'request.old', 'cd', 'DONE', 1, 0, 1, 'h:1', NULL, 0, '{"outcome":"COMMITTED"}');
+INSERT INTO ofs_run VALUES (2, 'dead', 'request.dead', 'ef', 'RUNNING', 1, 1, 2, 'h:2', 9, 1, NULL);
+INSERT INTO ofs_run_event VALUES (1, 'old', 7, 0, NULL, 'QUEUED', 'REQUESTED', '{"request_id":"request.old"}');
+INSERT INTO ofs_run_event VALUES (2, 'dead', 8, 2, 'PUBLISH_PENDING', 'RUNNING', 'PUBLISH_ONLY', '{}');
+PRAGMA user_version = 1;
+"""
+"""A ledger as version 0.1.0 wrote it."""
+
+
+def test_a_ledger_of_the_first_release_opens_unchanged_and_goes_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(OLD_DDL)
+        before = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    house = House(SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite"), FixedClock())
+    done = Run("old", "request.old", "cd", State.DONE, 1, 0, 1, "h:1", None, False, {"outcome": "COMMITTED"})
+    dead = Run("dead", "request.dead", "ef", State.RUNNING, 1, 1, 2, "h:2", 9, True, None)
+    assert house.ledger.runs() == [done, dead]
+    assert [run.publish_only is True for run in house.ledger.runs()] == [False, True]
+    assert house.ledger.events("old") == [
+        Transition("old", 7, 0, None, State.QUEUED, "REQUESTED", {"request_id": "request.old"})
+    ]
+    house.clock.advance(1)
+    taken = house.driver().claim(house.driver().find("dead"))
+    _, held = house.started()
+    assert house.ledger.runs() == [done, taken, held]
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+    fresh = SqliteLedger.at(f"sqlite:///{tmp_path}/fresh.sqlite")
+    House(fresh, FixedClock()).started()
+    with closing(sqlite3.connect(fresh.path)) as connection:
+        assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
 
 
 class Twins(RuleBasedStateMachine):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ofs_spark.foundation.errors import PinsRefused
-from ofs_spark.foundation.objects import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from tests.unit.permissions import unprivileged
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -33,6 +38,40 @@ def test_replace_replaces(objects: Objects) -> None:
     objects.replace("v", b"1")
     objects.replace("v", b"2")
     assert objects.read("v") == b"2"
+
+
+def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
+    body = b"one object in memory"
+    assert [objects.put_if_absent("a", body) for _ in range(2)] == [Put.CREATED, Put.EXISTS]
+    assert [objects.put_if_absent("b", b"") for _ in range(2)] == [Put.CREATED, Put.EXISTS]
+    assert objects.read("b") == b""
+
+
+def test_a_store_is_empty_until_it_is_written_and_looking_creates_nothing(objects: Objects, tmp_path: Path) -> None:
+    assert not objects.exists("a")
+    with pytest.raises(ObjectMissing):
+        objects.read("a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_object(objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"x")
+    assert not objects.exists("a")
+    for ref in ("a", "a/b/c"):
+        with pytest.raises(ObjectMissing):
+            objects.read(ref)
+        assert not objects.exists(ref)
+
+
+def test_a_ref_and_its_address_name_one_object(objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"x")
+    address = objects.locate("a/b")
+    assert (objects.read(address), objects.relative(address), objects.relative("a/b")) == (b"x", "a/b", "a/b")
+
+
+def test_a_store_travels(objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"x")
+    assert pickle.loads(pickle.dumps(objects)).read("a/b") == b"x"
 
 
 def test_missing_object_is_named(objects: Objects) -> None:
@@ -64,13 +103,22 @@ def test_missing_object_is_named(objects: Objects) -> None:
     ],
 )
 def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
-    with pytest.raises(PinsRefused, match="REF_SCOPE_INVALID"):
-        objects.read(ref)
+    for call in (
+        objects.read,
+        objects.exists,
+        objects.relative,
+        objects.locate,
+        lambda ref: objects.put_if_absent(ref, b"x"),
+        lambda ref: objects.replace(ref, b"x"),
+    ):
+        with pytest.raises(PinsRefused, match="REF_SCOPE_INVALID"):
+            call(ref)
 
 
 def test_a_symbolic_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     objects = LocalObjects.at(tmp_path / "root")
+    (tmp_path / "root").mkdir()
     os.symlink(tmp_path / "secret", tmp_path / "root" / "link")
     with pytest.raises(PinsRefused, match="symbolic link"):
         objects.read("link")
@@ -83,8 +131,60 @@ def test_a_full_address_inside_the_root_is_the_same_ref(tmp_path: Path) -> None:
     assert objects.relative(f"file://{objects.root}/a/b") == "a/b"
 
 
-def test_of_racing_writers_one_creates(tmp_path: Path) -> None:
+def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
+    with tempfile.TemporaryDirectory() as scratch:  # pytest's own folders are closed to others
+        Path(scratch).chmod(0o755)
+        objects = LocalObjects.at(Path(scratch, "root"))
+        objects.put_if_absent("open/a", b"1")
+        objects.put_if_absent("closed/a", b"1")
+        Path(objects.locate("open/a")).chmod(0o000)
+        Path(objects.root, "open").chmod(0o555)
+        Path(objects.root, "closed").chmod(0o000)
+        calls: list[Callable[[], Any]] = [
+            lambda: objects.read("open/a"),
+            lambda: objects.read("closed/a"),
+            lambda: objects.exists("closed/a"),
+            lambda: objects.put_if_absent("open/b", b"2"),
+            lambda: objects.put_if_absent("closed/b", b"2"),
+            lambda: objects.replace("open/a", b"2"),
+        ]
+        with unprivileged():
+            for call in calls:
+                with pytest.raises(PinsRefused, match="REF_ACCESS_DENIED"):
+                    call()
+        Path(objects.root, "open").chmod(0o755)
+        Path(objects.root, "closed").chmod(0o755)
+        Path(objects.locate("open/a")).chmod(0o644)
+        assert objects.read("open/a") == b"1"
+        assert sorted(path.name for path in Path(objects.root).rglob("*")) == ["a", "a", "closed", "open"]
+
+
+def test_a_store_without_an_answer_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "root").write_bytes(b"a file where the root should be")
     objects = LocalObjects.at(tmp_path / "root")
+    for write in (objects.put_if_absent, objects.replace):
+        with pytest.raises(OSError, match="root"):
+            write("a/b", b"x")
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    objects = LocalObjects.at(tmp_path)
+    objects.put_if_absent("a/b", b"x")
+    with pytest.raises(IsADirectoryError):
+        objects.replace("a", b"x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
+def test_a_body_of_another_length_than_the_store_states_is_not_given() -> None:
+    """Files of /proc state no length, as one that is being written states less than it will have."""
+    with pytest.raises(OSError, match="of a file of 0"):
+        LocalObjects.at(f"/proc/{os.getpid()}").read("status")
+
+
+@pytest.mark.parametrize("store", ["folder", "memory"])
+def test_of_racing_writers_one_creates(store: str, tmp_path: Path) -> None:
+    objects: Objects = LocalObjects.at(tmp_path / "root") if store == "folder" else MemoryObjects()
     for turn in range(20):
         outcomes: list[Put] = []
         writers = [

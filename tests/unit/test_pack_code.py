@@ -12,8 +12,8 @@ ASKED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import ofs_spark
-from ofs_spark.foundation import config, contracts
-print(json.dumps([ofs_spark.__file__, contracts.list_contracts(), config.load_policy(None).run_config_digest]))
+from ofs_spark.foundation import contracts, policy
+print(json.dumps([ofs_spark.__file__, contracts.list_contracts(), policy.load_policy(None).run_config_digest]))
 """
 
 
@@ -23,14 +23,14 @@ def packed(target: Path) -> Path:
 
 
 def test_contracts_and_policy_travel_in_the_archive(tmp_path: Path) -> None:
-    from ofs_spark.foundation import config, contracts
+    from ofs_spark.foundation import contracts, policy
 
     archive = packed(tmp_path / "code.zip")
     run = [sys.executable, "-c", ASKED, str(archive)]
     file, names, digest = json.loads(subprocess.run(run, check=True, capture_output=True, cwd=tmp_path).stdout)
     assert file.startswith(str(archive))
     assert names == list(contracts.list_contracts())
-    assert digest == config.load_policy(None).run_config_digest
+    assert digest == policy.load_policy(None).run_config_digest
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from ofs_spark import pipeline
-from ofs_spark.foundation.columnar.dataflow import Engine
+from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.config import find_conf_root
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context

@@ -11,9 +11,9 @@ types). Notes pass through later steps untouched and are the only thing the driv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -49,14 +49,6 @@ class Step:
     name: str
     work: Work
     width: int
-
-
-class Engine(Protocol):
-    """Runs steps: the first one is called once per task (its target is the task's index), each later one per target."""
-
-    def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
-        """All notes of all steps, in no particular order. Steps must be picklable and deterministic."""
-        ...
 
 
 def encode_chunk(kind: str, table: pa.Table | pa.RecordBatch) -> pa.Buffer:

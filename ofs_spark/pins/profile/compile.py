@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
 from ofs_spark.foundation.documents import DocumentKind, fetch_document
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_profile
 from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.pins.columns import Column

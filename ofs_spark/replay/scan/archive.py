@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.instants import is_instant
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.objects import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.replay.scan.spec import SegmentFile
 
 EVENT_ID, EVENT_TYPE, TS_UTC = "event_id", "event_type", "ts_utc"

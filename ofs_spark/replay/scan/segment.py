@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import Objects
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.intervals import count_offsets, find_runs, find_uncovered, to_intervals

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ofs_spark.foundation.config import DIGESTED, UNDIGESTED, load_policy, load_wiring, read_code_release
+from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.policy import DIGESTED, UNDIGESTED, load_policy
+from ofs_spark.io.adapters import load_wiring
 from ofs_spark.io.context import open_context
 from tests.spec.intents import ROOT
 

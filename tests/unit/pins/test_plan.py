@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.config import load_policy
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.positions import hash_basis, select_sources
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.io.objects import MemoryObjects

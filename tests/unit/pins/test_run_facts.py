@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.foundation.audit import Audit, Resolution
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import Audit, Resolution
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from tests.spec.intents import ROOT

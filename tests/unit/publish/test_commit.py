@@ -13,7 +13,7 @@ import pytest
 
 from ofs_spark.foundation.canonical import digest, encode_canonical
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
-from ofs_spark.foundation.objects import Objects, Put
+from ofs_spark.foundation.ports import Objects, Put
 from ofs_spark.foundation.refs import OwnedRef, name_evidence
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from ofs_spark.publish.commit import Commit, Outcome, commit, require_committed

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.objects import ObjectMissing, Put
+from ofs_spark.foundation.ports import ObjectMissing, Put
 from ofs_spark.foundation.positions import Range, Slice, resolve_basis
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r

@@ -16,7 +16,7 @@ import pytest
 
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.objects import ObjectMissing
+from ofs_spark.foundation.ports import ObjectMissing
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.index import digest_slice, prove_index
 from ofs_spark.replay.scan.segment import scan_task

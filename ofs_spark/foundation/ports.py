@@ -1,0 +1,71 @@
+"""The ports of several rooms: the object store, where documents and files live, and who is told of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+Announce: TypeAlias = Callable[[str, str], None]
+"""Told (room, what it does now), for people to read. It answers nothing and does not raise."""
+
+
+class ObjectMissing(LookupError):
+    """No object stands at a ref that is inside the root."""
+
+
+class Put(Enum):
+    """What a conditional put found."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+
+
+class Objects(Protocol):
+    """An object store limited to one root: it resolves refs (`refs.py`) inside its root only.
+
+    An adapter is a small value that pickles: workers use it as the driver does. What goes wrong is one of these:
+
+    - REF_SCOPE_INVALID: the ref is outside the root. Every method raises it, before it asks the store anything.
+    - REF_ACCESS_DENIED: the store refused the call. Nothing was read, and nothing was written.
+    - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
+      the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a call by itself.
+    - ObjectMissing: nothing stands at the ref. Only `read` raises it.
+
+    An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
+    """
+
+    def read(self, ref: str) -> bytes:
+        """The whole object, never a part of it.
+
+        ObjectMissing if there is none. A body that is shorter or longer than the store says is an OSError: an adapter
+        that cannot tell by other means compares the length.
+        """
+        ...
+
+    def exists(self, ref: str) -> bool:
+        """Whether an object stands at `ref`. A denied or unanswered look is no False: it raises as above."""
+        ...
+
+    def put_if_absent(self, ref: str, body: bytes) -> Put:
+        """Writes the object durably unless one stands there; exactly one of any number of racing writers creates it.
+
+        EXISTS changes nothing, be the standing bytes equal or not. After an OSError a second call may answer EXISTS
+        for the bytes of the first: whoever must know reads them back.
+        """
+        ...
+
+    def replace(self, ref: str, body: bytes) -> None:
+        """Writes the object durably, replacing any other: for derived, repeatable documents only.
+
+        The last of racing writers wins. After an OSError the old or the new object stands; writing again is safe.
+        """
+        ...
+
+    def relative(self, ref: str) -> str:
+        """The checked ref relative to the root. Asks nothing of the store."""
+        ...
+
+    def locate(self, ref: str) -> str:
+        """The full address of a checked ref, for engines that open it themselves. Asks nothing of the store."""
+        ...

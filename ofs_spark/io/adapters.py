@@ -1,0 +1,121 @@
+"""Adapters by scheme: the one place that knows which stores, ledgers, buses and label stores this release reaches.
+
+A wiring names each by an address or a kind, and its scheme chooses the adapter. A scheme that a wiring may name and
+that this release does not serve yet is reserved: it stands here as None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.wiring import Wiring, read_wiring
+from ofs_spark.intent.ports import Ledger
+from ofs_spark.io.ledger import sqlite
+from ofs_spark.io.objects import LocalObjects
+
+Port = TypeVar("Port", covariant=True)
+Served = TypeVar("Served")
+
+
+@dataclass(frozen=True)
+class Adapter(Generic[Port]):
+    """How one scheme is served.
+
+    open: absolute address → port. resolve: (address as stated, the wiring's folder) → absolute address.
+    one_machine: it serves one machine only, and a prod wiring refuses it. uses: the optional wiring keys it reads.
+    """
+
+    open: Callable[[str], Port]
+    resolve: Callable[[str, str], str] = lambda address, _folder: address
+    one_machine: bool = False
+    uses: frozenset[str] = frozenset()
+
+
+def _resolve_folder(root: str, folder: str) -> str:
+    return str(Path(folder, root).resolve())
+
+
+def _resolve_sqlite(dsn: str, folder: str) -> str:
+    return sqlite.SCHEME + str(Path(folder, dsn.removeprefix(sqlite.SCHEME)).resolve())
+
+
+OBJECT_STORES: Mapping[str, Adapter[Objects] | None] = {
+    "file": Adapter(LocalObjects.at, _resolve_folder, one_machine=True),
+    "s3": None,
+}
+LEDGERS: Mapping[str, Adapter[Ledger] | None] = {
+    "sqlite": Adapter(sqlite.SqliteLedger.at, _resolve_sqlite, one_machine=True),
+    "postgresql": None,
+}
+BUSES: Mapping[str, Literal[True] | None] = {"none": True, "file": None, "kafka": None, "kinesis": None}
+LABEL_STORES: Mapping[str, Literal[True] | None] = {"extract": True, "postgres": None}
+"""True: served without an adapter. No bus is nothing to open; the labels room reads an extract from the object store."""
+
+
+def load_wiring(path: Path | None) -> Wiring:
+    """The wiring at `path` (default: as `read_wiring`), its addresses absolute, all of them served by this release.
+
+    ENVIRONMENT_UNFIT for a fault of the file, an address that no adapter serves, and a prod wiring that names what is
+    for one machine: nothing falls back silently.
+    """
+    stated = read_wiring(path)
+    root, dsn = _scheme_of(stated.objects_root), _scheme_of(stated.ledger_dsn)
+    if stated.kind == "prod" and any(one and one.one_machine for one in (OBJECT_STORES.get(root), LEDGERS.get(dsn))):
+        message = "a prod wiring names an object store and a database server: folders and SQLite are for one machine"
+        raise refuse("ENVIRONMENT_UNFIT", message)
+    objects = _find_store(stated.objects_root, "objects.root")
+    ledger = find_adapter(LEDGERS, dsn, "ledger.dsn")
+    find_adapter(LABEL_STORES, stated.labels.kind, "labels.kind")
+    find_adapter(BUSES, stated.bus, "bus.kind")
+    profiles = _find_store(stated.profiles_root, "profiles.root")
+    used = objects.uses | ledger.uses | profiles.uses
+    return replace(
+        stated,
+        objects_root=objects.resolve(stated.objects_root, stated.folder),
+        ledger_dsn=ledger.resolve(stated.ledger_dsn, stated.folder),
+        profiles_root=profiles.resolve(stated.profiles_root, stated.folder),
+        unused=tuple(key for key in stated.unused if key not in used),
+    )
+
+
+def open_objects(root: str) -> Objects:
+    """The object store at an absolute address. Creates nothing."""
+    return _find_store(root, "objects.root").open(root)
+
+
+def open_ledger(dsn: str) -> Ledger:
+    """The ledger at an absolute address. Creates nothing; ENVIRONMENT_UNFIT if what stands there is unusable."""
+    return find_adapter(LEDGERS, _scheme_of(dsn), "ledger.dsn").open(dsn)
+
+
+def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -> Served:
+    """What serves a scheme; ENVIRONMENT_UNFIT, pointing at the wiring's `key`, if it is reserved or unknown.
+
+    The message holds the scheme alone: an address may hold a password.
+    """
+    adapter = adapters.get(scheme)
+    if adapter is None:
+        served = ", ".join(name for name, one in adapters.items() if one is not None)
+        raise _unfit(key, f"{scheme}: this release reaches {served} only")
+    return adapter
+
+
+def _find_store(root: str, key: str) -> Adapter[Objects]:
+    if root.startswith("file://"):
+        raise _unfit(key, "file://: a folder is named by its path")
+    return find_adapter(OBJECT_STORES, _scheme_of(root), key)
+
+
+def _scheme_of(address: str) -> str:
+    """`s3` of s3://bucket/p, `sqlite` of sqlite:///f, `file` of a path."""
+    scheme, colon, _ = address.partition("://")
+    return scheme if colon else "file"
+
+
+def _unfit(key: str, found: str) -> Refusal:
+    return refuse("ENVIRONMENT_UNFIT", f"{key} is {found}", pointer="/" + key.replace(".", "/"))

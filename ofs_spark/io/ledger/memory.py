@@ -1,0 +1,60 @@
+"""The ledger's in-memory twin: the same contract over a dictionary, for one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from ofs_spark.intent.run import Run, State, Transition
+from ofs_spark.io.ledger.rows import refuse_late
+
+
+@dataclass
+class MemoryLedger:
+    """Runs and events of one process; nothing survives it."""
+
+    held: dict[str, Run] = field(default_factory=dict)
+    happened: list[Transition] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def register(self, run: Run, event: Transition) -> Run:
+        """The standing run, inserted if there is none."""
+        with self._lock:
+            if run.run_key not in self.held:
+                self.held[run.run_key] = run
+                self.happened.append(event)
+            return self.held[run.run_key]
+
+    def find(self, run_key: str) -> Run | None:
+        """The run, or None."""
+        return self.held.get(run_key)
+
+    def change(self, before: Run, after: Run, event: Transition) -> None:
+        """Compares with `before` and swaps; LEASE_LOST if the run is another by now."""
+        with self._lock:
+            if not _is_as_seen(self.held.get(before.run_key), before, is_takeover=after.token != before.token):
+                raise refuse_late(before.run_key, before.token)
+            self.held[before.run_key] = after
+            self.happened.append(event)
+
+    def extend(self, run_key: str, token: int, lease_until: int) -> None:
+        """Moves a lease; LEASE_LOST if another claim holds the run."""
+        with self._lock:
+            standing = self.held.get(run_key)
+            if standing is None or standing.token != token or standing.state is not State.RUNNING:
+                raise refuse_late(run_key, token)
+            self.held[run_key] = replace(standing, lease_until=lease_until)
+
+    def events(self, run_key: str) -> list[Transition]:
+        """The run's events."""
+        return [event for event in self.happened if event.run_key == run_key]
+
+    def runs(self) -> list[Run]:
+        """All runs."""
+        return list(self.held.values())
+
+
+def _is_as_seen(standing: Run | None, seen: Run, *, is_takeover: bool) -> bool:
+    if standing is None or (standing.token, standing.state) != (seen.token, seen.state):
+        return False
+    return not is_takeover or standing.lease_until == seen.lease_until

@@ -1,0 +1,154 @@
+"""One map by scheme says what this release reaches; whatever a wiring may name beyond it is refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ofs_spark import pipeline
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.wiring import read_wiring
+from ofs_spark.io import adapters
+from ofs_spark.io.adapters import BUSES, LABEL_STORES, LEDGERS, OBJECT_STORES, load_wiring, open_ledger, open_objects
+from ofs_spark.io.context import open_context
+from ofs_spark.io.ledger.sqlite import SqliteLedger
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.objects import LocalObjects
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "contracts" / "wiring.schema.json").read_text())["properties"]
+WIRING: dict[str, Any] = {
+    "objects": {"root": "objects"},
+    "ledger": {"dsn": "sqlite:///ledger/l.sqlite"},
+    "profiles": {"root": "profiles"},
+    "labels": {"kind": "extract", "ref": "l.json"},
+}
+
+
+def wired(folder: Path, **changes: Any) -> Path:
+    (folder / "wiring.yaml").write_text(yaml.safe_dump({**WIRING, **changes}))
+    return folder / "wiring.yaml"
+
+
+def test_the_maps_name_every_kind_of_the_contract_and_no_other() -> None:
+    assert sorted(BUSES) == sorted(SCHEMA["bus"]["properties"]["kind"]["enum"])
+    kinds = {SCHEMA["labels"][branch]["properties"]["kind"]["const"] for branch in ("then", "else")}
+    assert set(LABEL_STORES) == kinds
+    assert {f"{scheme}://" in SCHEMA["ledger"]["properties"]["dsn"]["pattern"] for scheme in LEDGERS} == {True}
+
+
+def test_a_wiring_is_served_by_the_adapters_of_its_schemes(tmp_path: Path) -> None:
+    wiring = load_wiring(wired(tmp_path))
+    assert open_objects(wiring.objects_root) == LocalObjects(f"{tmp_path}/objects")
+    assert open_ledger(wiring.ledger_dsn) == SqliteLedger(f"{tmp_path}/ledger/l.sqlite")
+
+
+REFUSED = [
+    ({"objects": {"root": "s3://bucket/p"}}, "/objects/root", "objects.root is s3: this release reaches file only"),
+    ({"objects": {"root": "gs://bucket/p"}}, "/objects/root", "objects.root is gs: this release reaches file only"),
+    ({"objects": {"root": "file:///tmp/x"}}, "/objects/root", "objects.root is file://: a folder is named by its path"),
+    ({"profiles": {"root": "s3://bucket/p"}}, "/profiles/root", "profiles.root is s3"),
+    ({"profiles": {"root": "file:///tmp/x"}}, "/profiles/root", "profiles.root is file://"),
+    (
+        {"ledger": {"dsn": "postgresql://u:hunter2@h/d"}},
+        "/ledger/dsn",
+        "ledger.dsn is postgresql: this release reaches",
+    ),
+    ({"labels": {"kind": "postgres", "dsn": "hunter2"}}, "/labels/kind", "labels.kind is postgres"),
+    *(({"bus": {"kind": kind}}, "/bus/kind", f"bus.kind is {kind}") for kind in ("file", "kafka", "kinesis")),
+]
+
+
+@pytest.mark.parametrize(("changes", "pointer", "message"), REFUSED, ids=[case[2].split(":")[0] for case in REFUSED])
+def test_what_no_adapter_serves_is_refused(changes: dict[str, Any], pointer: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refused:
+        load_wiring(wired(tmp_path, **changes))
+    assert (refused.value.code, refused.value.details) == ("ENVIRONMENT_UNFIT", {"pointer": pointer})
+    assert message in str(refused.value)
+    assert "hunter2" not in str(refused.value.document())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ledger": {"dsn": "mysql://u:hunter2@h/d"}},
+        {"ledger": "postgresql://u:hunter2@h/d"},
+        {"labels": {"kind": "postgres", "dsn": ["hunter2"]}},
+        {"labels": "postgresql://u:hunter2@h/d"},
+    ],
+)
+def test_a_faulty_address_is_not_told(changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="it may hold a password") as refused:
+        load_wiring(wired(tmp_path, **changes))
+    assert refused.value.details["faults"][0]["pointer"].split("/")[1] in changes
+    assert "hunter2" not in str(refused.value.document())
+
+
+def test_an_address_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="/ledger/dsn: is required"):
+        load_wiring(wired(tmp_path, ledger={}))
+
+
+def test_a_prod_wiring_takes_nothing_of_one_machine(tmp_path: Path) -> None:
+    both = {"objects": {"root": "s3://b/p"}, "ledger": {"dsn": "postgresql://h/d"}}
+    for changes in ({}, {"objects": both["objects"]}, {"ledger": both["ledger"]}):
+        with pytest.raises(Refusal, match="a prod wiring names an object store and a database server"):
+            load_wiring(wired(tmp_path, kind="prod", **changes))
+    with pytest.raises(Refusal, match=r"objects\.root is s3"):
+        load_wiring(wired(tmp_path, kind="prod", **both))
+
+
+def test_a_stated_key_is_unused_unless_a_chosen_adapter_uses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wired(tmp_path, objects={"root": "objects", "endpoint": "e", "region": "r"})
+    assert load_wiring(path).unused == ("objects.endpoint", "objects.region")
+    served = OBJECT_STORES["file"]
+    assert served is not None
+    regional = {**OBJECT_STORES, "file": replace(served, uses=frozenset({"objects.region"}))}
+    monkeypatch.setattr(adapters, "OBJECT_STORES", regional)
+    assert load_wiring(path).unused == ("objects.endpoint",)
+
+
+def test_reading_a_wiring_judges_and_resolves_no_address(tmp_path: Path) -> None:
+    wiring = read_wiring(wired(tmp_path, kind="prod", objects={"root": "s3://b/p"}, bus={"kind": "kafka"}))
+    assert (wiring.kind, wiring.folder, wiring.objects_root, wiring.bus) == ("prod", str(tmp_path), "s3://b/p", "kafka")
+    assert (wiring.ledger_dsn, wiring.profiles_root) == (WIRING["ledger"]["dsn"], "profiles")
+
+
+def test_a_command_that_only_reads_creates_nothing(tmp_path: Path) -> None:
+    with open_context(wired(tmp_path), None, lambda _room, _doing: None, LocalEngine) as context:
+        assert pipeline.describe_runs(None, context) == {"runs": []}
+        with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
+            pipeline.describe_runs("0" * 32, context)
+        with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
+            pipeline.show_manifest("dm_x", context)
+        with pytest.raises(Refusal, match="REF_ACCESS_DENIED"):
+            pipeline.show_manifest("run/ofs/manifests/dm_x.json", context)
+    assert [path.name for path in tmp_path.iterdir()] == ["wiring.yaml"]
+
+
+def test_the_environment_of_a_build_names_the_engine_that_was_used(tmp_path: Path) -> None:
+    class Versioned(LocalEngine):
+        def describe_versions(self) -> dict[str, str]:
+            return {"spark": "4.0.9-answered", "java": "21"}
+
+    made: list[Versioned] = []
+
+    def make() -> Versioned:
+        made.append(Versioned())
+        return made[-1]
+
+    with open_context(wired(tmp_path), None, lambda _room, _doing: None, make) as context:
+        before = context.environment()
+        assert set(before) == {"code", "python", "delta", "arrow"}
+        assert before["delta"].startswith("delta-rs ")
+        assert made == []
+        assert context.engine() is context.engine()
+        assert context.environment() == {**before, "spark": "4.0.9-answered", "java": "21"}
+    assert len(made) == 1
