@@ -77,12 +77,13 @@ def test_an_unknown_key_a_missing_one_and_an_odd_value_are_told_together(policy:
     edit(policy, "layout.yaml", "leaf_rows: 1048576", "leaf_rows: 0")
     with pytest.raises(Refusal) as caught:
         load_policy(policy)
-    told = [fault["message"] for fault in caught.value.details["faults"]]
-    assert told == [
-        "window_truncate is not a policy key",
-        "window_truncated is missing: allow or refuse is required",
-        "leaf_rows is 0: a whole number from 1 is required",
+    found = [(fault["pointer"], fault["message"]) for fault in caught.value.details["faults"]]
+    assert found == [
+        ("/leaf_rows", "0 is less than the minimum of 1"),
+        ("/window_truncate", "is not a field of this document"),
+        ("/window_truncated", "is required"),
     ]
+    assert "/leaf_rows of layout.yaml" in caught.value.message
 
 
 @pytest.mark.parametrize("line", ["max_conflict_ratio: 1", "leaf_rows: 5"])
@@ -94,13 +95,13 @@ def test_a_key_that_changes_rows_stands_in_no_undigested_file(line: str, policy:
 @pytest.mark.parametrize("value", ["true", "1.0", "-1", "many", "null"])
 def test_a_bound_is_a_whole_number(value: str, policy: Path) -> None:
     edit(policy, "layout.yaml", "rows_per_bucket: 262144", f"rows_per_bucket: {value}")
-    unfit("rows_per_bucket is", policy)
+    unfit("/rows_per_bucket of layout.yaml", policy)
 
 
 @pytest.mark.parametrize("value", ["1.01", "-0.1", "true", "'0.5'"])
 def test_a_ratio_lies_between_nothing_and_all(value: str, policy: Path) -> None:
     edit(policy, "labels.yaml", "max_conflict_ratio: 0", f"max_conflict_ratio: {value}")
-    unfit("max_conflict_ratio is", policy)
+    unfit("/max_conflict_ratio of labels.yaml", policy)
 
 
 def test_a_policy_file_is_there_and_is_a_mapping(policy: Path) -> None:
