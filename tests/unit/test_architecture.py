@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PLAIN = {"errors", "canonical", "clock", "config", "contracts", "positions", "strict_yaml", "objects", "ownership"}
+PLAIN = {
+    "errors", "canonical", "clock", "code_folder", "config", "contracts", "positions", "strict_yaml", "objects",
+    "ownership",
+}  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
 FOUNDATION = {f"foundation.{name}" for name in (*PLAIN, COLUMNAR)}
@@ -35,7 +38,7 @@ MAY_IMPORT = {
     **{room: FOUNDATION | {room} | upstream for room, upstream in UPSTREAM.items()},
     "workflow": FOUNDATION | ROOMS | {"workflow"},
     "pipeline": FOUNDATION | ROOMS | {"workflow"},
-    "console": FOUNDATION,
+    "console": FOUNDATION | {"console"},
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
     "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
     "cli": FOUNDATION | ROOMS | {"pipeline", "console", "io", "demo", "cli"},
