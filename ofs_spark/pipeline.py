@@ -112,9 +112,10 @@ def _read(ref: str, context: RunContext) -> dict[str, Any]:
 
 
 def _walked(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer:
-    from ofs_spark.workflow.publication import (
-        publish_dataset,  # Arrow, Numba and Spark load here, and only for a real build
-    )
+    from ofs_spark.workflow.loading import load_build_rooms
+
+    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real build
+    from ofs_spark.workflow.publication import publish_dataset
 
     return publish_dataset(intent, held, context, f"{held.attempt}-{uuid.uuid4().hex[:12]}", audit)
 
