@@ -30,8 +30,9 @@ test-unit: setup ## the tests that start no JVM
 	@$(BIN)/python -m pytest -m "not nightly and not spark"
 
 .PHONY: lint
-lint: setup ## ruff and mypy, both strict
+lint: setup ## ruff (rules and format) and mypy, all strict
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 .PHONY: bench

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from ofs_spark import pipeline
-from ofs_spark.console import Progress
+from ofs_spark.console import Progress, print_json
 from ofs_spark.foundation.errors import OfsError, Refusal
 from ofs_spark.io.context import open_context
 
@@ -30,7 +29,7 @@ def main() -> int:
         answer, status = refusal.document(), refusal.exit_status
     except OfsError as error:
         answer, status = {"outcome": "FAILED", "message": str(error)}, 1
-    print(json.dumps(answer, sort_keys=True))
+    print_json(answer)
     return status
 
 

@@ -2,189 +2,205 @@
 
 Standard output carries the result alone; progress and messages for people go to standard error. With --json the last
 line of standard output is one JSON object. Exit status: 0 done, 2 usage, else the status of the refusal's code.
+
+Each command loads what it needs when it runs: the parser is the standard library's, because one that builds on a
+validation library costs more than `ofs status` itself.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NoReturn
 
-import typer
-
+from ofs_spark import console
 from ofs_spark.foundation.errors import OfsError, Refusal
 
-app = typer.Typer(
-    name="ofs",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Rebuilds training data from the archived event stream, or refuses with a reason.",
-)
+Answer = dict[str, Any]
+MIN_PAYMENTS = 1_000
 
 
-@dataclass
-class _Options:
-    wiring: Path | None = None
-    policy: Path | None = None
-    json: bool = False
-    quiet: bool = False
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the `ofs` command: its exit status. SystemExit for wrong use (2) and after --help (0)."""
+    stated = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _build_parser()
+    if not stated:
+        parser.print_help()
+        return 2
+    options = parser.parse_args(stated)
+    status: int = options.run(options)
+    return status
 
 
-_options = _Options()
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviations and tells people of wrong use as the console does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        """Exit 2, with the usage."""
+        console.print_usage_error(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
+        raise SystemExit(2)
 
 
-@app.callback()
-def options(
-    wiring: Annotated[Path | None, typer.Option(envvar="OFS_WIRING", help="Where things are (YAML).")] = None,
-    policy: Annotated[Path | None, typer.Option(envvar="OFS_POLICY", help="Folder of policy files.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object on the last line.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-) -> None:
-    """Options of every command."""
-    _options.wiring, _options.policy, _options.json, _options.quiet = wiring, policy, as_json, quiet
+def _build_parser() -> argparse.ArgumentParser:
+    about = "Rebuilds training data from the archived event stream, or refuses with a reason."
+    parser = _Parser(prog="ofs", description=about)
+    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
+    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
+    parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
+    parser.add_argument("--quiet", action="store_true", help="No progress.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        """The parser of one command: named and described as the function that runs it."""
+        text = run.__doc__ or ""
+        made: argparse.ArgumentParser = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
+    command(_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    document = command(_validate)
+    document.add_argument("file", type=Path, help="Any contract document.")
+    document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
+    command(_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    command(_verify).add_argument("manifest", help=manifest)
+    command(_show).add_argument("manifest", help=manifest)
+    command(_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    world = command(_demo)
+    folder = Path("demo-world")
+    world.add_argument(
+        "--folder", type=Path, default=folder, help=f"Where the demo world is written. [default: {folder}]"
+    )
+    world.add_argument("--seed", type=int, default=20260210, help="Seed of the world. [default: 20260210]")
+    events = "Events to generate; 88 %% of them are payments. [default: 350000; at least 1000]"
+    world.add_argument("--payments", type=_parse_payments, default=350_000, metavar="COUNT", help=events)
+    return parser
 
 
-IntentFile = Annotated[Path, typer.Argument(help="A BuildIntent document (JSON).")]
-
-
-@app.command()
-def identity(intent: IntentFile) -> None:
+def _identity(options: argparse.Namespace) -> int:
     """Shows the ids an intent has: no Java, no store."""
     from ofs_spark.intent.answers import identity_answer
 
-    _answer(lambda: identity_answer(_bytes(intent)))
+    raw = _read_bytes(options.intent)
+    return _answer(options, lambda: identity_answer(raw))
 
 
-@app.command()
-def validate(
-    file: Annotated[Path, typer.Argument(help="Any contract document.")],
-    contract: Annotated[
-        str | None, typer.Option(help="Contract to check against; default: by its schema_version.")
-    ] = None,
-) -> None:
+def _validate(options: argparse.Namespace) -> int:
     """Lists every fault of a contract document: no Java, no store."""
     from ofs_spark.intent.answers import validate_answer
 
-    _answer(lambda: validate_answer(_bytes(file), contract), status=lambda found: 0 if found["valid"] else 10)
-
-
-@app.command()
-def build(intent: IntentFile) -> None:
-    """Builds and publishes the dataset an intent names, or refuses."""
-    from ofs_spark import pipeline
-
-    raw = _bytes(intent)
-    _answer(_with_context(lambda context: pipeline.build_dataset(raw, context)))
-
-
-@app.command()
-def verify(
-    manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")],
-) -> None:
-    """Recomputes a published dataset's digests from its stored bytes."""
-    from ofs_spark import pipeline
-
-    _answer(
-        _with_context(lambda context: pipeline.verify_dataset(manifest, context)),
-        status=lambda found: 0 if found["verified"] else 60,
-        people=_printed("checks"),
+    raw = _read_bytes(options.file)
+    return _answer(
+        options, lambda: validate_answer(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
     )
 
 
-@app.command()
-def show(
-    manifest: Annotated[str, typer.Argument(help="Ref of a DatasetManifest, or its dataset_manifest_id.")],
-) -> None:
+def _build(options: argparse.Namespace) -> int:
+    """Builds and publishes the dataset an intent names, or refuses."""
+    from ofs_spark import pipeline
+
+    raw = _read_bytes(options.intent)
+    return _answer(options, _with_context(options, lambda context: pipeline.build_dataset(raw, context)))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Recomputes a published dataset's digests from its stored bytes."""
+    from ofs_spark import pipeline
+
+    return _answer(
+        options,
+        _with_context(options, lambda context: pipeline.verify_dataset(options.manifest, context)),
+        status=lambda found: 0 if found["verified"] else 60,
+        people=console.print_checks,
+    )
+
+
+def _show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
-    _answer(_with_context(lambda context: pipeline.show_manifest(manifest, context)), people=_printed("manifest"))
+    run = _with_context(options, lambda context: pipeline.show_manifest(options.manifest, context))
+    return _answer(options, run, people=console.print_manifest)
 
 
-@app.command()
-def status(run_key: Annotated[str | None, typer.Argument(help="A run; default: every run.")] = None) -> None:
+def _status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    _answer(_with_context(lambda context: pipeline.describe_runs(run_key, context)), people=_printed("status"))
+    run = _with_context(options, lambda context: pipeline.describe_runs(options.run_key, context))
+    return _answer(options, run, people=console.print_status)
 
 
-@app.command()
-def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo world is written.")] = Path("demo-world"),
-    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 20260210,
-    payments: Annotated[int, typer.Option(min=1_000, help="Events to generate; 88 % of them are payments.")] = 350_000,
-) -> None:
+def _demo(options: argparse.Namespace) -> int:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.command import run_demo
 
-    _answer(lambda: run_demo(folder, seed, payments, _progress()), people=lambda _answer: None)
+    return _answer(
+        options,
+        lambda: run_demo(options.folder, options.seed, options.payments, _progress(options)),
+        people=lambda _answer: None,  # the demo has shown its summary
+    )
 
 
-def _bytes(path: Path) -> bytes:
+def _parse_payments(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= MIN_PAYMENTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {MIN_PAYMENTS}")
+    return int(text)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        typer.echo(f"ofs: cannot read {path}: {error.strerror}", err=True)
-        raise typer.Exit(2) from None
+        console.print_usage_error(f"cannot read {path}: {error.strerror}")
+        raise SystemExit(2) from None
 
 
-def _with_context(call: Callable[[Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+def _with_context(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
     """A call of the pipeline, with the plane that the options name opened around it."""
 
-    def run() -> dict[str, Any]:
+    def run() -> Answer:
         """The call's answer."""
         from ofs_spark.io.context import open_context
 
-        with open_context(_options.wiring, _options.policy, _progress()) as context:
+        with open_context(options.wiring, options.policy, _progress(options)) as context:
             return call(context)
 
     return run
 
 
-def _progress() -> Callable[[str, str], None]:
-    from ofs_spark.console import Progress, silent
-
-    return silent if _options.quiet else Progress(sys.stderr)
+def _progress(options: argparse.Namespace) -> Callable[[str, str], None]:
+    return console.silent if options.quiet else console.Progress(sys.stderr)
 
 
 def _answer(
-    run: Callable[[], dict[str, Any]],
-    status: Callable[[dict[str, Any]], int] = lambda _answer: 0,
-    people: Callable[[dict[str, Any]], None] | None = None,
-) -> None:
+    options: argparse.Namespace,
+    run: Callable[[], Answer],
+    status: Callable[[Answer], int] = lambda _answer: 0,
+    people: Callable[[Answer], None] = console.print_answer,
+) -> int:
+    """Prints what `run` answers, or its refusal; gives the exit status."""
     with _interrupted():
         try:
             answer = run()
             code = status(answer)
         except Refusal as refusal:
-            answer, code, people = refusal.document(), refusal.exit_status, _printed("refusal")
+            answer, code, people = refusal.document(), refusal.exit_status, console.print_refusal
         except OfsError as error:
-            answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, None
-    if _options.json:
-        sys.stdout.write(json.dumps(answer, ensure_ascii=True, sort_keys=True) + "\n")
+            answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
+    if options.json:
+        console.print_json(answer)
     else:
-        (people or _printed("answer"))(answer)
-    raise typer.Exit(code)
-
-
-def _printed(what: str) -> Callable[[dict[str, Any]], None]:
-    """The function of `progress.py` that prints `what` for people, loaded when it prints: programs do without."""
-
-    def shown(answer: dict[str, Any]) -> None:
-        """Prints an answer."""
-        from ofs_spark import console as progress
-
-        getattr(progress, f"print_{what}")(answer)
-
-    return shown
+        people(answer)
+    return code
 
 
 class _Stopped(BaseException):
@@ -206,17 +222,11 @@ def _interrupted() -> Iterator[None]:
         yield
     except (KeyboardInterrupt, _Stopped) as stopped:
         status = getattr(stopped, "exit_status", 130)
-        sys.stderr.write("\nofs: stopped; run the same command again to start over\n")
-        sys.stderr.flush()
+        console.print_stop()
         os._exit(status)  # not by way of atexit: the JVM may be busy, and ends with this process
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
-def main() -> None:
-    """Entry point of the `ofs` command."""
-    app()
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

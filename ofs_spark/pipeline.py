@@ -45,6 +45,9 @@ def answer_published(intent: Intent, held: Run, context: RunContext, audit: Audi
 
 def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer:
     """The walk of one attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
+    from ofs_spark.workflow.loading import load_build_rooms
+
+    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real build
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import run_build_job, run_replay
     from ofs_spark.workflow.evidence import EvidenceWriter

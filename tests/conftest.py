@@ -20,6 +20,11 @@ settings.register_profile("nightly", deadline=None, max_examples=2_000)
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rebuild-golden` writes the golden files that have one source, instead of comparing with them."""
+    parser.addoption("--rebuild-golden", action="store_true", help="write tests/golden/console/*.txt anew")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs a JVM, so that `-m "not spark"` is quick."""
     for item in items:

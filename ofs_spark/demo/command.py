@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ofs_spark import pipeline
-from ofs_spark.console import ROOMS
+from ofs_spark.console import ROOMS, print_demo
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.foundation.canonical import encode_canonical, parse_json
@@ -40,7 +37,9 @@ def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict
         raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
     again = _again(world, announce)
     same = again["content_digest"] == answer["content_digest"]
-    _print(world, answer, manifest, again, same)
+    facts = _describe(world, answer, manifest, again, same)
+    places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
+    print_demo(facts, places, _next_commands(world, answer["manifest_ref"]))
     if not same:
         raise InternalError("two builds of one plan have different digests")
     return {**answer, "verified": True, "second_digest": again["content_digest"], "same_digest": same}
@@ -119,13 +118,13 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _print(
+def _describe(
     world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool
-) -> None:
+) -> dict[str, str]:
+    """What people should know of the dataset and of its twin."""
     counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
     features = [c for c in manifest["columns"] if c["role"] == "feature"]
-    table = Table(title="One intent became one dataset", show_header=False, title_justify="left", pad_edge=False)
-    rows = {
+    return {
         "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
         "among them": f"{world.fraud:,} fraudulent; {world.late:,} events delivered late",
         "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
@@ -138,17 +137,13 @@ def _print(
         "again": f"{'the same digest' if same else again['content_digest']}, from one core in another root",
         "time": ", ".join(f"{room} {answer['timings'][room]:.1f} s" for room in ROOMS if room in answer["timings"]),
     }
-    for name, text in rows.items():
-        table.add_row(f"[bold]{name}[/bold]", text)
-    console = Console(highlight=False)
-    console.print(table)
-    for name in ("table", "manifest"):
-        console.print(f"[bold]{name}[/bold]  {world.objects / answer[f'{name}_ref']}", soft_wrap=True)
+
+
+def _next_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
+    """What to try next, as it can be typed."""
     ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {shlex.quote(str(world.wiring))}"
-    console.print("\nnext:", soft_wrap=True)
-    for command in (
+    return (
         f"{ofs} build {shlex.quote(str(world.explore))}",
-        f"{ofs} verify {answer['manifest_ref']}",
-        f"{ofs} --json show {answer['manifest_ref']}",
-    ):
-        console.print(f"  {command}", soft_wrap=True)
+        f"{ofs} verify {manifest_ref}",
+        f"{ofs} --json show {manifest_ref}",
+    )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, parse_json
 from ofs_spark.foundation.contracts import DocumentFault, find_faults
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
 
 MOST_FAULTS = 50
 """Faults listed with a refusal; `fault_count` tells how many there are."""
@@ -62,17 +63,15 @@ def read_document(objects: Objects, kind: DocumentKind, ref: str) -> dict[str, A
     return found
 
 
-def read_model(objects: Objects, kind: DocumentKind, ref: str, model: type[Model]) -> tuple[Model, dict[str, Any]]:
-    """The document at `ref` as `model` and as written.
-
-    The model judges: it is some hundred times faster than the schema, which tells the faults of what the model rejects.
-    """
-    document = parse_document(fetch_document(objects, kind, ref), kind, ref)
-    return judge_model(document, kind, ref, model), document
-
-
 def judge_model(document: Any, kind: DocumentKind, ref: str, model: type[Model]) -> Model:
-    """A parsed document as `model`; else the kind's refusal with the faults that its schema tells."""
+    """A parsed document as `model`; else the kind's refusal with the faults that its schema tells.
+
+    The model judges: it is some hundred times faster than the schema.
+    """
+    from pydantic import (
+        ValidationError,  # loaded for the documents that have a model, and for no answer from a manifest
+    )
+
     try:
         return model.model_validate(document)
     except ValidationError as rejected:

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.contracts import DocumentFault, find_faults
-from ofs_spark.foundation.errors import InternalError, Refusal, refuse
-from ofs_spark.foundation.positions import Slice, find_slice_faults, resolve_basis
-from ofs_spark.intent.model import V0, V1, Intent, IntentV0, IntentV1, LabelBasisV1, Output, Selector, SliceDocument
-
-DATASET_KINDS = ("dataset_build", "backfill_rebuild")
-"""Intent kinds that build a dataset: only these can be training intents."""
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.positions import find_slice_faults
+from ofs_spark.intent.model import V0, V1, Intent
 
 
 def read_intent(raw: bytes) -> Intent:
@@ -31,11 +26,9 @@ def read_intent(raw: bytes) -> Intent:
     found = find_intent_faults(document)
     if found:
         raise refuse_all(found)
-    model = IntentV1 if document["schema_version"] == V1 else IntentV0
-    try:
-        return _intent(model.model_validate(document), document)
-    except ValidationError as error:
-        raise InternalError(f"the schema of an intent admits what its model does not: {error}") from error
+    from ofs_spark.intent.documents import parse_intent  # loads pydantic, which other commands do without
+
+    return parse_intent(document)
 
 
 def refuse_all(found: Sequence[DocumentFault]) -> Refusal:
@@ -79,12 +72,10 @@ def _basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:
     """Of the entries that are whole slices; places are those in the document."""
     if not isinstance(entries, list):
         return
-    whole: dict[int, Slice] = {}
-    for index, entry in enumerate(entries):
-        try:
-            whole[index] = SliceDocument.model_validate(entry).slice()
-        except ValidationError:
-            continue  # the schema has named this entry's faults
+    from ofs_spark.intent.documents import parse_slice  # loads pydantic, as above
+
+    parsed = {index: parse_slice(entry) for index, entry in enumerate(entries)}
+    whole = {index: slice_ for index, slice_ in parsed.items() if slice_}  # the schema has named the others' faults
     places = list(whole)
     for fault in find_slice_faults(list(whole.values())):
         yield DocumentFault("BASIS_UNRESOLVED", f"{at}/{places[fault.index]}/{fault.field}", fault.message)
@@ -113,39 +104,3 @@ def _split_faults(splits: Any) -> Iterator[DocumentFault]:
             yield DocumentFault(
                 "SCHEMA_INVALID", "/output/splits", f"train, validation and test sum to {total}, not 100"
             )
-
-
-def _intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Intent:
-    v1 = model if isinstance(model, IntentV1) else None
-    selector = (v1.replay_selector if v1 else None) or Selector(offsets=model.replay_basis)
-    slices = tuple(entry.slice() for entry in selector.offsets or ())
-    labels = model.label_basis
-    posture = labels.posture if isinstance(labels, LabelBasisV1) else "KNEW_THEN"
-    return Intent(
-        document=document,
-        request_id=model.request_id,
-        intent_kind=model.intent_kind,
-        platform_run_id=model.platform_run_id,
-        scenario_run_ids=None if model.scenario_run_ids is None else tuple(model.scenario_run_ids),
-        slices=slices,
-        basis=resolve_basis(slices),
-        time_window=selector.time_window,
-        label_asof_text=labels.label_asof_utc,
-        label_asof_us=parse_instant(labels.label_asof_utc),
-        resolution_rule=labels.resolution_rule,
-        maturity_days=labels.maturity_days,
-        posture=posture,
-        feature_set_id=model.feature_definition_set.feature_set_id,
-        feature_set_version=model.feature_definition_set.feature_set_version,
-        run_facts_ref=model.run_facts_ref,
-        policy_revision=model.policy_revision,
-        config_revision=model.config_revision,
-        code_release=model.ofs_code_release_id,
-        parity_anchor_ref=model.parity_anchor_ref,
-        training=model.intent_kind in DATASET_KINDS and not model.non_training_allowed and posture == "KNEW_THEN",
-        join_scope=model.join_scope,
-        filters=model.filters,
-        output=v1.output if v1 else Output(),
-        supersedes=tuple(v1.supersedes) if v1 else (),
-        correction_stamp=v1.correction_stamp if v1 else None,
-    )

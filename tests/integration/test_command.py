@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ofs_spark.cli import app
 from ofs_spark.foundation.errors import CODES
 from tests.spec.tables.windows import world
+from tests.worlds.command import Result, run_command
 from tests.worlds.model import canon, label
 from tests.worlds.running import build
 from tests.worlds.sabotage import SABOTAGES
@@ -22,7 +21,7 @@ WORLD = world("event|time|card\ne0|10:00|1\ne1|10:01|1\ne2|10:02|2")
 
 
 def ofs(written: Written, *arguments: str, options: tuple[str, ...] = ("--json", "--quiet")) -> Result:
-    return CliRunner().invoke(app, ["--wiring", str(written.wiring), *options, *arguments])
+    return run_command("--wiring", str(written.wiring), *options, *arguments)
 
 
 def last(result: Result) -> dict[str, Any]:
@@ -113,10 +112,48 @@ def test_identity_and_validate_need_no_world(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("build", "nowhere.json"), ("build",), ("rebuild",), ("build", "--fast", "x")], ids=str
+    "arguments",
+    [
+        ("build", "nowhere.json"),
+        ("build",),
+        ("rebuild",),
+        ("build", "--fast", "x"),
+        ("status", "--json"),  # an option of every command stands before the command
+        ("demo", "--payments", "999"),
+        ("demo", "--pay", "1000"),  # no abbreviations
+    ],
+    ids=str,
 )
 def test_wrong_use_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    assert ofs(write_world(WORLD, tmp_path), *arguments).exit_code == 2
+    wrong = ofs(write_world(WORLD, tmp_path), *arguments)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "ofs: " in wrong.stderr.splitlines()[-1]
+
+
+COMMANDS = ("identity", "validate", "build", "verify", "show", "status", "demo")
+
+
+def test_help_names_every_command_option_and_variable() -> None:
+    told = run_command("--help")
+    assert told.exit_code == 0
+    for word in (*COMMANDS, "--wiring", "--policy", "--json", "--quiet", "OFS_WIRING", "OFS_POLICY"):
+        assert word in told.stdout
+    assert all(run_command(command, "--help").exit_code == 0 for command in COMMANDS)
+    assert (run_command().exit_code, run_command().stdout) == (2, told.stdout)
+
+
+def test_the_environment_names_wiring_and_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = write_world(WORLD, tmp_path)
+    monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    assert (run_command("--json", "status").exit_code, run_command("status").stdout) == (0, "the ledger holds no run\n")
+    monkeypatch.setenv("OFS_POLICY", str(tmp_path / "nowhere"))
+    assert run_command("--json", "status").exit_code == 80
+
+
+def test_wrong_use_reaches_the_terminal_as_text() -> None:
+    wrong = run_command("build", "\x1b[31mnowhere")
+    assert wrong.stderr == "ofs: cannot read \\x1b[31mnowhere: No such file or directory\n"
+    assert "\x1b" not in run_command("\x1b[2Jbuild").stderr
 
 
 def test_an_unknown_manifest_is_refused(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
-    "audit", "canonical", "clock", "config", "contracts", "documents", "errors", "ownership", "paths", "policy", "ports",
-    "positions", "refs", "strict_yaml", "wiring",
+    "audit", "canonical", "clock", "code_folder", "config", "contracts", "documents", "errors", "ownership", "paths",
+    "policy", "ports", "positions", "refs", "strict_yaml", "wiring",
 }  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     **{room: FOUNDATION | {room} | upstream for room, upstream in UPSTREAM.items()},
     "workflow": FOUNDATION | ROOMS | {"workflow"},
     "pipeline": FOUNDATION | ROOMS | {"workflow"},
-    "console": FOUNDATION,
+    "console": FOUNDATION | {"console"},
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
     "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
     "cli": FOUNDATION | ROOMS | {"pipeline", "console", "io", "demo", "cli"},

@@ -14,7 +14,8 @@ from ofs_spark.foundation import contracts
 from ofs_spark.foundation.errors import CODES, InternalError, Refusal
 from ofs_spark.foundation.ownership import find_owner, require_owned
 from ofs_spark.intent.answers import validate_answer
-from ofs_spark.intent.model import V0, V1, IntentV0, IntentV1
+from ofs_spark.intent.documents import IntentV0, IntentV1
+from ofs_spark.intent.model import V0, V1
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contracts" / "examples"

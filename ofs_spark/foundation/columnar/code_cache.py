@@ -2,22 +2,17 @@
 
 Numba keys its own cache by the one file a function stands in, and by that file's path. Neither will do here: a loop
 has other files' functions and constants in it, and the code of a submitted job lies in an archive at another path each
-time. Under `OFS_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`; where none can be written, nothing is kept.
+time. `foundation/code_folder.py` says where that is; where none can be written, nothing is kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from numba.core.caching import _CacheLocator
+
+from ofs_spark.foundation.code_folder import digest_sources, find_code_folder
 
 
 class CodeCacheLocator(_CacheLocator):
@@ -25,7 +20,7 @@ class CodeCacheLocator(_CacheLocator):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._line = function.__code__.co_firstlineno
-        self._folder = find_cache_root() / digest_sources()[:32] / function.__module__
+        self._folder = find_code_folder() / function.__module__
 
     def get_cache_path(self) -> str:
         """Folder of the function's module."""
@@ -50,26 +45,3 @@ class CodeCacheLocator(_CacheLocator):
         except OSError:
             return None
         return locator
-
-
-def find_cache_root() -> Path:
-    """The folder of all compiled code of this user."""
-    stated = os.environ.get("OFS_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    return Path(stated or Path.home() / ".cache") / "ofs" / "compiled"
-
-
-@cache
-def digest_sources() -> str:
-    """Digest of every source file of the package, wherever the package lies, and of the Python."""
-    digest = hashlib.sha256(sys.version.encode())
-    for name, body in sorted(_sources(files("ofs_spark"), "")):
-        digest.update(f"{name} {len(body)} ".encode() + body)
-    return digest.hexdigest()
-
-
-def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
-            yield f"{prefix}{entry.name}", entry.read_bytes()

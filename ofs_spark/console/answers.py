@@ -1,0 +1,174 @@
+"""Answers, refusals and wrong use, as people read them. A value is whole unless the last line says that it was cut."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from ofs_spark.console.screen import GAP, Column, Screen, Styled
+from ofs_spark.foundation.clock import format_instant
+
+SHOWN = 20
+"""Elements of a list that people are shown."""
+NOTHING = "—"
+RUNS = (
+    Column("RUN", whole=True),
+    Column("STATE", True),
+    Column("OUTCOME"),
+    Column("ATTEMPTS", True),
+    Column("REQUEST"),
+)
+EVENTS = (Column("AT", whole=True), Column("CHANGE"), Column("REASON"))
+
+
+def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """An answer for programs: one JSON object on one line, ASCII, members sorted."""
+    (stream or sys.stdout).write(json.dumps(answer, ensure_ascii=True, sort_keys=True) + "\n")
+
+
+def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """An answer's members, a key and its value a line."""
+    screen = Screen(stream or sys.stdout)
+    screen.print_pairs(_describe(screen, answer, indent=0))
+
+
+def print_checks(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """A verification: one line per check, and what was found where one failed."""
+    screen = Screen(stream or sys.stdout)
+    for check in answer["checks"]:
+        verdict = Styled("ok    ", "green") if check["ok"] else Styled("FAILED", "red")
+        screen.print_line(verdict, GAP, check["name"])
+        if not check["ok"]:
+            screen.print_line("        found    ", check["found"])
+            screen.print_line("        expected ", check["expected"])
+    passed = sum(check["ok"] for check in answer["checks"])
+    screen.print_line()
+    verdict = Styled("verified" if answer["verified"] else "NOT verified", "bold")
+    screen.print_line(verdict, f": {passed} of {len(answer['checks'])} checks")
+
+
+def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """A manifest's main facts; `--json` has all of it."""
+    screen = Screen(stream or sys.stdout)
+    table, labels, columns = manifest["materialization"], manifest["labels"], manifest["columns"]
+    counts, feature_set = manifest["replay"]["counts"], manifest["feature_definition_set"]
+    features = [column["name"] for column in columns if column["role"] == "feature"]
+    coverage = [f"{name} {one['ratios']['coverage']:.4%} resolved" for name, one in labels["coverage"].items()]
+    replay = [f"{value:,} {name.replace('_', ' ')}" for name, value in counts.items() if value]
+    gates = [f"{gate['name']} {'passed' if gate['passed'] else 'FAILED'}" for gate in manifest["gates"]]
+    indent = len("features" + GAP)
+    facts = {
+        "dataset": [manifest["dataset_manifest_id"]],
+        "status": [manifest["status"]],
+        "run": [manifest["platform_run_id"]],
+        "features": [f"{feature_set['feature_set_id']} {feature_set['feature_set_version']}, {len(features)} columns"],
+        "labels": screen.fill([*coverage, f"as of {labels['label_asof_utc']}"], ", ", indent),
+        "replay": screen.fill(replay, ", ", indent),
+        "gates": screen.fill(gates, ", ", indent),
+        "rows": [f"{table['row_count']:,} in {table['files']['count']} files"],
+        "digest": [table["content_digest"]],
+        "table": [table["path"]],
+        "plan": [manifest["plan_id"]],
+        "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
+    }
+    screen.print_pairs(facts)
+
+
+def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Runs of a ledger, one line each; of one run also its transitions."""
+    screen = Screen(stream or sys.stdout)
+    runs = answer.get("runs", [answer])
+    if not runs:
+        screen.print_line("the ledger holds no run")
+        return
+    names = ("run_key", "state", "outcome", "attempts", "request_id")
+    cut = screen.print_table(RUNS, ([_text(run[name]) for name in names] for run in runs))
+    if "events" in answer:
+        changes = (
+            (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
+        )
+        screen.print_line()
+        cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
+    if cut:
+        again = "status" if "runs" in answer else f"status {answer['run_key']}"
+        screen.print_line()
+        screen.print_line(f"… marks what was cut; whole: ofs --json {again}")
+
+
+def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """A refusal, on standard error: code, message, every fault, the next command."""
+    screen = Screen(stream or sys.stderr)
+    screen.print_line(Styled(answer["code"], "red"), f" ({answer['room']}): {answer['message']}")
+    details = dict(answer["details"])
+    for fault in details.pop("faults", []):
+        place = Styled(fault.get("pointer", ""), "yellow")
+        screen.print_line("  ", place, f" {fault.get('code', '')}: {fault.get('message', '')}")
+    screen.print_pairs(_describe(screen, details, indent=2), indent="  ")
+    if answer["next"]:
+        screen.print_line("next: ", Styled(answer["next"], "bold"))
+
+
+def print_usage_error(message: str, usage: str = "", stream: TextIO | None = None) -> None:
+    """Wrong use of the command, on standard error: how it is used, and what was wrong."""
+    screen = Screen(stream or sys.stderr)
+    for line in usage.splitlines():
+        screen.print_line(line)
+    screen.print_line(f"ofs: {message}")
+
+
+def print_stop(stream: TextIO | None = None) -> None:
+    """The last line of a process that a signal stopped, on standard error; flushed, for the process ends at once."""
+    page = stream or sys.stderr
+    screen = Screen(page)
+    screen.print_line()
+    screen.print_line("ofs: stopped; run the same command again to start over")
+    page.flush()
+
+
+def print_demo(
+    facts: Mapping[str, str], places: Mapping[str, str], commands: Sequence[str], stream: TextIO | None = None
+) -> None:
+    """The demo's summary: what went in and came out, where that lies, and what to try next."""
+    screen = Screen(stream or sys.stdout)
+    screen.print_line(Styled("One intent became one dataset", "bold"))
+    screen.print_pairs({name: [text] for name, text in {**facts, **places}.items()})
+    screen.print_line()
+    screen.print_line("next:")
+    for command in commands:
+        screen.print_line("  ", command)
+
+
+def _describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[str, Sequence[str]]:
+    """Each member's lines: an element of a list begins one, an object's members fill as many as they need."""
+    indent += max(map(len, members), default=0) + len(GAP)
+    described: dict[str, Sequence[str]] = {}
+    for key, value in members.items():
+        if isinstance(value, list) and value:
+            more = [f"… and {len(value) - SHOWN} more"] if len(value) > SHOWN else []
+            described[key] = [line for one in value[:SHOWN] for line in _describe_value(screen, one, indent)] + more
+        else:
+            described[key] = _describe_value(screen, value, indent)
+    return described
+
+
+def _describe_value(screen: Screen, value: Any, indent: int) -> list[str]:
+    """The lines of one value, those after the first set in."""
+    if not (isinstance(value, dict) and value):
+        return [_text(value)]
+    members = (f"{name}={_text(one)}" for name, one in value.items())
+    first, *others = screen.fill(members, GAP, indent + len(GAP))
+    return [first, *(GAP + line for line in others)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return GAP.join(f"{name}={_text(one)}" for name, one in value.items())
+    if isinstance(value, list) and value:
+        return ", ".join(_text(one) for one in value[:SHOWN]) + (
+            f", … and {len(value) - SHOWN} more" * (len(value) > SHOWN)
+        )
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return NOTHING if value is None or value in ("", [], {}) else str(value)

@@ -1,0 +1,154 @@
+"""The page people read: 80 columns wide without a terminal, coloured only on one, and without control characters.
+
+A token (an id, a digest, a ref, a path, a command) is never broken over lines. A table fits the page: a cell that does
+not is cut in its middle, because ids of one kind differ at their ends. Everything else stands on one line, however long.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+PAGE = 80
+"""Columns of a page that is no terminal."""
+GAP = "  "
+CUT = "…"
+
+_CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "32", "yellow": "33"}
+_PLAIN = str.maketrans({"…": "~", "→": ">", "—": "-"})
+"""Our own signs where the stream's encoding has none of them: as wide as what they stand for."""
+
+
+@dataclass(frozen=True)
+class Styled:
+    """Text in a style: bold, dim, red, green or yellow."""
+
+    text: str
+    style: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; the cells of a `whole` one are never cut."""
+
+    heading: str
+    whole: bool = False
+
+
+class Screen:
+    """Prints on a stream for people. NO_COLOR and TERM=dumb turn colours off."""
+
+    def __init__(self, stream: TextIO) -> None:
+        terminal = stream.isatty()
+        self._stream = stream
+        self._encoding = stream.encoding or "utf-8"
+        self._coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.width = shutil.get_terminal_size((PAGE, 24)).columns if terminal else PAGE
+
+    def print_line(self, *parts: str | Styled) -> None:
+        """One line, however long."""
+        self._stream.write("".join(map(self._render, parts)) + "\n")
+
+    def print_pairs(self, pairs: Mapping[str, Sequence[str]], indent: str = "") -> None:
+        """A key and its lines, one below the other; a line is never folded."""
+        keys = max(map(len, pairs), default=0)
+        for key, lines in pairs.items():
+            name: str | Styled = Styled(f"{key:<{keys}}", "bold")
+            for line in lines:
+                self.print_line(indent, name, GAP, line)
+                name = " " * keys
+
+    def print_table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
+        """Headings and rows in aligned columns that fit the page: whether a cell was cut."""
+        cells = [[self.show(cell) for cell in row] for row in rows]
+        widths = self._fit(columns, cells)
+        headings = [_pad(column.heading, width) for column, width in zip(columns, widths, strict=True)]
+        self.print_line(Styled(GAP.join(headings).rstrip(), "bold"))
+        for row in cells:
+            shown = [_pad(self.show(_cut(cell, width)), width) for cell, width in zip(row, widths, strict=True)]
+            self.print_line(GAP.join(shown).rstrip())
+        return any(_measure(cell) > width for row in cells for cell, width in zip(row, widths, strict=True))
+
+    def fill(self, tokens: Iterable[str], separator: str, indent: int) -> list[str]:
+        """Lines of tokens, as many on each as the page has room for after `indent` columns; no token is broken."""
+        lines: list[str] = []
+        end = separator.rstrip()
+        for token in tokens:
+            longer = f"{lines[-1]}{separator}{token}" if lines else token
+            if lines and indent + _measure(self.show(longer + end)) <= self.width:
+                lines[-1] = longer
+            else:
+                lines = [*lines[:-1], *(line + end for line in lines[-1:]), token]
+        return lines
+
+    def show(self, text: str) -> str:
+        """`text` as it may reach a terminal: what is no printable character of the stream is written as its escape."""
+        shown = "".join(char if char.isprintable() else _escape(char) for char in text)
+        try:
+            shown.encode(self._encoding)
+        except UnicodeEncodeError:
+            return shown.translate(_PLAIN).encode(self._encoding, "backslashreplace").decode(self._encoding)
+        return shown
+
+    def _render(self, part: str | Styled) -> str:
+        if isinstance(part, str):
+            return self.show(part)
+        shown = self.show(part.text)
+        return f"\x1b[{_CODES[part.style]}m{shown}\x1b[0m" if self._coloured else shown
+
+    def _fit(self, columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+        """Widths of the columns: the widest that may be cut gives way first, down to its heading."""
+        widths = [
+            max([len(column.heading), *(min(_measure(row[place]), self.width) for row in cells)])
+            for place, column in enumerate(columns)
+        ]
+        for _ in range(sum(widths) + len(GAP) * (len(widths) - 1) - self.width):
+            spare = [
+                (width, place)
+                for place, (column, width) in enumerate(zip(columns, widths, strict=True))
+                if not column.whole and width > len(column.heading)
+            ]
+            if not spare:
+                break
+            widths[max(spare)[1]] -= 1
+        return [
+            max([width, *(_measure(row[place]) for row in cells)]) if columns[place].whole else width
+            for place, width in enumerate(widths)
+        ]
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _measure(text: str) -> int:
+    """Columns that `text` takes: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _measure(text))
+
+
+def _cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns: its two ends where it has more."""
+    if _measure(text) <= width:
+        return text
+    head, tail = width // 2, width - 1 - width // 2
+    return f"{_take(text, head)}{CUT}{_take(text[::-1], tail)[::-1]}"
+
+
+def _take(text: str, width: int) -> str:
+    """The longest beginning of `text` that takes at most `width` columns."""
+    taken = 0
+    for place, char in enumerate(text):
+        taken += _measure(char)
+        if taken > width:
+            return text[:place]
+    return text

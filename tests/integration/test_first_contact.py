@@ -1,0 +1,116 @@
+"""What a new user waits for: commands that answer load what they need alone, and a build says when it compiles."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.spec.tables.windows import world
+from tests.worlds.writer import write_world
+
+ROOT = Path(__file__).resolve().parents[2]
+VALID = ROOT / "contracts" / "examples" / "valid"
+INTENT = str(VALID / "learning.ofs_build_intent.v0" / "minimal.json")
+MANIFEST = "platform_20260210T130700Z/ofs/manifests/dm_05b3abf2579a5eb66403cd78be557fd8.json"
+
+NEVER = {"pyarrow", "numpy", "numba", "pandas", "pyspark", "deltalake", "rich", "typer", "click", "sqlalchemy"}
+"""None of these commands computes or draws."""
+COMMANDS: dict[tuple[str, ...], set[str]] = {
+    ("status",): NEVER | {"pydantic"},
+    ("show", MANIFEST): NEVER | {"pydantic"},
+    ("identity", INTENT): NEVER | {"yaml", "sqlite3"},
+    ("validate", INTENT): NEVER | {"yaml", "sqlite3"},
+}
+LOADED = (
+    "import sys; from ofs_spark.cli import main; status = main(sys.argv[1:]); print(*sys.modules); sys.exit(status)"
+)
+
+
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A new process that has the package under test."""
+    known = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=known)
+
+
+@pytest.fixture
+def wiring(tmp_path: Path) -> Path:
+    """An object root with one manifest, and an empty ledger."""
+    manifest = tmp_path / "objects" / MANIFEST
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes((VALID / "learning.dataset_manifest.v1" / "training_ready.json").read_bytes())
+    file = tmp_path / "wiring.yaml"
+    places = {
+        "objects": {"root": "objects"},
+        "ledger": {"dsn": "sqlite:///ledger.sqlite"},
+        "profiles": {"root": "profiles"},
+        "labels": {"kind": "extract", "ref": "labels.json"},
+    }
+    file.write_text(yaml.safe_dump(places))
+    return file
+
+
+@pytest.mark.parametrize("options", [("--json",), ()], ids=["programs", "people"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_question_loads_no_more_than_its_answer_needs(
+    command: tuple[str, ...], options: tuple[str, ...], wiring: Path
+) -> None:
+    done = run_python("-c", LOADED, "--wiring", str(wiring), *options, *command)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "ofs_spark.console" in loaded
+    assert loaded & COMMANDS[command] == set()
+
+
+def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> None:
+    """Without the compiler's work: what is told depends on the mark that a whole compilation leaves."""
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
+    written.run_facts.unlink()  # the build is refused where it would start its engine
+    cache = tmp_path / "cache"
+
+    def told() -> list[str]:
+        done = run_python(
+            *("-m", "ofs_spark.cli", "--wiring", str(written.wiring), "build", str(written.intent)),
+            OFS_CACHE_DIR=str(cache),
+            NUMBA_DISABLE_JIT="1",
+        )
+        assert done.returncode == 20, done.stderr
+        return [line.split("  ", 2)[-1].split(maxsplit=1)[-1] for line in done.stderr.splitlines() if "loops" in line]
+
+    before = [
+        "compiles inner loops: the first run of this release does, later ones find them",
+        "inner loops are compiled",
+    ]
+    assert told() == before
+    assert told() == []
+    (mark,) = cache.rglob("complete")
+    mark.unlink()  # as after an interruption
+    assert told() == before
+
+
+def test_a_build_without_a_place_for_compiled_code_says_what_to_do() -> None:
+    program = (
+        "from ofs_spark.workflow.loading import load_build_rooms as f; f(lambda room, detail: print(room, detail))"
+    )
+    done = run_python("-c", program, OFS_CACHE_DIR="/proc/nowhere", NUMBA_DISABLE_JIT="1")
+    assert done.stdout.splitlines()[-1] == (
+        "engine inner loops are compiled; /proc/nowhere/ofs/compiled cannot keep them: set OFS_CACHE_DIR"
+    )
+
+
+def test_the_rooms_of_a_build_hold_every_compiled_loop(tmp_path: Path) -> None:
+    """What load_build_rooms imports is all there is to compile; a verification compiles nothing."""
+    with_loops = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for file in (ROOT / "ofs_spark").rglob("*.py")
+        if "@compile_loop" in file.read_text(encoding="utf-8")
+    }
+    assert with_loops
+    for module, expected in (("publication", with_loops), ("verify", set[str]())):
+        program = f"import sys, ofs_spark.workflow.{module}, ofs_spark.io.spark_engine; print(*sys.modules)"
+        done = run_python("-c", program, OFS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
+        assert set(done.stdout.split()) & with_loops == expected

@@ -1,0 +1,171 @@
+"""What people read fits their terminal, reaches it as text alone, and nothing they would copy is broken."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ofs_spark import console
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = json.loads((ROOT / "contracts/examples/valid/learning.dataset_manifest.v1/training_ready.json").read_text())
+RUN = {"run_key": "a" * 32, "state": "DONE", "outcome": "COMMITTED", "attempts": 1, "request_id": "request.one"}
+DIGEST = "91a15221453492c88976efdc80f34866f616f2a0ab976ed2111260f7b053c15e"
+REFUSAL = {"code": "SCHEMA_INVALID", "room": "intent", "details": {}, "next": "ofs status"}
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """One that shows colours, whatever the terminal of this test run is."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return Terminal()
+
+
+@pytest.fixture(params=[60, 80, 200])
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    return int(request.param)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("width")
+def test_an_answer_is_whole_at_every_width() -> None:
+    stream = Terminal()
+    console.print_answer({"content_digest": DIGEST, "warnings": [], "markup": "[bold]x[/bold]"}, stream)
+    shown = stream.getvalue()
+    assert DIGEST in shown
+    assert "[bold]x[/bold]" in shown  # data is not markup
+
+
+def test_a_table_fits_every_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    request_id = "request." + "x" * 90 + ".0001"
+    run = {**RUN, "run_key": "short", "request_id": request_id}
+    stream = Terminal()
+    console.print_status({"runs": [run]}, stream)
+    shown = stream.getvalue().splitlines()
+    assert max(map(len, shown[:2])) <= width
+    assert (request_id in shown[1]) is (width == 200)
+    assert shown[1].endswith("0001")  # the end is what tells ids apart
+
+
+@pytest.mark.usefixtures("width")
+def test_without_a_terminal_the_page_has_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_status({"runs": [{**RUN, "request_id": "r" * 128}]})
+    shown = lines(capsys)
+    assert [len(line) for line in shown[:2]] == [len(shown[0]), 80]
+
+
+@pytest.mark.usefixtures("width")
+def test_a_manifest_is_told_in_its_main_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_manifest(MANIFEST)
+    assert MANIFEST["materialization"]["content_digest"] in capsys.readouterr().out
+
+
+def test_a_failed_check_says_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
+    good = {"name": "contract", "ok": True, "found": "valid", "expected": "valid"}
+    bad = {"name": "table", "ok": False, "found": "[1]", "expected": "[2]"}
+    console.print_checks({"verified": False, "checks": [good, bad]})
+    assert lines(capsys) == [
+        "ok      contract", "FAILED  table", "        found    [1]", "        expected [2]", "",
+        "NOT verified: 1 of 2 checks",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("events", [[], [{"at": 0, "before": None, "after": "QUEUED", "reason": "REQUESTED"}]])
+def test_runs_are_told_in_a_line_each(events: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_status({**RUN, "events": events} if events else {"runs": [RUN]})
+    shown = lines(capsys)
+    assert shown[0].split() == ["RUN", "STATE", "OUTCOME", "ATTEMPTS", "REQUEST"]
+    assert shown[1].split() == ["a" * 32, "DONE", "COMMITTED", "1", "request.one"]
+    assert shown[2:] == (
+        ["", "AT                           CHANGE      REASON", "1970-01-01T00:00:00.000000Z  — → QUEUED  REQUESTED"]
+        if events
+        else []
+    )
+
+
+def test_columns_are_aligned_by_what_a_terminal_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wide character takes two columns, a combining one none."""
+    console.print_status({"runs": [{**RUN, "outcome": "決定"}, {**RUN, "outcome": "u\u0308"}, RUN]})
+    starts = [line.index("request.one") for line in lines(capsys)[1:]]
+    assert starts == [starts[2] - 2, starts[2] + 1, starts[2]]
+
+
+def test_an_empty_ledger_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_status({"runs": []})
+    assert lines(capsys) == ["the ledger holds no run"]
+
+
+HOSTILE = "\x1b[31mred\x1b[0m\r\x07\x9b2J\u202e\u2028\nnew line\ud800\x00"
+
+
+def hostile_prints(stream: io.TextIOBase) -> None:
+    """Every function that prints for people, on one stream, with a hostile text wherever a document has one."""
+    check = {"name": HOSTILE, "ok": False, "found": HOSTILE, "expected": HOSTILE}
+    event = {"at": 0, "before": HOSTILE, "after": HOSTILE, "reason": HOSTILE}
+    faults = [{"pointer": HOSTILE, "code": HOSTILE, "message": HOSTILE}]
+    out: Any = stream
+    console.print_answer({"text": HOSTILE, "list": [HOSTILE, {"a": HOSTILE}], "object": {"a": HOSTILE}}, out)
+    console.print_checks({"verified": False, "checks": [check]}, out)
+    console.print_manifest({**MANIFEST, "platform_run_id": HOSTILE, "plan_id": HOSTILE}, out)
+    console.print_status({**RUN, "request_id": HOSTILE, "events": [event]}, out)
+    console.print_refusal({**REFUSAL, "message": HOSTILE, "details": {"faults": faults, "a": HOSTILE}}, out)
+    console.print_usage_error(HOSTILE, "usage: ofs", out)
+    console.print_demo({"a": HOSTILE}, {"b": HOSTILE}, [HOSTILE], out)
+    console.Progress(out)("intent", HOSTILE)
+
+
+def test_no_control_character_reaches_the_stream() -> None:
+    stream = io.StringIO()
+    hostile_prints(stream)
+    shown = stream.getvalue()
+    assert {char for char in shown if not char.isprintable()} == {"\n"}
+    assert r"\x1b[31mred\x1b[0m\r\x07\x9b2J\u202e\u2028\nnew line\ud800\x00" in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_every_stream_can_be_printed_on(encoding: str) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)  # errors are strict
+    hostile_prints(stream)
+    console.print_status({"runs": [{**RUN, "request_id": "Zürich→東京" * 20}]}, stream)
+    stream.flush()
+    table = raw.getvalue().decode(encoding).splitlines()[-4:-2]
+    assert max(map(len, table)) <= 80
+    assert ("…" in table[1]) is (encoding in ("cp1252", "utf-8"))
+
+
+def test_colours_are_for_terminals(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_answer({"outcome": "COMMITTED"}, terminal)
+    assert terminal.getvalue() == "\x1b[1moutcome\x1b[0m  COMMITTED\n"
+    console.print_answer({"outcome": "COMMITTED"})
+    assert lines(capsys) == ["outcome  COMMITTED"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_can_be_turned_off(name: str, value: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    console.print_refusal({**REFUSAL, "message": "m"}, terminal)
+    assert terminal.getvalue() == "SCHEMA_INVALID (intent): m\nnext: ofs status\n"
+
+
+def test_a_long_list_says_how_much_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_answer({"warnings": [f"w{n}" for n in range(25)]})
+    shown = lines(capsys)
+    assert (len(shown), shown[-1].strip()) == (21, "… and 5 more")

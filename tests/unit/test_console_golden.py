@@ -1,0 +1,99 @@
+"""The pages people read, compared with golden files: 80 columns, no terminal.
+
+After a wanted change: `pytest tests/unit/test_console_golden.py --rebuild-golden`, then read the diff.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ofs_spark import console
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "console"
+MANIFEST = ROOT / "contracts" / "examples" / "valid" / "learning.dataset_manifest.v1" / "training_ready.json"
+
+Print = Callable[[Any, io.StringIO], None]
+PAGES: dict[str, tuple[Path, Print]] = {
+    "build": (GOLDEN / "build.json", console.print_answer),
+    "demo": (GOLDEN / "demo.json", lambda summary, stream: console.print_demo(**summary, stream=stream)),
+    "refusal": (GOLDEN / "refusal.json", console.print_refusal),
+    "show": (MANIFEST, console.print_manifest),
+    "status": (GOLDEN / "status.json", console.print_status),
+    "status_run": (GOLDEN / "status_run.json", console.print_status),
+    "verify": (GOLDEN / "verify.json", console.print_checks),
+}
+LONG_WORD = re.compile(r"[A-Za-z0-9_.:/=-]{12,}")
+"""What people copy: ids, digests, refs, paths."""
+
+
+def page(name: str) -> str:
+    path, show = PAGES[name]
+    stream = io.StringIO()
+    show(json.loads(path.read_bytes()), stream)
+    return stream.getvalue()
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text of a document."""
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from texts(member)
+    elif isinstance(value, str):
+        yield value
+
+
+def shown(name: str) -> Any:
+    """What a page shows of its document: of a manifest its main facts, of a check that passed its name."""
+    document = json.loads(PAGES[name][0].read_bytes())
+    if name == "show":
+        table = [document["materialization"][part] for part in ("path", "content_digest")]
+        evidence = [one["ref"] for one in document["evidence"].values()]
+        return [*table, *evidence, *(document[part] for part in ("dataset_manifest_id", "platform_run_id", "plan_id"))]
+    if name == "verify":
+        return [check if not check["ok"] else check["name"] for check in document["checks"]]
+    return document
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+    file = GOLDEN / f"{name}.txt"
+    if request.config.getoption("--rebuild-golden"):
+        file.write_text(page(name), encoding="utf-8")
+    assert page(name) == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["status", "status_run"])
+def test_no_line_of_a_table_is_wider_than_the_page(name: str) -> None:
+    assert max(map(len, page(name).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["build", "show", "demo", "verify"])
+def test_a_wider_line_is_one_value_of_the_document(name: str) -> None:
+    wider = [line for line in page(name).splitlines() if len(line) > 80]
+    assert [line for line in wider if not any(line.endswith(f" {text}") for text in texts(shown(name)))] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_people_copy_is_unbroken_or_cut_with_a_sign(name: str) -> None:
+    text = page(name)
+    ends = [word.split("…") for word in text.split() if "…" in word]
+    copied = {one for one in texts(shown(name)) if LONG_WORD.fullmatch(one)}
+    assert copied
+    whole = {one for one in copied if one in text}
+    assert {one for one in copied - whole if not any(one.startswith(a) and one.endswith(z) for a, z in ends)} == set()
+    assert whole == copied or name.startswith("status")  # only a table cuts
+
+
+def test_a_cut_page_says_where_the_whole_values_are() -> None:
+    assert page("status").splitlines()[-1] == "… marks what was cut; whole: ofs --json status"
+    runs = json.loads(PAGES["status"][0].read_bytes())["runs"]
+    for run in runs:
+        assert run["run_key"] in page("status")  # what `ofs status RUN_KEY` asks for is never cut
