@@ -54,21 +54,23 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit) -> An
     from ofs_spark.workflow.materialize import materialize, publish_manifest
     from ofs_spark.workflow.plan import resolve_plan
 
-    timings = Timings(context)
+    timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
         resolution = resolve_plan(intent, context, audit)
         writer = EvidenceWriter(resolution, held, context.objects)
         writer.write_plan()
-    with timings.measure("publish", "starts the engine", entry="engine"):
+    with timings.measure("engine", "starts the engine"):
         attempt = begin_attempt(resolution.plan, held, context.engine())
     with timings.measure("replay", f"scans {resolution.plan.archive.describe()}"):
         replay = run_replay(resolution, attempt, context)
         writer.refuse_first(replay.refusals, writer.compose_replay(replay))
-    with timings.measure("features", f"settles events, joins labels, computes {resolution.plan.describe_features()}"):
+    features = resolution.plan.describe_features()
+    with timings.measure("features", f"settles events, joins labels, computes and writes {features}", entry="job"):
         made = run_build_job(resolution, replay, attempt, context)
+    timings.apportion("job", made.spent)
+    with timings.measure("publish", "stages the table"):
         receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
         writer.refuse_first(made.refusals, *receipts)
-    with timings.measure("publish", "stages the table"):
         staged = materialize(resolution, replay, made, attempt, context)
         outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context)
     return compose_build_answer(outcome, held, manifest, ref, timings.seconds)

@@ -11,6 +11,7 @@ from ofs_spark.features.load import Load
 from ofs_spark.features.ports import Onward
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.dataflow import Step
+from ofs_spark.foundation.columnar.measure import MeasuredWork
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.pins.plan import BuildPlan
@@ -44,17 +45,15 @@ def plan_steps(
     program = plan.program
     keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
     routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
+    load = Load(objects, plan.intent.platform_run_id, terms.types, content_key, widths.events)
     built = [
-        Step(
-            "load", Load(objects, plan.intent.platform_run_id, terms.types, content_key, widths.events), widths.events
-        ),
-        Step("by event", ByEvent(terms, slices, routes[0]), routes[0].width),
+        Step("load", MeasuredWork("labels", load), widths.events),
+        Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0])), routes[0].width),
     ]
-    for i, key in enumerate(keys[:-1]):
-        built.append(
-            Step(f"by {'+'.join(program.keys[key.key].names)}", ByKey(program, key, routes[i + 1]), routes[i + 1].width)
-        )
-    return [*built, Step("layout", ByKey(program, keys[-1], writer), 0)]
+    for key, route in zip(keys[:-1], routes[1:], strict=True):
+        work = MeasuredWork("features", ByKey(program, key, route))
+        built.append(Step(f"by {'+'.join(program.keys[key.key].names)}", work, route.width))
+    return [*built, Step("layout", MeasuredWork("features", ByKey(program, keys[-1], writer)), 0)]
 
 
 def _make_route(program: Program, keys: tuple[flow.KeyStep, ...], position: int, widths: Widths) -> Route:

@@ -13,6 +13,7 @@ from ofs_spark.features.by_event import name_choice_column
 from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
+from ofs_spark.foundation.columnar.measure import measure
 from ofs_spark.foundation.columnar.notes import encode_note
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import OwnedRef, name_table_file
@@ -29,7 +30,7 @@ from ofs_spark.replay.anchors import select_anchors
 
 @dataclass(frozen=True)
 class TopicPartition:
-    """The (topic, partition) that a PART ordinal stands for."""
+    """The (topic, partition) that a partition ordinal stands for."""
 
     topic: str
     partition: int
@@ -50,6 +51,9 @@ class WriteBucket:
 
     def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
         """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature column of the program."""
+        return measure("publish", self._write(target, keyed))
+
+    def _write(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
         table = keyed.table
         anchors = select_anchors(table)
         if not len(anchors):

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.clock import Clock
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.refs import OwnedRef, name_staging, name_table
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
@@ -26,18 +28,25 @@ Answer = dict[str, Any]
 class Timings:
     """Wall seconds by what they were spent on."""
 
-    context: RunContext
+    announce: Announce
+    clock: Clock
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def measure(self, room: str, doing: str, entry: str = "") -> Iterator[None]:
         """Announces what a room does and adds its time to the entry, which is the room's where none is named."""
-        self.context.announce(room, doing)
-        start = self.context.clock.monotonic()
+        self.announce(room, doing)
+        start = self.clock.monotonic()
         try:
             yield
         finally:
-            self.add(entry or room, self.context.clock.monotonic() - start)
+            self.add(entry or room, self.clock.monotonic() - start)
+
+    def apportion(self, entry: str, spent: Mapping[str, float]) -> None:
+        """Splits the time of one job among the rooms that worked in it, by the seconds that workers spent in each."""
+        wall, total = self.seconds.pop(entry), sum(spent.values()) or 1.0
+        for room, seconds in spent.items():
+            self.add(room, wall * seconds / total)
 
     def add(self, entry: str, seconds: float) -> None:
         """Adds to an entry."""

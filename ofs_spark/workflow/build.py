@@ -15,6 +15,7 @@ from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_task
 from ofs_spark.features.steps import Widths, plan_steps
+from ofs_spark.foundation.columnar.measure import add_spent
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.errors import Refusal, sort_refusals
 from ofs_spark.labels.coverage import Shortfall, TypeCounts, add_counts, find_shortfalls, refuse_shortfalls
@@ -47,7 +48,7 @@ class BuildResult:
     """What the build job came to.
 
     totals: the closing account of events; shortfalls: the label thresholds that are missed; truncated_before: µs, None
-    without an event; refusals: what refuses the build, in the order of rooms.
+    without an event; refusals: what refuses the build, in the order of rooms; spent: workers' seconds by room.
     """
 
     totals: ReplayTotals
@@ -57,6 +58,7 @@ class BuildResult:
     entries: Sequence[FileEntry]
     truncated_before: int | None
     refusals: Sequence[Refusal]
+    spent: Mapping[str, float]
 
 
 def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) -> ReplayResult:
@@ -108,7 +110,13 @@ def _close_build(resolution: Resolution, replay: ReplayResult, notes: Sequence[M
         refusals += refuse_shortfalls(shortfalls)
     bound = find_truncation_bound(found for one in events for found in one.first)
     files = read_notes(notes, FileEntry)
-    return BuildResult(totals, anchors, counts, shortfalls, files, bound, sort_refusals(refusals))
+    return BuildResult(totals, anchors, counts, shortfalls, files, bound, sort_refusals(refusals), _split_spent(notes))
+
+
+def _split_spent(notes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Workers' seconds by room: writing happens where the last key's features are computed, and is not part of them."""
+    spent = {"labels": 0.0, "features": 0.0, "publish": 0.0, **add_spent(notes)}
+    return {**spent, "features": max(0.0, spent["features"] - spent["publish"])}
 
 
 def _choose_widths(resolution: Resolution, least: int) -> Widths:

@@ -86,8 +86,8 @@ def edge_faults(path: str, modules: set[str]) -> Iterator[str]:
         target = inside(rest)
         if top == "ofs_spark" and target and target not in MAY_IMPORT[here]:
             yield f"{path}: {here or 'the package'} must not import {target}"
-        if top == "pyspark" and not (in_io(path) or path.endswith("/frames.py")):
-            yield f"{path}: only frames.py and io/ may name pyspark"
+        if top == "pyspark" and not in_io(path):
+            yield f"{path}: only io/ may name pyspark"
         if top in NOT_SHIPPED:
             yield f"{path}: {top} is not part of the package"
 
@@ -243,7 +243,7 @@ def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
         ("io/adapters.py", "import typing as t\nclass Bus(t.Protocol[int]): ...", "Bus is a port"),
         ("foundation/clock.py", "from typing import Protocol as P\nclass Zone(P): ...", "Zone is a port"),
         ("features/flow.py", "rows = frame.collect()", "brings data to the driver"),
-        ("replay/frames.py", "rows = frame.select('a').toPandas()", "brings data to the driver"),
+        ("replay/scan_job.py", "rows = frame.select('a').toPandas()", "brings data to the driver"),
         ("io/delta.py", "frame = frame.dropDuplicates(['event_id'])", "is no repair"),
         ("io/delta.py", "session = SparkSession.builder.getOrCreate()", "makes a session"),
     ],
@@ -263,7 +263,6 @@ def test_a_bad_file_is_seen(path: str, source: str, says: str) -> None:
         ("publish/stage.py", "import gc\ngc.collect()"),
         ("publish/ports.py", "from typing import Protocol\nclass Store(Protocol): ..."),
         ("foundation/clock.py", "from typing import Protocol\nclass Clock(Protocol): ..."),
-        ("replay/frames.py", "from pyspark.sql import DataFrame"),
         ("io/session.py", "import pyspark\npyspark.sql.SparkSession.builder.getOrCreate().range(1).collect()"),
         (
             "replay/dedupe.py",

@@ -1,0 +1,52 @@
+"""Workers say how long their rooms took, and the driver splits a job's time by it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ofs_spark.foundation.clock import FixedClock
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
+from ofs_spark.foundation.columnar.measure import MeasuredWork, add_spent, measure
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.workflow.attempt import Timings
+from tests.spec.tables.windows import world
+from tests.worlds.running import run
+
+
+def slow(_target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+    """Passes chunks on, some milliseconds each."""
+    for body in chunks:
+        time.sleep(0.02)
+        yield Chunk(0, body)
+
+
+def test_waiting_for_the_taker_is_not_counted() -> None:
+    notes = []
+    for chunk in measure("features", slow(0, iter([b"a", b"b"]))):
+        notes.append(chunk)
+        time.sleep(0.2)
+    assert [chunk.body for chunk in notes[:-1]] == [b"a", b"b"]
+    assert b'"spent"' in bytes(notes[-1].body)
+
+
+def test_seconds_of_all_targets_are_added_by_room() -> None:
+    steps = [Step("one", MeasuredWork("labels", slow), 1), Step("two", MeasuredWork("features", slow), 1)]
+    spent = add_spent(LocalEngine().run([b"a", b"b"], steps))
+    assert set(spent) == {"labels", "features"}
+    assert all(0.04 <= seconds < 0.2 for seconds in spent.values())
+
+
+def test_a_jobs_time_is_split_by_what_workers_spent() -> None:
+    timings = Timings(announce=lambda _room, _doing: None, clock=FixedClock())
+    timings.add("publish", 1.0)
+    timings.add("job", 10.0)
+    timings.apportion("job", {"labels": 1.0, "features": 2.0, "publish": 1.0})
+    assert timings.seconds == {"publish": 3.5, "labels": 2.5, "features": 5.0}
+
+
+def test_a_builds_timings_mean_their_names(tmp_path: Path) -> None:
+    """The engine's start, the labels and the writing have entries of their own."""
+    answer = run(world("event|time|card\ne0|10:00|1"), tmp_path).published
+    assert list(answer["timings"]) == ["pins", "engine", "replay", "labels", "features", "publish"]
