@@ -1,13 +1,15 @@
 """YAML as far as documents need it: mappings, lists, text, booleans, null and decimal numbers; nothing else.
 
-Refused: aliases and anchors (a few bytes of them unfold to gigabytes), tags, merge keys, doubled or non-text keys,
-unquoted dates, numbers that are not plain decimals. `yes`, `no`, `on` and `off` are text.
+The core schema of YAML 1.2 decides what a plain scalar is: `yes`, `no`, `on` and `off` are text. Anchors and aliases are
+read; the document they unfold to keeps the limits of size and depth. Refused: tags, merge keys, doubled or non-text
+keys, unquoted dates, numbers that are not plain decimals.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -31,12 +33,10 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """The next node; CanonicalError for an alias, an anchor, a tag or too much nesting."""
+        """The next node; CanonicalError for a tag or too much nesting."""
         peek: Callable[[], Any] = self.peek_event  # the library leaves it untyped
         event = peek()
         line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise CanonicalError(f"line {line}: anchors and aliases are not read")
         if getattr(event, "tag", None) is not None:
             raise CanonicalError(f"line {line}: tags are not read")
         self.depth += 1
@@ -50,7 +50,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    (_BOOL, r"true|false", ["t", "f"]),
+    (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     (_NUMBER, r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", list("-0123456789")),
     (_DATE, r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", list("0123456789")),
     (_ODD, rf"[-+]?({_OTHER_NUMBERS})", list("-+.0123456789")),
@@ -67,7 +67,7 @@ def parse_yaml(data: bytes, *, what: str = "document", number: Callable[[str], A
         raise CanonicalError(f"{what} has {len(data)} bytes, at most {MAX_YAML_BYTES} are read")
     try:
         node = yaml.compose(data.decode("utf-8"), Loader=_Loader)
-        return None if node is None else _value(node, number or _plain_number)
+        return None if node is None else _Unfolding(number or _read_number).read(node, 1)
     except UnicodeDecodeError as error:
         raise CanonicalError(f"{what} is not UTF-8: byte {error.start}") from None
     except yaml.YAMLError as error:
@@ -76,27 +76,43 @@ def parse_yaml(data: bytes, *, what: str = "document", number: Callable[[str], A
         raise CanonicalError(f"{what}: {error}") from None
 
 
-def _plain_number(text: str) -> int | float:
+def _read_number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def _value(node: yaml.Node, number: Callable[[str], Any]) -> Any:
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, number) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
+@dataclass
+class _Unfolding:
+    """Turns nodes into values, aliases unfolded, and counts what that comes to."""
+
+    number: Callable[[str], Any]
+    size: int = 0
+
+    def read(self, node: yaml.Node, depth: int) -> Any:
+        """The node's value. CanonicalError where the unfolded document is too large or too deep."""
+        line = node.start_mark.line + 1
+        self.size += 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self.size > MAX_YAML_BYTES or depth > MAX_DEPTH:
+            limits = f"{MAX_YAML_BYTES} characters or {MAX_DEPTH} levels"
+            raise CanonicalError(f"line {line}: aliases unfold to more than {limits}")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, depth + 1) for item in node.value]
+        return self._read_mapping(node, depth) if isinstance(node, yaml.MappingNode) else self._read_scalar(node, line)
+
+    def _read_mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in node.value:
-            name = _value(key, number)
+            name, line = self.read(key, depth + 1), key.start_mark.line + 1
             if not isinstance(name, str) or name == "<<":
                 raise CanonicalError(f"line {line}: a key is text; quote {name!r:.40} if it is meant as text")
             if name in found:
-                raise CanonicalError(f"line {key.start_mark.line + 1}: key {name!r:.80} appears twice")
-            found[name] = _value(value, number)
+                raise CanonicalError(f"line {line}: key {name!r:.80} appears twice")
+            found[name] = self.read(value, depth + 1)
         return found
-    if node.tag == _NUMBER:
-        return number(node.value)
-    if node.tag in (_DATE, _ODD):
-        kind = "date" if node.tag == _DATE else "number that is no plain decimal"
-        raise CanonicalError(f"line {line}: {node.value[:40]!r} is an unquoted {kind}")
-    return {_NULL: None, _BOOL: node.value == "true"}.get(node.tag, node.value)
+
+    def _read_scalar(self, node: yaml.Node, line: int) -> Any:
+        if node.tag == _NUMBER:
+            return self.number(node.value)
+        if node.tag in (_DATE, _ODD):
+            kind = "date" if node.tag == _DATE else "number that is no plain decimal"
+            raise CanonicalError(f"line {line}: {node.value[:40]!r} is an unquoted {kind}")
+        return {_NULL: None, _BOOL: node.value.lower() == "true"}.get(node.tag, node.value)

@@ -16,6 +16,7 @@ from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile
+from ofs_spark.pins.profile.digest import SET_RECIPE
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.pins.run_facts import RunFacts
 
@@ -200,6 +201,7 @@ class BuildPlan:
             "feature_set_id": p.set_id,
             "feature_set_version": p.set_version,
             "feature_set_digest": p.set_digest,
+            "feature_set_recipe": SET_RECIPE,
         }
 
     def _policy(self) -> dict[str, Any]:

@@ -27,9 +27,13 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
     outputs = read_scope(intent).required_output_ids
     facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
-    pins = manifest["pins"]
+    pins, recipe = manifest["pins"], manifest["feature_profile"].get("feature_set_recipe", "")
     contexts = [surface.document() for surface in facts.contexts]
-    now = {"feature_set_digest": profile.set_digest, "run_facts_digest": facts.digest, "contexts": contexts}
+    now = {
+        "feature_set_digest": profile.find_set_digest(recipe),
+        "run_facts_digest": facts.digest,
+        "contexts": contexts,
+    }
     differing = sorted(name for name, value in now.items() if pins.get(name) != value)
     if differing:
         message = f"{ref} is published with other pins: {', '.join(differing)}"

@@ -34,11 +34,12 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     """Every pin of an admitted intent. Refuses in this order: run facts, profile, label rule, index, terms, extract."""
     scope, policy = read_scope(intent), context.policy
     differences = find_differences(intent, policy, context.release, context.wiring.kind)
-    for difference in differences:
-        context.announce("pins", f"note: {difference}")
     outputs = scope.required_output_ids
     facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
+    differences += profile.describe_differences()
+    for difference in differences:
+        context.announce("pins", f"note: {difference}")
     resolve_rule(intent.resolution_rule)
     index = read_index(context.objects, intent.platform_run_id)
     terms = resolve_terms(intent, scope, policy.coverage, policy.min_mature_anchor_ratio)

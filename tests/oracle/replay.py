@@ -144,14 +144,27 @@ def tells_lies(seg: Segment) -> bool:
     return (min(offsets), max(offsets), len(offsets)) != (seg.first, seg.last, seg.count)
 
 
-def one_per_position(delivered: list[Delivery]) -> tuple[list[Delivery], bool]:
-    """The kept copy of each position (smallest hash, then earliest published), and whether any two hashes differed."""
+def one_per_position(delivered: list[Delivery], arrival_of: Callable[[Row], int | None]) -> tuple[list[Delivery], bool]:
+    """The kept copy of each position (smallest hash, then earliest), and whether any two hashes differed."""
     copies = defaultdict(list)
     for d in delivered:
         copies[d.position].append(d)
     mismatch = any(len({d.row.hash for d in same}) > 1 for same in copies.values())
-    kept = [min(same, key=lambda d: (d.row.hash or "", published(d.row) or 0)) for same in copies.values()]
+    kept = [min(same, key=lambda d: preference(d.row, arrival_of)) for same in copies.values()]
     return sorted(kept, key=lambda d: d.position), mismatch
+
+
+def preference(row: Row, arrival_of: Callable[[Row], int | None]) -> tuple[Any, ...]:
+    """Smallest hash; then the earliest arrival, publication, archival. What is not there comes last."""
+    times = (arrival_of(row), published(row), archived(row))
+    return (row.hash is None, row.hash or "", *((time is None, time or 0) for time in times))
+
+
+def archived(row: Row) -> int | None:
+    try:
+        return micros(row.archived_at_utc)
+    except ValueError:
+        return None
 
 
 def published(row: Row) -> int | None:
@@ -207,9 +220,9 @@ def replay(world: World, training: bool) -> Replay:
     ranges, segments = resolve_basis(intent["replay_basis"]), linked(world.segments)
     faults = [code for r in ranges if (code := completeness(r, segments))]
     delivered = deliveries(ranges, segments)
-    positions, mismatch = one_per_position(delivered)
-    by_archival = world.policy.get("arrival") == "archived_at_utc"
-    positions = with_arrivals(positions, (lambda row: micros(row.archived_at_utc)) if by_archival else published)
+    arrival_of = archived if world.policy.get("arrival") == "archived_at_utc" else published
+    positions, mismatch = one_per_position(delivered, arrival_of)
+    positions = with_arrivals(positions, arrival_of)
     mine = [d for d in positions if in_run_scope(d.row, intent)]
     valid = valid_records(delivered, mine)
     winners, losers = exactly_once(valid)
@@ -255,7 +268,16 @@ def in_run_scope(row: Row, intent: Mapping[str, Any]) -> bool:
 
 def valid_records(delivered: list[Delivery], mine: list[Delivery]) -> list[Delivery]:
     copies, sightings = Counter(d.position for d in delivered), Counter(d.key for d in mine)
-    return [d for d in mine if readable(d.row, copies[d.position] > 1 or sightings[d.key] > 1)]
+    wrong = {d.position for d in delivered if copies[d.position] > 1 and not is_own_hash(d.row)}
+    return [d for d in mine if d.position not in wrong and readable(d.row, sightings[d.key] > 1)]
+
+
+def is_own_hash(row: Row) -> bool:
+    """Whether a record states the hash of its own envelope."""
+    try:
+        return row.hash is not None and row.hash == envelope_hash(row.envelope or "")
+    except ValueError:
+        return False
 
 
 def exactly_once(valid: list[Delivery]) -> tuple[dict[Any, Delivery], list[Delivery]]:

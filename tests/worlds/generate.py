@@ -68,7 +68,13 @@ def deliveries(draw: st.DrawFn, offset: int, fresh: str, mood: Mood, earlier: li
         row = replace(row, platform_run_id="platform_20250101T000000Z")
     copies = [row] * draw(st.sampled_from([1, 1, 1, 1, 2, 3]))
     if len(copies) > 1 and at is not None:
-        copies[1] = replace(row, published_at_utc=draw(moments()))
+        copies[1] = replace(row, published_at_utc=draw(st.one_of(moments(), st.none())))
+    if len(copies) > 1:  # one position archived at several times
+        copies = [replace(copy, archived_at_utc=draw(moments())) for copy in copies]
+    if len(copies) > 1 and not mood.training and draw(st.integers(0, 5)) == 0:  # one copy spoiled under the stated hash
+        spoiled = envelope(event, kind, ts, '{"spoiled":true}')
+        copies[draw(st.integers(0, len(copies) - 1))] = replace(row, envelope=spoiled, payload_hash=row.hash)
+        return copies
     if len(copies) > 1 and not mood.training and draw(st.booleans()):
         copies[1] = replace(row, event_type="login", envelope=envelope(event, "login", ts, draw(payloads())))
     return copies

@@ -16,7 +16,18 @@ from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import MOST_DEPTH, parse_path
-from ofs_spark.pins.profile.digest import CORE_KEY_TYPE, EXTENSION_KEYS, digest_feature_set, require_stated, to_plain
+from ofs_spark.pins.profile.digest import (
+    CORE_KEY_TYPE,
+    EXTENSION_KEYS,
+    OLD_PROFILE_RECIPE,
+    OLD_SET_RECIPE,
+    PROFILE_RECIPE,
+    SET_RECIPE,
+    digest_feature_set,
+    digest_profile,
+    require_stated,
+    tag_numbers,
+)
 from ofs_spark.pins.profile.faults import Digits, Faults, is_text, read_items, read_mapping, read_name
 from ofs_spark.pins.profile.features import compile_derived, compile_features
 from ofs_spark.pins.profile.model import (
@@ -56,7 +67,19 @@ class Profile:
     set_id: str
     set_version: str
     set_digest: str
+    old_set_digest: str
+    stated_recipe: str
     program: Program
+
+    def find_set_digest(self, recipe: str) -> str:
+        """The selected set's digest by a recipe that a manifest states; manifests that state none were made by the older."""
+        return self.set_digest if recipe == SET_RECIPE else self.old_set_digest
+
+    def describe_differences(self) -> tuple[str, ...]:
+        """What is said aloud of the file: that it states its digest by a recipe that is no longer written."""
+        if self.stated_recipe != OLD_PROFILE_RECIPE:
+            return ()
+        return (f"{self.ref} states its content_digest by {OLD_PROFILE_RECIPE}; {PROFILE_RECIPE} gives {self.digest}",)
 
 
 def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
@@ -72,7 +95,7 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
     raw = fetch_document(profiles, PROFILE, ref)
     try:
         document = parse_yaml(raw, what=f"the {PROFILE.noun}", number=Digits)
-        encode_canonical(to_plain(document), max_depth=_MOST_NESTED)  # what its digests are made of
+        encode_canonical(tag_numbers(document), max_depth=_MOST_NESTED)  # what its digests are made of
     except CanonicalError as error:
         raise PROFILE.refuse(ref, str(error)) from None
     return compile_profile(document, set_id, set_version, ref)
@@ -96,10 +119,12 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
         ref,
         policy_id,
         revision,
-        require_stated(top, ref),
+        digest_profile(top),
         set_id,
         set_version,
         digest_feature_set(set_id, set_version, groups),
+        digest_feature_set(set_id, set_version, groups, OLD_SET_RECIPE),
+        require_stated(top, ref),
         program,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest
@@ -16,6 +16,9 @@ EXTENSION_KEYS = frozenset(
 )
 CORE_WINDOWS = ("1h", "24h", "7d")
 CORE_KEY_TYPE = "flow_id"
+PROFILE_RECIPE, OLD_PROFILE_RECIPE = "ofs.feature_profile.v3", "ofs.feature_profile.v2"
+SET_RECIPE, OLD_SET_RECIPE = "ofs.feature_set.v2", "ofs.feature_set.v1"
+"""The older recipes gave 1 and "1" one digest. They are still read: files state them, manifests were made by them."""
 
 
 def is_extended(document: Mapping[str, Any]) -> bool:
@@ -25,46 +28,64 @@ def is_extended(document: Mapping[str, Any]) -> bool:
     )
 
 
-def digest_profile(document: Mapping[str, Any]) -> str:
-    """64 hex: the file's content digest. Platform files have the platform's law, extended ones ours."""
+def digest_profile(document: Mapping[str, Any], recipe: str = PROFILE_RECIPE) -> str:
+    """64 hex: the file's content digest. Platform files have the platform's law, extended ones that of the recipe."""
     if is_extended(document):
         payload = {name: value for name, value in document.items() if name != "content_digest"}
-        return digest({"recipe": "ofs.feature_profile.v2", "payload": to_plain(payload)})
+        return digest({"recipe": recipe, "payload": _NUMBERS[recipe](payload)})
     groups = [_platform_group(group) for group in document["feature_groups"]]
     return digest({"policy_id": document["policy_id"], "revision": document["revision"], "feature_groups": groups})
 
 
 def require_stated(document: Mapping[str, Any], ref: str) -> str:
-    """The profile's digest. FEATURE_PROFILE_MISMATCH if the file states another one."""
-    found, stated = digest_profile(document), document.get("content_digest")
-    if stated is not None and stated != found:
-        raise refuse(
-            "FEATURE_PROFILE_MISMATCH",
-            f"{ref} states digest {stated}; its content has {found}",
-            ref=ref,
-            stated=str(stated),
-            found=found,
-        )
-    return found
+    """The recipe of the digest that the file states, "" where it states none. FEATURE_PROFILE_MISMATCH for another."""
+    stated = document.get("content_digest")
+    if stated is None:
+        return ""
+    for recipe in (PROFILE_RECIPE, OLD_PROFILE_RECIPE):
+        if stated == digest_profile(document, recipe):
+            return recipe
+    found = digest_profile(document)
+    message = f"{ref} states digest {stated}; its content has {found}"
+    raise refuse("FEATURE_PROFILE_MISMATCH", message, ref=ref, stated=str(stated), found=found)
 
 
-def digest_feature_set(set_id: str, set_version: str, groups: Sequence[Mapping[str, Any]]) -> str:
+def digest_feature_set(
+    set_id: str, set_version: str, groups: Sequence[Mapping[str, Any]], recipe: str = SET_RECIPE
+) -> str:
     """64 hex: what a dataset depends on of its profile, the selected set and the groups it names, in its order."""
     payload = {
         "feature_set_id": set_id,
         "feature_set_version": set_version,
-        "groups": [to_plain(group) for group in groups],
+        "groups": [_NUMBERS[recipe](group) for group in groups],
     }
-    return digest({"recipe": "ofs.feature_set.v1", "payload": payload})
+    return digest({"recipe": recipe, "payload": payload})
 
 
-def to_plain(value: Any) -> Any:
-    """A parsed profile value as identities take it: every number is the text of its digits."""
+def tag_numbers(value: Any) -> Any:
+    """A parsed profile value as identities take it: a number is {"n": its digits as written}, so that 1 is not "1"."""
+    return _replace_numbers(value, lambda digits: {"n": str(digits)})
+
+
+def _write_numbers(value: Any) -> Any:
+    """As the older recipes took it: a number was the text of its digits."""
+    return _replace_numbers(value, str)
+
+
+def _replace_numbers(value: Any, replace: Callable[[Digits], Any]) -> Any:
     if isinstance(value, dict):
-        return {name: to_plain(item) for name, item in value.items()}
+        return {name: _replace_numbers(item, replace) for name, item in value.items()}
     if isinstance(value, list):
-        return [to_plain(item) for item in value]
-    return str(value) if isinstance(value, Digits) else value
+        return [_replace_numbers(item, replace) for item in value]
+    return replace(value) if isinstance(value, Digits) else value
+
+
+_NUMBERS: Mapping[str, Callable[[Any], Any]] = {
+    PROFILE_RECIPE: tag_numbers,
+    SET_RECIPE: tag_numbers,
+    OLD_PROFILE_RECIPE: _write_numbers,
+    OLD_SET_RECIPE: _write_numbers,
+}
 
 
 def _platform_group(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,10 @@ def check_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
     said, wellformed = parse_hex(stated, 32)
     hold = wellformed & (said == _of_bytes(envelopes)).all(axis=1)
     for row in np.flatnonzero(~hold):
-        text = envelopes[int(row)].as_py()
-        hold[row] = text is not None and hash_payload(text) == stated[int(row)].as_py()
+        text = envelopes[int(row)]
+        hold[row] = (
+            wellformed[row] and text.is_valid and hash_payload(text.as_buffer().to_pybytes()) == said[row].tobytes()
+        )
     return Hashes(said, hold)
 
 
@@ -43,10 +45,10 @@ def _of_bytes(envelopes: pa.Array) -> Array:
     return np.frombuffer(found, np.uint8).reshape(-1, 32)
 
 
-def hash_payload(text: str) -> str | None:
-    """The archive's law: lower-case hex SHA-256 of the envelope written with sorted keys, no spaces, in ASCII."""
+def hash_payload(text: bytes) -> bytes | None:
+    """The archive's law: SHA-256 of the envelope written with sorted keys, no spaces, in ASCII; None for no JSON."""
     try:
-        body = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    except (ValueError, RecursionError):
+        body = json.dumps(json.loads(text.decode()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    except (ValueError, RecursionError):  # bytes that are not UTF-8 too
         return None
-    return hashlib.sha256(body.encode()).hexdigest()
+    return hashlib.sha256(body.encode()).digest()

@@ -68,27 +68,31 @@ def read_offsets(texts: pa.Array, offset_kind: str) -> Offsets:
     """The rows' offsets; a null or a text that is not the canonical one of an offset is NO_OFFSET."""
     if offset_kind in DENSE_KINDS:
         return Offsets(_dense(*read_text_buffers(texts.fill_null("") if texts.null_count else texts)))
-    found = [_sparse(text, offset_kind) for text in texts.to_pylist()]
+    found = [_sparse(text, offset_kind) for text in texts.cast(pa.large_binary()).to_pylist()]
     numbers = sorted({number for number in found if number is not None})
     rank = {number: index for index, number in enumerate(numbers)}
     codes = [NO_OFFSET if number is None else rank[number] for number in found]
     return Offsets(np.array(codes, np.int64), tuple(numbers))
 
 
-def _sparse(text: str | None, offset_kind: str) -> int | None:
+def _sparse(text: bytes | None, offset_kind: str) -> int | None:
     try:
-        return None if text is None else parse_offset(text, offset_kind)
-    except ValueError:
+        return None if text is None else parse_offset(text.decode("ascii"), offset_kind)
+    except ValueError:  # a text that is not ASCII too
         return None
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One row per position, positions ascending: row numbers, copies each position has, whether their hashes differ."""
+    """One row per position, positions ascending: row numbers, and whether the copies' hashes differ.
+
+    copy_rows, copy_places: every row of the positions stored more than once, and the index of its position in `rows`.
+    """
 
     rows: Array
-    copies: Array
     mismatch: Array
+    copy_rows: Array
+    copy_places: Array
 
 
 def keep_one(code: Array, chosen: Array, preference: Callable[[int], tuple[Any, ...]]) -> Kept:
@@ -100,16 +104,19 @@ def keep_one(code: Array, chosen: Array, preference: Callable[[int], tuple[Any, 
     codes = code[chosen]
     steps = np.diff(codes)
     if (steps > 0).all():
-        return Kept(chosen, np.ones(len(chosen), np.int64), np.zeros(len(chosen), np.bool_))
+        nothing = np.empty(0, np.int64)
+        return Kept(chosen, np.zeros(len(chosen), np.bool_), nothing, nothing)
     if (steps < 0).any():
         order = np.argsort(codes, kind="stable")
         chosen, codes = chosen[order], codes[order]
     starts = np.flatnonzero(np.concatenate([[True], np.diff(codes) != 0]))
     copies = np.diff(np.concatenate([starts, [len(codes)]]))
     rows, mismatch = chosen[starts], np.zeros(len(starts), np.bool_)
+    place_of = np.repeat(np.arange(len(starts)), copies)
+    several = (copies > 1)[place_of]
     for place in np.flatnonzero(copies > 1):
         same = chosen[starts[place] : starts[place] + copies[place]].tolist()
         ranked = sorted((preference(row), row) for row in same)
         rows[place] = ranked[0][1]
         mismatch[place] = len({preferred[0] for preferred, _ in ranked}) > 1
-    return Kept(rows, copies, mismatch)
+    return Kept(rows, mismatch, chosen[several], place_of[several])

@@ -36,7 +36,7 @@ REASONS = (
     f"the envelope is not JSON, or nested deeper than {t.MAX_DEPTH} levels",
     "the envelope states a declared member twice",
     "the envelope is no object with an object payload",
-    "payload_hash is not the envelope's, of a position stored more than once",
+    "payload_hash of one of its copies is not the envelope's, of a position stored more than once",
 )
 _TS, _ARRIVAL, _BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH = range(len(REASONS) - 6, len(REASONS))
 
@@ -60,9 +60,9 @@ def read_records(
     mine = judge_run_scope(table, spec)
     judged = (place >= 0) & mine
     reason = np.where(judged, _judge_columns(table, bad_arrival), 0).astype(np.uint8)
-    doubled = np.zeros(table.num_rows, np.bool_)
-    doubled[kept.rows] = kept.copies > 1
-    blocks = list(_read_blocks(task, spec, table, place, running, judged, reason, doubled))
+    spoiled = np.zeros(table.num_rows, np.bool_)
+    spoiled[kept.rows[_find_spoiled(table, kept)]] = True
+    blocks = list(_read_blocks(task, spec, table, place, running, judged, reason, spoiled))
     invalid = np.flatnonzero(judged & (reason > 0))
     rows = pa.Table.from_batches(
         [*blocks, _keep_sightings(task, spec, table, invalid, place)], derive_typed_schema(spec)
@@ -79,6 +79,19 @@ def read_records(
     first = invalid[np.argsort(place[invalid])][:SAMPLES]
     samples = [_describe_sample(task, table, place, reason, row) for row in first]
     return Records(rows, counts, dict(sorted(found.items())), samples)
+
+
+def _find_spoiled(table: pa.Table, kept: Kept) -> Array:
+    """Positions stored more than once, one of whose copies has another hash than its envelope's: indexes of `kept.rows`.
+
+    Every copy is hashed: which one stays is chosen by what the copies state.
+    """
+    if not len(kept.copy_rows):
+        return kept.copy_places
+    copies = table.select([a.ENVELOPE, a.PAYLOAD_HASH]).take(pa.array(kept.copy_rows))
+    hashes = check_hashes(combine_chunks(copies.column(0)), combine_chunks(copies.column(1)))
+    spoiled: Array = np.unique(kept.copy_places[~hashes.hold])
+    return spoiled
 
 
 def _describe_sample(task: ScanTask, table: pa.Table, place: Array, reason: Array, row: int) -> dict[str, Any]:
@@ -144,7 +157,7 @@ def _read_blocks(
     running: Array,
     judged: Array,
     reason: Array,
-    doubled: Array,
+    spoiled: Array,
 ) -> Iterator[pa.RecordBatch]:
     """Typed rows of the valid records, block by block; `reason` is completed on the way."""
     begin, paths = 0, list_paths(spec)
@@ -156,7 +169,7 @@ def _read_blocks(
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = t.scan_tokens(chosen.column(a.ENVELOPE), paths)
         hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
-        reason[rows] = _judge_envelopes(tokens, doubled[rows] & ~hashes.hold)
+        reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]
         )

@@ -35,9 +35,23 @@ class _SegmentGroup:
 
     table: pa.Table
     offsets: Offsets
-    published: Array
     arrival: Array
+    published: Array
+    archived: Array
     bad_arrival: Array
+
+    def rank_copy(self, row: int) -> tuple[Any, ...]:
+        """The order of preference among the copies of one position: the least stays.
+
+        Smallest payload hash; then the earliest of the times that policy takes as arrival, of publication, of archival,
+        absent ones last; then the content, so that no file's order decides. A hash that is not there comes last.
+        """
+        times = [int(values[row]) for values in (self.arrival, self.published, self.archived)]
+        dated = [(time == NO_INSTANT, time) for time in times]
+        texts = {name: _read_bytes(self.table.column(name)[row]) for name in self.table.column_names}
+        stated = texts.pop(a.PAYLOAD_HASH)
+        content = sorted((name, value is not None, value or b"") for name, value in texts.items())
+        return (stated is None, stated or b""), *dated, content
 
 
 def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
@@ -90,14 +104,14 @@ def _find_segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, off
     for name, value in here.items():
         foreign = np.flatnonzero(~np.asarray(pc.fill_null(pc.equal(table.column(name), value), False)))
         if len(foreign):
-            found = table.column(name)[int(foreign[0])].as_py()
-            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r}, say {found!r}"
+            found = _show(table.column(name)[int(foreign[0])])
+            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r}, say {found}"
             return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
     unreadable = np.flatnonzero(offsets.code == NO_OFFSET)
     if len(unreadable):
-        text = table.column(a.OFFSET)[int(unreadable[0])].as_py()
+        text = _show(table.column(a.OFFSET)[int(unreadable[0])])
         count, kind = len(unreadable), task.offset_kind
-        message = f"segment {file.path} holds {count} rows without a {kind}, say {str(text)[:160]!r}"
+        message = f"segment {file.path} holds {count} rows without a {kind}, say {text}"
         return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
     stated = {"record_count": file.record_count, "first_offset": str(file.first), "last_offset": str(file.last)}
     if not len(offsets.code):
@@ -112,10 +126,8 @@ def _find_segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, off
 
 
 def _join_group(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets: list[Offsets]) -> _SegmentGroup:
-    times = {
-        name: np.concatenate([_read_times(x.column(name)) for x in tables]) for name in {a.PUBLISHED, spec.arrival}
-    }
-    published, arrival = times[a.PUBLISHED], times[spec.arrival]
+    times = {name: np.concatenate([_read_times(x.column(name)) for x in tables]) for name in (a.PUBLISHED, a.ARCHIVED)}
+    arrival = times[spec.arrival]
     stated = np.concatenate([x.column(spec.arrival).is_valid().to_numpy() for x in tables])
     if len(tables) == 1:
         joined = offsets[0]
@@ -125,7 +137,9 @@ def _join_group(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets:
         texts = pa.chunked_array([chunk for x in tables for chunk in x.column(a.OFFSET).chunks])
         joined = read_offsets(combine_chunks(texts), task.offset_kind)
     table = pa.concat_tables([_narrow(x, bool(spec.program.online_core_rules)) for x in tables])
-    return _SegmentGroup(table, joined, published, arrival, stated & (arrival == NO_INSTANT))
+    return _SegmentGroup(
+        table, joined, arrival, times[a.PUBLISHED], times[a.ARCHIVED], stated & (arrival == NO_INSTANT)
+    )
 
 
 def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
@@ -143,6 +157,19 @@ def _write_times(times: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.strftime(times.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())
 
 
+def _read_bytes(value: pa.Scalar) -> bytes | None:
+    """A value for comparison: the bytes of a text, whether they are UTF-8 or not, else what it prints as."""
+    if not value.is_valid:
+        return None
+    return value.as_buffer().to_pybytes() if pa.types.is_large_string(value.type) else str(value.as_py()).encode()
+
+
+def _show(value: pa.Scalar) -> str:
+    """A value for people, bytes that are no UTF-8 made visible."""
+    found = _read_bytes(value)
+    return "null" if found is None else repr(found[:160].decode(errors="backslashreplace"))
+
+
 def _read_times(column: pa.ChunkedArray) -> Array:
     return np.concatenate([np.empty(0, np.int64), *(read_micros(chunk) for chunk in column.chunks)])
 
@@ -153,14 +180,7 @@ def _read_group(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: p
     for offset_range in task.ranges:
         inside |= offsets.select_inside(offset_range)
     chosen = np.flatnonzero(inside)
-    hashes = group.table.column(a.PAYLOAD_HASH)
-
-    def preference(row: int) -> tuple[Any, ...]:
-        """Smallest hash, then earliest publication; then the content, so that no file's order decides."""
-        rest = group.table.slice(row, 1).drop_columns([a.PAYLOAD_HASH]).to_pylist()[0]
-        return hashes[row].as_py() or "", int(group.published[row]), sorted((k, str(v)) for k, v in rest.items())
-
-    kept = keep_one(offsets.code, chosen, preference)
+    kept = keep_one(offsets.code, chosen, group.rank_copy)
     running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
     records = read_records(task, spec, group.table, kept, running, group.bad_arrival)
     counts = {

@@ -42,6 +42,18 @@ EARLIER = (
     ),
     segment(times(0, "b", 4, published_at_utc=published(5)), partition=1),
 )
+UNDATED = (
+    segment(
+        times(0, "x", 0, payload={"card": "B"}),
+        times(0, "x", 0, payload={"card": "B"}, published_at_utc=published(6)),
+        times(1, "a", 1, published_at_utc=published(3)),
+    ),
+    segment(times(0, "b", 4, published_at_utc=published(5)), partition=1),
+)
+"""If the undated copy of `x` were kept, `a` would arrive at 3 and `b`, which arrives at 5, would see it; so at 6."""
+SPOILED = replace(
+    times(0, "e0", 0), envelope='{"payload":{"card":"A","spoiled":true}}', payload_hash=times(0, "e0", 0).hash
+)
 WRONG_HASH = replace(times(0, "e0", 0), payload_hash="00" * 32)
 OTHER_RUN = replace(times(1, "e1", 1), platform_run_id="platform_20250101T000000Z")
 INVALID = {
@@ -81,6 +93,34 @@ CASES = {
         "Of equal rows at one position the earliest published is kept.",
         over(EARLIER, slice_(0, 1), slice_(0, 0, partition=1)),
         {"a": {"g__count_1h": 1}, "b": {"g__count_1h": 2}, "x": {"g__count_1h": 1}},
+    ),
+    "position_twice_undated": Case(
+        "A copy without a publication comes after every dated one, in whichever order they are stored.",
+        over(UNDATED, slice_(0, 1), slice_(0, 0, partition=1)),
+        {"a": {"g__count_1h": 1}, "b": {"g__count_1h": 1}, "x": {"g__count_1h": 1}},
+    ),
+    "position_twice_undated_reversed": Case(
+        "The other order of storage.",
+        over(
+            (replace(UNDATED[0], rows=(*UNDATED[0].rows[1::-1], UNDATED[0].rows[2])), UNDATED[1]),
+            slice_(0, 1),
+            slice_(0, 0, partition=1),
+        ),
+        {"a": {"g__count_1h": 1}, "b": {"g__count_1h": 1}, "x": {"g__count_1h": 1}},
+    ),
+    **{
+        f"spoiled_copy_{name}": Case(
+            "Every copy of a position is hashed, whichever of them would be kept.",
+            training(over((segment(*copies),), slice_(0, 0))),
+            code="REPLAY_EVENT_INVALID",
+        )
+        for name, copies in (("first", (SPOILED, times(0, "e0", 0))), ("last", (times(0, "e0", 0), SPOILED)))
+    },
+    "spoiled_copy_outside_training": Case(
+        "Outside training a position with a spoiled copy is one invalid record.",
+        over((segment(SPOILED, times(0, "e0", 0), times(1, "e1", 1)),), slice_(0, 1)),
+        {"e1": {"g__count_1h": 1}},
+        {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
     ),
     "hash_of_one": Case(
         "The hash of a record seen once is taken as stated.",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.compile import Profile, read_profile
+from ofs_spark.pins.profile.digest import OLD_PROFILE_RECIPE, digest_profile
+from ofs_spark.pins.profile.faults import Digits
 
 ONLINE = Path(__file__).parents[2] / "golden" / "online"
 EXTENDED = """
@@ -43,23 +47,23 @@ def test_a_platform_file_that_leaves_its_defaults_out_has_the_same_digest() -> N
     assert read(bare, "core_features").digest == read((ONLINE / "profile.yaml").read_text(), "core_features").digest
 
 
-def test_the_law_of_extended_files_takes_numbers_as_the_text_of_their_digits() -> None:
+def test_the_law_of_extended_files_tags_numbers_and_keeps_their_digits() -> None:
     groups = [
         {
             "name": "g",
             "version": "v1",
             "key": ["payload.card"],
             "include_anchor": True,
-            "features": [{"name": "n", "aggregate": "rate", "where": {"path": "payload.x", "gt": "1.50"}}],
+            "features": [{"name": "n", "aggregate": "rate", "where": {"path": "payload.x", "gt": {"n": "1.50"}}}],
         },
         {"name": "h", "version": "v1", "key": ["payload.shop"], "features": [{"name": "n", "aggregate": "count"}]},
     ]
     sets = [{"feature_set_id": "s", "feature_set_version": "v1", "groups": ["g@v1"]}]
     payload = {"policy_id": "p", "revision": "r", "feature_sets": sets, "feature_groups": groups}
     profile = read(EXTENDED)
-    assert profile.digest == digest({"recipe": "ofs.feature_profile.v2", "payload": payload})
+    assert profile.digest == digest({"recipe": "ofs.feature_profile.v3", "payload": payload})
     selected = {"feature_set_id": "s", "feature_set_version": "v1", "groups": groups[:1]}
-    assert profile.set_digest == digest({"recipe": "ofs.feature_set.v1", "payload": selected})
+    assert profile.set_digest == digest({"recipe": "ofs.feature_set.v2", "payload": selected})
 
 
 def test_the_order_of_keys_and_comments_changes_nothing() -> None:
@@ -84,11 +88,26 @@ def test_what_the_set_names_changes_both(old: str, new: str) -> None:
     assert changed.set_digest != before.set_digest
 
 
+def test_a_number_is_not_its_text() -> None:
+    number, text = read(EXTENDED), read(EXTENDED.replace("gt: 1.50", 'gt: "1.50"'))
+    assert number.digest != text.digest
+    assert number.set_digest != text.set_digest
+    assert number.old_set_digest == text.old_set_digest  # what the older recipe could not tell apart
+
+
+def test_a_digest_stated_by_the_older_recipe_is_accepted_and_said_aloud() -> None:
+    parsed = parse_yaml(EXTENDED.encode(), number=Digits)
+    profile = read(f"{EXTENDED}content_digest: {digest_profile(parsed, OLD_PROFILE_RECIPE)}\n")
+    assert profile.digest == read(EXTENDED).digest
+    assert [OLD_PROFILE_RECIPE in said for said in profile.describe_differences()] == [True]
+    assert read(f"{EXTENDED}content_digest: {profile.digest}\n").describe_differences() == ()
+
+
 @pytest.mark.parametrize("text", [EXTENDED, (ONLINE / "profile.yaml").read_text()], ids=["extended", "platform"])
 def test_a_stated_digest_is_compared_and_enters_no_digest(text: str) -> None:
     name = "s" if text is EXTENDED else "core_features"
     found = read(text, name)
-    assert read(f"{text}content_digest: {found.digest}\n", name) == found
+    assert replace(read(f"{text}content_digest: {found.digest}\n", name), stated_recipe="") == found
     with pytest.raises(Refusal, match="FEATURE_PROFILE_MISMATCH") as caught:
         read(f'{text}content_digest: "{"0" * 64}"\n', name)
     assert (caught.value.details["stated"], caught.value.details["found"]) == ("0" * 64, found.digest)

@@ -65,7 +65,8 @@ def test_keys(payload: str, expected: str) -> None:
 def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
     canonical, spaced = '{"a":1,"b":"\\u00e9"}', '{"b": "é", "a": 1}'
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    assert hash_payload(spaced) == hashed
+    assert hash_payload(spaced.encode()) == bytes.fromhex(hashed)
+    assert hash_payload(b'{"a":"\xff"}') is None
     envelopes = pa.array([canonical, spaced, canonical, '{"a":2}', "{"])
     assert check_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
         True, True, False, False, False,

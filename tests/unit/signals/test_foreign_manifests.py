@@ -13,6 +13,8 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.objects import LocalObjects
+from ofs_spark.pins.profile.compile import read_profile
 from tests.unit.signals.test_hold import WORLD, asked, manifest_of
 from tests.worlds.model import canon
 from tests.worlds.running import build
@@ -79,3 +81,17 @@ def test_a_manifest_changed_by_hand_is_refused_or_answered_never_an_error(
         assert outcome.code in {"MANIFEST_IMMUTABILITY_VIOLATION", "TRAINING_NOT_ADMISSIBLE"}
     else:
         assert outcome.answer["dataset_manifest_id"] in manifest.name
+
+
+def test_a_manifest_of_the_older_recipe_is_compared_by_it(tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    build(written)
+    manifest = manifest_of(written)
+    document = json.loads(manifest.read_bytes())
+    profile = read_profile(LocalObjects.at(written.profile.parent), "world", "v1")
+    del document["feature_profile"]["feature_set_recipe"]
+    for digest, outcome in ((profile.old_set_digest, "ALREADY_PUBLISHED"), (profile.set_digest, None)):
+        document["pins"]["feature_set_digest"] = digest
+        manifest.write_bytes(canon(document))
+        answer = build(written, intent=asked(2 if outcome else 3)).answer
+        assert (answer and answer["outcome"]) == outcome
