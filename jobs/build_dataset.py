@@ -26,7 +26,7 @@ def main() -> int:
         with open_context(arguments.wiring, arguments.policy, Progress(sys.stderr)) as context:
             answer, status = pipeline.build_dataset(arguments.intent.read_bytes(), context), 0
     except Refusal as refusal:
-        answer, status = refusal.document(), refusal.exit_status
+        answer, status = refusal.to_document(), refusal.exit_status
     except OfsError as error:
         answer, status = {"outcome": "FAILED", "message": str(error)}, 1
     print_json(answer)

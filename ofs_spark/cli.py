@@ -66,15 +66,15 @@ def _build_parser() -> argparse.ArgumentParser:
         return made
 
     manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
-    command(_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    command(_run_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     document = command(_validate)
     document.add_argument("file", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
     command(_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     command(_verify).add_argument("manifest", help=manifest)
     command(_show).add_argument("manifest", help=manifest)
-    command(_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
-    world = command(_demo)
+    command(_run_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    world = command(_run_demo)
     folder = Path("demo-world")
     world.add_argument(
         "--folder", type=Path, default=folder, help=f"Where the demo world is written. [default: {folder}]"
@@ -85,12 +85,12 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _identity(options: argparse.Namespace) -> int:
+def _run_identity(options: argparse.Namespace) -> int:
     """Shows the ids an intent has: no Java, no store."""
-    from ofs_spark.intent.answers import identity_answer
+    from ofs_spark.intent.answers import answer_identity
 
     raw = _read_bytes(options.intent)
-    return _answer(options, lambda: identity_answer(raw))
+    return _answer(options, lambda: answer_identity(raw))
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -108,7 +108,7 @@ def _build(options: argparse.Namespace) -> int:
     from ofs_spark import pipeline
 
     raw = _read_bytes(options.intent)
-    return _answer(options, _with_context(options, lambda context: pipeline.build_dataset(raw, context)))
+    return _answer(options, _open_around(options, lambda context: pipeline.build_dataset(raw, context)))
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -117,7 +117,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     return _answer(
         options,
-        _with_context(options, lambda context: pipeline.verify_dataset(options.manifest, context)),
+        _open_around(options, lambda context: pipeline.verify_dataset(options.manifest, context)),
         status=lambda found: 0 if found["verified"] else 60,
         people=console.print_checks,
     )
@@ -127,25 +127,25 @@ def _show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
-    run = _with_context(options, lambda context: pipeline.show_manifest(options.manifest, context))
+    run = _open_around(options, lambda context: pipeline.show_manifest(options.manifest, context))
     return _answer(options, run, people=console.print_manifest)
 
 
-def _status(options: argparse.Namespace) -> int:
+def _run_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    run = _with_context(options, lambda context: pipeline.describe_runs(options.run_key, context))
+    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context))
     return _answer(options, run, people=console.print_status)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.command import run_demo
 
     return _answer(
         options,
-        lambda: run_demo(options.folder, options.seed, options.payments, _progress(options)),
+        lambda: run_demo(options.folder, options.seed, options.payments, _make_progress(options)),
         people=lambda _answer: None,  # the demo has shown its summary
     )
 
@@ -164,21 +164,21 @@ def _read_bytes(path: Path) -> bytes:
         raise SystemExit(2) from None
 
 
-def _with_context(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
+def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
     """A call of the pipeline, with the plane that the options name opened around it."""
 
     def run() -> Answer:
         """The call's answer."""
         from ofs_spark.io.context import open_context
 
-        with open_context(options.wiring, options.policy, _progress(options)) as context:
+        with open_context(options.wiring, options.policy, _make_progress(options)) as context:
             return call(context)
 
     return run
 
 
-def _progress(options: argparse.Namespace) -> Callable[[str, str], None]:
-    return console.silent if options.quiet else console.Progress(sys.stderr)
+def _make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:
+    return console.report_nothing if options.quiet else console.Progress(sys.stderr)
 
 
 def _answer(
@@ -188,12 +188,12 @@ def _answer(
     people: Callable[[Answer], None] = console.print_answer,
 ) -> int:
     """Prints what `run` answers, or its refusal; gives the exit status."""
-    with _interrupted():
+    with _catch_stop():
         try:
             answer = run()
             code = status(answer)
         except Refusal as refusal:
-            answer, code, people = refusal.document(), refusal.exit_status, console.print_refusal
+            answer, code, people = refusal.to_document(), refusal.exit_status, console.print_refusal
         except OfsError as error:
             answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
     if options.json:
@@ -210,7 +210,7 @@ class _Stopped(BaseException):
 
 
 @contextmanager
-def _interrupted() -> Iterator[None]:
+def _catch_stop() -> Iterator[None]:
     """Ctrl-C ends the process with 130 and SIGTERM with 143, after the ledger was told."""
 
     def stop(_number: int, _frame: object) -> None:

@@ -95,6 +95,6 @@ def describe_runs(run_key: str | None, context: RunContext) -> Answer:
 
     ledger = context.control.ledger
     if run_key is None:
-        return {"runs": [describe_run(run) for run in ledger.runs()]}
+        return {"runs": [describe_run(run) for run in ledger.list_runs()]}
     run = context.control.find(run_key)
-    return {**describe_run(run), "events": [describe_transition(event) for event in ledger.events(run_key)]}
+    return {**describe_run(run), "events": [describe_transition(event) for event in ledger.list_events(run_key)]}

@@ -14,7 +14,7 @@ from ofs_spark.console.answers import (
     print_stop,
     print_usage_error,
 )
-from ofs_spark.console.progress import ROOMS, Progress, silent
+from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 
 __all__ = [
     "ROOMS",
@@ -28,5 +28,5 @@ __all__ = [
     "print_status",
     "print_stop",
     "print_usage_error",
-    "silent",
+    "report_nothing",
 ]

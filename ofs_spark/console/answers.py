@@ -84,7 +84,7 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         screen.print_line("the ledger holds no run")
         return
     names = ("run_key", "state", "outcome", "attempts", "request_id")
-    cut = screen.print_table(RUNS, ([_text(run[name]) for name in names] for run in runs))
+    cut = screen.print_table(RUNS, ([_show_value(run[name]) for name in names] for run in runs))
     if "events" in answer:
         changes = (
             (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
@@ -156,17 +156,17 @@ def _describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[s
 def _describe_value(screen: Screen, value: Any, indent: int) -> list[str]:
     """The lines of one value, those after the first set in."""
     if not (isinstance(value, dict) and value):
-        return [_text(value)]
-    members = (f"{name}={_text(one)}" for name, one in value.items())
+        return [_show_value(value)]
+    members = (f"{name}={_show_value(one)}" for name, one in value.items())
     first, *others = screen.fill(members, GAP, indent + len(GAP))
     return [first, *(GAP + line for line in others)]
 
 
-def _text(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if isinstance(value, dict) and value:
-        return GAP.join(f"{name}={_text(one)}" for name, one in value.items())
+        return GAP.join(f"{name}={_show_value(one)}" for name, one in value.items())
     if isinstance(value, list) and value:
-        return ", ".join(_text(one) for one in value[:SHOWN]) + (
+        return ", ".join(_show_value(one) for one in value[:SHOWN]) + (
             f", … and {len(value) - SHOWN} more" * (len(value) > SHOWN)
         )
     if isinstance(value, float):

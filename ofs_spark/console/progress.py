@@ -10,7 +10,7 @@ from ofs_spark.console.screen import Screen, Styled
 ROOMS = ("intent", "pins", "replay", "labels", "features", "publish", "signals")
 
 
-def silent(room: str, detail: str) -> None:
+def report_nothing(room: str, detail: str) -> None:
     """Reports nothing."""
 
 

@@ -73,7 +73,7 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     event = np.concatenate([np.arange(n), again])
     delivered = np.concatenate([arrival, arrival[again] + rng.integers(1_000_000, 2 * HOUR_US, len(again))])
     place = (made.customer[event] * 2_654_435_761 >> 7) % (len(TOPICS) * PARTITIONS)
-    sent = _Deliveries(made, ids, _envelopes(made, ids, check), check, event, delivered)
+    sent = _Deliveries(made, ids, _write_envelopes(made, ids, check), check, event, delivered)
     segments: list[dict[str, Any]] = []
     basis: list[dict[str, Any]] = []
     for number in range(len(TOPICS) * PARTITIONS):
@@ -94,7 +94,7 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()))
 
 
-def _envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
+def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     """Canonical envelope texts: keys sorted, compact, ASCII. Every value is known to need no escape."""
     head = f'"manifest_fingerprint":"{PINS["manifest_fingerprint"]}","parameter_hash":"{PINS["parameter_hash"]}","payload":'
     tail = (
@@ -116,14 +116,14 @@ def _envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     )
     return [
         f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
-        f'{{"amount":{_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
+        f'{{"amount":{_format_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
         f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c % 5000}","merchant_id":"merch-{m:04d}",'
         f'"result":"{"declined" if d else "approved"}","terminal_id":"term-{t:05d}"}}{tail}{s}"}}'
         for a, h, o, c, m, d, t, k, i, s in zip(*columns, strict=True)
     ]
 
 
-def _euros(cents: int) -> str:
+def _format_euros(cents: int) -> str:
     """Cents as the JSON number a platform's float has: 12.5, never 12.50."""
     return repr(cents / 100)
 
@@ -143,7 +143,7 @@ def _write_partition(
     previous: int | None = None
     for begin in range(0, len(own), rows_per_segment):
         rows, held = own[begin : begin + rows_per_segment], offset[begin : begin + rows_per_segment]
-        stored = write_parquet(root, f"{folder}/{len(entries):04d}.parquet", _table(named, sent, rows, held))
+        stored = write_parquet(root, f"{folder}/{len(entries):04d}.parquet", _make_table(named, sent, rows, held))
         after = 0 if previous is None else previous + 1
         markers = sorted(set(range(after, int(held[-1]) + 1)) - set(held.tolist()))
         ts = sent.made.ts[sent.event[rows]]
@@ -161,7 +161,7 @@ def _write_partition(
     return entries
 
 
-def _table(named: dict[str, Any], sent: _Deliveries, rows: Array, offset: Array) -> pa.Table:
+def _make_table(named: dict[str, Any], sent: _Deliveries, rows: Array, offset: Array) -> pa.Table:
     made, ids, check, event, delivered = sent.made, sent.ids, sent.check, sent.event[rows], sent.delivered[rows]
     n, which = len(event), event.tolist()
     envelopes = [sent.texts[i] for i in which]

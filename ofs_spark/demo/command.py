@@ -27,7 +27,7 @@ AGAIN = "objects-again"
 
 def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict[str, Any]:
     """Generates, builds, verifies, builds again in a second root, compares the digests, and prints the summary."""
-    world = _world(folder, seed, payments, announce)
+    world = _prepare_world(folder, seed, payments, announce)
     with open_context(world.wiring, None, announce) as context:
         answer = pipeline.build_dataset(world.training.read_bytes(), context)
         announce("publish", "verifies the published dataset from its stored bytes")
@@ -35,17 +35,17 @@ def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict
         manifest = pipeline.show_manifest(answer["manifest_ref"], context)
     if not verified["verified"]:
         raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
-    again = _again(world, announce)
+    again = _build_again(world, announce)
     same = again["content_digest"] == answer["content_digest"]
     facts = _describe(world, answer, manifest, again, same)
     places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
-    print_demo(facts, places, _next_commands(world, answer["manifest_ref"]))
+    print_demo(facts, places, _list_commands(world, answer["manifest_ref"]))
     if not same:
         raise InternalError("two builds of one plan have different digests")
     return {**answer, "verified": True, "second_digest": again["content_digest"], "same_digest": same}
 
 
-def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWorld:
+def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWorld:
     """The world in `folder`, written unless it is there already."""
     asked = {"seed": seed, "payments": payments}
     facts = folder / FACTS
@@ -69,7 +69,7 @@ def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWo
         "config_revision": policy.config_revision,
         "ofs_code_release_id": read_code_release(),
     }
-    world = write_demo_world(folder, seed, _shape(payments), releases, announce)
+    world = write_demo_world(folder, seed, _scale_shape(payments), releases, announce)
     names = ("objects", "wiring", "training", "explore")
     counts = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
     facts.write_bytes(
@@ -84,7 +84,7 @@ def _world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWo
     return world
 
 
-def _shape(payments: int) -> Shape:
+def _scale_shape(payments: int) -> Shape:
     """The demo's shape, with fewer people where there are fewer payments."""
     share = min(1.0, payments / Shape.payments)
     return Shape(
@@ -95,7 +95,7 @@ def _shape(payments: int) -> Shape:
     )
 
 
-def _again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
+def _build_again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
     """The same intent in a second object root, on one core and with other exchange widths."""
     other = world.root / AGAIN
     announce("demo", "builds the same intent again: second root, one core, other exchange widths")
@@ -139,7 +139,7 @@ def _describe(
     }
 
 
-def _next_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
+def _list_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
     """What to try next, as it can be typed."""
     ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {shlex.quote(str(world.wiring))}"
     return (

@@ -55,7 +55,7 @@ def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: 
 
 
 def _write(root: Path, ids: list[str], events: Array, values: Array, times: Array, types: Array, asof_us: int) -> int:
-    table, folder = _assertions(ids, events, values, times, types), f"{RUN}/label_store/extract"
+    table, folder = _invent_assertions(ids, events, values, times, types), f"{RUN}/label_store/extract"
     files = []
     for number, begin in enumerate(range(0, table.num_rows, 250_000)):
         part = table.slice(begin, 250_000)
@@ -73,7 +73,7 @@ def _write(root: Path, ids: list[str], events: Array, values: Array, times: Arra
     return int(table.num_rows)
 
 
-def _assertions(ids: list[str], events: Array, values: Array, times: Array, types: Array) -> pa.Table:
+def _invent_assertions(ids: list[str], events: Array, values: Array, times: Array, types: Array) -> pa.Table:
     """The rows of the label timeline."""
     n = len(events)
     assertion = [hashlib.md5(f"assertion-{i}".encode(), usedforsecurity=False).hexdigest() for i in range(n)]

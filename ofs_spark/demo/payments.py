@@ -73,22 +73,22 @@ class _Places:
 def invent_payments(shape: Shape, rng: np.random.Generator) -> Payments:
     """The world's payments. About 0.8 % are fraud: stolen cards, compromised terminals and what follows, amount spikes."""
     places = _Places.made(shape, rng)
-    stolen_ts, stolen = _stolen_cards(shape, rng)
+    stolen_ts, stolen = _steal_cards(shape, rng)
     n = shape.payments - len(stolen)
     weight = (1.0 + np.arange(shape.customers)) ** -shape.skew
     customer = rng.permutation(shape.customers)[rng.choice(shape.customers, n, p=weight / weight.sum())]
     home = places.near(np.repeat(rng.choice(len(COUNTRIES), shape.customers, p=SHARES), 6).reshape(-1, 6), rng)
     usual = home[customer, rng.choice(6, n, p=[0.4, 0.25, 0.15, 0.1, 0.06, 0.04])]
     terminal = np.where(rng.random(n) < 0.88, usual, rng.integers(0, shape.terminals, n))
-    ts = _times(shape, n, rng)
-    fraud = _compromised_terminals(ts, customer, terminal, shape, rng) | (rng.random(n) < 0.0015)
+    ts = _invent_times(shape, n, rng)
+    fraud = _compromise_terminals(ts, customer, terminal, shape, rng) | (rng.random(n) < 0.0015)
     everything = _Drawn(
         np.concatenate([ts, stolen_ts]),
         np.concatenate([customer, stolen]),
         np.concatenate([terminal, rng.integers(0, shape.terminals, len(stolen))]),
         np.concatenate([fraud, np.ones(len(stolen), np.bool_)]),
     )
-    return _paid(everything, places, shape, rng)
+    return _invent_amounts(everything, places, shape, rng)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Drawn:
     fraud: Array
 
 
-def _paid(drawn: _Drawn, places: _Places, shape: Shape, rng: np.random.Generator) -> Payments:
+def _invent_amounts(drawn: _Drawn, places: _Places, shape: Shape, rng: np.random.Generator) -> Payments:
     """The drawn payments in event-time order with amount, channel and result: fraudsters spend more and are declined more."""
     order = np.argsort(drawn.ts, kind="stable")
     ts, customer, terminal, fraud = (x[order] for x in (drawn.ts, drawn.customer, drawn.terminal, drawn.fraud))
@@ -115,14 +115,14 @@ def _paid(drawn: _Drawn, places: _Places, shape: Shape, rng: np.random.Generator
     return Payments(ts, customer, terminal, merchant, cents, places.country[terminal], channel, declined, fraud)
 
 
-def _times(shape: Shape, n: int, rng: np.random.Generator) -> Array:
+def _invent_times(shape: Shape, n: int, rng: np.random.Generator) -> Array:
     day = rng.integers(0, shape.days, n)
     hour = rng.choice(24, n, p=RHYTHM / RHYTHM.sum())
     times: Array = START_US + day * DAY_US + hour * HOUR_US + rng.integers(0, HOUR_US, n)
     return times
 
 
-def _stolen_cards(shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]:
+def _steal_cards(shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]:
     """(times, customers) of bursts: three to eleven payments within hours of a theft, anywhere, beside the owner's own."""
     cards = max(1, min(shape.customers // 30, shape.payments // 1_200))
     each = rng.integers(3, 12, cards)
@@ -133,9 +133,7 @@ def _stolen_cards(shape: Shape, rng: np.random.Generator) -> tuple[Array, Array]
     return np.minimum(ts, last), rng.choice(shape.customers, cards, replace=False)[card]
 
 
-def _compromised_terminals(
-    ts: Array, customer: Array, terminal: Array, shape: Shape, rng: np.random.Generator
-) -> Array:
+def _compromise_terminals(ts: Array, customer: Array, terminal: Array, shape: Shape, rng: np.random.Generator) -> Array:
     """Fraud at terminals while a skimmer sits in them, and on the cards read there in the three weeks that follow."""
     chosen = rng.choice(shape.terminals, max(1, shape.terminals // 50), replace=False)
     begin = np.full(shape.terminals, np.iinfo(np.int64).max)

@@ -112,7 +112,7 @@ def write_demo_world(
     (profiles / "core_features.yaml").write_text(CORE_PROFILE, encoding="utf-8")
     intents = {
         name: write_json(root / "intents" / f"{name}.json", document)
-        for name, document in _intents(archived, asof_us, shape, releases).items()
+        for name, document in _make_intents(archived, asof_us, shape, releases).items()
     }
     return DemoWorld(
         root,
@@ -154,11 +154,14 @@ def _write_run_facts(objects: Path) -> None:
         "platform_run_id": RUN,
         "scenario_run_id": SCENARIO,
         "pins": PINS,
-        "locators": [_locator("merchant_categories", surface, content_digest=digest), _locator("raw_cases", sealed)],
+        "locators": [
+            _make_locator("merchant_categories", surface, content_digest=digest),
+            _make_locator("raw_cases", sealed),
+        ],
         "gate_receipts": [],
         "instance_receipts": [
-            _receipt("merchant_categories", surface, "PASS", digest),
-            _receipt("raw_cases", sealed, "FAIL", digest),
+            _make_receipt("merchant_categories", surface, "PASS", digest),
+            _make_receipt("raw_cases", sealed, "FAIL", digest),
         ],
         "policy_rev": {"policy_id": "sr.policy", "revision": "r1"},
         "bundle_hash": "ab" * 32,
@@ -172,16 +175,18 @@ def _write_run_facts(objects: Path) -> None:
 _SCOPE = {"manifest_fingerprint": str(PINS["manifest_fingerprint"])}
 
 
-def _locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
+def _make_locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
     return {"output_id": output_id, "path": where, **_SCOPE, **more}
 
 
-def _receipt(output_id: str, where: str, status: str, digest: dict[str, str]) -> dict[str, Any]:
+def _make_receipt(output_id: str, where: str, status: str, digest: dict[str, str]) -> dict[str, Any]:
     target = {"output_id": output_id, "path": where}
     return {"output_id": output_id, "status": status, "scope": _SCOPE, "target_ref": target, "target_digest": digest}
 
 
-def _intents(archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _make_intents(
+    archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     common = {
         "schema_version": "learning.ofs_build_intent.v0",
         "intent_kind": "dataset_build",

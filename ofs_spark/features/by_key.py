@@ -20,7 +20,7 @@ from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.pins.arrow_types import to_arrow_type
-from ofs_spark.pins.profile.compile import list_columns
+from ofs_spark.pins.profile.compiler import list_columns
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 

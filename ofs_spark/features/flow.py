@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ofs_spark.pins.columns import Column, find_type
-from ofs_spark.pins.profile.compile import list_columns
+from ofs_spark.pins.profile.compiler import list_columns
 from ofs_spark.pins.profile.model import Group, Program
 from ofs_spark.replay import rows as r
 

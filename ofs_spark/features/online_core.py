@@ -18,7 +18,7 @@ def compute_online_core(rows: GroupRows, amount: Array, stamp: Array, stamps: pa
     event time's code into `stamps`, its texts in code-point order: the greatest text is the last one, not the latest time.
     """
     order = np.lexsort((rows.rank, rows.key))
-    count, total, last = _states(rows.key[order], stamp[order], amount[order])
+    count, total, last = _advance_states(rows.key[order], stamp[order], amount[order])
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     return [pa.array(count[back]), pa.array(total[back]), stamps.take(pa.array(last[back])).cast(pa.string())]
@@ -28,7 +28,7 @@ _STATES = type_tuple(type_array(types.int64), type_array(types.float64), type_ar
 
 
 @compile_loop(_STATES(LONGS, LONGS, DOUBLES))
-def _states(key: Array, stamp: Array, amount: Array) -> tuple[Array, Array, Array]:
+def _advance_states(key: Array, stamp: Array, amount: Array) -> tuple[Array, Array, Array]:
     n = len(key)
     count, total, last = np.zeros(n, np.int64), np.zeros(n, np.float64), np.zeros(n, np.int64)
     for row in range(n):

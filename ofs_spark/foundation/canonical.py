@@ -54,7 +54,7 @@ def parse_json(
     surrogates; no number that a float64 would change (its shortest text must be the same number), no integer beyond
     MAX_DIGITS. `what` names the document in messages; `max_bytes` is checked before anything is parsed.
     """
-    text = _text(data, what, max_bytes)
+    text = _read_text(data, what, max_bytes)
     try:
         value = _DECODER.decode(text)
     except CanonicalError as error:
@@ -70,7 +70,7 @@ def parse_json(
     return value
 
 
-def _text(data: bytes | str, what: str, max_bytes: int) -> str:
+def _read_text(data: bytes | str, what: str, max_bytes: int) -> str:
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if size > max_bytes:
         raise CanonicalError(f"{what} has {size} bytes, at most {max_bytes} are read")
@@ -121,7 +121,7 @@ def _check_leaf(value: Any) -> None:
         raise CanonicalError(f"an integer has more than {MAX_DIGITS} digits")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         doubled, _ = Counter(key for key, _ in pairs).most_common(1)[0]
@@ -129,21 +129,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise CanonicalError(f"an integer has more than {MAX_DIGITS} digits")
     return int(text)
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     value = float(text)
     if len(text) > MAX_DIGITS or not math.isfinite(value) or Decimal(text) != Decimal(repr(value)):
         raise CanonicalError(f"the number {text[:60]} does not survive as a float64")
     return value
 
 
-def _constant(text: str) -> Any:
+def _refuse_constant(text: str) -> Any:
     raise CanonicalError(f"{text} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object,
+    parse_float=_parse_float,
+    parse_int=_parse_integer,
+    parse_constant=_refuse_constant,
+)

@@ -34,7 +34,7 @@ def find_code_folder() -> Path:
 def digest_sources() -> str:
     """Digest of every source file of the package, wherever the package lies, and of the Python."""
     digest = hashlib.sha256(sys.version.encode())
-    for name, body in sorted(_sources(files("ofs_spark"), "")):
+    for name, body in sorted(_list_sources(files("ofs_spark"), "")):
         digest.update(f"{name} {len(body)} ".encode() + body)
     return digest.hexdigest()
 
@@ -54,9 +54,9 @@ def mark_compiled() -> bool:
     return True
 
 
-def _sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+def _list_sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _sources(entry, f"{prefix}{entry.name}/")
+            yield from _list_sources(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(".py"):
             yield f"{prefix}{entry.name}", entry.read_bytes()

@@ -40,7 +40,7 @@ class DocumentFault:
     pointer: str
     message: str
 
-    def document(self) -> dict[str, str]:
+    def to_document(self) -> dict[str, str]:
         """The fault as answers show it."""
         return {"code": self.code, "pointer": self.pointer, "message": self.message}
 
@@ -87,7 +87,9 @@ def find_faults(document: Any, contract: str) -> list[DocumentFault]:
     """Every fault of `document` under `contract`, in fault order; empty if it is valid. Unknown contract: KeyError."""
     if contract not in list_contracts():
         raise KeyError(contract)
-    found = {fault for error in _validator(contract).iter_errors(document) for fault in _faults(error, contract)}
+    found = {
+        fault for error in _make_validator(contract).iter_errors(document) for fault in _list_faults(error, contract)
+    }
     return sorted(found, key=lambda fault: fault.order)
 
 
@@ -112,19 +114,19 @@ def load_contract_file(name: str) -> dict[str, Any]:
 
 
 @cache
-def _registry() -> Registry[Any]:
+def _make_registry() -> Registry[Any]:
     """Every schema by its `$id`, for references from one to another."""
     documents = [load_contract_file("definitions.json"), *(load_schema(name) for name in list_contracts())]
     return Registry().with_resources((document["$id"], DRAFT202012.create_resource(document)) for document in documents)
 
 
 @cache
-def _validator(contract: str) -> Draft202012Validator:
-    checked: Draft202012Validator = _Strict(load_schema(contract), format_checker=_FORMATS, registry=_registry())
+def _make_validator(contract: str) -> Draft202012Validator:
+    checked: Draft202012Validator = _Strict(load_schema(contract), format_checker=_FORMATS, registry=_make_registry())
     return checked
 
 
-def _faults(error: ValidationError, contract: str) -> Iterator[DocumentFault]:
+def _list_faults(error: ValidationError, contract: str) -> Iterator[DocumentFault]:
     if error.context and error.validator in ("anyOf", "oneOf"):
         # The branch whose faults lie deepest is the one that was meant.
         branches: dict[Any, list[ValidationError]] = {}
@@ -132,14 +134,14 @@ def _faults(error: ValidationError, contract: str) -> Iterator[DocumentFault]:
             branches.setdefault(inner.schema_path[0], []).append(inner)
         meant = max(branches.values(), key=lambda inner: max(len(one.absolute_path) for one in inner))
         for one in meant:
-            yield from _faults(one, contract)
+            yield from _list_faults(one, contract)
         return
-    for extra, message in _places(error):
+    for extra, message in _locate_faults(error):
         path = [*error.absolute_path, *extra]
-        yield DocumentFault(_code(contract, path), format_pointer(path), message)
+        yield DocumentFault(_find_code(contract, path), format_pointer(path), message)
 
 
-def _places(error: ValidationError) -> list[tuple[list[str], str]]:
+def _locate_faults(error: ValidationError) -> list[tuple[list[str], str]]:
     """(path below the error's own, message): missing and unknown members are faults at the member itself."""
     rule: Any = error.validator_value
     instance: Any = error.instance
@@ -151,10 +153,10 @@ def _places(error: ValidationError) -> list[tuple[list[str], str]]:
         return [([name], "is not a field of this document") for name in instance if name not in known]
     if error.validator == "not":
         return [([], "must not stand beside the other members that are here")]
-    return [([], _shortened(str(error.cause or error.message)))]
+    return [([], _shorten(str(error.cause or error.message)))]
 
 
-def _shortened(message: str) -> str:
+def _shorten(message: str) -> str:
     return message if len(message) <= 300 else f"{message[:140]} … {message[-140:]}"
 
 
@@ -163,18 +165,18 @@ def format_pointer(path: list[Any]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def _code(contract: str, path: list[Any]) -> str:
+def _find_code(contract: str, path: list[Any]) -> str:
     """The code annotated at exactly this place of the schema, references followed."""
-    resolver = _registry().resolver()
-    node, resolver = _resolved({"$ref": f"urn:ofs:{contract}"}, resolver)
+    resolver = _make_registry().resolver()
+    node, resolver = _follow_references({"$ref": f"urn:ofs:{contract}"}, resolver)
     for part in path:
         below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
-        node, resolver = _resolved(below, resolver)
+        node, resolver = _follow_references(below, resolver)
     code: str = node.get("x-refusal", "SCHEMA_INVALID")
     return code
 
 
-def _resolved(node: Any, resolver: Any) -> tuple[dict[str, Any], Any]:
+def _follow_references(node: Any, resolver: Any) -> tuple[dict[str, Any], Any]:
     """A schema with its references followed, members beside a reference kept; nothing for a place no schema has."""
     beside: dict[str, Any] = {}
     while isinstance(node, dict) and "$ref" in node:
@@ -184,7 +186,7 @@ def _resolved(node: Any, resolver: Any) -> tuple[dict[str, Any], Any]:
     return ({**node, **beside} if isinstance(node, dict) else beside), resolver
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
+def _check_pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
     # Python's `$` also matches before a final newline; the pattern language of JSON Schema does not.
     if validator.is_type(instance, "string") and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
         yield ValidationError(f"{instance[:120]!r} does not match {pattern}")
@@ -200,4 +202,4 @@ _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(_is_instant)
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, instance: type(instance) is int)
 _extend: Callable[..., Any] = extend  # the library leaves it untyped
-_Strict = _extend(Draft202012Validator, {"pattern": _pattern}, type_checker=_TYPES)
+_Strict = _extend(Draft202012Validator, {"pattern": _check_pattern}, type_checker=_TYPES)

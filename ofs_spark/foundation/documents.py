@@ -103,4 +103,4 @@ def digest_content(document: Mapping[str, Any]) -> str:
 
 def _require_valid(faults: Sequence[DocumentFault], kind: DocumentKind, ref: str) -> None:
     if faults:
-        raise kind.refuse_faults(ref, [fault.document() for fault in faults])
+        raise kind.refuse_faults(ref, [fault.to_document() for fault in faults])

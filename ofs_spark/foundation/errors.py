@@ -61,7 +61,7 @@ class Refusal(OfsError):
         """Process exit status of this code."""
         return CODES[self.code].exit_status
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The refusal as the JSON object programs read."""
         code = CODES[self.code]
         return {
@@ -119,13 +119,15 @@ _ROOMS: dict[str, type[Refusal]] = {
 }
 
 
-def _block(room: str, exit_status: int, meanings: Mapping[str, str], retryable: Iterable[str] = ()) -> dict[str, Code]:
+def _make_block(
+    room: str, exit_status: int, meanings: Mapping[str, str], retryable: Iterable[str] = ()
+) -> dict[str, Code]:
     again = frozenset(retryable)
     return {name: Code(room, meaning, exit_status, name in again) for name, meaning in meanings.items()}
 
 
 CODES: dict[str, Code] = {
-    **_block(
+    **_make_block(
         "intent",
         10,
         {
@@ -145,7 +147,7 @@ CODES: dict[str, Code] = {
             "REQUEST_COMMAND_UNSUPPORTED": "a job request names a command that does not exist",
         },
     ),
-    **_block(
+    **_make_block(
         "pins",
         20,
         {
@@ -164,7 +166,7 @@ CODES: dict[str, Code] = {
             "REF_ACCESS_DENIED": "a ref inside the roots cannot be read",
         },
     ),
-    **_block(
+    **_make_block(
         "replay",
         30,
         {
@@ -182,7 +184,7 @@ CODES: dict[str, Code] = {
             "ORDER_UNDEFINED": "events of one key span partitions without arrival times",
         },
     ),
-    **_block(
+    **_make_block(
         "labels",
         40,
         {
@@ -197,7 +199,7 @@ CODES: dict[str, Code] = {
         },
         retryable=("LABEL_STORE_UNAVAILABLE",),
     ),
-    **_block(
+    **_make_block(
         "features",
         50,
         {
@@ -207,7 +209,7 @@ CODES: dict[str, Code] = {
             "RESOURCE_EXCEEDED": "the work needs more memory or disk than policy allows",
         },
     ),
-    **_block(
+    **_make_block(
         "publish",
         60,
         {
@@ -224,9 +226,9 @@ CODES: dict[str, Code] = {
         },
         retryable=("COMMIT_OUTCOME_UNKNOWN", "LEASE_LOST", "MATERIALIZATION_CORRUPT"),
     ),
-    **_block("parity", 70, {"PARITY_MISMATCH": "the rebuilt features differ from the online ones"}),
-    **_block("parity", 71, {"PARITY_UNCHECKABLE": "a prerequisite of the comparison is missing"}),
-    **_block(
+    **_make_block("parity", 70, {"PARITY_MISMATCH": "the rebuilt features differ from the online ones"}),
+    **_make_block("parity", 71, {"PARITY_UNCHECKABLE": "a prerequisite of the comparison is missing"}),
+    **_make_block(
         "environment",
         80,
         {

@@ -20,7 +20,7 @@ def find_owner(ref: str) -> str | None:
     REF_SCOPE_INVALID for a ref that is no plain path. A prefix ending in "/" covers all below it, another only itself.
     """
     check_relative(ref)
-    covering = [(len(prefix), owner) for prefix, pattern, owner in _boundaries() if pattern.fullmatch(ref)]
+    covering = [(len(prefix), owner) for prefix, pattern, owner in _read_boundaries() if pattern.fullmatch(ref)]
     return max(covering)[1] if covering else None
 
 
@@ -33,11 +33,11 @@ def require_owned(ref: str) -> None:
 
 
 @cache
-def _boundaries() -> tuple[tuple[str, re.Pattern[str], str], ...]:
+def _read_boundaries() -> tuple[tuple[str, re.Pattern[str], str], ...]:
     entries = load_contract_file(BOUNDARIES)["boundaries"]
-    return tuple((entry["prefix"], _pattern(entry["prefix"]), entry["owner"]) for entry in entries)
+    return tuple((entry["prefix"], _compile_pattern(entry["prefix"]), entry["owner"]) for entry in entries)
 
 
-def _pattern(prefix: str) -> re.Pattern[str]:
+def _compile_pattern(prefix: str) -> re.Pattern[str]:
     exact = _RUN.join(re.escape(part) for part in prefix.split("{platform_run_id}"))
     return re.compile(exact + (".+" if prefix.endswith("/") else ""))

@@ -65,7 +65,7 @@ def load_policy(folder: Path | None) -> Policy:
 def _read_file(file: Traversable) -> dict[str, Any]:
     document = read_conf(file, "the policy file")
     if not isinstance(document, dict):
-        raise _unfit(f"the policy file {file} is not a mapping")
+        raise _refuse_unfit(f"the policy file {file} is not a mapping")
     return document
 
 
@@ -75,7 +75,7 @@ def _require_places(documents: Mapping[str, Mapping[str, Any]]) -> None:
         for key in document:
             own = _find_file(key)
             if own not in ("", name):
-                raise _unfit(f"the policy: {key} stands in {name}; its file is {own}")
+                raise _refuse_unfit(f"the policy: {key} stands in {name}; its file is {own}")
 
 
 def _require_valid(values: Mapping[str, Any]) -> None:
@@ -84,7 +84,7 @@ def _require_valid(values: Mapping[str, Any]) -> None:
         first, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         file = _find_file(first.pointer.split("/")[1]) or "its files"
         message = f"the policy: {first.pointer} of {file}: {first.message}{more}"
-        raise _unfit(message, faults=[fault.document() for fault in faults])
+        raise _refuse_unfit(message, faults=[fault.to_document() for fault in faults])
 
 
 def _find_file(key: str) -> str:
@@ -92,5 +92,5 @@ def _find_file(key: str) -> str:
     return str(load_schema(CONTRACT)["properties"].get(key, {}).get("x-file", ""))
 
 
-def _unfit(message: str, **details: Any) -> Refusal:
+def _refuse_unfit(message: str, **details: Any) -> Refusal:
     return refuse("ENVIRONMENT_UNFIT", message, **details)

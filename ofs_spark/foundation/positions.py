@@ -35,7 +35,7 @@ class Slice:
     start_offset: str
     end_offset: str
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The slice as the JSON object an intent holds."""
         return {
             "topic": self.topic,
@@ -79,7 +79,7 @@ class Range:
         """How many offsets a dense range has; None for a sparse one, whose size no arithmetic can tell."""
         return self.end - self.start if self.dense else None
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The range as documents hold it: offsets are decimal text."""
         end = "end_exclusive" if self.dense else "end_inclusive"
         return {
@@ -102,9 +102,9 @@ class SourcedRange:
     range: Range
     source: str
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The sourced range as documents hold it."""
-        return {"range": self.range.document(), "source": self.source}
+        return {"range": self.range.to_document(), "source": self.source}
 
 
 @dataclass(frozen=True)
@@ -179,12 +179,12 @@ def resolve_basis(slices: Sequence[Slice]) -> tuple[Range, ...]:
     faults = find_slice_faults(slices)
     if faults:
         raise ValueError("; ".join(f"slice {fault.index}: {fault.message}" for fault in faults))
-    ranges = sorted(_range(one) for one in slices)
+    ranges = sorted(_make_range(one) for one in slices)
     places = groupby(ranges, key=lambda r: (r.topic, r.partition))
     return tuple(united for _, stretches in places for united in _unite(stretches))
 
 
-def _range(one: Slice) -> Range:
+def _make_range(one: Slice) -> Range:
     start, last = (parse_offset(text, one.offset_kind) for text in (one.start_offset, one.end_offset))
     end = last + 1 if one.offset_kind in DENSE_KINDS else last
     return Range(one.topic, one.partition, one.offset_kind, start, end)
@@ -204,7 +204,7 @@ def _unite(ascending: Iterable[Range]) -> list[Range]:
 
 def describe_basis(ranges: Iterable[Range]) -> list[dict[str, Any]]:
     """The resolved basis as documents hold it: the ranges in their total order."""
-    return [offset_range.document() for offset_range in sorted(ranges)]
+    return [offset_range.to_document() for offset_range in sorted(ranges)]
 
 
 def hash_basis(ranges: Iterable[Range]) -> str:

@@ -50,10 +50,10 @@ def read_wiring(path: Path | None) -> Wiring:
     stated = path or os.environ.get("OFS_WIRING")
     file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
     document = read_conf(file, "the wiring")
-    faults = [_without_password(fault) for fault in contracts.find_faults(document, "wiring")]
+    faults = [_hide_password(fault) for fault in contracts.find_faults(document, "wiring")]
     if faults:
         message = f"the wiring {file}: {faults[0].pointer}: {faults[0].message}"
-        raise refuse("ENVIRONMENT_UNFIT", message, faults=[f.document() for f in faults])
+        raise refuse("ENVIRONMENT_UNFIT", message, faults=[f.to_document() for f in faults])
     labels = document["labels"]
     return Wiring(
         kind=document.get("kind", "local"),
@@ -63,24 +63,24 @@ def read_wiring(path: Path | None) -> Wiring:
         profiles_root=document["profiles"]["root"],
         labels=LabelsWiring(labels["kind"], labels.get("ref", "")),
         bus=document.get("bus", {}).get("kind", "none"),
-        spark={name: _property(value) for name, value in document.get("spark", {}).items()},
-        unused=tuple(_optional_keys(document)),
+        spark={name: _find_property(value) for name, value in document.get("spark", {}).items()},
+        unused=tuple(_list_optional_keys(document)),
     )
 
 
-def _without_password(fault: contracts.DocumentFault) -> contracts.DocumentFault:
+def _hide_password(fault: contracts.DocumentFault) -> contracts.DocumentFault:
     """The fault, without a value that may be, or may hold, the address of a database."""
     if fault.pointer not in _SECRET or fault.message == "is required":
         return fault
     return replace(fault, message="is not what the contract allows; it is not shown, for it may hold a password")
 
 
-def _property(value: Any) -> str:
+def _find_property(value: Any) -> str:
     """A Spark property's text: YAML's truth values are written as Spark writes them."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _optional_keys(document: Mapping[str, Any]) -> Iterator[str]:
+def _list_optional_keys(document: Mapping[str, Any]) -> Iterator[str]:
     """The stated keys that only some adapters use: of an object store, of a telemetry collector."""
     yield from (f"objects.{name}" for name in ("endpoint", "region", "path_style") if name in document["objects"])
     if (document.get("telemetry") or {}).get("otlp_endpoint"):

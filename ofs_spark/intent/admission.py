@@ -29,14 +29,14 @@ COMMAND_OF_KIND = {
 
 def admit(intent: Intent, command: str) -> None:
     """Returns if `ofs {command}` evaluates every part of the intent; else refuses, `details["faults"]` holding all."""
-    faults = [*_kind_faults(intent, command), *_output_faults(intent), *_scope_faults(intent)]
+    faults = [*_find_kind_faults(intent, command), *_find_output_faults(intent), *_find_scope_faults(intent)]
     if faults:
         raise refuse_all(sorted(faults, key=lambda fault: fault.order))
 
 
 def read_scope(intent: Intent) -> Scope:
     """join_scope and filters of an admitted intent; refuses as `admit` does where they are malformed."""
-    faults = sorted(_scope_faults(intent), key=lambda fault: fault.order)
+    faults = sorted(_find_scope_faults(intent), key=lambda fault: fault.order)
     if faults:
         raise refuse_all(faults)
     scope, filters = intent.join_scope, intent.filters
@@ -44,21 +44,21 @@ def read_scope(intent: Intent) -> Scope:
     minima = policy.get("min_coverage_by_label_type") if isinstance(policy, dict) else None
     return Scope(
         required_output_ids=tuple(scope.get("required_output_ids", ())),
-        scope_label_types=_tuple(scope.get("label_types")),
-        filter_label_types=_tuple(filters.get("label_types")),
+        scope_label_types=_to_tuple(scope.get("label_types")),
+        filter_label_types=_to_tuple(filters.get("label_types")),
         min_coverage_types=tuple(sorted(minima)) if isinstance(minima, dict) else (),
         label_coverage_policy=policy,
-        event_types=_tuple(filters.get("event_types")),
-        anchor_event_types=_tuple(scope.get("anchor_event_types")),
+        event_types=_to_tuple(filters.get("event_types")),
+        anchor_event_types=_to_tuple(scope.get("anchor_event_types")),
         row_filters={name: tuple(filters[name]) for name in sorted(filters) if name not in INPUT_FILTERS},
     )
 
 
-def _tuple(given: Any) -> tuple[str, ...] | None:
+def _to_tuple(given: Any) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
+def _find_kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
     own = COMMAND_OF_KIND[intent.intent_kind]
     if own != command:
         message = f"{intent.intent_kind} is not for `ofs {command}` but for `ofs {own}`"
@@ -74,7 +74,7 @@ def _kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
         )
 
 
-def _output_faults(intent: Intent) -> Iterator[DocumentFault]:
+def _find_output_faults(intent: Intent) -> Iterator[DocumentFault]:
     output, code = intent.output, "INTENT_KIND_UNSUPPORTED"
     if output.dataset_kind != "per_event":
         yield DocumentFault(
@@ -88,7 +88,7 @@ def _output_faults(intent: Intent) -> Iterator[DocumentFault]:
             yield DocumentFault(code, f"/output/{name}", f"this release does not build datasets with {name}")
 
 
-def _scope_faults(intent: Intent) -> Iterator[DocumentFault]:
+def _find_scope_faults(intent: Intent) -> Iterator[DocumentFault]:
     for name, given in intent.join_scope.items():
         at = format_pointer(["join_scope", name])
         if name == "subject_key":
@@ -97,21 +97,21 @@ def _scope_faults(intent: Intent) -> Iterator[DocumentFault]:
                     "FILTER_UNSUPPORTED", at, f"is {given!r:.80}; the subject of a label is {SUBJECT_KEY}"
                 )
         elif name in SCOPE_LISTS:
-            yield from _texts(at, given, empty=name != "anchor_event_types")
+            yield from _check_texts(at, given, empty=name != "anchor_event_types")
         else:
             known = ", ".join(("subject_key", *SCOPE_LISTS))
             yield DocumentFault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are {known}")
     for name, given in intent.filters.items():
         at = format_pointer(["filters", name])
         if name == "label_types":
-            yield from _texts(at, given, empty=True)
+            yield from _check_texts(at, given, empty=True)
         elif name == "event_types":
-            yield from _texts(at, given, empty=False)
+            yield from _check_texts(at, given, empty=False)
         elif name not in INPUT_FILTERS:
-            yield from _values(at, given)
+            yield from _check_values(at, given)
 
 
-def _texts(at: str, given: Any, empty: bool) -> Iterator[DocumentFault]:
+def _check_texts(at: str, given: Any, empty: bool) -> Iterator[DocumentFault]:
     """`given` must be a list of distinct non-empty texts."""
     if not isinstance(given, list) or not all(isinstance(item, str) and item for item in given):
         yield DocumentFault("FILTER_UNSUPPORTED", at, f"is {given!r:.80}; a list of names is required")
@@ -123,7 +123,7 @@ def _texts(at: str, given: Any, empty: bool) -> Iterator[DocumentFault]:
         )
 
 
-def _values(at: str, given: Any) -> Iterator[DocumentFault]:
+def _check_values(at: str, given: Any) -> Iterator[DocumentFault]:
     """`given` must be a non-empty list of texts, numbers or booleans."""
     if not isinstance(given, list) or not given:
         yield DocumentFault(

@@ -16,7 +16,7 @@ MAX_VALIDATED_BYTES = 256 * 1024 * 1024
 """Of a file given to `ofs validate`: a segment index lists every file of a platform run."""
 
 
-def identity_answer(raw: bytes) -> dict[str, Any]:
+def answer_identity(raw: bytes) -> dict[str, Any]:
     """The ids of the intent in `raw`; refuses a document that is no intent.
 
     Ids of a dataset whose offsets are still to be resolved are null, and `blocker` says why.
@@ -48,7 +48,7 @@ def validate_answer(raw: bytes, contract: str | None = None) -> dict[str, Any]:
         message = f"{contract!r:.80} is no contract; known are {', '.join(contracts.list_contracts())}"
         return _answer(None, [DocumentFault("SCHEMA_INVALID", "", message)])
     try:
-        document = _parsed(raw, contract)
+        document = _parse(raw, contract)
     except CanonicalError as error:
         return _answer(contract, [DocumentFault("SCHEMA_INVALID", "", str(error))])
     name = contract or contracts.recognise_contract(document)
@@ -61,10 +61,10 @@ def validate_answer(raw: bytes, contract: str | None = None) -> dict[str, Any]:
 
 
 def _answer(contract: str | None, faults: list[DocumentFault]) -> dict[str, Any]:
-    return {"valid": not faults, "contract": contract, "faults": [fault.document() for fault in faults]}
+    return {"valid": not faults, "contract": contract, "faults": [fault.to_document() for fault in faults]}
 
 
-def _parsed(raw: bytes, contract: str | None) -> Any:
+def _parse(raw: bytes, contract: str | None) -> Any:
     written_as_json = raw.lstrip()[:1] in (b"{", b"[")
     if written_as_json or not (contract is None or contracts.is_yaml(contract)):
         return parse_json(raw, max_bytes=MAX_VALIDATED_BYTES)

@@ -27,14 +27,14 @@ class RunControl:
         A DONE run carries its outcome: answer with it. Any other may be claimed.
         """
         fresh = Run(run_key, request_id, intent_hash)
-        event = Transition(run_key, self._now(), 0, None, State.QUEUED, "REQUESTED", {"request_id": request_id})
+        event = Transition(run_key, self._read_clock(), 0, None, State.QUEUED, "REQUESTED", {"request_id": request_id})
         run = self.ledger.register(fresh, event)
         require_same_intent(run, intent_hash)
         return run
 
     def claim(self, run: Run, *, publish_only: bool = False) -> Run:
         """The run held by this driver under a new token; refuses as `claimed`, and if another driver was faster."""
-        now = self._now()
+        now = self._read_clock()
         held = claim(run, self.owner, now, self.limits, publish_only=publish_only)
         reason = "TAKEN_OVER" if run.state is State.RUNNING else "PUBLISH_ONLY" if held.publish_only else "STARTED"
         detail = {"owner": self.owner, "attempts": held.attempts, "publish_retries": held.publish_retries}
@@ -43,19 +43,19 @@ class RunControl:
 
     def beat(self, held: Run) -> Run:
         """The run with its lease moved into the future. LEASE_LOST if it ran out or another driver took over."""
-        now = self._now()
-        require_held(self._standing(held), held.token, now)
+        now = self._read_clock()
+        require_held(self._find_standing(held), held.token, now)
         until = now + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
         return replace(held, lease_until=until)
 
     def fence(self, held: Run) -> None:
         """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
-        require_held(self._standing(held), held.token, self._now())
+        require_held(self._find_standing(held), held.token, self._read_clock())
 
     def end(self, held: Run, state: State, reason: str, outcome: Mapping[str, Any]) -> Run:
         """The run as it ended, recorded. LEASE_LOST, and nothing recorded, if this driver no longer holds it."""
-        now, standing = self._now(), self._standing(held)
+        now, standing = self._read_clock(), self._find_standing(held)
         after = end(standing, held.token, now, state, outcome)
         self.ledger.change(
             standing, after, Transition(held.run_key, now, held.token, standing.state, state, reason, outcome)
@@ -69,8 +69,8 @@ class RunControl:
             raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", "ofs status", run_key=run_key)
         return run
 
-    def _standing(self, held: Run) -> Run:
+    def _find_standing(self, held: Run) -> Run:
         return self.find(held.run_key)
 
-    def _now(self) -> int:
+    def _read_clock(self) -> int:
         return to_micros(self.clock.now())

@@ -18,13 +18,13 @@ DATASET_KINDS = ("dataset_build", "backfill_rebuild")
 DatasetKind = Literal["per_event", "per_entity", "per_window"]
 
 
-def _checked_instant(text: str) -> str:
+def _check_instant(text: str) -> str:
     parse_instant(text)
     return text
 
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^ \t\r\n]([^\r\n]*[^ \t\r\n])?$", max_length=1024)]
-Instant = Annotated[str, AfterValidator(_checked_instant)]
+Instant = Annotated[str, AfterValidator(_check_instant)]
 Offset = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,128})$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -52,7 +52,7 @@ class SliceDocument(_Document):
     start_offset: Offset
     end_offset: Offset
 
-    def slice(self) -> Slice:
+    def to_slice(self) -> Slice:
         """The entry as a position type."""
         return Slice(self.topic, self.partition, self.offset_kind, self.start_offset, self.end_offset)
 
@@ -209,7 +209,7 @@ class IntentV1(_Intent):
 def parse_slice(entry: Any) -> Slice | None:
     """An entry of replay_basis as a position type; None if it is no whole slice."""
     try:
-        return SliceDocument.model_validate(entry).slice()
+        return SliceDocument.model_validate(entry).to_slice()
     except ValidationError:
         return None
 
@@ -218,15 +218,15 @@ def parse_intent(document: Mapping[str, Any]) -> Intent:
     """The intent of a document without faults; InternalError if the models see one that the schema did not."""
     model = IntentV1 if document["schema_version"] == V1 else IntentV0
     try:
-        return _intent(model.model_validate(document), document)
+        return _make_intent(model.model_validate(document), document)
     except ValidationError as error:
         raise InternalError(f"the schema of an intent admits what its model does not: {error}") from error
 
 
-def _intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Intent:
+def _make_intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Intent:
     v1 = model if isinstance(model, IntentV1) else None
     selector = (v1.replay_selector if v1 else None) or Selector(offsets=model.replay_basis)
-    slices = tuple(entry.slice() for entry in selector.offsets or ())
+    slices = tuple(entry.to_slice() for entry in selector.offsets or ())
     labels = model.label_basis
     posture = labels.posture if isinstance(labels, LabelBasisV1) else "KNEW_THEN"
     return Intent(

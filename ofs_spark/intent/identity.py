@@ -59,7 +59,7 @@ def compose_identity(intent: Intent) -> dict[str, Any]:
         "replay_basis": describe_basis(intent.basis),
         "label_basis": {**document["label_basis"], "posture": intent.posture},
         "training": intent.training,
-        "output": _output(intent),
+        "output": _describe_output(intent),
         "supersedes": sorted(intent.supersedes),
         "correction_stamp": intent.correction_stamp,
     }
@@ -79,7 +79,7 @@ def derive_manifest_id(fingerprint: str) -> str:
 
 def describe_slices(intent: Intent) -> list[dict[str, Any]]:
     """The slices as the intent names them, in identity order."""
-    return [one.document() for one in sorted(intent.slices, key=lambda one: one.identity_order)]
+    return [one.to_document() for one in sorted(intent.slices, key=lambda one: one.identity_order)]
 
 
 def compose_manifest_v0(intent: Intent) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def compose_manifest_v0(intent: Intent) -> dict[str, Any]:
     }
 
 
-def _output(intent: Intent) -> dict[str, Any]:
+def _describe_output(intent: Intent) -> dict[str, Any]:
     """The output with its default kind present and its set-like lists sorted."""
     output = {"dataset_kind": "per_event", **intent.document.get("output", {})}
     if "cut_points" in output:

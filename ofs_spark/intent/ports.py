@@ -45,10 +45,10 @@ class Ledger(Protocol):
         """Moves the lease of a RUNNING run held under `token` to `lease_until` (µs). LEASE_LOST if another holds it."""
         ...
 
-    def events(self, run_key: str) -> list[Transition]:
+    def list_events(self, run_key: str) -> list[Transition]:
         """The run's events, oldest first; none for an unknown run."""
         ...
 
-    def runs(self) -> list[Run]:
+    def list_runs(self) -> list[Run]:
         """All runs, in the order in which they were registered."""
         ...

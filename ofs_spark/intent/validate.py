@@ -36,7 +36,7 @@ def refuse_all(found: Sequence[DocumentFault]) -> Refusal:
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     message = f"{first.pointer or 'the document'}: {first.message}{more}"
-    return refuse(first.code, message, pointer=first.pointer, faults=[fault.document() for fault in found])
+    return refuse(first.code, message, pointer=first.pointer, faults=[fault.to_document() for fault in found])
 
 
 def find_intent_faults(document: Any) -> list[DocumentFault]:
@@ -46,16 +46,16 @@ def find_intent_faults(document: Any) -> list[DocumentFault]:
         # An unknown version is judged by the first one, so that one answer tells everything.
         return find_faults(document, V0)
     found = find_faults(document, version)
-    late = [fault for fault in _late_faults(document) if not _covered(fault.pointer, found)]
+    late = [fault for fault in _find_late_faults(document) if not _is_covered(fault.pointer, found)]
     return sorted([*found, *late], key=lambda fault: fault.order)
 
 
-def _late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
+def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
     """Faults between members; members that break the schema are left to it."""
-    yield from _basis_faults("/replay_basis", document.get("replay_basis"))
+    yield from _find_basis_faults("/replay_basis", document.get("replay_basis"))
     selector = document.get("replay_selector")
     if isinstance(selector, dict):
-        yield from _basis_faults("/replay_selector/offsets", selector.get("offsets"))
+        yield from _find_basis_faults("/replay_selector/offsets", selector.get("offsets"))
         window = selector.get("time_window")
         yield from _order_faults("BASIS_UNRESOLVED", "/replay_selector/time_window", window, "from", "to")
     output = document.get("output")
@@ -64,11 +64,11 @@ def _late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
         yield from _split_faults(output.get("splits"))
 
 
-def _covered(pointer: str, found: Sequence[DocumentFault]) -> bool:
+def _is_covered(pointer: str, found: Sequence[DocumentFault]) -> bool:
     return any(pointer == fault.pointer or pointer.startswith(f"{fault.pointer}/") for fault in found if fault.pointer)
 
 
-def _basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:
+def _find_basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:
     """Of the entries that are whole slices; places are those in the document."""
     if not isinstance(entries, list):
         return

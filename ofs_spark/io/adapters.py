@@ -64,7 +64,7 @@ def load_wiring(path: Path | None) -> Wiring:
     for one machine: nothing falls back silently.
     """
     stated = read_wiring(path)
-    root, dsn = _scheme_of(stated.objects_root), _scheme_of(stated.ledger_dsn)
+    root, dsn = _read_scheme(stated.objects_root), _read_scheme(stated.ledger_dsn)
     if stated.kind == "prod" and any(one and one.one_machine for one in (OBJECT_STORES.get(root), LEDGERS.get(dsn))):
         message = "a prod wiring names an object store and a database server: folders and SQLite are for one machine"
         raise refuse("ENVIRONMENT_UNFIT", message)
@@ -90,7 +90,7 @@ def open_objects(root: str) -> Objects:
 
 def open_ledger(dsn: str) -> Ledger:
     """The ledger at an absolute address. Creates nothing; ENVIRONMENT_UNFIT if what stands there is unusable."""
-    return find_adapter(LEDGERS, _scheme_of(dsn), "ledger.dsn").open(dsn)
+    return find_adapter(LEDGERS, _read_scheme(dsn), "ledger.dsn").open(dsn)
 
 
 def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -> Served:
@@ -101,21 +101,21 @@ def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -
     adapter = adapters.get(scheme)
     if adapter is None:
         served = ", ".join(name for name, one in adapters.items() if one is not None)
-        raise _unfit(key, f"{scheme}: this release reaches {served} only")
+        raise _refuse_unfit(key, f"{scheme}: this release reaches {served} only")
     return adapter
 
 
 def _find_store(root: str, key: str) -> Adapter[Objects]:
     if root.startswith("file://"):
-        raise _unfit(key, "file://: a folder is named by its path")
-    return find_adapter(OBJECT_STORES, _scheme_of(root), key)
+        raise _refuse_unfit(key, "file://: a folder is named by its path")
+    return find_adapter(OBJECT_STORES, _read_scheme(root), key)
 
 
-def _scheme_of(address: str) -> str:
+def _read_scheme(address: str) -> str:
     """`s3` of s3://bucket/p, `sqlite` of sqlite:///f, `file` of a path."""
     scheme, colon, _ = address.partition("://")
     return scheme if colon else "file"
 
 
-def _unfit(key: str, found: str) -> Refusal:
+def _refuse_unfit(key: str, found: str) -> Refusal:
     return refuse("ENVIRONMENT_UNFIT", f"{key} is {found}", pointer="/" + key.replace(".", "/"))

@@ -22,7 +22,7 @@ class LocalEngine:
             work = pickle.loads(pickle.dumps(step.work))
             outputs: dict[int, list[Body]] = {}
             for target in sorted(inputs):
-                for chunk in _checked(step, work(target, iter(inputs[target]))):
+                for chunk in _check_targets(step, work(target, iter(inputs[target]))):
                     if chunk.target == DRIVER:
                         notes.append(json.loads(bytes(chunk.body)))
                     else:
@@ -35,7 +35,7 @@ class LocalEngine:
         return {}
 
 
-def _checked(step: Step, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _check_targets(step: Step, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         if chunk.target != DRIVER and not 0 <= chunk.target < step.width:
             raise InternalError(f"step {step.name} addressed target {chunk.target} of {step.width}")

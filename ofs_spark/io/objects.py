@@ -31,9 +31,9 @@ class LocalObjects:
 
     def read(self, ref: str) -> bytes:
         """The whole object; OSError for a file that is being written by others than this store."""
-        path = self._path(ref)
+        path = self._find_path(ref)
         try:
-            with _denied_if_refused(ref, "the object exists but this process may not read it"), path.open("rb") as file:
+            with _map_errors(ref, "the object exists but this process may not read it"), path.open("rb") as file:
                 size, body = os.fstat(file.fileno()).st_size, file.read()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectMissing(ref) from None
@@ -43,17 +43,17 @@ class LocalObjects:
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
-        path = self._path(ref)
-        with _denied_if_refused(ref, "this process may not look there"):
+        path = self._find_path(ref)
+        with _map_errors(ref, "this process may not look there"):
             return path.is_file()
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Durable exclusive create: a finished temporary file is linked to its name, which fails if the name exists."""
-        target = self._path(ref)
-        with _denied_if_refused(ref, "this process may not write there"):
+        target = self._find_path(ref)
+        with _map_errors(ref, "this process may not write there"):
             if target.exists():
                 return Put.EXISTS
-            with _temporary(target, body) as temporary:
+            with _name_temporary(target, body) as temporary:
                 try:
                     os.link(temporary, target)
                 except FileExistsError:
@@ -63,9 +63,9 @@ class LocalObjects:
 
     def replace(self, ref: str, body: bytes) -> None:
         """Durable write by rename."""
-        target = self._path(ref)
-        with _denied_if_refused(ref, "this process may not write there"):
-            with _temporary(target, body) as temporary:
+        target = self._find_path(ref)
+        with _map_errors(ref, "this process may not write there"):
+            with _name_temporary(target, body) as temporary:
                 os.replace(temporary, target)
             _sync_folder(target.parent)
 
@@ -80,9 +80,9 @@ class LocalObjects:
 
     def locate(self, ref: str) -> str:
         """The absolute path of a checked ref."""
-        return str(self._path(ref))
+        return str(self._find_path(ref))
 
-    def _path(self, ref: str) -> Path:
+    def _find_path(self, ref: str) -> Path:
         path = Path(self.root, self.relative(ref))
         if not path.resolve().is_relative_to(self.root):
             raise refuse("REF_SCOPE_INVALID", "the ref leaves the object root through a symbolic link", ref=ref[:200])
@@ -90,7 +90,7 @@ class LocalObjects:
 
 
 @contextmanager
-def _denied_if_refused(ref: str, message: str) -> Iterator[None]:
+def _map_errors(ref: str, message: str) -> Iterator[None]:
     """A permission that this process lacks, as REF_ACCESS_DENIED."""
     try:
         yield
@@ -99,7 +99,7 @@ def _denied_if_refused(ref: str, message: str) -> Iterator[None]:
 
 
 @contextmanager
-def _temporary(target: Path, body: bytes) -> Iterator[str]:
+def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".put-", dir=target.parent)

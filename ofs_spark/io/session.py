@@ -52,7 +52,7 @@ def build_session(
     conf = SparkConf(loadDefaults=False).setAll(list(settings.items())).setAppName(app_name)
     if master is not None:
         conf.setMaster(master)
-    if not _jvm_exists():
+    if not _has_jvm():
         java_version = check_java()
         jars = os.pathsep.join(str(jar) for jar in check_jars(checkout))
         conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
@@ -77,16 +77,16 @@ def check_java() -> int:
     command = shutil.which(str(Path(home, "bin", "java"))) if home else shutil.which("java")
     place = f"JAVA_HOME ({home})" if home else "the PATH"
     if command is None:
-        raise _unfit(f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer", java_home=home)
+        raise _refuse_unfit(f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer", java_home=home)
     answer = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)(?:\.(\d+))?', answer.stderr)
     if version is None:
-        raise _unfit(
+        raise _refuse_unfit(
             f"{command} -version gave no version; Spark needs Java {JAVA_MINIMUM} or newer", answer=answer.stderr[:500]
         )
     major = int(version[2] if version[1] == "1" and version[2] else version[1])  # Java 8 calls itself 1.8
     if major < JAVA_MINIMUM:
-        raise _unfit(f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer", command=command)
+        raise _refuse_unfit(f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer", command=command)
     return major
 
 
@@ -94,15 +94,17 @@ def check_jars(checkout: Path = _CHECKOUT) -> list[Path]:
     """The jars of `jars/sha256.txt` in its order; ENVIRONMENT_UNFIT names those that `.jars/` lacks."""
     checksums = checkout / "jars" / "sha256.txt"
     if not checksums.is_file():
-        raise _unfit("the list of jars is missing; outside a checkout start OFS with spark-submit", file=str(checksums))
+        raise _refuse_unfit(
+            "the list of jars is missing; outside a checkout start OFS with spark-submit", file=str(checksums)
+        )
     names = [line.split()[1] for line in checksums.read_text(encoding="ascii").splitlines()]
     missing = [name for name in names if not (checkout / ".jars" / name).is_file()]
     if missing:
-        raise _unfit(f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}", missing=missing)
+        raise _refuse_unfit(f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}", missing=missing)
     return [checkout / ".jars" / name for name in names]
 
 
-def _jvm_exists() -> bool:
+def _has_jvm() -> bool:
     """Whether spark-submit started this process, or it has started its JVM before (a stopped session keeps it)."""
     return "PYSPARK_GATEWAY_PORT" in os.environ or SparkContext._gateway is not None
 
@@ -125,9 +127,11 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
         where = f"; its own words are in {jvm_log}" if jvm_log else ""
-        raise _unfit(f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]) from error
+        raise _refuse_unfit(
+            f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]
+        ) from error
     SparkContext._ensure_initialized(gateway=gateway)  # the next context of this process uses this JVM
 
 
-def _unfit(message: str, **details: object) -> Refusal:
+def _refuse_unfit(message: str, **details: object) -> Refusal:
     return refuse("ENVIRONMENT_UNFIT", message, _SETUP, **details)

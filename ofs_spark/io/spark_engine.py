@@ -66,12 +66,12 @@ class _Adapter:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         inbox = _Inbox(batches)
-        target = inbox.target()
+        target = inbox.find_target()
         if target is not None:
-            for chunk in self.work(target, inbox.chunks()):
-                yield _batch(chunk)
-        for body in inbox.drained_notes():
-            yield _batch(Chunk(DRIVER, body))
+            for chunk in self.work(target, inbox.read_chunks()):
+                yield _make_batch(chunk)
+        for body in inbox.drain_notes():
+            yield _make_batch(Chunk(DRIVER, body))
         _settle_worker()
 
 
@@ -98,29 +98,29 @@ class _Inbox:
     """Splits one partition's rows into chunks for the work and notes that only pass through."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._rows = (row for batch in batches for row in _rows(batch))
+        self._rows = (row for batch in batches for row in _read_rows(batch))
         self._notes: list[bytes] = []
         self._first: tuple[int, pa.Buffer] | None = None
 
-    def target(self) -> int | None:
+    def find_target(self) -> int | None:
         """This partition's target, or None when only notes came."""
-        self._first = next(self._data(), None)
+        self._first = next(self._split_notes(), None)
         return None if self._first is None else self._first[0]
 
-    def chunks(self) -> Iterator[Body]:
+    def read_chunks(self) -> Iterator[Body]:
         """The bodies of all chunks, as they arrive."""
         if self._first is not None:
             yield self._first[1]
-        for _, body in self._data():
+        for _, body in self._split_notes():
             yield body
 
-    def drained_notes(self) -> Iterator[bytes]:
+    def drain_notes(self) -> Iterator[bytes]:
         """The notes, after everything the work left unread."""
-        for _ in self._data():
+        for _ in self._split_notes():
             pass
         yield from self._notes
 
-    def _data(self) -> Iterator[tuple[int, pa.Buffer]]:
+    def _split_notes(self) -> Iterator[tuple[int, pa.Buffer]]:
         for target, for_driver, body in self._rows:
             if for_driver:
                 self._notes.append(body.to_pybytes())
@@ -128,13 +128,13 @@ class _Inbox:
                 yield target, body
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple[int, bool, pa.Buffer]]:
+def _read_rows(batch: pa.RecordBatch) -> Iterator[tuple[int, bool, pa.Buffer]]:
     targets, flags, bodies = batch.columns
     for index in range(batch.num_rows):
         yield targets[index].as_py(), flags[index].as_py(), bodies[index].as_buffer()
 
 
-def _batch(chunk: Chunk) -> pa.RecordBatch:
+def _make_batch(chunk: Chunk) -> pa.RecordBatch:
     for_driver = chunk.target == DRIVER
     body = pa.py_buffer(chunk.body)
     ends = pa.array([0, body.size], pa.int32()).buffers()[1]

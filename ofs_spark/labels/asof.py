@@ -39,38 +39,40 @@ def resolve_labels(
     other events and types are left out. `asof_us` is the last instant at which an assertion may have been observed
     (KNEW_THEN), None makes every one eligible (KNOW_NOW).
     """
-    cell, observed = _cells(assertions, subjects, types), read_values(assertions, m.OBSERVED)
+    cell, observed = _number_cells(assertions, subjects, types), read_values(assertions, m.OBSERVED)
     count = len(subjects) * len(types)
     status = np.full(count, _NOT_FOUND, np.int8)
     rows = np.flatnonzero(cell >= 0 if asof_us is None else (cell >= 0) & (observed <= asof_us))
     for time in (read_values(assertions, m.EFFECTIVE), observed) if rule == RESOLVED_RULE else (observed,):
-        rows = rows[_greatest(cell[rows], time[rows], count)]
+        rows = rows[_mark_greatest(cell[rows], time[rows], count)]
     status[cell[rows]] = _RESOLVED
     if rule == RESOLVED_RULE:
-        status[_contradicted(cell[rows], _codes(assertions.column(m.LABEL_VALUE))[rows], count)] = _CONFLICT
-    high, low = _id_halves(combine_chunks(assertions.column(m.ASSERTION_ID).take(pa.array(rows))))
-    last = _greatest(cell[rows], high, count)
+        status[_find_contradicted(cell[rows], _encode_values(assertions.column(m.LABEL_VALUE))[rows], count)] = (
+            _CONFLICT
+        )
+    high, low = _split_ids(combine_chunks(assertions.column(m.ASSERTION_ID).take(pa.array(rows))))
+    last = _mark_greatest(cell[rows], high, count)
     rows, low = rows[last], low[last]
-    rows = rows[_greatest(cell[rows], low, count)]
+    rows = rows[_mark_greatest(cell[rows], low, count)]
     chosen = np.full(count, -1, np.int64)
     chosen[cell[rows]] = rows
     chosen[status == _CONFLICT] = -1
-    return _columns(assertions, chosen, status, types)
+    return _make_columns(assertions, chosen, status, types)
 
 
-def _cells(assertions: pa.Table, subjects: pa.Array, types: Sequence[str]) -> Array:
+def _number_cells(assertions: pa.Table, subjects: pa.Array, types: Sequence[str]) -> Array:
     """Number of each assertion's (type, subject) pair, type-major; -1 for pairs that are not asked for."""
-    subject = _index_in(assertions.column(m.EVENT_ID), subjects)
-    kind = _index_in(assertions.column(m.LABEL_TYPE), pa.array(types, pa.string()))
+    subject = _find_index(assertions.column(m.EVENT_ID), subjects)
+    kind = _find_index(assertions.column(m.LABEL_TYPE), pa.array(types, pa.string()))
     return np.where((subject < 0) | (kind < 0), -1, kind * len(subjects) + subject)
 
 
-def _index_in(values: pa.ChunkedArray, known: pa.Array) -> Array:
+def _find_index(values: pa.ChunkedArray, known: pa.Array) -> Array:
     found: Array = pc.index_in(values, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
     return found
 
 
-def _greatest(cell: Array, value: Array, count: int) -> Array:
+def _mark_greatest(cell: Array, value: Array, count: int) -> Array:
     """Mask of the rows whose value is the greatest of their cell."""
     best = np.full(count, np.iinfo(value.dtype).min, value.dtype)
     np.maximum.at(best, cell, value)
@@ -78,7 +80,7 @@ def _greatest(cell: Array, value: Array, count: int) -> Array:
     return mask
 
 
-def _contradicted(cell: Array, value: Array, count: int) -> Array:
+def _find_contradicted(cell: Array, value: Array, count: int) -> Array:
     """Cells among whose rows there are two different values."""
     one = np.zeros(count, value.dtype)
     one[cell] = value
@@ -86,14 +88,14 @@ def _contradicted(cell: Array, value: Array, count: int) -> Array:
     return cells
 
 
-def _id_halves(ids: pa.Array) -> tuple[Array, Array]:
+def _split_ids(ids: pa.Array) -> tuple[Array, Array]:
     """Ids of 16 bytes as two big-endian halves, which order as their hex text does."""
     held = np.frombuffer(ids.buffers()[1], ">u8")[2 * ids.offset : 2 * (ids.offset + len(ids))]
     halves = held.astype(np.uint64).reshape(-1, 2)
     return halves[:, 0], halves[:, 1]
 
 
-def _columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence[str]) -> pa.Table:
+def _make_columns(assertions: pa.Table, chosen: Array, status: Array, types: Sequence[str]) -> pa.Table:
     """The chosen assertion of every cell (-1: none) and its status as one struct column per type."""
     rows = pa.array(chosen, mask=chosen < 0)
     value, effective, observed, identity = (
@@ -114,5 +116,5 @@ def unpack_choices(choices: pa.Array) -> tuple[pa.Array, ...]:
     return value.cast(pa.string()), status.cast(pa.string()), effective, observed, format_hex(identity)
 
 
-def _codes(values: pa.ChunkedArray) -> Array:
+def _encode_values(values: pa.ChunkedArray) -> Array:
     return np.asarray(combine_chunks(values).dictionary_encode().indices)

@@ -60,10 +60,10 @@ def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
     LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract states; LABEL_SCOPE_INVALID, with every fault
     naming file and field, if a column or a row is not a label assertion.
     """
-    rows = _checked_columns(_proven_table(body, entry), entry)
+    rows = _check_columns(_prove_table(body, entry), entry)
     times = {name: read_micros(rows[name]) for name in TIMES}
     ids, wellformed = parse_hex(rows["label_assertion_id"], 16)
-    faults = list(_row_faults(rows, times, wellformed))
+    faults = list(_find_row_faults(rows, times, wellformed))
     if faults:
         first = faults[0]
         message = (
@@ -78,8 +78,8 @@ def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
 
 def select_relevant(assertions: pa.Table, platform_run_id: str, types: tuple[str, ...]) -> pa.Table:
     """The assertions of one platform run and these label types, `OF_SUBJECT` columns."""
-    of_type = _judged(combine_chunks(assertions.column(m.LABEL_TYPE)), _one_of(types))
-    of_run = _judged(combine_chunks(assertions.column(m.PLATFORM_RUN_ID)), _one_of([platform_run_id]))
+    of_type = _judge(combine_chunks(assertions.column(m.LABEL_TYPE)), _make_membership(types))
+    of_run = _judge(combine_chunks(assertions.column(m.PLATFORM_RUN_ID)), _make_membership([platform_run_id]))
     narrow, chosen = assertions.select(list(m.OF_SUBJECT)), of_type & of_run
     return narrow if chosen.all() else narrow.filter(pa.array(chosen))
 
@@ -92,7 +92,7 @@ def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
     return find_clashing_ids(combine_chunks(assertions.column(m.IDENTITY)), bound)
 
 
-def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
+def _prove_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
     found = sha256(body).hexdigest()
     if (len(body), found) != (entry.bytes, entry.sha256):
         raise refuse(
@@ -117,16 +117,16 @@ def _proven_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
     return table
 
 
-def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Array]:
+def _check_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Array]:
     """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
-    faults = [{"field": name, "found": found, "required": "once"} for name, found in _column_counts(table.column_names)]
+    faults = [{"field": name, "found": found, "required": "once"} for name, found in _count_columns(table.column_names)]
     columns: dict[str, pa.Array] = {}
     for name in () if faults else TEXTS + TIMES:
         column = combine_chunks(table.column(name))
         if name in TIMES and is_instant(column.type):
             columns[name] = column
         elif _is_text(column.type) or (name in _OPTIONAL and pa.types.is_null(column.type)):
-            columns[name] = _plain(column, name)
+            columns[name] = _cast_text(column, name)
         else:
             required = f"text or {TIMESTAMP}" if name in TIMES else "text"
             faults.append({"field": name, "found": str(column.type), "required": required})
@@ -137,7 +137,7 @@ def _checked_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Arra
     return columns
 
 
-def _plain(column: pa.Array, name: str) -> pa.Array:
+def _cast_text(column: pa.Array, name: str) -> pa.Array:
     """A text column as strings, a repetitive one as codes of a dictionary without nulls."""
     if name not in _REPETITIVE:
         return column.cast(pa.string())
@@ -151,42 +151,46 @@ def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
 
 
-def _column_counts(names: list[str]) -> Iterator[tuple[str, str]]:
+def _count_columns(names: list[str]) -> Iterator[tuple[str, str]]:
     """Columns that do not stand in the file exactly once, or that no label timeline has."""
     counts = ((name, names.count(name)) for name in TEXTS + TIMES)
     yield from ((name, f"there {count} times" if count else "absent") for name, count in counts if count != 1)
     yield from ((name, "not a column of the label timeline") for name in sorted(set(names) - {*TEXTS, *TIMES}))
 
 
-def _row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
+def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
     """One fault per field that has bad rows: how many, the first of them and what stands there."""
-    machine = _judged(rows["source_type"], lambda texts: pc.not_equal(texts, "HUMAN"), of_null=True)
+    machine = _judge(rows["source_type"], lambda texts: pc.not_equal(texts, "HUMAN"), of_null=True)
     checks = [
-        (name, _judged(rows[name], _filled), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL
+        (name, _judge(rows[name], _is_filled), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL
     ]
     checks += [
         ("label_assertion_id", wellformed, "32 lower-case hex digits"),
-        ("label_type", _judged(rows["label_type"], _one_of(VOCABULARY)), f"one of {sorted(VOCABULARY)}"),
-        ("label_value", _values_fit(rows), f"a value of its type: {dict(VOCABULARY)}"),
-        ("source_type", _judged(rows["source_type"], _one_of(m.SOURCE_TYPES)), f"one of {list(m.SOURCE_TYPES)}"),
-        ("actor_id", machine | _judged(rows["actor_id"], _filled), "an actor for source_type HUMAN"),
+        ("label_type", _judge(rows["label_type"], _make_membership(VOCABULARY)), f"one of {sorted(VOCABULARY)}"),
+        ("label_value", _judge_values(rows), f"a value of its type: {dict(VOCABULARY)}"),
+        (
+            "source_type",
+            _judge(rows["source_type"], _make_membership(m.SOURCE_TYPES)),
+            f"one of {list(m.SOURCE_TYPES)}",
+        ),
+        ("actor_id", machine | _judge(rows["actor_id"], _is_filled), "an actor for source_type HUMAN"),
         *((name, values != NO_INSTANT, REQUIRED) for name, values in times.items()),
     ]
     for name, good, required in checks:
         if not good.all():
             bad = np.flatnonzero(~good)
-            found = _shown(rows[name], int(bad[0]))
+            found = _show_value(rows[name], int(bad[0]))
             yield {"field": name, "row": int(bad[0]), "rows": len(bad), "found": found, "required": required}
 
 
-def _shown(column: pa.Array, row: int) -> str:
+def _show_value(column: pa.Array, row: int) -> str:
     """A value for people; a timestamp beyond the calendar can only be shown as its number."""
     if is_instant(column.type):
         return f"{column.cast(pa.int64())[row].as_py()} µs since the epoch"
     return repr(column[row].as_py())[:_SAMPLE]
 
 
-def _judged(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bool = False) -> Array:
+def _judge(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bool = False) -> Array:
     """The judgement of every row; of a dictionary column it is made once per value."""
     coded = pa.types.is_dictionary(column.type)
     verdicts: Array = np.asarray(judge(column.dictionary if coded else column).fill_null(of_null))
@@ -197,17 +201,19 @@ def _judged(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bo
     return of_row
 
 
-def _filled(texts: pa.Array) -> pa.Array:
+def _is_filled(texts: pa.Array) -> pa.Array:
     return pc.greater(pc.binary_length(texts), 0)
 
 
-def _one_of(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
+def _make_membership(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
     return partial(pc.is_in, value_set=pa.array(known, pa.string()))
 
 
-def _values_fit(rows: dict[str, pa.Array]) -> Array:
+def _judge_values(rows: dict[str, pa.Array]) -> Array:
     """Whether each value belongs to its type; true where the type itself is unknown (that is its own fault)."""
-    fits = ~_judged(rows["label_type"], _one_of(VOCABULARY))
+    fits = ~_judge(rows["label_type"], _make_membership(VOCABULARY))
     for name, values in VOCABULARY.items():
-        fits |= _judged(rows["label_type"], _one_of([name])) & _judged(rows["label_value"], _one_of(values))
+        fits |= _judge(rows["label_type"], _make_membership([name])) & _judge(
+            rows["label_value"], _make_membership(values)
+        )
     return fits

@@ -44,11 +44,11 @@ class TypeCounts:
     def ratios(self) -> dict[str, Fraction]:
         """Exact ratios; one over nothing is 0."""
         return {
-            "coverage": _ratio(self.resolved, self.subjects),
-            "conflict_ratio": _ratio(self.conflict, self.subjects),
-            "maturity_ratio": _ratio(self.resolved + self.conflict, self.subjects),
-            "mature_anchor_ratio": _ratio(self.mature_anchors, self.subjects),
-            "mature_label_ratio": _ratio(self.mature_labels, self.resolved),
+            "coverage": _divide(self.resolved, self.subjects),
+            "conflict_ratio": _divide(self.conflict, self.subjects),
+            "maturity_ratio": _divide(self.resolved + self.conflict, self.subjects),
+            "mature_anchor_ratio": _divide(self.mature_anchors, self.subjects),
+            "mature_label_ratio": _divide(self.mature_labels, self.resolved),
         }
 
 
@@ -61,7 +61,7 @@ class Shortfall:
     found: Fraction
     required: str
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """JSON-ready form; `exact` is the ratio as numerator/denominator."""
         return {
             "label_type": self.label_type,
@@ -139,7 +139,7 @@ def refuse_shortfalls(missed: Sequence[Shortfall]) -> list[Refusal]:
         f"{first.measure} of {first.label_type} is {round_ratio(first.found)} "
         f"({first.found}); the coverage policy requires {first.required}"
     )
-    return [refuse("COVERAGE_POLICY_VIOLATION", message, faults=[shortfall.document() for shortfall in missed])]
+    return [refuse("COVERAGE_POLICY_VIOLATION", message, faults=[shortfall.to_document() for shortfall in missed])]
 
 
 def round_ratio(ratio: Fraction) -> float:
@@ -147,5 +147,5 @@ def round_ratio(ratio: Fraction) -> float:
     return float(round(ratio, 6))
 
 
-def _ratio(part: int, whole: int) -> Fraction:
+def _divide(part: int, whole: int) -> Fraction:
     return Fraction(part, whole) if whole else Fraction(0)

@@ -42,18 +42,18 @@ def find_policy_faults(stated: Any) -> Iterator[DocumentFault]:
     if stated is None:
         return
     if not isinstance(stated, Mapping):
-        yield _invalid(POLICY_POINTER, stated, "an object")
+        yield _make_fault(POLICY_POINTER, stated, "an object")
         return
     for key in sorted(set(stated) - {MINIMA, MOST_CONFLICTS}, key=str):
-        yield _invalid(f"{POLICY_POINTER}{format_pointer([key])}", key, f"{MINIMA} or {MOST_CONFLICTS}")
+        yield _make_fault(f"{POLICY_POINTER}{format_pointer([key])}", key, f"{MINIMA} or {MOST_CONFLICTS}")
     minima = stated.get(MINIMA, {})
     if not isinstance(minima, Mapping):
-        yield _invalid(f"{POLICY_POINTER}/{MINIMA}", minima, "an object of label type → ratio")
+        yield _make_fault(f"{POLICY_POINTER}/{MINIMA}", minima, "an object of label type → ratio")
         minima = {}
     shares = {f"{MINIMA}{format_pointer([name])}": minima[name] for name in minima}
     for place, value in {**shares, MOST_CONFLICTS: stated.get(MOST_CONFLICTS, 0)}.items():
         if not is_share(value):
-            yield _invalid(f"{POLICY_POINTER}/{place}", value, "a number from 0 to 1")
+            yield _make_fault(f"{POLICY_POINTER}/{place}", value, "a number from 0 to 1")
 
 
 def to_fraction(number: Number) -> Fraction:
@@ -68,5 +68,5 @@ def is_share(value: object) -> bool:
     return bool(0 <= value <= 1)
 
 
-def _invalid(pointer: str, found: object, required: str) -> DocumentFault:
+def _make_fault(pointer: str, found: object, required: str) -> DocumentFault:
     return DocumentFault("LABEL_POLICY_INVALID", pointer, f"is {str(found)[:80]!r}; {required} is required")

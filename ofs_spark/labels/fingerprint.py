@@ -72,7 +72,7 @@ def _absorb_numbers(state: Array, values: Array) -> None:
 
 
 @compile_loop(type_array(_U64, 2)(_STATE))
-def _squeezed(state: Array) -> Array:
+def _squeeze(state: Array) -> Array:
     out = np.empty((len(state), 2), np.uint64)
     for row in range(len(state)):
         a, b, c, d = state[row, 0], state[row, 1], state[row, 2] ^ np.uint64(0xEE), state[row, 3]
@@ -99,12 +99,12 @@ def hash_contents(texts: Iterable[pa.Array], numbers: Iterable[Array], rows: int
         _absorb_texts(state, entry, *read_text_buffers(column.dictionary if coded else column))
     for values in numbers:
         _absorb_numbers(state, values)
-    hashes: Array = _squeezed(state)
+    hashes: Array = _squeeze(state)
     return hashes
 
 
 @compile_loop(type_array(types.int64)(types.Array(_U64, 2, "C", readonly=True)))
-def _clashing(identities: Array) -> Array:
+def _find_clashing(identities: Array) -> Array:
     """Rows whose id stands in an earlier row with another content: one look into an open-addressing table each."""
     size = 16
     while size < 2 * len(identities):
@@ -132,19 +132,19 @@ def join_identities(ids: Array, contents: Array) -> pa.Array:
 
 def find_clashing_ids(column: pa.Array, bound: int) -> list[str]:
     """Ids under which the identities hold different contents, ascending, at most `bound`; every row of an id is there."""
-    words = _words(column)
-    found = np.unique(words[_clashing(words)][:, :2].copy().view("V16")).tolist()
+    words = _read_words(column)
+    found = np.unique(words[_find_clashing(words)][:, :2].copy().view("V16")).tolist()
     return sorted(one.hex() for one in found)[:bound]
 
 
 def route_identities(column: pa.Array, width: int) -> Array:
     """Target of every identity by its id, int32."""
-    words = _words(column)
+    words = _read_words(column)
     mixed = (words[:, 0] ^ words[:, 1]) * np.uint64(0x9E3779B97F4A7C15)
     return ((mixed >> np.uint64(32)) % np.uint64(width)).astype(np.int32)
 
 
-def _words(column: pa.Array) -> Array:
+def _read_words(column: pa.Array) -> Array:
     """Identities as (rows, 4) words: two of the id, two of the content."""
     body = column.buffers()[1]
     words: Array = np.frombuffer(body, np.uint64).reshape(-1, 4)[column.offset : column.offset + len(column)]

@@ -97,7 +97,7 @@ class LabelExtract:
         """16 bytes that nobody knows before the extract is fixed: the key of its assertions' content hashes."""
         return bytes.fromhex(self.digest)[:16]
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """As plans, receipts and manifests hold it."""
         named = ("ref", "digest", "label_store_id", "marker", "committed_up_to_utc", "row_count", "origin")
         return {**{name: getattr(self, name) for name in named}, "files": len(self.files)}

@@ -25,11 +25,11 @@ def compose_label_receipt(
     return {
         "schema_version": SCHEMA_VERSION,
         "plan_id": plan_id,
-        "label_basis": terms.document(),
-        "extract": extract.document(),
+        "label_basis": terms.to_document(),
+        "extract": extract.to_document(),
         "types": {name: describe_type(counts[name], terms.policy, name) for name in sorted(counts)},
         "ready": not missed,
-        "shortfalls": [shortfall.document() for shortfall in missed],
+        "shortfalls": [shortfall.to_document() for shortfall in missed],
     }
 
 

@@ -73,7 +73,7 @@ class LabelTerms:
     def _asof_us(self) -> int:
         return parse_instant(self.label_asof_utc)
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The label basis, as receipts and manifests hold it."""
         named = ("rule", "posture", "label_asof_utc", "maturity_days")
         return {name: getattr(self, name) for name in named}
@@ -116,22 +116,24 @@ def find_type_faults(intent: Intent, scope: Scope) -> Iterator[DocumentFault]:
     """
     lists = {JOIN_SCOPE: scope.scope_label_types, FILTERS: scope.filter_label_types}
     for at, names in lists.items():
-        yield from (_unresolved(f"{at}/{i}", _unknown(name)) for i, name in enumerate(names or ()) if _is_odd(name))
+        yield from (
+            _make_fault(f"{at}/{i}", _describe_unknown(name)) for i, name in enumerate(names or ()) if _is_odd(name)
+        )
     first, second = lists.values()
     if first is not None and second is not None and set(first) != set(second):
-        yield _unresolved(
+        yield _make_fault(
             FILTERS, f"is {sorted(second)}; join_scope.label_types is {sorted(first)}: they must not differ"
         )
     chosen = _choose_types(scope)
     for name in scope.min_coverage_types:
         at = f"{POLICY_POINTER}/{MINIMA}{format_pointer([name])}"
         if _is_odd(name):
-            yield _unresolved(at, _unknown(name))
+            yield _make_fault(at, _describe_unknown(name))
         elif name not in chosen:
-            yield _unresolved(at, f"is a minimum for a type outside the scope, which is {sorted(chosen)}")
+            yield _make_fault(at, f"is a minimum for a type outside the scope, which is {sorted(chosen)}")
     stated = first is not None or second is not None
     if not chosen and not (stated and intent.document.get("non_training_allowed")):
-        yield _unresolved(
+        yield _make_fault(
             JOIN_SCOPE,
             "names no label type: a dataset build needs join_scope.label_types, filters.label_types or a minimum "
             "coverage by type; an empty list is for datasets with non_training_allowed",
@@ -148,9 +150,9 @@ def _is_odd(name: str) -> bool:
     return name not in VOCABULARY
 
 
-def _unknown(name: str) -> str:
+def _describe_unknown(name: str) -> str:
     return f"is {name[:80]!r}; one of {sorted(VOCABULARY)} is required"
 
 
-def _unresolved(pointer: str, message: str) -> DocumentFault:
+def _make_fault(pointer: str, message: str) -> DocumentFault:
     return DocumentFault("LABEL_TYPE_SCOPE_UNRESOLVED", pointer, message)

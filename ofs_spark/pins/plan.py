@@ -117,7 +117,7 @@ class BuildPlan:
             "label_store": {
                 name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")
             },
-            "contexts": [context.document() for context in self.run_facts.contexts],
+            "contexts": [context.to_document() for context in self.run_facts.contexts],
             "run_config_digest": self.policy.run_config_digest,
             "code_release": self.release,
         }
@@ -127,7 +127,7 @@ class BuildPlan:
         """64 hex: equal for two runs iff every pin is."""
         return digest(self.pins)
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """The resolved build plan."""
         return {
             "schema_version": SCHEMA_VERSION,
@@ -139,8 +139,8 @@ class BuildPlan:
             "basis_hash": self.basis_hash,
             "basis": describe_basis(self.intent.basis),
             "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
-            "feature_profile": self._profile(),
-            "contexts": [context.document() for context in self.run_facts.contexts],
+            "feature_profile": self._describe_profile(),
+            "contexts": [context.to_document() for context in self.run_facts.contexts],
             "archive": {
                 "index_ref": self.archive.index_ref,
                 "index_digest": self.archive.index_digest,
@@ -148,7 +148,7 @@ class BuildPlan:
                 "segments": list(self.archive.segments),
             },
             "labels": dict(self.labels),
-            "policy": self._policy(),
+            "policy": self._describe_policy(),
             "config_revision": self.policy.config_revision,
             "code_release": self._release(),
             "pins": self.pins,
@@ -156,7 +156,7 @@ class BuildPlan:
             "differences": list(self.differences),
         }
 
-    def pinned(self) -> dict[str, Any]:
+    def describe_pinned(self) -> dict[str, Any]:
         """Every field of a manifest that the plan alone decides."""
         view = compose_manifest_v0(self.intent)
         own = {name: view[name] for name in ("feature_definition_set", "scenario_run_ids")}
@@ -168,15 +168,15 @@ class BuildPlan:
             "label_basis": dict(self.intent.document["label_basis"]),
             "plan_id": self.plan_id,
             "basis_hash": self.basis_hash,
-            "basis": [one.document() for one in self.sources],
+            "basis": [one.to_document() for one in self.sources],
             "provenance": {
                 "ofs_code_release_id": self.intent.code_release,
                 "config_revision": self.intent.config_revision,
                 "run_config_digest": self.policy.run_config_digest,
             },
-            "feature_profile": self._profile(),
-            "contexts": [context.document() for context in self.run_facts.contexts],
-            "policy": self._policy(),
+            "feature_profile": self._describe_profile(),
+            "contexts": [context.to_document() for context in self.run_facts.contexts],
+            "policy": self._describe_policy(),
             "pins": self.pins,
             "code_release": self._release(),
             "differences": list(self.differences),
@@ -191,7 +191,7 @@ class BuildPlan:
     def _release(self) -> dict[str, str]:
         return {"requested": self.intent.code_release, "running": self.release}
 
-    def _profile(self) -> dict[str, str]:
+    def _describe_profile(self) -> dict[str, str]:
         p = self.profile
         return {
             "ref": p.ref,
@@ -204,7 +204,7 @@ class BuildPlan:
             "feature_set_recipe": SET_RECIPE,
         }
 
-    def _policy(self) -> dict[str, Any]:
+    def _describe_policy(self) -> dict[str, Any]:
         return {
             "revision": self.policy.policy_revision,
             "run_config_digest": self.policy.run_config_digest,

@@ -26,7 +26,7 @@ class Context:
     ref: str
     sha256: str
 
-    def document(self) -> dict[str, str]:
+    def to_document(self) -> dict[str, str]:
         """As plans and manifests hold it."""
         return {"name": self.output_id, "output_id": self.output_id, "ref": self.ref, "sha256": self.sha256}
 
@@ -54,19 +54,19 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
         ref = objects.relative(ref)
     contexts = []
     for output_id in required:
-        with audit_resolution(audit, _asked(view, output_id), "gated_output"):
-            contexts.append(_admitted(objects, view, output_id))
+        with audit_resolution(audit, _find_asked(view, output_id), "gated_output"):
+            contexts.append(_find_admitted(objects, view, output_id))
     return RunFacts(ref, digest(view), tuple(contexts))
 
 
-def _asked(view: Mapping[str, Any], output_id: str) -> str:
+def _find_asked(view: Mapping[str, Any], output_id: str) -> str:
     """The path an audit names: of the locator that a PASS admits, else of the first; the id where nothing locates it."""
     locators = [one for one in view["locators"] if one["output_id"] == output_id]
-    ordered = sorted(locators, key=lambda one: not _passes(view, output_id, one))
+    ordered = sorted(locators, key=lambda one: not _is_passed(view, output_id, one))
     return str(ordered[0]["path"]) if ordered else output_id
 
 
-def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Context:
+def _find_admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Context:
     """The one output of this id that a PASS admits, its bytes compared with every digest that is stated of them.
 
     Locators without a PASS are left aside, whatever they state. Two paths that are both admitted are refused even where
@@ -74,13 +74,15 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
     """
     locators = [one for one in view["locators"] if one["output_id"] == output_id]
     if not locators:
-        raise _denied(view, output_id, "the run facts hold no locator for it")
-    admitted = [one for one in locators if _passes(view, output_id, one)]
+        raise _refuse_denied(view, output_id, "the run facts hold no locator for it")
+    admitted = [one for one in locators if _is_passed(view, output_id, one)]
     if not admitted:
-        raise _denied(view, output_id, f"no PASS receipt admits {' or '.join(one['path'] for one in locators)}")
+        raise _refuse_denied(view, output_id, f"no PASS receipt admits {' or '.join(one['path'] for one in locators)}")
     if len({one["path"] for one in admitted}) > 1:
         paths = ", ".join(sorted(one["path"] for one in admitted))
-        raise _denied(view, output_id, f"receipts admit several locators ({paths}), and nothing says which is meant")
+        raise _refuse_denied(
+            view, output_id, f"receipts admit several locators ({paths}), and nothing says which is meant"
+        )
     ref = objects.relative(admitted[0]["path"])
     try:
         found = hashlib.sha256(objects.read(ref)).hexdigest()
@@ -88,7 +90,9 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
         message = f"output {output_id} is admitted, but there are no bytes at {ref}"
         raise refuse("REF_ACCESS_DENIED", message, ref=ref) from None
     stated = [("its locator", one["content_digest"]["hex"]) for one in admitted if "content_digest" in one]
-    stated += [(who, _hex(one["target_digest"])) for locator in admitted for who, one in _vouching(view, locator)]
+    stated += [
+        (who, _read_hex(one["target_digest"])) for locator in admitted for who, one in _find_vouching(view, locator)
+    ]
     for who, hexes in stated:
         if hexes != found:
             message = f"output {output_id} at {ref} has sha256 {found}; {who} states {hexes}"
@@ -96,12 +100,12 @@ def _admitted(objects: Objects, view: Mapping[str, Any], output_id: str) -> Cont
     return Context(output_id, ref, found)
 
 
-def _hex(stated: Mapping[str, str] | str) -> str:
+def _read_hex(stated: Mapping[str, str] | str) -> str:
     """A receipt states a digest as {algo, hex} or as the hex text alone."""
     return stated if isinstance(stated, str) else stated["hex"]
 
 
-def _passes(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any]) -> bool:
+def _is_passed(view: Mapping[str, Any], output_id: str, locator: Mapping[str, Any]) -> bool:
     """An instance receipt decides where there is one for the output; else a gate's PASS for the locator's fingerprint."""
     if any(one["output_id"] == output_id for one in view.get("instance_receipts", ())):
         return any(one["output_id"] == output_id and _is_of(one, locator) for one in view["instance_receipts"])
@@ -126,7 +130,7 @@ def _is_of(receipt: Mapping[str, Any], locator: Mapping[str, Any]) -> bool:
     )
 
 
-def _vouching(view: Mapping[str, Any], locator: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _find_vouching(view: Mapping[str, Any], locator: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """(its name, the receipt) of every PASS, of a gate too, that states the digest of the locator's bytes."""
     receipts = [
         *((f"the receipt of {one['output_id']}", one) for one in view.get("instance_receipts", ())),
@@ -135,6 +139,6 @@ def _vouching(view: Mapping[str, Any], locator: Mapping[str, Any]) -> list[tuple
     return [(who, one) for who, one in receipts if "target_digest" in one and _is_of(one, locator)]
 
 
-def _denied(view: Mapping[str, Any], output_id: str, message: str) -> Refusal:
+def _refuse_denied(view: Mapping[str, Any], output_id: str, message: str) -> Refusal:
     why = f"output {output_id} of {view['platform_run_id']} may not be read: {message}"
     return refuse("NO_PASS_NO_READ", why, output_id=output_id, pointer="/join_scope/required_output_ids")

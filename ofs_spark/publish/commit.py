@@ -63,7 +63,7 @@ def commit(
         return Commit(Outcome.COMMITTED, manifest) if put is Put.CREATED else Commit(Outcome.UNKNOWN, None)
     if standing == body:
         return Commit(Outcome.COMMITTED, manifest)
-    found = _parsed(standing)
+    found = _parse_standing(standing)
     return Commit(Outcome.ALREADY_PUBLISHED if is_same_dataset(found, manifest) else Outcome.CONFLICT, found)
 
 
@@ -83,7 +83,7 @@ def require_committed(result: Commit, ref: str, manifest: Mapping[str, Any]) -> 
     return result.standing
 
 
-def _parsed(standing: bytes) -> dict[str, Any]:
+def _parse_standing(standing: bytes) -> dict[str, Any]:
     """The standing manifest; an unreadable one has no pins and no content, so it conflicts with every other."""
     try:
         document = parse_json(standing, what="the standing manifest")

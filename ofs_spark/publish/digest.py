@@ -51,7 +51,7 @@ class LeafDigest:
     rows: int
     columns: tuple[str, ...]
 
-    def document(self) -> list[Any]:
+    def to_document(self) -> list[Any]:
         """JSON-ready form."""
         return [self.leaf, self.rows, list(self.columns)]
 

@@ -25,7 +25,7 @@ class Gate:
     code: str
     training: bool = False
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """What the manifest records of it."""
         detail = {"found": self.found, "required": self.required, "training": self.training}
         return {"name": self.name, "passed": self.passed, "detail": detail}
@@ -59,8 +59,8 @@ def judge_gates(facts: GateInputs) -> tuple[Gate, ...]:
     rows = f"{facts.anchors} anchors, {facts.computed_rows} written, {facts.stored_rows} stored"
     incomplete = "REPLAY_BASIS_GAP" if facts.replay_status == "INCOMPLETE" else "REPLAY_UNCHECKABLE"
     return (
-        _equal("basis_agrees", facts.replay_basis_hash, facts.plan_basis_hash, "REPLAY_UNCHECKABLE"),
-        _equal("replay_complete", facts.replay_status, "COMPLETE", incomplete),
+        _judge_equal("basis_agrees", facts.replay_basis_hash, facts.plan_basis_hash, "REPLAY_UNCHECKABLE"),
+        _judge_equal("replay_complete", facts.replay_status, "COMPLETE", incomplete),
         Gate(
             "rows_preserved",
             facts.anchors == facts.computed_rows == facts.stored_rows,
@@ -68,8 +68,8 @@ def judge_gates(facts: GateInputs) -> tuple[Gate, ...]:
             "one row per anchor, written and stored",
             "MATERIALIZATION_CORRUPT",
         ),
-        _equal("digest_agrees", facts.stored_digest, facts.computed_digest, "MATERIALIZATION_CORRUPT"),
-        _equal("no_leakage", str(facts.leaks), "0", "LEAKAGE_POLICY_VIOLATION"),
+        _judge_equal("digest_agrees", facts.stored_digest, facts.computed_digest, "MATERIALIZATION_CORRUPT"),
+        _judge_equal("no_leakage", str(facts.leaks), "0", "LEAKAGE_POLICY_VIOLATION"),
         Gate(
             "windows_whole",
             not facts.truncated_rows,
@@ -77,8 +77,8 @@ def judge_gates(facts: GateInputs) -> tuple[Gate, ...]:
             "0",
             "WINDOW_TRUNCATED",
         ),
-        _equal("posture", facts.posture, "KNEW_THEN", "TRAINING_NOT_ADMISSIBLE", training=True),
-        _equal("no_anomalies", str(facts.anomalies), "0", "TRAINING_NOT_ADMISSIBLE", training=True),
+        _judge_equal("posture", facts.posture, "KNEW_THEN", "TRAINING_NOT_ADMISSIBLE", training=True),
+        _judge_equal("no_anomalies", str(facts.anomalies), "0", "TRAINING_NOT_ADMISSIBLE", training=True),
         Gate(
             "labels_ready",
             not facts.label_shortfalls,
@@ -99,7 +99,7 @@ def require_passed(gates: Sequence[Gate], training: bool) -> None:
             first.code,
             f"gate {first.name}: found {first.found}; required is {first.required}",
             gate=first.name,
-            faults=[gate.document() for gate in failed],
+            faults=[gate.to_document() for gate in failed],
         )
 
 
@@ -117,5 +117,5 @@ def require_admissible(manifest: Mapping[str, Any], training: bool, ref: str) ->
     raise refuse("TRAINING_NOT_ADMISSIBLE", message, ref=ref, gates=failed)
 
 
-def _equal(name: str, found: str, required: str, code: str, training: bool = False) -> Gate:
+def _judge_equal(name: str, found: str, required: str, code: str, training: bool = False) -> Gate:
     return Gate(name, found == required, found, required, code, training)

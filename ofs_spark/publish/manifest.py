@@ -74,7 +74,7 @@ def compose_manifest(
         **pinned,
         "schema_version": SCHEMA_VERSION,
         "status": derive_status(gates),
-        "gates": [gate.document() for gate in gates],
+        "gates": [gate.to_document() for gate in gates],
         "replay": dict(replay),
         "labels": _compose_labels(labels),
         "columns": [_compose_column(column, table) for column in table.columns],

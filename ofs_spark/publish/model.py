@@ -32,7 +32,7 @@ class FileEntry(Note):
         """The file's path relative to the table's root."""
         return self.path.rsplit("/", 1)[-1]
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """JSON-ready form, as tasks and notes carry it."""
         return {
             "path": self.path,
@@ -42,7 +42,7 @@ class FileEntry(Note):
             "ts_min": self.ts_min,
             "ts_max": self.ts_max,
             "null_counts": dict(self.null_counts),
-            "leaves": [leaf.document() for leaf in self.leaves],
+            "leaves": [leaf.to_document() for leaf in self.leaves],
         }
 
     @classmethod
@@ -61,7 +61,7 @@ class FileEntry(Note):
 
     def to_note(self) -> dict[str, Any]:
         """The entry's document."""
-        return self.document()
+        return self.to_document()
 
     @classmethod
     def from_note(cls, content: Mapping[str, Any]) -> Self:

@@ -49,7 +49,12 @@ class FileCheck(Note):
     def to_note(self) -> dict[str, Any]:
         """JSON-ready form."""
         counts = {"truncated": dict(self.truncated), "null_counts": dict(self.null_counts)}
-        return {"rows": self.rows, "leaks": self.leaks, **counts, "leaves": [leaf.document() for leaf in self.leaves]}
+        return {
+            "rows": self.rows,
+            "leaks": self.leaks,
+            **counts,
+            "leaves": [leaf.to_document() for leaf in self.leaves],
+        }
 
     @classmethod
     def from_note(cls, content: Mapping[str, Any]) -> Self:
@@ -66,16 +71,16 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     if (len(body), sha256) != (entry.bytes, entry.sha256):
         raise _make_corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
     table = _decode(body, entry)
-    _compare(entry, "rows", table.num_rows, entry.rows)
+    _require_equal(entry, "rows", table.num_rows, entry.rows)
     schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)
-    _compare(entry, "schema", schema, checks.schema)
+    _require_equal(entry, "schema", schema, checks.schema)
     nulls = {name: table.column(name).null_count for name in table.column_names}
-    _compare(entry, "null counts", nulls, dict(entry.null_counts))
-    _compare(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
+    _require_equal(entry, "null counts", nulls, dict(entry.null_counts))
+    _require_equal(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
     start, leaves = 0, []
     for leaf in entry.leaves:
         leaves.append(digest_leaf(leaf.leaf, table.slice(start, leaf.rows)))
-        _compare(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
+        _require_equal(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
         start += leaf.rows
     ts = table.column(TS_COLUMN).cast(pa.int64())
     truncated = {name: count_true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
@@ -103,7 +108,7 @@ def _decode(body: bytes, entry: FileEntry) -> pa.Table:
     return table
 
 
-def _compare(entry: FileEntry, what: str, found: object, expected: object) -> None:
+def _require_equal(entry: FileEntry, what: str, found: object, expected: object) -> None:
     if found != expected:
         raise _make_corrupt(entry, what, str(found)[:400], str(expected)[:400])
 

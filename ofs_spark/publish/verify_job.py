@@ -42,7 +42,7 @@ def verify_table(
 ) -> verify.FileCheck:
     """What all files say together; refuses with the first file's fault, files by path."""
     ordered = sorted(entries, key=lambda entry: entry.path)
-    tasks = [json.dumps(entry.document()).encode() for entry in ordered]
+    tasks = [json.dumps(entry.to_document()).encode() for entry in ordered]
     notes = engine.run(tasks, [Step("verify", VerifyFile(objects, checks), 0)])
     refused = sorted(read_notes(notes, Fault), key=lambda fault: str(fault.details.get("ref")))
     if refused:

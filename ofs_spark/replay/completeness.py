@@ -119,8 +119,8 @@ def _locate_samples(basis: Sequence[Range], summaries: Sequence[Document], kind:
 
 def _judge_range(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: Sequence[Document]) -> RangeCoverage:
     """What the index and the summaries of its partition, in order, prove of one range."""
-    own = index.segments_of(offset_range)
-    reached = [segment for segment in own if segment.reaches(offset_range)]
+    own = index.list_segments(offset_range)
+    reached = [segment for segment in own if segment.is_reaching(offset_range)]
     entries = [(s, e) for s in ordered for e in s.get("ranges", ()) if e["ordinal"] == ordinal]
     positions = sum(entry["positions"] for _, entry in entries)
     unread = any(summary["faults"] and ordinal in summary["reached"] for summary in ordered)
@@ -181,11 +181,11 @@ def find_chain_problem(own: Sequence[Segment], offset_range: Range) -> str:
 
 
 def _make_range_fault(index: SegmentIndex, one: RangeCoverage) -> ReplayFault:
-    asked, own = one.range, index.segments_of(one.range)
+    asked, own = one.range, index.list_segments(one.range)
     where = f"{asked.topic} partition {asked.partition} {asked.offset_kind} {asked.start} to {asked.last}"
     held = f"{own[0].file.first} to {max(s.file.last for s in own)}" if own else "nothing"
     first = f", first {one.missing_sample[0][0]} to {one.missing_sample[0][1]}" if one.missing_sample else ""
     message = f"{where}: {one.problem}{first}; the archive's index covers {held}"
     code = "REPLAY_BASIS_GAP" if one.status == INCOMPLETE else "REPLAY_UNCHECKABLE"
-    details = {"range": asked.document(), "archive": held, "missing": one.missing}
+    details = {"range": asked.to_document(), "archive": held, "missing": one.missing}
     return ReplayFault(code, message, {**details, "missing_sample": [list(pair) for pair in one.missing_sample]})

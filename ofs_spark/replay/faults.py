@@ -33,7 +33,7 @@ class ReplayFault:
     message: str
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def refusal(self) -> Refusal:
+    def make_refusal(self) -> Refusal:
         """The exception to raise."""
         return refuse(self.code, self.message, **self.details)
 

@@ -99,7 +99,7 @@ class Segment:
         """(topic, partition, offset_kind, first offset, last offset, path): total."""
         return (*self.place, self.file.first, self.file.last, self.file.path)
 
-    def reaches(self, offset_range: Range) -> bool:
+    def is_reaching(self, offset_range: Range) -> bool:
         """Whether the segment's offsets and the range's share one."""
         return (
             self.place == locate_range(offset_range)
@@ -121,7 +121,7 @@ class SegmentIndex:
         """The segments of each (topic, partition, offset_kind), in order."""
         return {place: tuple(own) for place, own in groupby(self.segments, key=lambda s: s.place)}
 
-    def segments_of(self, offset_range: Range) -> tuple[Segment, ...]:
+    def list_segments(self, offset_range: Range) -> tuple[Segment, ...]:
         """The segments of a range's partition and kind, in order."""
         return self.by_place.get(locate_range(offset_range), ())
 
@@ -215,7 +215,9 @@ def _make_segment(entry: _Segment, document: dict[str, Any]) -> Segment:
 
 def select_segments(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
     """The segments that share an offset with the basis, in the index' order."""
-    found = {s.order: s for offset_range in basis for s in index.segments_of(offset_range) if s.reaches(offset_range)}
+    found = {
+        s.order: s for offset_range in basis for s in index.list_segments(offset_range) if s.is_reaching(offset_range)
+    }
     return tuple(found[order] for order in sorted(found))
 
 

@@ -50,9 +50,9 @@ def compose_replay_receipt(
 def _describe_range(one: RangeCoverage, sources: Sequence[SourcedRange]) -> dict[str, Any]:
     holes = [{"start": first, "end": last} for first, last in one.missing_sample]
     document = {
-        "range": one.range.document(),
+        "range": one.range.to_document(),
         "status": one.status,
-        "selected": [part.document() for part in sources if is_within(part.range, one.range)],
+        "selected": [part.to_document() for part in sources if is_within(part.range, one.range)],
         "positions": one.positions,
         "segments": one.segments,
         "missing": {"count": one.missing, "sample": holes},

@@ -84,7 +84,7 @@ def scan_basis(
     training: bool,
 ) -> tuple[Completeness, list[Staged]]:
     """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""
-    tasks = [task.body() for task in plan_scan(index, basis)]
+    tasks = [task.to_bytes() for task in plan_scan(index, basis)]
     notes = read_notes(engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder), 0)]), SummaryNote)
     completeness = stitch(index, basis, [one.summary for one in notes], training)
     staged = [_carry_arrival(one.staged, one.summary, completeness) for one in notes if one.staged]

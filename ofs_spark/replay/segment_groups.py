@@ -34,7 +34,7 @@ def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ..
         ]
         for ordinal, group in enumerate(group_overlapping(segments)):
             first, last = group[0].file.first, max(s.file.last for s in group)
-            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.reaches(x) for s in group))
+            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.is_reaching(x) for s in group))
             files = tuple(s.file for s in group)
             here = select_gaps(gaps, first, last)
             tasks.append(ScanTask(ordinals[place[:2]], ordinal, place[0], place[1], place[2], files, reached, here))

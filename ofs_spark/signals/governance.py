@@ -20,7 +20,9 @@ def compose_dataset_published(manifest: Mapping[str, Any], ref: str, sha256: str
     """DatasetPublished: the same whichever run tells it."""
     about = {name: manifest[name] for name in ("platform_run_id", "dataset_manifest_id", "plan_id", "status")}
     content = manifest["materialization"]["content_digest"]
-    return _fact("DatasetPublished", about | {"manifest": {"ref": ref, "sha256": sha256}, "content_digest": content})
+    return _make_fact(
+        "DatasetPublished", about | {"manifest": {"ref": ref, "sha256": sha256}, "content_digest": content}
+    )
 
 
 def compose_dataset_build_failed(
@@ -29,9 +31,9 @@ def compose_dataset_build_failed(
     """DatasetBuildFailed: one per attempt of a run. `receipt_ref`: where the refusal stands in full."""
     about = {"platform_run_id": platform_run_id, "run_key": held.run_key, "attempt": held.token}
     ended = {"code": outcome.get("code") or outcome["reason"], "receipt_ref": receipt_ref}
-    return _fact("DatasetBuildFailed", about | ended)
+    return _make_fact("DatasetBuildFailed", about | ended)
 
 
-def _fact(kind: str, about: Document) -> Document:
+def _make_fact(kind: str, about: Document) -> Document:
     event_id = digest({"recipe": SCHEMA_VERSION, "event_type": kind, "payload": about})
     return {"schema_version": SCHEMA_VERSION, "event_id": event_id, "event_type": kind, **about}

@@ -23,7 +23,7 @@ def name_end(outcome: Mapping[str, Any]) -> str:
     return PENDING if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN" else str(outcome["outcome"])
 
 
-def exit_status(outcome: Mapping[str, Any]) -> int:
+def find_exit_status(outcome: Mapping[str, Any]) -> int:
     """The process exit status of an outcome: 0, the code's of a refusal, the one that a failure states."""
     if "code" in outcome:
         return CODES[outcome["code"]].exit_status
@@ -51,7 +51,7 @@ def compose_run_receipt(
         "platform_run_id": intent.platform_run_id,
         "intent_payload_hash": hash_intent_payload(intent),
         "outcome": name_end(outcome),
-        "exit_status": exit_status(outcome),
+        "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
         "protected_refs": [{"ref": one.ref, "purpose": one.purpose, "outcome": one.outcome} for one in audit],

@@ -7,7 +7,7 @@ from typing import Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.intent.run import Run
-from ofs_spark.signals.receipts import PENDING, exit_status, name_end
+from ofs_spark.signals.receipts import PENDING, find_exit_status, name_end
 
 Document = dict[str, Any]
 
@@ -25,7 +25,7 @@ def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, 
         "run_key": held.run_key,
         "attempt": held.token,
         "outcome": name_end(outcome),
-        "exit_status": exit_status(outcome),
+        "exit_status": find_exit_status(outcome),
         "protected_refs": {"attempted": len(audit), **{o: outcomes.count(o) for o in ("resolved", "denied")}},
     }
     if "code" in outcome:

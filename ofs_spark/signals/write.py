@@ -61,7 +61,7 @@ class SignalWriter:
     written: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
-    def trying(self, ref: str) -> Iterator[None]:
+    def try_writing(self, ref: str) -> Iterator[None]:
         """Runs the block that ends in the document at `ref`; whatever goes wrong in it is that document's failure."""
         try:
             yield
@@ -71,7 +71,7 @@ class SignalWriter:
 
     def write(self, ref: OwnedRef, document: Document, *, once: bool) -> None:
         """Writes a document that keeps its contract; `once`: unless one stands there."""
-        with self.trying(ref):
+        with self.try_writing(ref):
             require_valid(document, document["schema_version"])
             body = encode_canonical(document)
             if once and self.objects.put_if_absent(ref, body) is Put.EXISTS:
@@ -81,7 +81,7 @@ class SignalWriter:
                 self.objects.replace(ref, body)
             self.written[ref] = "WRITTEN"
 
-    def standing(self, ref: str, contract: str) -> Document | None:
+    def read_standing(self, ref: str, contract: str) -> Document | None:
         """The document at `ref` if one that keeps its contract stands there."""
         try:
             document = parse_json(self.objects.read(ref), what=ref, max_bytes=1 << 30)
@@ -104,21 +104,21 @@ def write_signals(
     receipt_ref, plan_ref = name_run_receipt(run_id, held.run_key), name_plan(run_id, held.run_key)
     manifest = None
     if outcome.get("manifest_ref"):
-        manifest = _published(writer, held, intent, outcome["manifest_ref"])
+        manifest = _write_published(writer, held, intent, outcome["manifest_ref"])
     elif name_end(outcome) != PENDING:  # after that nobody knows whether there is a dataset: neither fact is told
         fact = governance.compose_dataset_build_failed(held, intent.platform_run_id, outcome, receipt_ref)
         writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
     _reconcile(writer, control, intent.platform_run_id, reconciliation.compose_entry(held, outcome, manifest, audit))
-    with writer.trying(receipt_ref):
-        plan = writer.standing(plan_ref, "ofs.build_plan.v1")
-        events = control.ledger.events(held.run_key)
+    with writer.try_writing(receipt_ref):
+        plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
+        events = control.ledger.list_events(held.run_key)
         receipt = compose_run_receipt(held, intent, outcome, events, audit, writer.written, manifest or plan)
         receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
         receipt["refs"] |= _own_evidence(objects, run_id, held.run_key, receipt["attempts"])
         writer.write(receipt_ref, receipt, once=False)
 
 
-def _published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
+def _write_published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
     """Tells of the manifest a run ended with: receipt, plan index, v0 view, fact. The manifest, None if unreadable.
 
     Each is written once: it follows from the manifest alone, and a later attempt adds only what is still missing.
@@ -126,7 +126,7 @@ def _published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Doc
     run_id = intent.platform_run_id
     publication = name_publication(run_id, held.run_key)
     manifest: Document | None = None
-    with writer.trying(publication):
+    with writer.try_writing(publication):
         body = writer.objects.read(ref)
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
@@ -155,26 +155,28 @@ def _reconcile(writer: SignalWriter, control: RunControl, platform_run_id: str, 
     own = name_contribution(platform_run_id, mine["run_key"])
     writer.write(own, reconciliation.reconcile(platform_run_id, [mine]), once=False)
     total = name_reconciliation(platform_run_id)
-    with writer.trying(total):
+    with writer.try_writing(total):
         for _ in range(ROUNDS):
-            standing = writer.standing(total, reconciliation.SCHEMA_VERSION)
-            entries = _entries(writer, control, platform_run_id, standing, mine)
+            standing = writer.read_standing(total, reconciliation.SCHEMA_VERSION)
+            entries = _merge_entries(writer, control, platform_run_id, standing, mine)
             document = reconciliation.reconcile(platform_run_id, entries.values())
             if document == standing or writer.written.get(total) == "FAILED":
                 return
             writer.write(total, document, once=False)
 
 
-def _entries(
+def _merge_entries(
     writer: SignalWriter, control: RunControl, platform_run_id: str, standing: Document | None, mine: Document
 ) -> dict[str, Document]:
     """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
     entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
     entries |= {mine["run_key"]: mine}
-    for run in control.ledger.runs():
+    for run in control.ledger.list_runs():
         published = str((run.outcome or {}).get("manifest_ref") or platform_run_id)
         if entries.get(run.run_key, {}).get("attempt") == run.token or not published.startswith(platform_run_id):
             continue
-        standing_own = writer.standing(name_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION)
+        standing_own = writer.read_standing(
+            name_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION
+        )
         entries |= {one["run_key"]: one for one in standing_own["runs"]} if standing_own else {}
     return entries

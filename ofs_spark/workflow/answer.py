@@ -28,7 +28,7 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
     facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
     profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
     pins, recipe = manifest["pins"], manifest["feature_profile"].get("feature_set_recipe", "")
-    contexts = [surface.document() for surface in facts.contexts]
+    contexts = [surface.to_document() for surface in facts.contexts]
     now = {
         "feature_set_digest": profile.find_set_digest(recipe),
         "run_facts_digest": facts.digest,

@@ -80,7 +80,7 @@ def record_end(run: Run, intent: Intent, context: RunContext, audit: Audit) -> I
     except Refusal as refusal:
         pending = refusal.code == "COMMIT_OUTCOME_UNKNOWN"
         state = State.PUBLISH_PENDING if pending else State.FAILED
-        _record(run, state, refusal.code, refusal.document(), intent, context, audit)
+        _record(run, state, refusal.code, refusal.to_document(), intent, context, audit)
         raise
     except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
         defect = isinstance(error, Exception)

@@ -75,7 +75,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
     completeness, staged = scan_basis(
         attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
     )
-    return ReplayResult(completeness, staged, [fault.refusal() for fault in completeness.faults])
+    return ReplayResult(completeness, staged, [fault.make_refusal() for fault in completeness.faults])
 
 
 def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt, context: RunContext) -> BuildResult:
@@ -103,7 +103,7 @@ def _close_build(resolution: Resolution, replay: ReplayResult, notes: Sequence[M
     anchors = sum(one.anchors for one in events)
     counts = add_counts([one.types for one in read_notes(notes, LabelsNote)])
     shortfalls = find_shortfalls(counts, resolution.terms.policy)
-    refusals = [fault.refusal() for fault in totals.faults] + merge_faults(read_notes(notes, Fault), intent.basis)
+    refusals = [fault.make_refusal() for fault in totals.faults] + merge_faults(read_notes(notes, Fault), intent.basis)
     if not anchors:
         refusals.append(refuse_no_anchors())
     elif intent.training:

@@ -40,7 +40,7 @@ class EvidenceWriter:
         """Fixes the plan: BUILD_PLAN_IMMUTABILITY_VIOLATION if an earlier attempt resolved another one."""
         plan = self.resolution.plan
         ref = name_plan(plan.intent.platform_run_id, self.run.run_key)
-        return write_once(self.objects, ref, plan.document(), "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+        return write_once(self.objects, ref, plan.to_document(), "BUILD_PLAN_IMMUTABILITY_VIOLATION")
 
     def compose_replay(self, replay: ReplayResult, made: BuildResult | None = None) -> Receipt:
         """The replay completeness receipt; without `made`, before events were settled."""

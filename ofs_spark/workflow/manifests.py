@@ -22,7 +22,7 @@ def find_manifest(manifest: str, context: RunContext) -> str:
     """The ref of a manifest given by ref or by id. RUN_NOT_FOUND for an id that no run of the ledger published."""
     if "/" in manifest:
         return context.objects.relative(manifest)
-    for run in context.control.ledger.runs():
+    for run in context.control.ledger.list_runs():
         outcome = run.outcome or {}
         if outcome.get("dataset_manifest_id") == manifest and "manifest_ref" in outcome:
             return str(outcome["manifest_ref"])

@@ -135,7 +135,7 @@ def publish_manifest(
     replay = _summarise_replay(made, staged.table.truncated)
     environment = context.environment()
     manifest = compose_manifest(
-        plan.pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
+        plan.describe_pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
     )
     ref = name_manifest(plan.intent.platform_run_id, plan.dataset_manifest_id)
     done = commit(context.objects, ref, manifest, lambda: context.control.fence(writer.run))

@@ -45,7 +45,7 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     terms = resolve_terms(intent, scope, policy.coverage, policy.min_mature_anchor_ratio)
     extract = _read_extract(context, audit)
     archive = _describe_archive(index, intent)
-    labels = {**terms.document(), "types": list(terms.types), "extract": extract.document()}
+    labels = {**terms.to_document(), "types": list(terms.types), "extract": extract.to_document()}
     plan = BuildPlan(
         intent=intent,
         scope=scope,

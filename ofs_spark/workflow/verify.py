@@ -27,14 +27,14 @@ Check = dict[str, Any]
 
 def verify_manifest(ref: str, manifest: dict[str, Any], context: RunContext) -> dict[str, Any]:
     """{verified, manifest_ref, checks}: contract, evidence, Delta log, file list, and every stored file, recomputed."""
-    checks = [_check("contract", lambda: _contract(manifest))]
+    checks = [_check("contract", lambda: _check_contract(manifest))]
     if not checks[0]["ok"]:  # nothing else that such a document says can be looked up
         return {"verified": False, "manifest_ref": ref, "checks": checks}
     for kind, evidence in sorted(manifest["evidence"].items()):
-        checks.append(_check(f"evidence {kind}", partial(_sha256, context, evidence["ref"], evidence["sha256"])))
+        checks.append(_check(f"evidence {kind}", partial(_check_sha256, context, evidence["ref"], evidence["sha256"])))
     table = manifest["materialization"]
-    log = partial(_sha256, context, name_table_commit(table["path"], 0), table["delta_log_sha256"])
-    checks += [_check("delta log", log), _check("table", lambda: _table(manifest, context))]
+    log = partial(_check_sha256, context, name_table_commit(table["path"], 0), table["delta_log_sha256"])
+    checks += [_check("delta log", log), _check("table", lambda: _check_table(manifest, context))]
     return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
 
 
@@ -47,19 +47,19 @@ def _check(name: str, run: Callable[[], tuple[str, str]]) -> Check:
     return {"name": name, "ok": found == expected, "expected": expected, "found": found}
 
 
-def _contract(manifest: dict[str, Any]) -> tuple[str, str]:
+def _check_contract(manifest: dict[str, Any]) -> tuple[str, str]:
     faults = contracts.find_faults(manifest, CONTRACT)
     return "; ".join(f"{fault.pointer}: {fault.message}" for fault in faults) or "valid", "valid"
 
 
-def _sha256(context: RunContext, ref: str, expected: str) -> tuple[str, str]:
+def _check_sha256(context: RunContext, ref: str, expected: str) -> tuple[str, str]:
     try:
         return hashlib.sha256(context.objects.read(ref)).hexdigest(), expected
     except ObjectMissing:
         return "missing", expected
 
 
-def _table(manifest: dict[str, Any], context: RunContext) -> tuple[str, str]:
+def _check_table(manifest: dict[str, Any], context: RunContext) -> tuple[str, str]:
     """The content digest recomputed from every stored file, and the one published."""
     table = manifest["materialization"]
     columns = [Column(c["name"], c["type"], c["role"], c["meaning"]) for c in manifest["columns"]]

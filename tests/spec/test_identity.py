@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ofs_spark.foundation import contracts
-from ofs_spark.intent.answers import identity_answer
+from ofs_spark.intent.answers import answer_identity
 from ofs_spark.intent.identity import compose_manifest_v0, describe_slices, fingerprint_dataset, hash_intent_payload
 from ofs_spark.intent.model import V1
 from tests.spec.intents import BASE, BASE_V1, DROP, ROOT, edited, intent, raw
@@ -32,7 +32,7 @@ def shuffled(value: Any, random: Random) -> Any:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["intent"]["request_id"])
 def test_the_platforms_vectors(vector: dict[str, Any]) -> None:
-    answer = identity_answer(raw(vector["intent"]))
+    answer = answer_identity(raw(vector["intent"]))
     assert {name: answer[name] for name in IDS} == {name: vector[name] for name in IDS}
     assert answer["request_id"] == vector["intent"]["request_id"]
 
@@ -181,7 +181,7 @@ def test_v1_members_that_change_no_meaning() -> None:
 
 def test_an_unresolved_window_has_no_identity_yet() -> None:
     window = json.loads((ROOT / f"contracts/examples/valid/{V1}/time_window.json").read_text())
-    answer = identity_answer(raw(window))
+    answer = answer_identity(raw(window))
     assert (answer["dataset_fingerprint"], answer["dataset_manifest_id"]) == (None, None)
     assert answer["blocker"]["code"] == "BASIS_UNRESOLVED"
     assert answer["run_key"]

@@ -9,7 +9,7 @@ import pytest
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.errors import CODES
 from ofs_spark.intent.admission import admit, read_scope
-from ofs_spark.intent.answers import identity_answer
+from ofs_spark.intent.answers import answer_identity
 from ofs_spark.intent.identity import fingerprint_dataset
 from tests.spec.intents import BASE, BASE_V1, DROP, edited, intent, raw, refused
 
@@ -55,7 +55,7 @@ def test_refusals(changes: list[tuple[str, Any]], code: str, status: int) -> Non
     pointers = [fault["pointer"] for fault in refusal.details["faults"]]
     assert len(pointers) >= len(changes)
     assert all(any(pointer.startswith(at) for pointer in pointers) for at, _ in changes)
-    assert contracts.find_faults(refusal.document(), "refusal_answer") == []
+    assert contracts.find_faults(refusal.to_document(), "refusal_answer") == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_refusals(changes: list[tuple[str, Any]], code: str, status: int) -> Non
     ],
 )
 def test_texts_that_are_no_strict_json(text: bytes) -> None:
-    refusal = refused(lambda: identity_answer(text))
+    refusal = refused(lambda: answer_identity(text))
     assert (refusal.code, refusal.exit_status) == ("SCHEMA_INVALID", 10)
     assert len(refusal.message) < 500
 

@@ -70,7 +70,7 @@ def test_what_no_adapter_serves_is_refused(changes: dict[str, Any], pointer: str
         load_wiring(wired(tmp_path, **changes))
     assert (refused.value.code, refused.value.details) == ("ENVIRONMENT_UNFIT", {"pointer": pointer})
     assert message in str(refused.value)
-    assert "hunter2" not in str(refused.value.document())
+    assert "hunter2" not in str(refused.value.to_document())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_faulty_address_is_not_told(changes: dict[str, Any], tmp_path: Path) -
     with pytest.raises(Refusal, match="it may hold a password") as refused:
         load_wiring(wired(tmp_path, **changes))
     assert refused.value.details["faults"][0]["pointer"].split("/")[1] in changes
-    assert "hunter2" not in str(refused.value.document())
+    assert "hunter2" not in str(refused.value.to_document())
 
 
 def test_an_address_that_is_not_there_is_told(tmp_path: Path) -> None:

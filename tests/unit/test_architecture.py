@@ -162,6 +162,51 @@ def shipped_files() -> list[str]:
     return sorted(file.relative_to(ROOT).as_posix() for file in found)
 
 
+def users_of_the_foundation(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Module of the foundation → everything else that imports it: rooms, workflow, pipeline, io, other such modules."""
+    users: dict[str, set[str]] = {place(path): set() for path in sources if place(path).startswith("foundation.")}
+    for path, source in sources.items():
+        for module in dict(imported(path, ast.parse(source))).values():
+            used = inside(module.removeprefix("ofs_spark."))
+            if used in users and used != place(path):
+                users[used].add(place(path))
+    return users
+
+
+def uncalled_for(users: dict[str, set[str]]) -> list[str]:
+    """Modules that have no place in the foundation: neither two places outside it nor another of its modules need them."""
+    outside = {name: {user for user in own if not user.startswith("foundation.")} for name, own in users.items()}
+    return sorted(name for name, own in users.items() if len(outside[name]) < 2 and not own - outside[name])
+
+
+def test_the_foundation_holds_what_two_need_and_none_owns() -> None:
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in shipped_files()}
+    users = users_of_the_foundation(sources)
+    assert set(users) == {place(path) for path in sources if place(path).startswith("foundation.")}
+    assert uncalled_for(users) == []
+
+
+def test_a_module_of_one_room_has_no_place_in_the_foundation() -> None:
+    users = users_of_the_foundation(
+        {
+            "ofs_spark/foundation/tides.py": "",
+            "ofs_spark/foundation/clock.py": "",
+            "ofs_spark/labels/asof.py": "from ofs_spark.foundation import tides\nimport ofs_spark.foundation.clock",
+            "ofs_spark/labels/model.py": "from ofs_spark.foundation.tides import HIGH",
+            "ofs_spark/io/delta.py": "from ofs_spark.foundation.clock import SECOND_US",
+        }
+    )
+    assert uncalled_for(users) == ["foundation.tides"]
+
+
+def test_the_plain_foundation_loads_nothing_columnar() -> None:
+    """In a process of its own, every module outside columnar/ at once."""
+    modules = ", ".join(f"ofs_spark.foundation.{name}" for name in sorted(PLAIN))
+    program = f"import {modules}, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pyarrow", "numpy", "numba", "pyspark"} & set(loaded)
+
+
 @pytest.mark.parametrize("path", shipped_files())
 def test_file_keeps_to_its_place(path: str) -> None:
     assert faults(path, (ROOT / path).read_text(encoding="utf-8")) == []
@@ -226,6 +271,14 @@ def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
         ("features/flow.py", "def f():\n    from ofs_spark.io.objects import Put", "features must not import io"),
         ("publish/stage.py", "import ofs_spark.signals", "publish must not import signals"),
         ("foundation/errors.py", "from ofs_spark.intent import model", "foundation.errors must not import intent"),
+        (
+            "foundation/clock.py",
+            "from ofs_spark.foundation.columnar import hashing",
+            "must not import foundation.columnar",
+        ),
+        ("publish/commit.py", "from ofs_spark.workflow.attempt import Attempt", "publish must not import workflow"),
+        ("workflow/plan.py", "from ofs_spark import pipeline", "workflow must not import pipeline"),
+        ("workflow/build.py", "from ofs_spark.io.local_engine import LocalEngine", "workflow must not import io"),
         ("pipeline.py", "from ofs_spark.io.delta import commit", "pipeline must not import io"),
         ("io/delta.py", "from ofs_spark import pipeline", "io must not import pipeline"),
         ("intent/run.py", "from ofs_spark.cli import main", "intent must not import cli"),

@@ -80,7 +80,7 @@ def test_valid_examples(path: Path) -> None:
 def test_invalid_examples(path: Path) -> None:
     found = contracts.find_faults(json.loads(path.read_text()), path.parent.name)
     assert [[fault.code, fault.pointer] for fault in found] == FAULTS[name(path)]
-    assert validate_answer(path.read_bytes(), path.parent.name)["faults"] == [fault.document() for fault in found]
+    assert validate_answer(path.read_bytes(), path.parent.name)["faults"] == [fault.to_document() for fault in found]
 
 
 @pytest.mark.parametrize("path", modelled(VALID), ids=name)

@@ -13,7 +13,7 @@ from ofs_spark.foundation.errors import Refusal
 def heard(folder: Path, payments: int = 1_000) -> list[str]:
     """What is announced while the world is made or found."""
     told: list[str] = []
-    tour._world(folder, 7, payments, lambda _room, doing: told.append(doing))
+    tour._prepare_world(folder, 7, payments, lambda _room, doing: told.append(doing))
     return told
 
 

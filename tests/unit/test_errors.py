@@ -85,13 +85,13 @@ def test_a_refusal_survives_the_way_between_processes() -> None:
     refusal = refuse("REPLAY_BASIS_GAP", "offsets 5..7 are missing", "ofs doctor", topic="t", gaps=[{"start": "5"}])
     for twin in (pickle.loads(pickle.dumps(refusal)), copy.copy(refusal)):
         assert type(twin) is type(refusal)
-        assert twin.document() == refusal.document()
+        assert twin.to_document() == refusal.to_document()
         assert str(twin) == "REPLAY_BASIS_GAP: offsets 5..7 are missing"
 
 
 def test_the_document_is_what_programs_read() -> None:
     refusal = refuse("COVERAGE_POLICY_VIOLATION", "0.80 < 0.95", "ofs check i.json", type="fraud", measured="0.80")
-    document = refusal.document()
+    document = refusal.to_document()
     assert json.loads(json.dumps(document)) == {
         "outcome": "REFUSED", "code": "COVERAGE_POLICY_VIOLATION", "room": "labels", "message": "0.80 < 0.95",
         "details": {"type": "fraud", "measured": "0.80"}, "retryable": False, "next": "ofs check i.json",

@@ -23,7 +23,7 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.ledger.sqlite import SqliteLedger, connect_for_writing
+from ofs_spark.io.ledger.sqlite import SqliteLedger, open_for_writing
 from ofs_spark.io.ledger.statements import MIGRATIONS
 from tests.unit.permissions import unprivileged
 
@@ -47,7 +47,7 @@ class House:
 
     @property
     def states(self) -> list[str]:
-        return [event.after.value for event in self.ledger.events(KEY)]
+        return [event.after.value for event in self.ledger.list_events(KEY)]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -67,14 +67,14 @@ def test_a_run_goes_from_request_to_answer_and_every_step_is_an_event(house: Hou
     again = house.driver("two").open(KEY, REQUEST, INTENT)
     assert (again.state, again.outcome) == (State.DONE, {"outcome": "COMMITTED", "rows": 3})
     assert (again.lease_until, again.attempts) == (None, 1)
-    told = [(e.at, e.token, e.before, e.after, e.reason) for e in house.ledger.events(KEY)]
+    told = [(e.at, e.token, e.before, e.after, e.reason) for e in house.ledger.list_events(KEY)]
     assert told == [
         (0, 0, None, State.QUEUED, "REQUESTED"),
         (0, 1, State.QUEUED, State.RUNNING, "STARTED"),
         (5_000_000, 1, State.RUNNING, State.DONE, "COMMITTED"),
     ]
-    assert house.ledger.events(KEY)[1].detail == {"owner": "one", "attempts": 1, "publish_retries": 0}
-    assert house.ledger.runs() == [again]
+    assert house.ledger.list_events(KEY)[1].detail == {"owner": "one", "attempts": 1, "publish_retries": 0}
+    assert house.ledger.list_runs() == [again]
 
 
 def test_a_request_id_stands_for_one_intent(house: House) -> None:
@@ -93,7 +93,7 @@ def test_a_held_run_is_not_claimed_until_its_lease_runs_out(house: House) -> Non
     house.clock.advance(0.000001)
     taken = other.claim(other.open(KEY, REQUEST, INTENT))
     assert (taken.token, taken.attempts, taken.owner) == (held.token + 1, 2, "two")
-    assert house.ledger.events(KEY)[-1].reason == "TAKEN_OVER"
+    assert house.ledger.list_events(KEY)[-1].reason == "TAKEN_OVER"
 
 
 def test_a_heartbeat_keeps_the_lease(house: House) -> None:
@@ -234,16 +234,16 @@ def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:
         thread.join()
     ledger = SqliteLedger.at(dsn)
     assert (len(won), lost) == (1, ["LEASE_LOST"] * 5)
-    assert [e.after.value for e in ledger.events(KEY)] == ["QUEUED", "RUNNING"]
-    assert ledger.runs()[0].owner == won[0]
+    assert [e.after.value for e in ledger.list_events(KEY)] == ["QUEUED", "RUNNING"]
+    assert ledger.list_runs()[0].owner == won[0]
 
 
 def test_the_file_is_durable_versioned_and_its_events_are_append_only(tmp_path: Path) -> None:
     dsn = f"sqlite:///{tmp_path}/ledger.sqlite"
     House(SqliteLedger.at(dsn), FixedClock()).started()
     ledger = SqliteLedger.at(dsn)
-    assert ledger.runs()[0].state is State.RUNNING
-    with closing(connect_for_writing(ledger.path)) as connection:
+    assert ledger.list_runs()[0].state is State.RUNNING
+    with closing(open_for_writing(ledger.path)) as connection:
         pragmas = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "user_version")
@@ -292,12 +292,17 @@ def test_a_ledger_that_becomes_unusable_is_an_unfit_environment(tmp_path: Path) 
     driver, held = House(ledger, FixedClock()).started()
     with closing(sqlite3.connect(ledger.path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    for act in (ledger.runs, lambda: driver.open("new", REQUEST, INTENT)):
+    for act in (ledger.list_runs, lambda: driver.open("new", REQUEST, INTENT)):
         with refused("ENVIRONMENT_UNFIT"):
             act()
     with closing(sqlite3.connect(ledger.path)) as connection:
         connection.executescript("DROP TABLE ofs_run; PRAGMA user_version = 1")
-    for call in (ledger.runs, lambda: ledger.find(KEY), lambda: ledger.extend(KEY, 1, 5), lambda: driver.beat(held)):
+    for call in (
+        ledger.list_runs,
+        lambda: ledger.find(KEY),
+        lambda: ledger.extend(KEY, 1, 5),
+        lambda: driver.beat(held),
+    ):
         with refused("ENVIRONMENT_UNFIT") as caught:
             call()
         assert caught.value.details == {"pointer": "/ledger/dsn"}
@@ -305,30 +310,30 @@ def test_a_ledger_that_becomes_unusable_is_an_unfit_environment(tmp_path: Path) 
 
 def test_reading_creates_nothing_and_an_absent_ledger_is_empty(tmp_path: Path) -> None:
     ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite")
-    assert (ledger.runs(), ledger.find(KEY), ledger.events(KEY)) == ([], None, [])
+    assert (ledger.list_runs(), ledger.find(KEY), ledger.list_events(KEY)) == ([], None, [])
     (tmp_path / "empty.sqlite").touch()
     empty = SqliteLedger.at(f"sqlite:///{tmp_path}/empty.sqlite")
-    assert (empty.runs(), empty.find(KEY), empty.events(KEY)) == ([], None, [])
+    assert (empty.list_runs(), empty.find(KEY), empty.list_events(KEY)) == ([], None, [])
     assert [path.name for path in tmp_path.iterdir()] == ["empty.sqlite"]
     assert (tmp_path / "empty.sqlite").stat().st_size == 0
     _, held = House(empty, FixedClock()).started()
-    assert empty.runs() == [held]
+    assert empty.list_runs() == [held]
 
 
 @pytest.mark.parametrize("name", ["a b", "a%2Fb", "q?x=1", "wörld#1", "file:x"])
 def test_a_ledger_may_stand_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
     _, held = House(SqliteLedger.at(f"sqlite:///{tmp_path}/{name}/ledger.sqlite"), FixedClock()).started()
-    assert SqliteLedger.at(f"sqlite:///{tmp_path}/{name}/ledger.sqlite").runs() == [held]
+    assert SqliteLedger.at(f"sqlite:///{tmp_path}/{name}/ledger.sqlite").list_runs() == [held]
     assert [path.name for path in (tmp_path / name).iterdir()] == ["ledger.sqlite"]
 
 
 def test_reading_waits_for_no_writer(tmp_path: Path) -> None:
     ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite")
     _, held = House(ledger, FixedClock()).started()
-    with closing(connect_for_writing(ledger.path)) as writer:
+    with closing(open_for_writing(ledger.path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("UPDATE ofs_run SET token = 7")
-        assert SqliteLedger.at(f"sqlite:///{ledger.path}").runs() == [held]
+        assert SqliteLedger.at(f"sqlite:///{ledger.path}").list_runs() == [held]
 
 
 @contextmanager
@@ -348,7 +353,7 @@ def test_a_ledger_that_cannot_be_written_is_read_and_refuses_writes() -> None:
         _, held = House(ledger, FixedClock()).started()
         Path(scratch).chmod(0o755)
         with only_reading(folder):
-            assert SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite").runs() == [held]
+            assert SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite").list_runs() == [held]
             with refused("ENVIRONMENT_UNFIT"):
                 ledger.extend(KEY, held.token, 10**15)
             assert [path.name for path in folder.iterdir()] == ["ledger.sqlite"]
@@ -360,10 +365,10 @@ def test_what_a_log_beside_an_unwritable_ledger_holds_is_read_too() -> None:
         ledger = SqliteLedger.at(f"sqlite:///{folder}/ledger.sqlite")
         _, held = House(ledger, FixedClock()).started()
         Path(scratch).chmod(0o755)
-        with closing(connect_for_writing(ledger.path)):  # while a writer has it open, commits stay in the log
+        with closing(open_for_writing(ledger.path)):  # while a writer has it open, commits stay in the log
             ledger.extend(KEY, held.token, 10**15)
             with only_reading(folder):
-                assert [run.lease_until for run in ledger.runs()] == [10**15]
+                assert [run.lease_until for run in ledger.list_runs()] == [10**15]
 
 
 OLD_DDL = """
@@ -394,15 +399,15 @@ def test_a_ledger_of_the_first_release_opens_unchanged_and_goes_on(tmp_path: Pat
     house = House(SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite"), FixedClock())
     done = Run("old", "request.old", "cd", State.DONE, 1, 0, 1, "h:1", None, False, {"outcome": "COMMITTED"})
     dead = Run("dead", "request.dead", "ef", State.RUNNING, 1, 1, 2, "h:2", 9, True, None)
-    assert house.ledger.runs() == [done, dead]
-    assert [run.publish_only is True for run in house.ledger.runs()] == [False, True]
-    assert house.ledger.events("old") == [
+    assert house.ledger.list_runs() == [done, dead]
+    assert [run.publish_only is True for run in house.ledger.list_runs()] == [False, True]
+    assert house.ledger.list_events("old") == [
         Transition("old", 7, 0, None, State.QUEUED, "REQUESTED", {"request_id": "request.old"})
     ]
     house.clock.advance(1)
     taken = house.driver().claim(house.driver().find("dead"))
     _, held = house.started()
-    assert house.ledger.runs() == [done, taken, held]
+    assert house.ledger.list_runs() == [done, taken, held]
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
         assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
@@ -462,9 +467,9 @@ class Twins(RuleBasedStateMachine):
     @invariant()
     def books_are_in_order(self) -> None:
         memory, sqlite = (house.ledger for house in self.houses)
-        assert memory.runs() == sqlite.runs()
-        events = memory.events(KEY)
-        assert events == sqlite.events(KEY)
+        assert memory.list_runs() == sqlite.list_runs()
+        events = memory.list_events(KEY)
+        assert events == sqlite.list_events(KEY)
         for earlier, later in pairwise(events):
             assert later.before is earlier.after
             assert later.after in LEGAL[earlier.after]

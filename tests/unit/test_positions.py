@@ -34,10 +34,10 @@ def slice_(start: int | str, end: int | str, partition: int = 0, kind: str = "ka
 def test_inclusive_ends_become_half_open_for_dense_kinds_only() -> None:
     dense, sparse = resolve_basis([slice_(3, 7), slice_(FAR, FAR + 9, 1, "kinesis_sequence")])
     place = {"topic": "t", "partition": 0, "offset_kind": "kafka_offset"}
-    assert dense.document() == {**place, "start": "3", "end_exclusive": "8"}
+    assert dense.to_document() == {**place, "start": "3", "end_exclusive": "8"}
     assert (dense.last, dense.size) == (7, 5)
     where = {"topic": "t", "partition": 1, "offset_kind": "kinesis_sequence"}
-    assert sparse.document() == {**where, "start": str(FAR), "end_inclusive": str(FAR + 9)}
+    assert sparse.to_document() == {**where, "start": str(FAR), "end_inclusive": str(FAR + 9)}
     assert (sparse.last, sparse.size) == (FAR + 9, None)
 
 
@@ -131,6 +131,6 @@ def test_a_part_lies_within_its_range() -> None:
 
 def test_every_range_has_the_archive_as_its_source() -> None:
     two = [Range("t", partition, "kafka_offset", 0, 5) for partition in (1, 0)]
-    assert [(one.range.partition, one.document()["source"]) for one in select_sources(two)] == [
+    assert [(one.range.partition, one.to_document()["source"]) for one in select_sources(two)] == [
         (0, "archive"), (1, "archive"),
     ]  # fmt: skip

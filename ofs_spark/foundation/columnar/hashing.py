@@ -14,18 +14,18 @@ from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, WORDS, compile_loop, type_array, type_tuple
 
 
-def _crc_table() -> Array:
+def _make_crc_table() -> Array:
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         values = np.where(values & 1, (values >> 1) ^ np.uint32(0xEDB88320), values >> 1).astype(np.uint32)
     return values
 
 
-_TABLE = _crc_table()
+_TABLE = _make_crc_table()
 
 
 @compile_loop(type_array(types.uint32)(BYTES, LONGS, WORDS))
-def _crc32(data: Array, offsets: Array, table: Array) -> Array:
+def _hash_crc32(data: Array, offsets: Array, table: Array) -> Array:
     out = np.empty(len(offsets) - 1, np.uint32)
     for row in range(len(out)):
         crc = np.uint32(0xFFFFFFFF)
@@ -50,7 +50,7 @@ def read_text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Array, Array]:
 
 def hash_crc32(texts: pa.Array | pa.ChunkedArray) -> Array:
     """CRC-32 (ISO-HDLC, as zlib and Spark's `crc32`) of every text's UTF-8 bytes, uint32."""
-    return _crc32(*read_text_buffers(texts), _TABLE)
+    return _hash_crc32(*read_text_buffers(texts), _TABLE)
 
 
 def route_texts(texts: pa.Array | pa.ChunkedArray, width: int) -> Array:
@@ -59,7 +59,7 @@ def route_texts(texts: pa.Array | pa.ChunkedArray, width: int) -> Array:
 
 
 @compile_loop(type_tuple(type_array(types.uint8, 2), type_array(types.boolean))(BYTES, LONGS, I64))
-def _hex_bytes(data: Array, offsets: Array, width: int) -> tuple[Array, Array]:
+def _parse_hex(data: Array, offsets: Array, width: int) -> tuple[Array, Array]:
     out, good = np.zeros((len(offsets) - 1, width), np.uint8), np.zeros(len(offsets) - 1, np.bool_)
     for row in range(len(good)):
         good[row] = offsets[row + 1] - offsets[row] == 2 * width
@@ -73,7 +73,7 @@ def _hex_bytes(data: Array, offsets: Array, width: int) -> tuple[Array, Array]:
 
 def parse_hex(texts: pa.Array, width: int) -> tuple[Array, Array]:
     """(`width` bytes per text, whether each text is that many in lower-case hex): uint8 of shape (rows, width), bool."""
-    rows, good = _hex_bytes(*read_text_buffers(texts), width)
+    rows, good = _parse_hex(*read_text_buffers(texts), width)
     if texts.null_count:  # the bytes under a null are anything
         good &= np.asarray(texts.is_valid())
     return rows, good

@@ -21,7 +21,7 @@ _BEFORE_MONTH = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 3
 
 
 @compile_loop(I64(BYTES, I64, I64))
-def _digits(data: Array, at: int, count: int) -> int:
+def _read_digits(data: Array, at: int, count: int) -> int:
     """The number that `count` digits at `at` spell; -1 if one of them is no digit."""
     value = 0
     for i in range(at, at + count):
@@ -32,14 +32,18 @@ def _digits(data: Array, at: int, count: int) -> int:
 
 
 @compile_loop(I64(BYTES, I64, I64, LONGS))
-def _seconds(data: Array, at: int, end: int, before_month: Array) -> int:
+def _read_seconds(data: Array, at: int, end: int, before_month: Array) -> int:
     """Seconds since the epoch of YYYY-MM-DDTHH:MM:SS at `at`; NO_INSTANT if it is no time of the calendar."""
     if end - at < 20 or data[at + 4] != 45 or data[at + 7] != 45 or data[at + 10] != 84:
         return NO_INSTANT
     if data[at + 13] != 58 or data[at + 16] != 58:
         return NO_INSTANT
-    year, month, day = _digits(data, at, 4), _digits(data, at + 5, 2), _digits(data, at + 8, 2)
-    hour, minute, second = _digits(data, at + 11, 2), _digits(data, at + 14, 2), _digits(data, at + 17, 2)
+    year, month, day = _read_digits(data, at, 4), _read_digits(data, at + 5, 2), _read_digits(data, at + 8, 2)
+    hour, minute, second = (
+        _read_digits(data, at + 11, 2),
+        _read_digits(data, at + 14, 2),
+        _read_digits(data, at + 17, 2),
+    )
     if year < 1 or month < 1 or month > 12 or day < 1 or hour < 0 or minute < 0 or second < 0:
         return NO_INSTANT
     leap = 1 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 0
@@ -58,7 +62,7 @@ def _parse(data: Array, offsets: Array, before_month: Array) -> Array:
     out = np.full(len(offsets) - 1, NO_INSTANT, np.int64)
     for row in range(len(out)):
         at, end = offsets[row], offsets[row + 1]
-        seconds = _seconds(data, at, end, before_month)
+        seconds = _read_seconds(data, at, end, before_month)
         if seconds == NO_INSTANT:
             continue
         at += 19
@@ -75,7 +79,7 @@ def _parse(data: Array, offsets: Array, before_month: Array) -> Array:
         zulu = end - at == 1 and data[at] == 90
         offset = end - at == 6 and data[at] == 43 and data[at + 3] == 58
         if offset:
-            offset = _digits(data, at + 1, 2) == 0 and _digits(data, at + 4, 2) == 0
+            offset = _read_digits(data, at + 1, 2) == 0 and _read_digits(data, at + 4, 2) == 0
         if exact and (zulu or offset):
             out[row] = seconds * 1_000_000 + fraction
     return out

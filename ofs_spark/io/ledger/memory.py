@@ -45,11 +45,11 @@ class MemoryLedger:
                 raise refuse_late(run_key, token)
             self.held[run_key] = replace(standing, lease_until=lease_until)
 
-    def events(self, run_key: str) -> list[Transition]:
+    def list_events(self, run_key: str) -> list[Transition]:
         """The run's events."""
         return [event for event in self.happened if event.run_key == run_key]
 
-    def runs(self) -> list[Run]:
+    def list_runs(self) -> list[Run]:
         """All runs."""
         return list(self.held.values())
 

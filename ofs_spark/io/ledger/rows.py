@@ -18,7 +18,7 @@ Row = dict[str, Any]
 def encode_run(run: Run) -> Row:
     """The run as a row: its state by name, its outcome as canonical JSON."""
     row = {f.name: getattr(run, f.name) for f in fields(Run)}
-    return {**row, "state": run.state.value, "outcome": None if run.outcome is None else _json(run.outcome)}
+    return {**row, "state": run.state.value, "outcome": None if run.outcome is None else _encode_json(run.outcome)}
 
 
 def decode_run(row: Row) -> Run:
@@ -32,7 +32,7 @@ def encode_event(event: Transition) -> Row:
     """The event as a row: its states by name, its detail as canonical JSON."""
     row = {f.name: getattr(event, f.name) for f in fields(Transition)}
     before = event.before and event.before.value
-    return {**row, "before": before, "after": event.after.value, "detail": _json(event.detail)}
+    return {**row, "before": before, "after": event.after.value, "detail": _encode_json(event.detail)}
 
 
 def decode_event(row: Row) -> Transition:
@@ -47,5 +47,5 @@ def refuse_late(run_key: str, token: int) -> Refusal:
     return refuse("LEASE_LOST", message, run_key=run_key, token=token)
 
 
-def _json(document: Mapping[str, Any]) -> str:
+def _encode_json(document: Mapping[str, Any]) -> str:
     return encode_canonical(dict(document)).decode()

@@ -38,17 +38,17 @@ class SqliteLedger:
         """The ledger of a `sqlite:///FILE` address, which need not exist yet; ENVIRONMENT_UNFIT if it is unusable."""
         path = dsn.removeprefix(SCHEME)
         if path in (dsn, "", ":memory:"):
-            raise _unfit("ledger.dsn is no address of a file; sqlite:///FILE is required")
+            raise _refuse_unfit("ledger.dsn is no address of a file; sqlite:///FILE is required")
         ledger = cls(path)
-        with ledger._reading():
+        with ledger._begin_reading():
             return ledger
 
     def register(self, run: Run, event: Transition) -> Run:
         """The standing run, inserted with its first event if there is none; creates or migrates the file as needed."""
-        with _told_as_unfit(self.path):
+        with _map_errors(self.path):
             if not os.path.exists(self.path):
                 _create_ledger(Path(self.path))
-        with self._writing() as connection:
+        with self._begin_writing() as connection:
             _migrate(connection)
             if connection.execute(statements.INSERT_RUN, encode_run(run)).rowcount == 1:
                 connection.execute(statements.INSERT_EVENT, encode_event(event))
@@ -63,7 +63,7 @@ class SqliteLedger:
         """Compares with `before` and swaps; LEASE_LOST if the run is another by now."""
         statement = statements.CHANGE_RUN if after.token == before.token else statements.TAKE_RUN
         seen = {"seen_token": before.token, "seen_state": before.state.value, "seen_lease": before.lease_until}
-        with self._writing() as connection:
+        with self._begin_writing() as connection:
             if connection.execute(statement, {**encode_run(after), **seen}).rowcount != 1:
                 raise refuse_late(before.run_key, before.token)
             connection.execute(statements.INSERT_EVENT, encode_event(event))
@@ -71,62 +71,62 @@ class SqliteLedger:
     def extend(self, run_key: str, token: int, lease_until: int) -> None:
         """Moves a lease; LEASE_LOST if another claim holds the run."""
         values = {"run_key": run_key, "token": token, "lease_until": lease_until}
-        with self._writing() as connection:
+        with self._begin_writing() as connection:
             if connection.execute(statements.EXTEND_LEASE, values).rowcount != 1:
                 raise refuse_late(run_key, token)
 
-    def events(self, run_key: str) -> list[Transition]:
+    def list_events(self, run_key: str) -> list[Transition]:
         """The run's events, oldest first."""
         return [decode_event(row) for row in self._select(statements.LIST_EVENTS, run_key=run_key)]
 
-    def runs(self) -> list[Run]:
+    def list_runs(self) -> list[Run]:
         """All runs, oldest first."""
         return [decode_run(row) for row in self._select(statements.LIST_RUNS)]
 
     def _select(self, statement: str, **values: Any) -> list[Row]:
-        with self._reading() as connection:
+        with self._begin_reading() as connection:
             return [] if connection is None else [dict(row) for row in connection.execute(statement, values)]
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _begin_reading(self) -> Iterator[sqlite3.Connection | None]:
         """One deferred transaction; None where nothing was ever registered."""
-        with _told_as_unfit(self.path):
+        with _map_errors(self.path):
             if not os.path.exists(self.path):
                 yield None
                 return
-            with closing(connect_for_reading(self.path)) as connection:
+            with closing(open_for_reading(self.path)) as connection:
                 connection.execute("BEGIN")
                 yield connection if _find_version(connection) else None
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _begin_writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction with the write lock from its start; rolled back if the block raises."""
-        with _told_as_unfit(self.path), closing(connect_for_writing(self.path)) as connection:
+        with _map_errors(self.path), closing(open_for_writing(self.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
 
-def connect_for_writing(path: str, mode: str = "rw") -> sqlite3.Connection:
+def open_for_writing(path: str, mode: str = "rw") -> sqlite3.Connection:
     """A connection whose commits survive a power cut. `mode`: rw demands the file, rwc creates it."""
-    connection = _connect(path, f"mode={mode}")
+    connection = _open(path, f"mode={mode}")
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
-def connect_for_reading(path: str) -> sqlite3.Connection:
+def open_for_reading(path: str) -> sqlite3.Connection:
     """A connection that never creates the file, and reads one that this process may not write.
 
     SQLite keeps a small index beside a file in WAL mode while it is open. Where it cannot, the file is read as it is,
     unless a log lies beside it: that holds transactions which must not be missed.
     """
     if all(os.access(place, os.W_OK, effective_ids=True) for place in (path, Path(path).parent)):
-        return _connect(path, "mode=rw")
-    return _connect(path, "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1")
+        return _open(path, "mode=rw")
+    return _open(path, "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1")
 
 
-def _connect(path: str, options: str) -> sqlite3.Connection:
+def _open(path: str, options: str) -> sqlite3.Connection:
     address = f"{Path(path).absolute().as_uri()}?{options}"
     # No isolation level: the driver must not open transactions of its own.
     connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
@@ -143,7 +143,7 @@ def _create_ledger(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".ledger-", dir=path.parent) as aside:
         made = Path(aside, "ledger")
-        with closing(connect_for_writing(str(made), "rwc")) as connection:
+        with closing(open_for_writing(str(made), "rwc")) as connection:
             connection.execute("BEGIN IMMEDIATE")
             _migrate(connection)
             connection.execute("COMMIT")
@@ -164,18 +164,18 @@ def _find_version(connection: sqlite3.Connection) -> int:
     """The file's schema version, 0 for an empty file. ENVIRONMENT_UNFIT if a newer release wrote it."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(statements.MIGRATIONS):
-        raise _unfit(f"the ledger has schema version {version}; this release knows {len(statements.MIGRATIONS)}")
+        raise _refuse_unfit(f"the ledger has schema version {version}; this release knows {len(statements.MIGRATIONS)}")
     return version
 
 
 @contextmanager
-def _told_as_unfit(path: str) -> Iterator[None]:
+def _map_errors(path: str) -> Iterator[None]:
     """Errors of SQLite and of the file system as ENVIRONMENT_UNFIT."""
     try:
         yield
     except (sqlite3.Error, OSError) as failed:
-        raise _unfit(f"the ledger {path} cannot be used: {failed}") from failed
+        raise _refuse_unfit(f"the ledger {path} cannot be used: {failed}") from failed
 
 
-def _unfit(message: str) -> Refusal:
+def _refuse_unfit(message: str) -> Refusal:
     return refuse("ENVIRONMENT_UNFIT", message, pointer="/ledger/dsn")

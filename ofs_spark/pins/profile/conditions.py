@@ -29,7 +29,7 @@ def compile_condition(document: Any, pointer: str, faults: Faults, depth: int = 
         faults.add(pointer, f"must be a condition, at most {MOST_DEPTH} levels deep")
         return nothing
     if "path" in document:
-        return _leaf(document, pointer, faults)
+        return _compile_leaf(document, pointer, faults)
     if len(document) == 1 and (op := next(iter(document))) in ("all", "any", "not"):
         given = [document[op]] if op == "not" else read_items(document[op], f"{pointer}/{op}", faults)
         if not given:
@@ -47,7 +47,7 @@ def compile_condition(document: Any, pointer: str, faults: Faults, depth: int = 
     return nothing
 
 
-def _leaf(document: Mapping[str, Any], pointer: str, faults: Faults) -> Condition:
+def _compile_leaf(document: Mapping[str, Any], pointer: str, faults: Faults) -> Condition:
     path = parse_path(document["path"], f"{pointer}/path", faults)
     ops = [key for key in document if key != "path"]
     if len(ops) != 1 or ops[0] not in (*COMPARISONS, "is_null"):
@@ -58,14 +58,14 @@ def _leaf(document: Mapping[str, Any], pointer: str, faults: Faults) -> Conditio
         given = read_items(document[op], at, faults)
         if not given:
             faults.add(at, "needs at least one constant")
-        return Condition(op, path, tuple(_constant(item, f"{at}/{i}", faults) for i, item in enumerate(given)))
-    constant = _constant(document[op], at, faults)
+        return Condition(op, path, tuple(_compile_constant(item, f"{at}/{i}", faults) for i, item in enumerate(given)))
+    constant = _compile_constant(document[op], at, faults)
     if op == "is_null" and constant[0] != "bool":
         faults.add(at, "must be true or false")
     return Condition(op, path, (constant,))
 
 
-def _constant(value: Any, pointer: str, faults: Faults) -> tuple[str, str]:
+def _compile_constant(value: Any, pointer: str, faults: Faults) -> tuple[str, str]:
     if isinstance(value, bool):
         return "bool", "true" if value else "false"
     if isinstance(value, Digits):

@@ -33,7 +33,7 @@ def digest_profile(document: Mapping[str, Any], recipe: str = PROFILE_RECIPE) ->
     if is_extended(document):
         payload = {name: value for name, value in document.items() if name != "content_digest"}
         return digest({"recipe": recipe, "payload": _NUMBERS[recipe](payload)})
-    groups = [_platform_group(group) for group in document["feature_groups"]]
+    groups = [_describe_platform_group(group) for group in document["feature_groups"]]
     return digest({"policy_id": document["policy_id"], "revision": document["revision"], "feature_groups": groups})
 
 
@@ -88,10 +88,14 @@ _NUMBERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _platform_group(group: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_platform_group(group: Mapping[str, Any]) -> dict[str, Any]:
     windows = group.get("windows") or [{"window": w, "duration": w, "ttl": w} for w in CORE_WINDOWS]
     listed = [
-        {"window": one["window"], "duration_seconds": _seconds(one["duration"]), "ttl_seconds": _seconds(one["ttl"])}
+        {
+            "window": one["window"],
+            "duration_seconds": _parse_seconds(one["duration"]),
+            "ttl_seconds": _parse_seconds(one["ttl"]),
+        }
         for one in windows
     ]
     return {
@@ -102,5 +106,5 @@ def _platform_group(group: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seconds(text: Any) -> int:
+def _parse_seconds(text: Any) -> int:
     return parse_duration(text, "", Faults()) // SECOND_US

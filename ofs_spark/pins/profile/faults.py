@@ -47,7 +47,7 @@ class Faults:
             self.add(pointer, f"{name} would be two columns, ignoring case: the other stands at {other}")
         self.columns.setdefault(name.lower(), pointer)
 
-    def refusal(self, ref: str) -> Refusal:
+    def make_refusal(self, ref: str) -> Refusal:
         """FEATURE_PROFILE_UNRESOLVED with all of them, in fault order."""
         found = sorted(set(self.found), key=lambda fault: fault.order)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -57,7 +57,7 @@ class Faults:
             message,
             f"ofs validate {ref} --contract feature_profile",
             ref=ref,
-            faults=[fault.document() for fault in found],
+            faults=[fault.to_document() for fault in found],
         )
 
 

@@ -23,25 +23,25 @@ TOPIC, PARTITION, OFFSET, KIND = "topic", "partition", "offset", "offset_kind"
 _READ = (EVENT_ID, EVENT_TYPE, TS_UTC, RUN, SCENARIO, PAYLOAD_HASH, ENVELOPE, PUBLISHED, ARCHIVED)
 
 
-def _text(type_: pa.DataType) -> bool:
+def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
 
-def _time(type_: pa.DataType) -> bool:
-    return _text(type_) or is_instant(type_)
+def _is_time(type_: pa.DataType) -> bool:
+    return _is_text(type_) or is_instant(type_)
 
 
-def _number(type_: pa.DataType) -> bool:
+def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_int32(type_) or pa.types.is_int64(type_))
 
 
-def _text_or_integer(type_: pa.DataType) -> bool:
-    return _text(type_) or bool(pa.types.is_integer(type_))
+def _is_text_or_integer(type_: pa.DataType) -> bool:
+    return _is_text(type_) or bool(pa.types.is_integer(type_))
 
 
 _Rule = tuple[Callable[[pa.DataType], bool], str]
-_TEXT: _Rule = (_text, "text")
-_TIME: _Rule = (_time, "a timestamp(µs, UTC) or RFC 3339 text")
+_TEXT: _Rule = (_is_text, "text")
+_TIME: _Rule = (_is_time, "a timestamp(µs, UTC) or RFC 3339 text")
 
 COLUMNS: Mapping[str, _Rule] = {
     ARCHIVED: _TIME,
@@ -50,7 +50,7 @@ COLUMNS: Mapping[str, _Rule] = {
     "manifest_fingerprint": _TEXT,
     "parameter_hash": _TEXT,
     "scenario_id": _TEXT,
-    "seed": (_text_or_integer, "text or an integer"),
+    "seed": (_is_text_or_integer, "text or an integer"),
     EVENT_ID: _TEXT,
     EVENT_TYPE: _TEXT,
     TS_UTC: _TIME,
@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, _Rule] = {
 
 ORIGIN_FIELDS: Mapping[str, _Rule] = {
     TOPIC: _TEXT,
-    PARTITION: (_number, "int32 or int64"),
+    PARTITION: (_is_number, "int32 or int64"),
     OFFSET: _TEXT,
     KIND: _TEXT,
 }
@@ -79,45 +79,47 @@ def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
         parquet = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
         faults = list(find_schema_faults(parquet.schema_arrow))
         if faults:
-            raise _corrupt(file, "; ".join(faults), faults=faults)
+            raise _refuse_corrupt(file, "; ".join(faults), faults=faults)
         present = [name for name in (*_READ, ORIGIN) if name in parquet.schema_arrow.names]
         table = parquet.read(columns=present, use_threads=False)
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise _corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
-    return _flat(table)
+        raise _refuse_corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
+    return _flatten(table)
 
 
 def _fetch(objects: Objects, file: SegmentFile) -> bytes:
     try:
         body = objects.read(file.path)
     except ObjectMissing:
-        raise _corrupt(file, "is missing") from None
+        raise _refuse_corrupt(file, "is missing") from None
     if len(body) != file.bytes:
-        raise _corrupt(file, f"has {len(body)} bytes, the index states {file.bytes}")
+        raise _refuse_corrupt(file, f"has {len(body)} bytes, the index states {file.bytes}")
     found = hashlib.sha256(body).hexdigest()
     if found != file.sha256:
-        raise _corrupt(file, f"has sha256 {found}, the index states {file.sha256}")
+        raise _refuse_corrupt(file, f"has sha256 {found}, the index states {file.sha256}")
     return body
 
 
-def _corrupt(file: SegmentFile, what: str, **details: Any) -> Refusal:
+def _refuse_corrupt(file: SegmentFile, what: str, **details: Any) -> Refusal:
     return refuse("ARCHIVE_SEGMENT_CORRUPT", f"segment {file.path} {what}", path=file.path, **details)
 
 
 def find_schema_faults(schema: pa.Schema) -> Iterator[str]:
     """What of a file's schema is not the contract's, one text per column."""
     for name, (fits, required) in COLUMNS.items():
-        yield from _column_faults(name, [f.type for f in schema if f.name == name], fits, required, name == PUBLISHED)
+        yield from _find_column_faults(
+            name, [f.type for f in schema if f.name == name], fits, required, name == PUBLISHED
+        )
     origins = [field.type for field in schema if field.name == ORIGIN]
-    yield from _column_faults(ORIGIN, origins, pa.types.is_struct, "a struct", optional=False)
+    yield from _find_column_faults(ORIGIN, origins, pa.types.is_struct, "a struct", optional=False)
     if len(origins) == 1 and pa.types.is_struct(origins[0]):
         inside = list(origins[0])
         for name, (fits, required) in ORIGIN_FIELDS.items():
             types = [field.type for field in inside if field.name == name]
-            yield from _column_faults(f"{ORIGIN}.{name}", types, fits, required, optional=False)
+            yield from _find_column_faults(f"{ORIGIN}.{name}", types, fits, required, optional=False)
 
 
-def _column_faults(
+def _find_column_faults(
     name: str, types: list[pa.DataType], fits: Callable[[pa.DataType], bool], required: str, optional: bool
 ) -> Iterator[str]:
     if not types and not optional:
@@ -128,7 +130,7 @@ def _column_faults(
         yield f"column {name} is {types[0]}, {required} is required"
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def _flatten(table: pa.Table) -> pa.Table:
     """Flat columns of plain types: texts as large_string, so that files of any text type and size concatenate."""
     columns = {name: table.column(name) for name in _READ if name in table.column_names}
     if PUBLISHED not in columns:
@@ -139,7 +141,7 @@ def _flat(table: pa.Table) -> pa.Table:
     for name, field in zip(names, origin.type, strict=True):
         if name in ORIGIN_FIELDS:
             columns[name] = pa.chunked_array([chunk[names.index(name)] for chunk in fields], field.type)
-    texts = {name: c.cast(pa.large_string()) if _text(c.type) else c for name, c in columns.items()}
+    texts = {name: c.cast(pa.large_string()) if _is_text(c.type) else c for name, c in columns.items()}
     times = {
         name: texts[name].cast(pa.timestamp("us", "UTC"))
         for name in (TS_UTC, PUBLISHED, ARCHIVED)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Condition
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.values import _decoded
+from ofs_spark.replay.scan.values import _decode
 
 FALSE, TRUE, UNKNOWN = 0, 1, 2
 _NOT = np.array([TRUE, FALSE, UNKNOWN], np.uint8)
@@ -38,16 +38,16 @@ def list_paths(where: Condition) -> Iterator[t.Path]:
 
 def judge_condition(tokens: t.Tokens, where: Condition) -> Array:
     """Whether the condition is true, per document; unknown is not true."""
-    truth: Array = _truth(tokens, where) == TRUE
+    truth: Array = _judge(tokens, where) == TRUE
     return truth
 
 
-def _truth(tokens: t.Tokens, where: Condition) -> Array:
+def _judge(tokens: t.Tokens, where: Condition) -> Array:
     if where.op == "not":
-        negated: Array = _NOT[_truth(tokens, where.parts[0])]
+        negated: Array = _NOT[_judge(tokens, where.parts[0])]
         return negated
     if where.op in ("all", "any"):
-        parts = np.stack([_truth(tokens, part) for part in where.parts])
+        parts = np.stack([_judge(tokens, part) for part in where.parts])
         strong, weak = (FALSE, TRUE) if where.op == "all" else (TRUE, FALSE)
         return np.where((parts == strong).any(0), strong, np.where((parts == UNKNOWN).any(0), UNKNOWN, weak)).astype(
             np.uint8
@@ -56,39 +56,41 @@ def _truth(tokens: t.Tokens, where: Condition) -> Array:
     empty = (kind == t.ABSENT) | (kind == t.NULL)
     if where.op == "is_null":
         return np.where(empty == (where.constants[0][1] == "true"), TRUE, FALSE).astype(np.uint8)
-    return np.where(empty, UNKNOWN, _leaf(tokens, where, kind)).astype(np.uint8)
+    return np.where(empty, UNKNOWN, _judge_leaf(tokens, where, kind)).astype(np.uint8)
 
 
-def _leaf(tokens: t.Tokens, where: Condition, kind: Array) -> Array:
+def _judge_leaf(tokens: t.Tokens, where: Condition, kind: Array) -> Array:
     """Truth of a comparison per document, decided once per distinct (kind, text)."""
     out = np.full(len(kind), FALSE, np.uint8)
-    constants = [_constant(kind_, text) for kind_, text in where.constants]
-    texts = tokens.texts(where.path).dictionary_encode()
+    constants = [_read_constant(kind_, text) for kind_, text in where.constants]
+    texts = tokens.read_texts(where.path).dictionary_encode()
     codes = np.asarray(texts.indices.fill_null(-1))
     for value_kind in np.unique(kind):
         rows = kind == value_kind
         type_ = _EXACT.get(int(value_kind))
         if type_ is None:
-            out[rows] = _across_types(where.op)
+            out[rows] = _judge_across_types(where.op)
         elif type_ == "bool":
-            out[rows] = _compared(where.op, ("bool", value_kind == t.TRUE), constants)
+            out[rows] = _judge_comparison(where.op, ("bool", value_kind == t.TRUE), constants)
         else:
             wanted = np.unique(codes[rows])
             decided = np.zeros(len(texts.dictionary), np.uint8)
             for code in wanted:
-                decided[code] = _compared(where.op, _value(int(value_kind), texts.dictionary[int(code)]), constants)
+                decided[code] = _judge_comparison(
+                    where.op, _read_value(int(value_kind), texts.dictionary[int(code)]), constants
+                )
             out[rows] = decided[codes[rows]]
     return out
 
 
-def _value(kind: int, text: pa.Scalar) -> tuple[str, Any]:
+def _read_value(kind: int, text: pa.Scalar) -> tuple[str, Any]:
     if kind == t.NUMBER:
-        return _constant("number", text.as_py())
+        return _read_constant("number", text.as_py())
     body = np.frombuffer(text.as_buffer(), np.uint8) if kind == t.ESCAPED else None
-    return ("string", text.as_py() if body is None else _decoded(body, 0, len(body)))
+    return ("string", text.as_py() if body is None else _decode(body, 0, len(body)))
 
 
-def _constant(kind: str, text: str) -> tuple[str, Any]:
+def _read_constant(kind: str, text: str) -> tuple[str, Any]:
     if kind == "bool":
         return kind, text == "true"
     if kind == "string":
@@ -99,19 +101,19 @@ def _constant(kind: str, text: str) -> tuple[str, Any]:
         return kind, None
 
 
-def _across_types(op: str) -> int:
+def _judge_across_types(op: str) -> int:
     return {"eq": FALSE, "in": FALSE, "ne": TRUE}.get(op, UNKNOWN)
 
 
-def _compared(op: str, value: tuple[str, Any], constants: list[tuple[str, Any]]) -> int:
+def _judge_comparison(op: str, value: tuple[str, Any], constants: list[tuple[str, Any]]) -> int:
     if op in ("eq", "in", "ne"):
         equal = value in constants
         return TRUE if equal != (op == "ne") else FALSE
     if value[0] != constants[0][0] or value[1] is None:
-        return _across_types(op)
-    return TRUE if _ORDERINGS[op](_ordered(value[1]), _ordered(constants[0][1])) else FALSE
+        return _judge_across_types(op)
+    return TRUE if _ORDERINGS[op](_encode_ordered(value[1]), _encode_ordered(constants[0][1])) else FALSE
 
 
-def _ordered(value: Any) -> Any:
+def _encode_ordered(value: Any) -> Any:
     """Text orders by code point, which is the order of its UTF-8 bytes."""
     return value.encode() if isinstance(value, str) else value

@@ -29,7 +29,7 @@ def check_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
     any other spelling is parsed and written canonically first. An envelope that cannot be is none that was hashed.
     """
     said, wellformed = parse_hex(stated, 32)
-    hold = wellformed & (said == _of_bytes(envelopes)).all(axis=1)
+    hold = wellformed & (said == _hash_bytes(envelopes)).all(axis=1)
     for row in np.flatnonzero(~hold):
         text = envelopes[int(row)]
         hold[row] = (
@@ -38,7 +38,7 @@ def check_hashes(envelopes: pa.Array, stated: pa.Array) -> Hashes:
     return Hashes(said, hold)
 
 
-def _of_bytes(envelopes: pa.Array) -> Array:
+def _hash_bytes(envelopes: pa.Array) -> Array:
     data, offsets = read_text_buffers(envelopes)
     body, sha256 = memoryview(data.data), hashlib.sha256
     found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())])

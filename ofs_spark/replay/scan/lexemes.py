@@ -9,7 +9,7 @@ from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop
 
 
 @compile_loop(I64(BYTES, I64, I64))
-def _digits_end(data: Array, at: int, end: int) -> int:
+def _find_digits_end(data: Array, at: int, end: int) -> int:
     """Position after the digits at `at`; `at` itself if there is none."""
     while at < end and 48 <= data[at] <= 57:
         at += 1
@@ -22,12 +22,12 @@ def find_number_end(data: Array, at: int, end: int) -> int:
     if at < end and data[at] == 45:
         at += 1
     digits = at
-    at = at + 1 if at < end and data[at] == 48 else _digits_end(data, at, end)
+    at = at + 1 if at < end and data[at] == 48 else _find_digits_end(data, at, end)
     if at == digits:
         return -1
     if at < end and data[at] == 46:
         digits = at + 1
-        at = _digits_end(data, digits, end)
+        at = _find_digits_end(data, digits, end)
         if at == digits:
             return -1
     if at < end and (data[at] == 101 or data[at] == 69):
@@ -35,7 +35,7 @@ def find_number_end(data: Array, at: int, end: int) -> int:
         if at < end and (data[at] == 43 or data[at] == 45):
             at += 1
         digits = at
-        at = _digits_end(data, at, end)
+        at = _find_digits_end(data, at, end)
         if at == digits:
             return -1
     return at

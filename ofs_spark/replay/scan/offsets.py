@@ -48,7 +48,7 @@ class Offsets:
 
 
 @compile_loop(type_array(types.int64)(BYTES, LONGS))
-def _dense(data: Array, ends: Array) -> Array:
+def _read_dense(data: Array, ends: Array) -> Array:
     out = np.full(len(ends) - 1, NO_OFFSET, np.int64)
     for row in range(len(out)):
         at, end = ends[row], ends[row + 1]
@@ -67,15 +67,15 @@ def _dense(data: Array, ends: Array) -> Array:
 def read_offsets(texts: pa.Array, offset_kind: str) -> Offsets:
     """The rows' offsets; a null or a text that is not the canonical one of an offset is NO_OFFSET."""
     if offset_kind in DENSE_KINDS:
-        return Offsets(_dense(*read_text_buffers(texts.fill_null("") if texts.null_count else texts)))
-    found = [_sparse(text, offset_kind) for text in texts.cast(pa.large_binary()).to_pylist()]
+        return Offsets(_read_dense(*read_text_buffers(texts.fill_null("") if texts.null_count else texts)))
+    found = [_read_sparse(text, offset_kind) for text in texts.cast(pa.large_binary()).to_pylist()]
     numbers = sorted({number for number in found if number is not None})
     rank = {number: index for index, number in enumerate(numbers)}
     codes = [NO_OFFSET if number is None else rank[number] for number in found]
     return Offsets(np.array(codes, np.int64), tuple(numbers))
 
 
-def _sparse(text: bytes | None, offset_kind: str) -> int | None:
+def _read_sparse(text: bytes | None, offset_kind: str) -> int | None:
     try:
         return None if text is None else parse_offset(text.decode("ascii"), offset_kind)
     except ValueError:  # a text that is not ASCII too

@@ -53,34 +53,34 @@ def judge_applied(tokens: t.Tokens, event_types: pa.DictionaryArray, topic: str,
     """Which events the online plane applies, duplicates aside."""
     take = np.ones(len(tokens.state), np.bool_)
     for pin in PINS:
-        take &= ~_empty(tokens, (pin,))
+        take &= ~_is_empty(tokens, (pin,))
     run, _ = decode_texts(tokens, _RUN, take)
     take &= np.asarray(pc.fill_null(pc.equal(run, platform_run_id), False))
     names = event_types.dictionary.to_pylist()
     codes = np.asarray(event_types.indices)
     take &= ~np.array([name in IGNORED_TYPES for name in names], np.bool_)[codes]
     unstated = np.array([is_classified(name, topic) for name in names], np.bool_)[codes]
-    known: Array = take & np.where(_states_class(tokens), _known_class(tokens), unstated)
+    known: Array = take & np.where(_has_class(tokens), _has_known_class(tokens), unstated)
     return known
 
 
-def _empty(tokens: t.Tokens, path: t.Path) -> Array:
+def _is_empty(tokens: t.Tokens, path: t.Path) -> Array:
     kind = tokens.kind[path]
     blank = (kind == t.STRING) & (tokens.start[path] == tokens.end[path])
     nothing: Array = (kind == t.ABSENT) | (kind == t.NULL) | blank
     return nothing
 
 
-def _states_class(tokens: t.Tokens) -> Array:
+def _has_class(tokens: t.Tokens) -> Array:
     """Whether the envelope states a class; as the online plane reads it, false and zero state none."""
     kind = tokens.kind[_CLASS]
-    stated: Array = ~_empty(tokens, _CLASS) & (kind != t.FALSE)
+    stated: Array = ~_is_empty(tokens, _CLASS) & (kind != t.FALSE)
     for row in np.flatnonzero(kind == t.NUMBER):
         stated[row] = float(tokens.data[tokens.start[_CLASS][row] : tokens.end[_CLASS][row]].tobytes()) != 0
     return stated
 
 
-def _known_class(tokens: t.Tokens) -> Array:
+def _has_known_class(tokens: t.Tokens) -> Array:
     kind = tokens.kind[_CLASS]
     texts, _ = decode_texts(tokens, _CLASS, (kind == t.STRING) | (kind == t.ESCAPED))
     known: Array = np.asarray(pc.is_in(texts, pa.array(CLASSES, pa.string())))
@@ -93,12 +93,12 @@ def read_core_keys(tokens: t.Tokens, rules: OnlineCoreRules, event_ids: pa.Array
     for name in rules.key_precedence:
         texts, good = read_key_texts(tokens, ("payload", name))
         here = open_ & good & np.asarray(pc.fill_null(pc.not_equal(texts, ""), False))
-        found = pc.if_else(pa.array(here), _labelled(name, texts), found)
+        found = pc.if_else(pa.array(here), _add_label(name, texts), found)
         open_ &= ~here
-    return pc.if_else(pa.array(open_), _labelled("event_id", event_ids.cast(pa.string())), found)
+    return pc.if_else(pa.array(open_), _add_label("event_id", event_ids.cast(pa.string())), found)
 
 
-def _labelled(name: str, texts: pa.Array) -> pa.Array:
+def _add_label(name: str, texts: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(name, texts, ":")
 
 
@@ -112,14 +112,14 @@ def read_core_amounts(tokens: t.Tokens, rules: OnlineCoreRules) -> pa.Array:
         value = np.where(good, np.asarray(values), kind == t.TRUE)
         good = good | (kind == t.TRUE) | (kind == t.FALSE)
         texts = np.flatnonzero(open_ & ~good & ((kind == t.STRING) | (kind == t.ESCAPED)))
-        for row, parsed in _python_floats(tokens, path, texts):
+        for row, parsed in _parse_floats(tokens, path, texts):
             value[row], good[row] = parsed, True
         amount = np.where(open_ & good, value, amount)
         open_ &= ~good
     return pa.array(amount)
 
 
-def _python_floats(tokens: t.Tokens, path: t.Path, rows: Array) -> Iterator[tuple[int, float]]:
+def _parse_floats(tokens: t.Tokens, path: t.Path, rows: Array) -> Iterator[tuple[int, float]]:
     """What Python's `float`, the online plane's reader, makes of strings that are no JSON number, where finite."""
     if not len(rows):
         return

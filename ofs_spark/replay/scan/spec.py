@@ -55,7 +55,7 @@ class ScanTask:
     ranges: tuple[ScanRange, ...]
     gaps: tuple[DeclaredGap, ...] = ()
 
-    def body(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The task as bytes."""
         return json.dumps(asdict(self), ensure_ascii=True).encode()
 

@@ -43,7 +43,7 @@ class Tokens:
     start: dict[Path, Array]
     end: dict[Path, Array]
 
-    def texts(self, path: Path) -> pa.Array:
+    def read_texts(self, path: Path) -> pa.Array:
         """The value's bytes as text where it is a scalar with a span (strings undecoded), else null."""
         kind = self.kind[path]
         present = (kind == NUMBER) | (kind == STRING) | (kind == ESCAPED)
@@ -62,10 +62,10 @@ def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tok
         np.zeros((nodes, rows), np.int64),
         np.zeros((nodes, rows), np.int64),
     )
-    state = _scan(False, data, offsets[:-1], offsets[1:], *trie.arrays(), kind, start, end)
+    state = _scan(False, data, offsets[:-1], offsets[1:], *trie.to_arrays(), kind, start, end)
     again = np.flatnonzero(state == ESCAPED_NAME)
     if len(again):
-        rewritten = [_plain_names(data[offsets[row] : offsets[row + 1]].tobytes()) for row in again]
+        rewritten = [_has_plain_names(data[offsets[row] : offsets[row + 1]].tobytes()) for row in again]
         begins = len(data) + np.cumsum([0, *map(len, rewritten)])
         data = np.concatenate([data, np.frombuffer(b"".join(rewritten), np.uint8)])
         part = (
@@ -73,7 +73,7 @@ def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tok
             np.zeros((nodes, len(again)), np.int64),
             np.zeros((nodes, len(again)), np.int64),
         )
-        state[again] = _scan(True, data, begins[:-1], begins[1:], *trie.arrays(), part[0], part[1], part[2])
+        state[again] = _scan(True, data, begins[:-1], begins[1:], *trie.to_arrays(), part[0], part[1], part[2])
         kind[:, again], start[:, again], end[:, again] = part
     by_path = {path: trie.node[path] for path in paths}
     return Tokens(
@@ -114,7 +114,7 @@ class _Trie:
             np.frombuffer(b"".join(encoded) or b"\0", np.uint8),
         )
 
-    def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
+    def to_arrays(self) -> tuple[Array, Array, Array, Array, Array]:
         """What the compiled scan reads of it."""
         return self.first_child, self.child_count, self.name_start, self.name_end, self.names
 
@@ -123,13 +123,13 @@ class _Raw(str):
     """A number's digits as written."""
 
 
-def _plain_names(document: bytes) -> bytes:
+def _has_plain_names(document: bytes) -> bytes:
     """The same document with member names written without escapes; the input itself if it is not JSON."""
     try:
         parsed = json.loads(
             document, object_pairs_hook=_Members, parse_float=_Raw, parse_int=_Raw, parse_constant=_refuse
         )
-        return _written(parsed).encode()
+        return _spell(parsed).encode()
     except (ValueError, RecursionError):
         return b"?"
 
@@ -142,11 +142,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _written(value: Any) -> str:
+def _spell(value: Any) -> str:
     if isinstance(value, _Members):
-        return "{" + ",".join(f"{json.dumps(n, ensure_ascii=False)}:{_written(v)}" for n, v in value) + "}"
+        return "{" + ",".join(f"{json.dumps(n, ensure_ascii=False)}:{_spell(v)}" for n, v in value) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
+        return "[" + ",".join(map(_spell, value)) + "]"
     return str(value) if isinstance(value, _Raw) else json.dumps(value)
 
 

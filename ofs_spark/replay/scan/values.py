@@ -36,7 +36,7 @@ def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Ar
     numbers = (kind == t.NUMBER) | ((kind == t.STRING) & judge_numbers(data, start, end, kind == t.STRING))
     escaped = np.flatnonzero(kind == t.ESCAPED)
     if len(escaped):
-        decoded = [(_decoded(data, start[row], end[row]) or "").encode() for row in escaped]
+        decoded = [(_decode(data, start[row], end[row]) or "").encode() for row in escaped]
         begins = len(data) + np.cumsum([0, *map(len, decoded)])
         data = np.concatenate([data, np.frombuffer(b"".join(decoded), np.uint8)])
         start, end = start.copy(), end.copy()
@@ -45,16 +45,16 @@ def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Ar
     return data, start, end, numbers
 
 
-def _exact(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:
+def _read_exact(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:
     data, start, end, numbers = find_numeric_spans(tokens, path)
     if type_.wide:
-        return _wide(data, start, end, numbers, type_)
+        return _read_wide(data, start, end, numbers, type_)
     scale, digits = (type_.scale, type_.precision) if type_.kind == "decimal" else (0, 19)
     values, good = read_unscaled(data, start, end, numbers, scale, digits)
     return pa.array(values), good
 
 
-def _wide(data: Array, start: Array, end: Array, numbers: Array, type_: ValueType) -> tuple[pa.Array, Array]:
+def _read_wide(data: Array, start: Array, end: Array, numbers: Array, type_: ValueType) -> tuple[pa.Array, Array]:
     """Unscaled integers of more than 64 bits, as decimal text."""
     texts: list[str | None] = [None] * len(start)
     for row in np.flatnonzero(numbers):
@@ -72,7 +72,7 @@ def _wide(data: Array, start: Array, end: Array, numbers: Array, type_: ValueTyp
     return pa.array(texts, pa.string()), np.array([text is not None for text in texts], np.bool_)
 
 
-def _double(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # one signature for all readers
+def _read_double(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # one signature for all readers
     return read_doubles(*find_numeric_spans(tokens, path))
 
 
@@ -86,17 +86,17 @@ def read_doubles(data: Array, start: Array, end: Array, numbers: Array) -> tuple
     return pa.array(np.where(finite, values, 0.0)), numbers & finite
 
 
-def _string(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_string(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     kind = tokens.kind[path]
     return decode_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
 
 
-def _bool(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_bool(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     kind = tokens.kind[path]
     return pa.array(kind == t.TRUE), (kind == t.TRUE) | (kind == t.FALSE)
 
 
-def _key(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_key(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     return read_key_texts(tokens, path)
 
 
@@ -107,7 +107,7 @@ def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
     others = np.flatnonzero((kind == t.NUMBER) | (kind == t.TRUE) | (kind == t.FALSE))
     if len(others):
         spans = zip(tokens.start[path][others], tokens.end[path][others], strict=True)
-        canonical = [_canonical_scalar(tokens.data[a:b].tobytes()) for a, b in spans]
+        canonical = [_spell_scalar(tokens.data[a:b].tobytes()) for a, b in spans]
         chosen = np.zeros(len(kind), np.bool_)
         chosen[others] = True
         texts = pc.replace_with_mask(texts, pa.array(chosen), pa.array(canonical, pa.string()))
@@ -115,7 +115,7 @@ def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
     return texts, good
 
 
-def _canonical_scalar(text: bytes) -> str | None:
+def _spell_scalar(text: bytes) -> str | None:
     try:
         value = json.loads(text)
     except ValueError:  # more digits than an integer may have
@@ -134,15 +134,22 @@ def decode_texts(tokens: t.Tokens, path: t.Path, wanted: Array) -> tuple[pa.Arra
     escaped = wanted & (kind == t.ESCAPED)
     rows = np.flatnonzero(escaped)
     if len(rows):
-        decoded = [_decoded(tokens.data, start[row], end[row]) for row in rows]
+        decoded = [_decode(tokens.data, start[row], end[row]) for row in rows]
         texts = pc.replace_with_mask(texts, pa.array(escaped), pa.array(decoded, pa.string()))
         good[rows] = [text is not None for text in decoded]
     return texts, good
 
 
-def _decoded(data: Array, start: int, end: int) -> str | None:
+def _decode(data: Array, start: int, end: int) -> str | None:
     text: str = json.loads(b'"' + data[start:end].tobytes() + b'"')
     return None if any("\ud800" <= c <= "\udfff" for c in text) else text
 
 
-_READERS = {"decimal": _exact, "int": _exact, "double": _double, "string": _string, "bool": _bool, "key": _key}
+_READERS = {
+    "decimal": _read_exact,
+    "int": _read_exact,
+    "double": _read_double,
+    "string": _read_string,
+    "bool": _read_bool,
+    "key": _read_key,
+}

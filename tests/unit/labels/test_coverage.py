@@ -77,7 +77,7 @@ def test_a_ratio_that_only_rounds_to_the_threshold_misses_it() -> None:
     counts = {FRAUD: c.TypeCounts(subjects=10_000_000, resolved=9_999_999)}
     assert c.round_ratio(counts[FRAUD].ratios["coverage"]) == 1.0
     (missed,) = c.find_shortfalls(counts, choose_policy(None, {}))
-    assert missed.document()["exact"] == "9999999/10000000"
+    assert missed.to_document()["exact"] == "9999999/10000000"
 
 
 def test_every_missed_threshold_is_named() -> None:

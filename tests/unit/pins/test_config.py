@@ -162,7 +162,7 @@ def test_a_password_is_not_told(tmp_path: Path) -> None:
     text = WIRING.replace("sqlite:///ledger.sqlite", "postgresql://ofs:hunter2@db/ledger")
     with pytest.raises(Refusal, match=r"ledger\.dsn") as caught:
         load_wiring(wired(tmp_path, text))
-    assert "hunter2" not in str(caught.value.document())
+    assert "hunter2" not in str(caught.value.to_document())
 
 
 def test_the_packager_may_state_the_release(monkeypatch: pytest.MonkeyPatch) -> None:

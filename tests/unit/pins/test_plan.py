@@ -100,7 +100,7 @@ def test_what_surrounds_the_dataset_does_not(change: Change) -> None:
 
 def test_the_document_holds_the_value_whose_digest_is_plan_id() -> None:
     made = plan()
-    document = made.document()
+    document = made.to_document()
     assert document["schema_version"] == SCHEMA_VERSION
     assert document["pins"] == made.pins
     assert document["basis_hash"] == made.pins["basis_hash"] == hash_basis(made.intent.basis)

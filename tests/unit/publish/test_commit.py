@@ -146,7 +146,7 @@ def test_a_lost_reply_is_a_success_and_a_lost_request_stays_unknown() -> None:
     assert unknown == Commit(Outcome.UNKNOWN, None)
     with pytest.raises(Refusal, match="COMMIT_OUTCOME_UNKNOWN") as refused:
         require_committed(unknown, REF, manifest())
-    assert refused.value.document()["retryable"]
+    assert refused.value.to_document()["retryable"]
 
 
 def test_a_retried_put_that_meets_its_own_manifest_is_a_success() -> None:

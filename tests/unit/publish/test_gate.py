@@ -71,7 +71,7 @@ def test_what_must_hold_for_training_only_tags_other_datasets(change: dict[str, 
 
 def test_a_training_intent_is_not_answered_with_a_dataset_that_failed_its_gates() -> None:
     gates = judge_gates(dataclasses.replace(GOOD, label_shortfalls=("coverage of x",)))
-    manifest = {"status": derive_status(gates), "gates": [gate.document() for gate in gates]}
+    manifest = {"status": derive_status(gates), "gates": [gate.to_document() for gate in gates]}
     require_admissible(manifest, False, "m")
     with pytest.raises(Refusal, match="labels_ready") as refused:
         require_admissible(manifest, True, "m")

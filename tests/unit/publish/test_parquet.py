@@ -76,7 +76,7 @@ def test_a_good_file_passes_and_its_counts_add_up() -> None:
 
 def test_an_entry_survives_the_way_to_the_driver() -> None:
     for entry in stage(MemoryObjects()):
-        assert FileEntry.from_document(entry.document()) == entry
+        assert FileEntry.from_document(entry.to_document()) == entry
 
 
 def altered(entry: FileEntry, **changes: object) -> FileEntry:

@@ -109,7 +109,7 @@ def scanned(world: World, root: Path, layout: Layout = AS_DRAWN, program: Progra
     return written, (
         index,
         tasks,
-        [scan_task(ScanTask.from_bytes(t.body()), Folder(written.root), spec) for t in tasks],
+        [scan_task(ScanTask.from_bytes(t.to_bytes()), Folder(written.root), spec) for t in tasks],
     )
 
 

@@ -26,4 +26,4 @@ def test_a_range_has_the_sources_of_its_parts(tmp_path: Path) -> None:
     assert selected(ours, *select_sources(ours.basis)) == [{"range": span, "source": "archive"}]
     parts = [SourcedRange(replace(whole, end=3), "archive"), SourcedRange(replace(whole, start=3), "bus")]
     elsewhere = SourcedRange(replace(whole, partition=1), "archive")
-    assert selected(ours, *parts, elsewhere) == [one.document() for one in parts]
+    assert selected(ours, *parts, elsewhere) == [one.to_document() for one in parts]

@@ -199,7 +199,7 @@ def test_a_gap_is_told_with_what_is_there(tmp_path: Path) -> None:
     assert (ours.completeness.status, found.code) == ("INCOMPLETE", "REPLAY_BASIS_GAP")
     assert "6 offsets" in found.message
     assert "4 to 9" in found.message
-    assert found.refusal().exit_status == 30
+    assert found.make_refusal().exit_status == 30
 
 
 def test_gaps_that_only_ofs_declares_are_uncheckable(tmp_path: Path) -> None:

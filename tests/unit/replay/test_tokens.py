@@ -160,7 +160,7 @@ def test_documents_of_a_sliced_wide_or_null_column_are_the_same() -> None:
     for column in (texts.slice(1), texts.cast(pa.large_string()).slice(1)):
         tokens = t.scan_tokens(column, [("a",)])
         assert tokens.state.tolist() == [t.VALID, t.BROKEN, t.VALID]
-        assert tokens.texts(("a",)).to_pylist() == ["1", None, "y"]
+        assert tokens.read_texts(("a",)).to_pylist() == ["1", None, "y"]
 
 
 TYPES = {

@@ -241,7 +241,7 @@ def test_a_signal_that_cannot_be_written_undoes_nothing(part: str, error: type[E
     assert outcome.published["outcome"] == "COMMITTED"
     assert any(line.startswith("signals: FAILED") for line in SAID)
     with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
-        assert [run.state for run in context.control.ledger.runs()] == [State.DONE]
+        assert [run.state for run in context.control.ledger.list_runs()] == [State.DONE]
     if part not in ("/run_receipts/", ""):
         (receipt,) = receipts(written).values()
         assert "FAILED" in json.dumps(receipt)

@@ -38,7 +38,7 @@ def events(token: int, outcome: dict[str, Any] | None) -> list[Transition]:
         (COMMITTED | {"outcome": "ALREADY_PUBLISHED"}, 0),
         ({"outcome": "FAILED", "reason": "INTERNAL", "message": "a defect", "exit_status": 1}, 1),
         ({"outcome": "FAILED", "reason": "INTERRUPTED", "message": "KeyboardInterrupt", "exit_status": 130}, 130),
-        *((refuse(code, "what was found", found=1).document(), CODES[code].exit_status) for code in sorted(CODES)),
+        *((refuse(code, "what was found", found=1).to_document(), CODES[code].exit_status) for code in sorted(CODES)),
     ],
 )
 def test_every_end_of_a_run_has_a_valid_receipt(outcome: dict[str, Any], status: int) -> None:
