@@ -61,20 +61,22 @@ def _build_parser() -> argparse.ArgumentParser:
     def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         """The parser of one command: named and described as the function that runs it."""
         text = run.__doc__ or ""
-        made: argparse.ArgumentParser = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
+        made: argparse.ArgumentParser = commands.add_parser(
+            run.__name__.removeprefix("_answer_"), help=text, description=text
+        )
         made.set_defaults(run=run)
         return made
 
     manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
-    command(_run_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
-    document = command(_validate)
+    command(_answer_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    document = command(_answer_validate)
     document.add_argument("file", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
-    command(_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
-    command(_verify).add_argument("manifest", help=manifest)
-    command(_show).add_argument("manifest", help=manifest)
-    command(_run_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
-    world = command(_run_demo)
+    command(_answer_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    command(_answer_verify).add_argument("manifest", help=manifest)
+    command(_answer_show).add_argument("manifest", help=manifest)
+    command(_answer_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    world = command(_answer_demo)
     folder = Path("demo-world")
     world.add_argument(
         "--folder", type=Path, default=folder, help=f"Where the demo world is written. [default: {folder}]"
@@ -85,7 +87,7 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_identity(options: argparse.Namespace) -> int:
+def _answer_identity(options: argparse.Namespace) -> int:
     """Shows the ids an intent has: no Java, no store."""
     from ofs_spark.intent.answers import answer_identity
 
@@ -93,17 +95,17 @@ def _run_identity(options: argparse.Namespace) -> int:
     return _answer(options, lambda: answer_identity(raw))
 
 
-def _validate(options: argparse.Namespace) -> int:
+def _answer_validate(options: argparse.Namespace) -> int:
     """Lists every fault of a contract document: no Java, no store."""
-    from ofs_spark.intent.answers import validate_answer
+    from ofs_spark.intent.answers import answer_validate
 
     raw = _read_bytes(options.file)
     return _answer(
-        options, lambda: validate_answer(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
+        options, lambda: answer_validate(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
     )
 
 
-def _build(options: argparse.Namespace) -> int:
+def _answer_build(options: argparse.Namespace) -> int:
     """Builds and publishes the dataset an intent names, or refuses."""
     from ofs_spark import pipeline
 
@@ -111,7 +113,7 @@ def _build(options: argparse.Namespace) -> int:
     return _answer(options, _open_around(options, lambda context: pipeline.build_dataset(raw, context)))
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _answer_verify(options: argparse.Namespace) -> int:
     """Recomputes a published dataset's digests from its stored bytes."""
     from ofs_spark import pipeline
 
@@ -123,7 +125,7 @@ def _verify(options: argparse.Namespace) -> int:
     )
 
 
-def _show(options: argparse.Namespace) -> int:
+def _answer_show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
@@ -131,7 +133,7 @@ def _show(options: argparse.Namespace) -> int:
     return _answer(options, run, people=console.print_manifest)
 
 
-def _run_status(options: argparse.Namespace) -> int:
+def _answer_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
@@ -139,7 +141,7 @@ def _run_status(options: argparse.Namespace) -> int:
     return _answer(options, run, people=console.print_status)
 
 
-def _run_demo(options: argparse.Namespace) -> int:
+def _answer_demo(options: argparse.Namespace) -> int:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.command import run_demo
 

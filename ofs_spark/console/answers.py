@@ -7,20 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from ofs_spark.console.screen import GAP, Column, Screen, Styled
+from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
 from ofs_spark.foundation.clock import format_instant
 
 SHOWN = 20
 """Elements of a list that people are shown."""
 NOTHING = "—"
 RUNS = (
-    Column("RUN", whole=True),
-    Column("STATE", True),
-    Column("OUTCOME"),
-    Column("ATTEMPTS", True),
-    Column("REQUEST"),
+    TableColumn("RUN", whole=True),
+    TableColumn("STATE", True),
+    TableColumn("OUTCOME"),
+    TableColumn("ATTEMPTS", True),
+    TableColumn("REQUEST"),
 )
-EVENTS = (Column("AT", whole=True), Column("CHANGE"), Column("REASON"))
+EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
 def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
