@@ -10,12 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.positions import Slice, resolve_basis
-from ofs_spark.intent.model import V1, Intent, IntentKind, Posture
+from ofs_spark.intent.model import V1, DatasetKind, Intent, IntentKind, Output, Posture, TimeSpan
 
 DATASET_KINDS = ("dataset_build", "backfill_rebuild")
 """Intent kinds that build a dataset: only these can be training intents."""
-
-DatasetKind = Literal["per_event", "per_entity", "per_window"]
 
 
 def _check_instant(text: str) -> str:
@@ -104,7 +102,7 @@ class IntentV0(_Intent):
     label_basis: LabelBasisV0
 
 
-class TimeWindow(_Document):
+class TimeWindowDocument(_Document):
     """A selector in event time, half-open; an empty topic list means every topic of the run."""
 
     start: Instant = Field(alias="from")
@@ -116,7 +114,7 @@ class Selector(_Document):
     """How v1 names offsets: as they are, or by a time window that is resolved to offsets first."""
 
     offsets: Annotated[list[SliceDocument], Field(min_length=1)] | None = None
-    time_window: TimeWindow | None = None
+    time_window: TimeWindowDocument | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Selector:
@@ -125,7 +123,7 @@ class Selector(_Document):
         return self
 
 
-class AnchorTime(_Document):
+class AnchorTimeDocument(_Document):
     """Which events become rows: from ≤ ts_utc < to, either end open if absent."""
 
     start: Instant | None = Field(default=None, alias="from")
@@ -166,13 +164,13 @@ class Sampling(_Document):
     negative_share: Annotated[int | float, Field(gt=0, le=1)]
 
 
-class Output(_Document):
+class OutputDocument(_Document):
     """What rows the dataset has."""
 
     dataset_kind: DatasetKind = "per_event"
     cut_points: Annotated[list[Instant], Field(min_length=1)] | None = None
     bucket: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}[smhd]$")] | None = None
-    anchor_time: AnchorTime | None = None
+    anchor_time: AnchorTimeDocument | None = None
     splits: Annotated[TimeSplit | HashSplit, Field(discriminator="by")] | None = None
     spine: Spine | None = None
     sampling: Sampling | None = None
@@ -194,7 +192,7 @@ class IntentV1(_Intent):
     label_basis: LabelBasisV1
     replay_basis: Annotated[list[SliceDocument], Field(min_length=1)] | None = None
     replay_selector: Selector | None = None
-    output: Output = Output()
+    output: OutputDocument = OutputDocument()
     supersedes: list[Text] = []
     backfill: Backfill | None = None
     correction_stamp: Text | None = None
@@ -227,7 +225,7 @@ def _make_intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Int
     v1 = model if isinstance(model, IntentV1) else None
     selector = (v1.replay_selector if v1 else None) or Selector(offsets=model.replay_basis)
     slices = tuple(entry.to_slice() for entry in selector.offsets or ())
-    labels = model.label_basis
+    labels, window = model.label_basis, selector.time_window
     posture = labels.posture if isinstance(labels, LabelBasisV1) else "KNEW_THEN"
     return Intent(
         document=document,
@@ -237,7 +235,7 @@ def _make_intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Int
         scenario_run_ids=None if model.scenario_run_ids is None else tuple(model.scenario_run_ids),
         slices=slices,
         basis=resolve_basis(slices),
-        time_window=selector.time_window,
+        time_window=None if window is None else TimeSpan(window.start, window.end),
         label_asof_text=labels.label_asof_utc,
         label_asof_us=parse_instant(labels.label_asof_utc),
         resolution_rule=labels.resolution_rule,
@@ -253,7 +251,19 @@ def _make_intent(model: IntentV0 | IntentV1, document: Mapping[str, Any]) -> Int
         training=model.intent_kind in DATASET_KINDS and not model.non_training_allowed and posture == "KNEW_THEN",
         join_scope=model.join_scope,
         filters=model.filters,
-        output=v1.output if v1 else Output(),
+        output=_make_output(v1.output) if v1 else Output(),
         supersedes=tuple(v1.supersedes) if v1 else (),
         correction_stamp=v1.correction_stamp if v1 else None,
+    )
+
+
+def _make_output(stated: OutputDocument) -> Output:
+    span, points = stated.anchor_time, stated.cut_points
+    parts = {name: getattr(stated, name) for name in ("splits", "spine", "sampling")}
+    return Output(
+        dataset_kind=stated.dataset_kind,
+        anchor_time=None if span is None else TimeSpan(span.start, span.end),
+        cut_points=None if points is None else tuple(points),
+        bucket=stated.bucket,
+        **{name: None if part is None else part.model_dump() for name, part in parts.items()},
     )

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ofs_spark.foundation.positions import Range, Slice
-
-if TYPE_CHECKING:  # loads pydantic, which a look at the ledger or a manifest does without
-    from ofs_spark.intent.documents import Output, TimeWindow
 
 V0 = "learning.ofs_build_intent.v0"
 V1 = "learning.ofs_build_intent.v1"
 
 Posture = Literal["KNEW_THEN", "KNOW_NOW"]
+DatasetKind = Literal["per_event", "per_entity", "per_window"]
 IntentKind = Literal["dataset_build", "parity_rebuild", "forensic_rebuild", "backfill_rebuild", "plan_check"]
 Scalar = str | bool | int | float
+
+
+@dataclass(frozen=True)
+class TimeSpan:
+    """Instants from `start` (inside) to `end` (outside), as written; None where an end is open."""
+
+    start: str | None
+    end: str | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What rows the dataset has. `anchor_time`: which events become rows; members that are not built here as written."""
+
+    dataset_kind: DatasetKind = "per_event"
+    anchor_time: TimeSpan | None = None
+    cut_points: tuple[str, ...] | None = None
+    bucket: str | None = None
+    splits: Mapping[str, Any] | None = None
+    spine: Mapping[str, Any] | None = None
+    sampling: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,7 @@ class Intent:
     scenario_run_ids: tuple[str, ...] | None
     slices: tuple[Slice, ...]
     basis: tuple[Range, ...]
-    time_window: TimeWindow | None
+    time_window: TimeSpan | None
     label_asof_text: str
     label_asof_us: int
     resolution_rule: str
