@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOOPS = "from ofs_spark.foundation.columnar import hashing as h; s = [f.stats for f in (h._crc32, h._hex_bytes)]"
+LOOPS = "from ofs_spark.foundation.columnar import hashing as h; s = [f.stats for f in (h._hash_crc32, h._parse_hex)]"
 COUNTED = f"{LOOPS}; print(h.__file__, sum(sum(x.cache_hits.values()) for x in s), sum(sum(x.cache_misses.values()) for x in s))"
 
 

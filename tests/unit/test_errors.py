@@ -53,7 +53,7 @@ def test_exit_status_is_the_one_of_the_room(name: str, code: Code) -> None:
 
 def test_a_code_stands_in_one_block_only() -> None:
     blocks = ast.walk(ast.parse(Path(errors.__file__).read_text()))
-    calls = [node for node in blocks if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_block"]
+    calls = [node for node in blocks if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_make_block"]
     tables = [call.args[2] for call in calls]
     names = [ast.literal_eval(key) for table in tables if isinstance(table, ast.Dict) for key in table.keys if key]
     assert sorted(names) == sorted(CODES)
