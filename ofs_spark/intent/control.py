@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,17 @@ from ofs_spark.intent.run import Limits, Run, State, Transition, claim, end, req
 
 @dataclass(frozen=True)
 class RunControl:
-    """The runs of one ledger, as seen by the driver `owner` (a name people recognise: host and process)."""
+    """The runs of one ledger, as seen by the driver `owner`: host and process, then what tells it from a later one.
+
+    is_gone: whether the driver of a name is known to have ended; False where nobody can say. pause: waits some seconds.
+    """
 
     ledger: Ledger
     clock: Clock
     owner: str
     limits: Limits
+    is_gone: Callable[[str], bool] = lambda _owner: False
+    pause: Callable[[float], None] = time.sleep
 
     def open(self, run_key: str, request_id: str, intent_hash: str) -> Run:
         """The run of a request, registered if it is new. REQUEST_ID_PAYLOAD_MISMATCH for another intent.
@@ -33,30 +39,35 @@ class RunControl:
         return run
 
     def claim(self, run: Run, *, publish_only: bool = False) -> Run:
-        """The run held by this driver under a new token; refuses as `claimed`, and if another driver was faster."""
+        """The run held by this driver under a new token; refuses as `run.claim`, and if another driver was faster.
+
+        A driver that is gone is replaced at once. Where the lease ends later than any that could have been given by
+        now, somebody's clock was set back: the run is watched for one lease of its driver, and free without a beat.
+        """
+        abandoned = run.state is State.RUNNING and (self.is_gone(run.owner) or self._is_silent(run))
         now = self._read_clock()
-        held = claim(run, self.owner, now, self.limits, publish_only=publish_only)
+        held = claim(run, self.owner, now, self.limits, publish_only=publish_only, abandoned=abandoned)
         reason = "TAKEN_OVER" if run.state is State.RUNNING else "PUBLISH_ONLY" if held.publish_only else "STARTED"
-        detail = {"owner": self.owner, "attempts": held.attempts, "publish_retries": held.publish_retries}
+        counts = {"attempts": held.attempts, "publish_retries": held.publish_retries}
+        detail = {"owner": self.owner, **counts, "lease_seconds": self.limits.lease_s}
         self.ledger.change(run, held, Transition(run.run_key, now, held.token, run.state, held.state, reason, detail))
         return held
 
     def beat(self, held: Run) -> Run:
-        """The run with its lease moved into the future. LEASE_LOST if it ran out or another driver took over."""
-        now = self._read_clock()
-        require_held(self._find_standing(held), held.token, now)
-        until = now + self.limits.lease_s * SECOND_US
+        """The run with its lease moved into the future. LEASE_LOST if another driver took over."""
+        require_held(self._find_standing(held), held.token)
+        until = self._read_clock() + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
         return replace(held, lease_until=until)
 
     def fence(self, held: Run) -> None:
         """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
-        require_held(self._find_standing(held), held.token, self._read_clock())
+        require_held(self._find_standing(held), held.token)
 
     def end(self, held: Run, state: State, reason: str, outcome: Mapping[str, Any]) -> Run:
         """The run as it ended, recorded. LEASE_LOST, and nothing recorded, if this driver no longer holds it."""
         now, standing = self._read_clock(), self._find_standing(held)
-        after = end(standing, held.token, now, state, outcome)
+        after = end(standing, held.token, state, outcome)
         self.ledger.change(
             standing, after, Transition(held.run_key, now, held.token, standing.state, state, reason, outcome)
         )
@@ -68,6 +79,24 @@ class RunControl:
         if run is None:
             raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", "ofs status", run_key=run_key)
         return run
+
+    def _is_silent(self, run: Run) -> bool:
+        """Whether the run's lease lies beyond every lease of now, and nobody moves it for the length of one."""
+        lease_s = self._find_lease(run)
+        if (run.lease_until or 0) <= self._read_clock() + lease_s * SECOND_US:
+            return False
+        start = self.clock.monotonic()
+        while self.clock.monotonic() - start < lease_s:
+            self.pause(min(1.0, lease_s / 6))
+            standing = self.find(run.run_key)
+            if (standing.token, standing.state, standing.lease_until) != (run.token, run.state, run.lease_until):
+                return False
+        return True
+
+    def _find_lease(self, run: Run) -> int:
+        """Seconds of the lease that the run's driver gives itself, as it said when it claimed the run."""
+        claims = [event.detail for event in self.ledger.list_events(run.run_key) if event.token == run.token]
+        return next((int(one["lease_seconds"]) for one in claims if "lease_seconds" in one), self.limits.lease_s)
 
     def _find_standing(self, held: Run) -> Run:
         return self.find(held.run_key)

@@ -15,7 +15,8 @@ from ofs_spark.intent.run import Run
 def keep_lease(control: RunControl, held: Run) -> Iterator[None]:
     """Extends the lease three times per lease length until the block ends.
 
-    A lost lease stops the beating; the fence before the commit then refuses, which is where it matters.
+    A beat that fails is tried again at the next one: the lease is three beats long. A lost lease stops the beating; the
+    fence before the commit then refuses, which is where it matters.
     """
     stop = threading.Event()
 
@@ -24,8 +25,11 @@ def keep_lease(control: RunControl, held: Run) -> Iterator[None]:
         while not stop.wait(control.limits.lease_s / 3):
             try:
                 control.beat(held)
-            except Refusal:
-                return
+            except Refusal as refusal:
+                if refusal.code == "LEASE_LOST":
+                    return
+            except OSError:
+                continue
 
     thread = threading.Thread(target=beat, name=f"lease of {held.run_key}", daemon=True)
     thread.start()

@@ -5,8 +5,9 @@
                  │ │ └───► PUBLISH_PENDING   (RUNNING again: publish only, bounded)
                  └─┘ taken over when the lease of a dead driver has run out
 
-A claim gives the driver a lease and a fencing token, greater than every earlier one. Whoever holds an older token, or
-a lease that has run out, changes nothing. Instants are int µs from an injected clock.
+A claim gives the driver a lease and a fencing token, greater than every earlier one. Whoever holds an older token changes
+nothing. The lease says from when on another driver may claim the run: a driver whose lease ran out, but whom nobody
+replaced, still holds it. Instants are int µs from an injected clock.
 """
 
 from __future__ import annotations
@@ -95,17 +96,19 @@ def require_same_intent(run: Run, intent_hash: str) -> None:
         raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", message, pointer="/request_id", run_key=run.run_key)
 
 
-def claim(run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool = False) -> Run:
+def claim(
+    run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool = False, abandoned: bool = False
+) -> Run:
     """The run held by `owner`, RUNNING under a new token. A DONE run is answered, not claimed (InternalError).
 
     publish_only demands a run that has staged data (RETRY_NOT_PENDING otherwise); without it, staged data is still
-    published rather than built again. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when
-    policy allows no further attempt.
+    published rather than built again. `abandoned`: the driver that holds it is known to be gone, whatever its lease
+    says. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
     """
     _require_legal(run.state, State.RUNNING)
-    if run.state is State.RUNNING and now < (run.lease_until or 0):
-        message = f"run {run.run_key} is held by {run.owner} until {format_instant(run.lease_until or 0)}"
-        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=run.owner, token=run.token)
+    if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
+        message = f"run {run.run_key} is held by {name_owner(run.owner)} until {format_instant(run.lease_until or 0)}"
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=name_owner(run.owner), token=run.token)
     staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
     if publish_only and not staged:
         message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
@@ -128,16 +131,21 @@ def claim(run: Run, owner: str, now: int, limits: Limits, *, publish_only: bool 
     )
 
 
-def require_held(run: Run, token: int, now: int) -> None:
-    """LEASE_LOST unless the claim `token` holds the run and its lease still lasts."""
-    if run.state is not State.RUNNING or run.token != token or now >= (run.lease_until or 0):
+def name_owner(owner: str) -> str:
+    """A driver as people name it: host and process. What tells it from another of the same name follows in the ledger."""
+    return owner.split("#")[0]
+
+
+def require_held(run: Run, token: int) -> None:
+    """LEASE_LOST unless the claim `token` holds the run: nobody has claimed or ended it since."""
+    if run.state is not State.RUNNING or run.token != token:
         message = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
         raise refuse("LEASE_LOST", message, run_key=run.run_key, token=token, standing=run.token)
 
 
-def end(run: Run, token: int, now: int, state: State, outcome: Mapping[str, Any]) -> Run:
+def end(run: Run, token: int, state: State, outcome: Mapping[str, Any]) -> Run:
     """The run as its holder leaves it, with its answer: DONE, FAILED or PUBLISH_PENDING. Refuses as `require_held`."""
-    require_held(run, token, now)
+    require_held(run, token)
     _require_legal(run.state, state)
     if state is State.RUNNING:
         raise InternalError("a run does not end as RUNNING")

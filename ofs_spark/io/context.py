@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from ofs_spark.foundation.wiring import Wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
 from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects
+from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # loads Arrow
@@ -40,7 +40,7 @@ def open_context(
         announce("intent", f"note: the wiring states {name}, which this release does not use")
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
     clock = SystemClock()
-    control = RunControl(open_ledger(where.ledger_dsn), clock, f"{socket.gethostname()}:{os.getpid()}", limits)
+    control = RunControl(open_ledger(where.ledger_dsn), clock, name_process(), limits, is_gone)
     spark = _Spark(where, announce)
     used = _OneEngine(engine or spark.engine)
     try:

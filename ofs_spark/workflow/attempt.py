@@ -99,6 +99,12 @@ def _record(
 
     if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
         return
-    context.control.end(run, state, reason, outcome)
+    try:
+        context.control.end(run, state, reason, outcome)
+    except Refusal as refusal:
+        if refusal.code != "LEASE_LOST" or state is State.DONE:
+            raise
+        context.announce("signals", f"note: {refusal.message}; it records how the run ends")
+        return
     context.announce("signals", "records how the run ended")
     write_signals(context.objects, context.announce, context.control, run, intent, outcome, audit)

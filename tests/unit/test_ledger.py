@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ofs_spark.foundation.clock import FixedClock
+from ofs_spark.foundation.clock import FixedClock, to_micros
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import Ledger
@@ -73,7 +74,12 @@ def test_a_run_goes_from_request_to_answer_and_every_step_is_an_event(house: Hou
         (0, 1, State.QUEUED, State.RUNNING, "STARTED"),
         (5_000_000, 1, State.RUNNING, State.DONE, "COMMITTED"),
     ]
-    assert house.ledger.list_events(KEY)[1].detail == {"owner": "one", "attempts": 1, "publish_retries": 0}
+    assert house.ledger.list_events(KEY)[1].detail == {
+        "owner": "one",
+        "attempts": 1,
+        "publish_retries": 0,
+        "lease_seconds": 60,
+    }
     assert house.ledger.list_runs() == [again]
 
 
@@ -126,12 +132,50 @@ def test_a_zombie_changes_nothing(house: House) -> None:
     other.fence(taken)
 
 
-def test_a_lease_that_ran_out_is_lost_even_if_nobody_took_it(house: House) -> None:
+def test_a_lease_that_ran_out_is_kept_until_somebody_takes_the_run(house: House) -> None:
     driver, held = house.started()
-    house.clock.advance(60)
-    for act in (lambda: driver.fence(held), lambda: driver.beat(held), lambda: driver.end(held, State.FAILED, "X", {})):
+    house.clock.advance(600)
+    driver.fence(held)
+    assert driver.beat(held).lease_until == to_micros(house.clock.now()) + 60_000_000
+    driver.end(held, State.FAILED, "X", {})
+
+
+def test_a_driver_that_is_gone_is_replaced_at_once(house: House) -> None:
+    _, held = house.started("host:7#gone")
+    other = replace(house.driver("two"), is_gone=lambda owner: owner.endswith("#gone"))
+    assert other.claim(other.find(KEY)).token == held.token + 1
+
+
+def test_a_driver_is_named_by_host_and_process_alone(house: House) -> None:
+    house.started("host:7#boot ns 12")
+    other = house.driver("two")
+    with refused("LEASE_LOST") as caught:
+        other.claim(other.find(KEY))
+    assert "held by host:7 until" in caught.value.message
+    assert caught.value.details["owner"] == "host:7"
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_lease_from_a_clock_that_was_set_back_is_watched_for_one_lease(house: House, beats: bool) -> None:
+    driver, held = house.started("one")
+    house.clock.at -= timedelta(days=1)
+    watched: list[float] = []
+
+    def pause(seconds: float) -> None:
+        """Lets time pass, and the other driver beat once in it."""
+        house.clock.advance(seconds)
+        watched.append(seconds)
+        if beats and sum(watched) > 20:
+            house.ledger.extend(KEY, held.token, to_micros(house.clock.now()) + 60_000_000)
+
+    other = replace(house.driver("two", replace(LIMITS, lease_s=6)), pause=pause)
+    if beats:
         with refused("LEASE_LOST"):
-            act()
+            other.claim(other.find(KEY))
+        driver.fence(held)
+    else:
+        assert other.claim(other.find(KEY)).token == held.token + 1
+        assert sum(watched) >= 60, "one lease of the driver that held it, whatever one's own is"
 
 
 def test_a_heartbeat_between_reading_and_taking_over_stops_the_takeover(house: House) -> None:
@@ -205,10 +249,10 @@ def test_only_drawn_transitions_are_legal(before: State, after: State) -> None:
             with pytest.raises(InternalError):
                 claim(run, "me", 10, LIMITS)
     elif before is State.RUNNING and after in LEGAL[before]:
-        assert end(run, 1, 9, after, {}).state is after
+        assert end(run, 1, after, {}).state is after
     else:
         with pytest.raises((InternalError, Refusal)):
-            end(run, 1, 9, after, {})
+            end(run, 1, after, {})
 
 
 def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""A driver that was killed is replaced at once on its own machine: nobody waits for a lease of the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ofs_spark import pipeline
+from ofs_spark.io.context import open_context
+from ofs_spark.io.local_engine import LocalEngine
+from tests.spec.tables.windows import world
+from tests.worlds.running import build
+from tests.worlds.writer import write_world
+
+ROOT = Path(__file__).resolve().parents[2]
+HANGING = """
+import sys, time
+from pathlib import Path
+from ofs_spark import pipeline
+from ofs_spark.io.context import open_context
+
+def engine():
+    print("holds the run", flush=True)
+    time.sleep(600)
+
+with open_context(Path(sys.argv[1]), None, lambda room, doing: None, engine) as context:
+    pipeline.build_dataset(Path(sys.argv[2]).read_bytes(), context)
+"""
+
+
+def test_a_killed_driver_is_replaced_at_once(tmp_path: Path) -> None:
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
+    command = [sys.executable, "-c", HANGING, str(written.wiring), str(written.intent)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "holds the run\n"
+        assert build(written).code == "LEASE_LOST", "it lives"
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    answer = build(written).published
+    assert answer["outcome"] == "COMMITTED"
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        events = pipeline.describe_runs(answer["run_key"], context)["events"]
+    assert [event["reason"] for event in events] == ["REQUESTED", "STARTED", "TAKEN_OVER", "COMMITTED"]
