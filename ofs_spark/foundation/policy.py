@@ -46,7 +46,12 @@ class Policy:
     @property
     def run_config_digest(self) -> str:
         """`H` of the policy files that can change rows or admission."""
-        return digest({"recipe": "ofs.run_config.v1", "files": dict(self.file_digests)})
+        return digest_run_config(self.file_digests)
+
+
+def digest_run_config(files: Mapping[str, str]) -> str:
+    """run_config_digest: `H` of the digests of the policy files, by name."""
+    return digest({"recipe": "ofs.run_config.v1", "files": dict(files)})
 
 
 def load_policy(folder: Path | None) -> Policy:

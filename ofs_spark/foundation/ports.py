@@ -47,6 +47,10 @@ class Objects(Protocol):
         """Whether an object stands at `ref`. A denied or unanswered look is no False: it raises as above."""
         ...
 
+    def list_below(self, ref: str) -> list[str]:
+        """The ref of every object below the folder `ref`, ascending; none where there is no such folder."""
+        ...
+
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Writes the object durably unless one stands there; exactly one of any number of racing writers creates it.
 

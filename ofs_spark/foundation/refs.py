@@ -59,9 +59,14 @@ def name_part_file(bucket: int, number: int) -> str:
     return f"part-{bucket:07d}-{number:05d}.parquet"
 
 
+def name_table_log(table: str) -> str:
+    """The folder of a table's Delta log."""
+    return f"{table}/_delta_log"
+
+
 def name_table_commit(table: str, version: int) -> str:
     """An entry of a table's Delta log."""
-    return f"{table}/_delta_log/{version:020d}.json"
+    return f"{name_table_log(table)}/{version:020d}.json"
 
 
 def name_file_list(platform_run_id: str, sha256: str) -> OwnedRef:

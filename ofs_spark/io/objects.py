@@ -14,6 +14,8 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.paths import check_relative
 from ofs_spark.foundation.ports import ObjectMissing, Put
 
+UNFINISHED = ".put-"
+"""How the name of a file begins that is still being written."""
 _MEMORY = Lock()
 """Held while an in-memory store decides a race. Not a part of the store: a lock does not pickle."""
 
@@ -46,6 +48,14 @@ class LocalObjects:
         path = self._find_path(ref)
         with _map_errors(ref, "this process may not look there"):
             return path.is_file()
+
+    def list_below(self, ref: str) -> list[str]:
+        """Every file below the folder `ref`. A write that a killed process left unfinished is no object."""
+        folder = self._find_path(ref)
+        with _map_errors(ref, "this process may not look there"):
+            found = [Path(at, name) for at, _, names in os.walk(folder, onerror=_raise_error) for name in names]
+        files = (path.relative_to(folder).as_posix() for path in found if not path.name.startswith(UNFINISHED))
+        return sorted(f"{self.relative(ref)}/{path}" for path in files)
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Durable exclusive create: a finished temporary file is linked to its name, which fails if the name exists."""
@@ -89,6 +99,12 @@ class LocalObjects:
         return path
 
 
+def _raise_error(error: OSError) -> None:
+    """Raises what a walk could not look into, unless it is not there."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 @contextmanager
 def _map_errors(ref: str, message: str) -> Iterator[None]:
     """A permission that this process lacks, as REF_ACCESS_DENIED."""
@@ -102,7 +118,7 @@ def _map_errors(ref: str, message: str) -> Iterator[None]:
 def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".put-", dir=target.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
@@ -138,6 +154,11 @@ class MemoryObjects:
     def exists(self, ref: str) -> bool:
         """Whether an object stands at `ref`."""
         return self.relative(ref) in self.bodies
+
+    def list_below(self, ref: str) -> list[str]:
+        """Every ref below `ref`."""
+        folder = f"{self.relative(ref)}/"
+        return sorted(path for path in self.bodies if path.startswith(folder))
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         """Writes unless present."""

@@ -101,6 +101,21 @@ def count_labels(
     return counts
 
 
+def recount_labels(
+    rows: pa.Table, types: Sequence[str], anchor_ts: np.ndarray[Any, np.dtype[np.int64]], mature_until_us: int
+) -> dict[str, TypeCounts]:
+    """The counts of each type as finished rows of a dataset tell them; of assertions they tell nothing."""
+    mature_anchors = int((anchor_ts <= mature_until_us).sum())
+    counts: dict[str, TypeCounts] = {}
+    for name in types:
+        columns = m.name_label_columns(name)
+        status, observed = rows.column(columns[1]), rows.column(columns[3])
+        settled, contradicted, absent = (count_true(pc.equal(status, s.value)) for s in m.Status)
+        mature = count_true(pc.less_equal(observed.cast(pa.int64()), mature_until_us))
+        counts[name] = TypeCounts(rows.num_rows, settled, contradicted, absent, mature_anchors, mature)
+    return counts
+
+
 def add_counts(parts: Sequence[Mapping[str, TypeCounts]]) -> dict[str, TypeCounts]:
     """Counts of all targets, types ascending."""
     names = sorted({name for part in parts for name in part})

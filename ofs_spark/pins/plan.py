@@ -105,22 +105,19 @@ class BuildPlan:
     @property
     def pins(self) -> dict[str, Any]:
         """The value whose `H` is plan_id: what the dataset depends on, not what surrounds it."""
-        extract = self.labels["extract"]
-        return {
-            "recipe": "ofs.plan.v1",
-            "dataset_fingerprint": self.fingerprint,
-            "basis_hash": self.basis_hash,
-            "feature_set_digest": self.profile.set_digest,
-            "run_facts_digest": self.run_facts.digest,
-            "archive_slice_digest": self.archive.slice_digest,
-            "label_rule": self.labels["rule"],
-            "label_store": {
-                name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")
-            },
-            "contexts": [context.to_document() for context in self.run_facts.contexts],
-            "run_config_digest": self.policy.run_config_digest,
-            "code_release": self.release,
-        }
+        return compose_pins(
+            {
+                "dataset_fingerprint": self.fingerprint,
+                "basis_hash": self.basis_hash,
+                "feature_profile": self._describe_profile(),
+                "run_facts": {"digest": self.run_facts.digest},
+                "archive": {"slice_digest": self.archive.slice_digest},
+                "labels": self.labels,
+                "contexts": [context.to_document() for context in self.run_facts.contexts],
+                "policy": self._describe_policy(),
+                "code_release": self._release(),
+            }
+        )
 
     @property
     def plan_id(self) -> str:
@@ -210,6 +207,24 @@ class BuildPlan:
             "run_config_digest": self.policy.run_config_digest,
             "files": dict(self.policy.file_digests),
         }
+
+
+def compose_pins(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The value whose `H` is plan_id, from what a plan states, or a manifest (all members but these are ignored)."""
+    extract = stated["labels"]["extract"]
+    return {
+        "recipe": "ofs.plan.v1",
+        "dataset_fingerprint": stated["dataset_fingerprint"],
+        "basis_hash": stated["basis_hash"],
+        "feature_set_digest": stated["feature_profile"]["feature_set_digest"],
+        "run_facts_digest": stated["run_facts"]["digest"],
+        "archive_slice_digest": stated["archive"]["slice_digest"],
+        "label_rule": stated["labels"]["rule"],
+        "label_store": {name: extract[name] for name in ("label_store_id", "marker", "committed_up_to_utc", "digest")},
+        "contexts": stated["contexts"],
+        "run_config_digest": stated["policy"]["run_config_digest"],
+        "code_release": stated["code_release"]["running"],
+    }
 
 
 def find_differences(

@@ -1,4 +1,4 @@
-"""Version 0 of a published Delta table, read back from its log: plain JSON, no engine needed."""
+"""Version 0 of a published Delta table: what its one commit must say, and what it says, as plain JSON. No engine needed."""
 
 from __future__ import annotations
 
@@ -6,65 +6,140 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
-from ofs_spark.foundation.refs import name_table_commit
-from ofs_spark.pins.columns import Column
+from ofs_spark.foundation.refs import name_table_commit, name_table_log
+from ofs_spark.pins.columns import Column, ColumnType, find_type
 from ofs_spark.publish.model import FileEntry
+
+PROTOCOL = MappingProxyType({"minReaderVersion": 1, "minWriterVersion": 2})
+"""Every Delta reader of the last years can read it; deletion vectors and column mapping would need more."""
+_FOREVER = "interval 36500 days"
+CONFIGURATION = MappingProxyType(
+    {
+        "delta.appendOnly": "true",
+        "delta.logRetentionDuration": _FOREVER,
+        "delta.deletedFileRetentionDuration": _FOREVER,
+        "delta.enableExpiredLogCleanup": "false",
+    }
+)
+_ACTIONS = {"add", "commitInfo", "metaData", "protocol"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = 1000
 
 
 @dataclass(frozen=True)
 class TableLog:
-    """What the one commit of a table says. files: name → (bytes, rows); log_sha256: of the log entry's bytes."""
+    """What the one commit of a table says.
 
-    files: Mapping[str, tuple[int, int]]
-    columns: tuple[str, ...]
-    configuration: Mapping[str, str]
+    files: name → (bytes, statistics, whatever else changes what a reader sees of the file); table: protocol, schema and
+    settings; commit: the commit's own record; log_sha256: of the log entry's bytes.
+    """
+
+    files: Mapping[str, tuple[int, Mapping[str, Any], Mapping[str, Any]]]
+    table: Mapping[str, Any]
     commit: Mapping[str, Any]
     log_sha256: str
 
 
+def describe_schema(columns: Sequence[Column]) -> dict[str, Any]:
+    """The table's schema as Delta states it: every column nullable, its meaning and unit as its comment."""
+    fields = [
+        {
+            "name": c.name,
+            "type": _describe_type(find_type(c.type)),
+            "nullable": True,
+            "metadata": {"comment": f"{c.meaning} [{c.unit}]" if c.unit else c.meaning},
+        }
+        for c in columns
+    ]
+    return {"type": "struct", "fields": fields}
+
+
+def describe_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
+    """Delta's statistics of a file. Its times have milliseconds: the least is rounded down, the greatest up."""
+    greatest = -(-entry.ts_max // _MILLISECOND)
+    return {
+        "numRecords": entry.rows,
+        "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)},
+        "maxValues": {"ts_utc": _write_instant(greatest)},
+        "nullCount": {c.name: entry.null_counts[c.name] for c in columns if find_type(c.type).element is None},
+    }
+
+
 def read_log(objects: Objects, table_ref: str) -> TableLog:
-    """The table's only commit. MATERIALIZATION_CORRUPT if there is none, more than one, or it is unreadable."""
+    """The table's only commit. MATERIALIZATION_CORRUPT if there is none or anything beside it, or it is unreadable."""
     ref = name_table_commit(table_ref, 0)
     try:
         body = objects.read(ref)
     except ObjectMissing:
         raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
-    if objects.exists(name_table_commit(table_ref, 1)):
-        raise _refuse_log(ref, "the table has a version 1", "one commit")
+    more = sorted(set(objects.list_below(name_table_log(table_ref))) - {ref})
+    if more:  # a later version, a checkpoint or a hint: a reader would see another table
+        raise _refuse_log(more[0], f"the log has {len(more)} more entries", "one commit")
     try:
         return _parse_log(body)
-    except (ValueError, KeyError, TypeError) as unreadable:
+    except (ValueError, KeyError, TypeError, AttributeError) as unreadable:
         raise _refuse_log(ref, f"the Delta commit is unreadable ({unreadable})", "one JSON action a line") from None
 
 
 def verify_log(log: TableLog, table_ref: str, columns: Sequence[Column], files: Sequence[FileEntry]) -> None:
-    """MATERIALIZATION_CORRUPT unless the commit adds exactly these files, with these sizes and columns, append-only."""
+    """MATERIALIZATION_CORRUPT unless a reader sees exactly these files and columns, with true statistics, append-only."""
     ref = name_table_commit(table_ref, 0)
-    expected = {f.name: (f.bytes, f.rows) for f in files}
+    expected: dict[str, tuple[int, Any, Any]] = {f.name: (f.bytes, describe_statistics(f, columns), {}) for f in files}
     if log.files != expected:
         differing = sorted(name for name in {*log.files, *expected} if log.files.get(name) != expected.get(name))
         found = f"the commit differs in {len(differing)} files, first {differing[0]}"
         raise _refuse_log(ref, found, f"{len(expected)} files as written")
-    if log.columns != tuple(c.name for c in columns):
-        raise _refuse_log(ref, f"columns are {log.columns}", "the dataset's columns in order")
-    if log.configuration.get("delta.appendOnly") != "true":
-        raise _refuse_log(ref, "the table is not append-only", "delta.appendOnly true")
+    wanted = {
+        "protocol": dict(PROTOCOL),
+        "schema": describe_schema(columns),
+        "configuration": dict(CONFIGURATION),
+        "partitionColumns": [],
+        "format": {"provider": "parquet", "options": {}},
+    }
+    for name, required in wanted.items():
+        if log.table[name] != required:
+            raise _refuse_log(ref, f"{name} is {_shorten(log.table[name])}", _shorten(required))
 
 
 def _parse_log(body: bytes) -> TableLog:
     actions = [json.loads(line) for line in body.decode().splitlines() if line]
+    odd = sorted({name for action in actions for name in action} - _ACTIONS)
     adds = [action["add"] for action in actions if "add" in action]
-    files = {add["path"]: (add["size"], json.loads(add["stats"])["numRecords"]) for add in adds}
-    if len(files) != len(adds) or any("remove" in action for action in actions):
-        raise ValueError("a file is added twice or removed")
+    files = {add["path"]: (add["size"], json.loads(add["stats"]), _find_oddities(add)) for add in adds}
+    if odd or len(files) != len(adds):
+        raise ValueError(f"it holds {', '.join(odd)}" if odd else "a file is added twice")
     (metadata,) = (action["metaData"] for action in actions if "metaData" in action)
+    (protocol,) = (action["protocol"] for action in actions if "protocol" in action)
     commit: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
-    columns = tuple(column["name"] for column in json.loads(metadata["schemaString"])["fields"])
-    return TableLog(files, columns, metadata["configuration"], commit, hashlib.sha256(body).hexdigest())
+    kept = {name: metadata[name] for name in ("configuration", "partitionColumns", "format")}
+    table = {"protocol": protocol, "schema": json.loads(metadata["schemaString"]), **kept}
+    return TableLog(files, table, commit, hashlib.sha256(body).hexdigest())
+
+
+def _find_oddities(add: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an added file changes its rows for a reader: partition values, a deletion vector, and the like."""
+    plain = {"path", "size", "stats", "modificationTime", "dataChange"}
+    return {name: value for name, value in add.items() if name not in plain and value}
+
+
+def _describe_type(type_: ColumnType) -> str | dict[str, Any]:
+    if type_.element is None:
+        return type_.delta
+    return {"type": "array", "elementType": _describe_type(type_.element), "containsNull": True}
+
+
+def _write_instant(milliseconds: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shorten(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)[:400]
 
 
 def _refuse_log(ref: str, found: str, required: str) -> Refusal:

@@ -117,5 +117,10 @@ def require_admissible(manifest: Mapping[str, Any], training: bool, ref: str) ->
     raise refuse("TRAINING_NOT_ADMISSIBLE", message, ref=ref, gates=failed)
 
 
+def describe_shortfall(missed: Mapping[str, Any]) -> str:
+    """A missed label threshold, as a receipt states it, in the words of the gate."""
+    return f"{missed['label_type']} {missed['measure']} {missed['found']}, {missed['required']}"
+
+
 def _judge_equal(name: str, found: str, required: str, code: str, training: bool = False) -> Gate:
     return Gate(name, found == required, found, required, code, training)

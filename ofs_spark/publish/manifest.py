@@ -22,6 +22,18 @@ MAX_BYTES = 1 << 20
 BUCKETS_LISTED = 4096
 """Beyond this many buckets their digests follow from the file list alone; the manifest stays small."""
 
+_COUNTS = (
+    "delivered",
+    "position_duplicates",
+    "positions",
+    "rows",
+    "redeliveries",
+    "conflicts",
+    "out_of_scope",
+    "invalid",
+)
+_ANOMALIES = ("mismatches", "conflicts", "invalid")
+
 _NOT_COMPARED = (
     ("materialization", "attempt"),
     ("materialization", "path"),
@@ -76,7 +88,7 @@ def compose_manifest(
         "status": derive_status(gates),
         "gates": [gate.to_document() for gate in gates],
         "replay": dict(replay),
-        "labels": _compose_labels(labels),
+        "labels": summarise_labels(labels),
         "columns": [_compose_column(column, table) for column in table.columns],
         "materialization": _compose_materialization(table),
         "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
@@ -126,7 +138,22 @@ def _compose_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**pins, "plan_id": manifest.get("plan_id"), "content_digest": table.get("content_digest")}
 
 
-def _compose_labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def summarise_replay(counts: Mapping[str, int], truncated: Mapping[str, int]) -> dict[str, Any]:
+    """What a manifest says of the replay: its closing counts, rows with a truncated window by column, what was tolerated."""
+    return {
+        "counts": {name: counts[name] for name in _COUNTS},
+        "truncated": {name: rows for name, rows in truncated.items() if rows},
+        "anomalies": {name: counts[name] for name in _ANOMALIES if counts[name]},
+    }
+
+
+def count_anomalies(counts: Mapping[str, int]) -> int:
+    """Position mismatches, conflicts of an event id, and invalid records."""
+    return sum(counts[name] for name in _ANOMALIES)
+
+
+def summarise_labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of labels, from the label resolution receipt."""
     basis = receipt["label_basis"]
     types = sorted(receipt["types"])
     known = {"extract": receipt["extract"], "types": types, "coverage": receipt["types"], "ready": receipt["ready"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ofs_spark.foundation.columnar.arrays import count_true
 from ofs_spark.foundation.columnar.notes import Note
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.labels.coverage import TypeCounts, add_counts, recount_labels
 from ofs_spark.labels.leakage import count_leaks
 from ofs_spark.pins.arrow_types import name_arrow_type
 from ofs_spark.publish.digest import LeafDigest, digest_leaf
@@ -25,13 +26,15 @@ from ofs_spark.publish.parquet import TS_COLUMN
 class Checks:
     """What every file of a table is judged by.
 
-    schema: (column, Arrow type as text) in order. label_types with `cutoff_us` give the leakage invariant.
+    schema: (column, Arrow type as text) in order. label_types with `cutoff_us` give the leakage invariant, and with
+    `mature_until_us` the label counts.
     truncated_before: column → µs; rows with ts_utc before it have a window that starts before the basis.
     """
 
     schema: tuple[tuple[str, str], ...]
     label_types: tuple[str, ...]
     cutoff_us: int
+    mature_until_us: int
     truncated_before: Mapping[str, int]
 
 
@@ -42,6 +45,7 @@ class FileCheck(Note):
     kind: ClassVar[str] = "checked"
     rows: int
     leaks: int
+    labels: Mapping[str, TypeCounts]
     truncated: Mapping[str, int]
     null_counts: Mapping[str, int]
     leaves: tuple[LeafDigest, ...]
@@ -52,6 +56,7 @@ class FileCheck(Note):
         return {
             "rows": self.rows,
             "leaks": self.leaks,
+            "labels": {name: asdict(counted) for name, counted in self.labels.items()},
             **counts,
             "leaves": [leaf.to_document() for leaf in self.leaves],
         }
@@ -59,7 +64,9 @@ class FileCheck(Note):
     @classmethod
     def from_note(cls, content: Mapping[str, Any]) -> Self:
         """The check that `to_note` wrote."""
-        return cls(**{**content, "leaves": tuple(map(LeafDigest.from_document, content["leaves"]))})
+        labels = {name: TypeCounts(**counted) for name, counted in content["labels"].items()}
+        leaves = tuple(map(LeafDigest.from_document, content["leaves"]))
+        return cls(**{**content, "labels": labels, "leaves": leaves})
 
 
 def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
@@ -83,9 +90,12 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
         _require_equal(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
         start += leaf.rows
     ts = table.column(TS_COLUMN).cast(pa.int64())
+    span = pc.min_max(ts).as_py()
+    _require_equal(entry, "span of times", (span["min"], span["max"]), (entry.ts_min, entry.ts_max))
     truncated = {name: count_true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
     leaked = count_leaks(table, checks.label_types, checks.cutoff_us)
-    return FileCheck(table.num_rows, leaked, truncated, nulls, tuple(leaves))
+    labels = recount_labels(table, checks.label_types, ts.to_numpy(), checks.mature_until_us)
+    return FileCheck(table.num_rows, leaked, labels, truncated, nulls, tuple(leaves))
 
 
 def add_checks(parts: Sequence[FileCheck]) -> FileCheck:
@@ -93,6 +103,7 @@ def add_checks(parts: Sequence[FileCheck]) -> FileCheck:
     return FileCheck(
         sum(part.rows for part in parts),
         sum(part.leaks for part in parts),
+        add_counts([part.labels for part in parts]),
         _add([part.truncated for part in parts]),
         _add([part.null_counts for part in parts]),
         tuple(leaf for part in parts for leaf in part.leaves),

@@ -42,7 +42,8 @@ def close_accounts(
         "invalid": scanned["invalid"] + by_event["invalid"],
         "mismatches": scanned["mismatches"],
     }
-    _check_closure(counts)
+    if not has_closed(counts):
+        raise InternalError(f"the replay's counts do not close: {dict(counts)}")
     samples = {kind: _merge_samples(basis, found, kind) for kind in ("conflict", "redelivery", "invalid")}
     faults = find_anomalies(by_event, samples) if training else []
     if not counts["rows"] and not (faults or completeness.faults):
@@ -52,10 +53,10 @@ def close_accounts(
     return ReplayTotals(counts, {**completeness.samples, **samples, "invalid": invalid}, sort_faults(faults))
 
 
-def _check_closure(counts: Mapping[str, int]) -> None:
+def has_closed(counts: Mapping[str, int]) -> bool:
+    """Whether the counts add up: each delivery is a position or a copy of one, each position came to one end."""
     settled = sum(counts[name] for name in ("rows", "redeliveries", "conflicts", "out_of_scope", "invalid"))
-    if counts["positions"] != settled or counts["delivered"] != counts["positions"] + counts["position_duplicates"]:
-        raise InternalError(f"the replay's counts do not close: {dict(counts)}")
+    return counts["positions"] == settled and counts["delivered"] == counts["positions"] + counts["position_duplicates"]
 
 
 def _merge_samples(basis: Sequence[Range], accounts: Sequence[EventAccount], kind: str) -> tuple[Document, ...]:

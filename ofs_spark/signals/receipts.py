@@ -80,17 +80,19 @@ def list_attempts(events: Sequence[Transition]) -> list[Document]:
     return [found[token] for token in sorted(found)]
 
 
-def compose_publication_receipt(held: Run, manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+def compose_publication_receipt(
+    run_key: str, request_id: str, manifest: Mapping[str, Any], named: Mapping[str, str]
+) -> Document:
     """What a run's commit, or its look before, found: the manifest that stands, `named` by ref and sha256.
 
     COMMITTED iff the manifest names this run's evidence: so an attempt that took over from a driver which died right
     after its commit says what that driver would have said.
     """
-    own = manifest["evidence"]["resolved_build_plan"]["ref"] == name_plan(manifest["platform_run_id"], held.run_key)
+    own = manifest["evidence"]["resolved_build_plan"]["ref"] == name_plan(manifest["platform_run_id"], run_key)
     return {
         "schema_version": "ofs.publication_receipt.v1",
-        "run_key": held.run_key,
-        "request_id": held.request_id,
+        "run_key": run_key,
+        "request_id": request_id,
         "platform_run_id": manifest["platform_run_id"],
         "plan_id": manifest["plan_id"],
         "dataset_manifest_id": manifest["dataset_manifest_id"],

@@ -70,15 +70,17 @@ class SignalWriter:
             self.announce("signals", f"FAILED to write {ref}: {error}")
 
     def write(self, ref: OwnedRef, document: Document, *, once: bool) -> None:
-        """Writes a document that keeps its contract; `once`: unless one stands there."""
+        """Writes a document that keeps its contract.
+
+        `once`: it follows from what never changes, so an equal one that stands there is left, and another is mended.
+        """
         with self.try_writing(ref):
             require_valid(document, document["schema_version"])
             body = encode_canonical(document)
-            if once and self.objects.put_if_absent(ref, body) is Put.EXISTS:
+            if once and self.objects.put_if_absent(ref, body) is Put.EXISTS and self.objects.read(ref) == body:
                 self.written[ref] = "EXISTS"
                 return
-            if not once:
-                self.objects.replace(ref, body)
+            self.objects.replace(ref, body)
             self.written[ref] = "WRITTEN"
 
     def read_standing(self, ref: str, contract: str) -> Document | None:
@@ -131,7 +133,7 @@ def _write_published(writer: SignalWriter, held: Run, intent: Intent, ref: str) 
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
         fact = governance.compose_dataset_published(found, ref, named["sha256"])
-        writer.write(publication, compose_publication_receipt(held, found, named), once=True)
+        writer.write(publication, compose_publication_receipt(held.run_key, held.request_id, found, named), once=True)
         writer.write(name_plan_index(run_id, found["plan_id"]), compose_plan_index(found, named), once=True)
         if found["status"] == TRAINING_READY:
             writer.write(name_manifest_v0(run_id, found["dataset_manifest_id"]), compose_manifest_v0(intent), once=True)

@@ -8,13 +8,12 @@ from typing import Any
 
 from ofs_spark.foundation.positions import hash_basis
 from ofs_spark.foundation.refs import name_manifest
-from ofs_spark.labels.coverage import round_ratio
 from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import put_file_list
-from ofs_spark.publish.gate import Gate, GateInputs, judge_gates, require_passed
-from ofs_spark.publish.manifest import Materialization, compose_manifest
+from ofs_spark.publish.gate import Gate, GateInputs, describe_shortfall, judge_gates, require_passed
+from ofs_spark.publish.manifest import Materialization, compose_manifest, count_anomalies, summarise_replay
 from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.attempt import Attempt
@@ -94,7 +93,8 @@ def _compose_checks(resolution: Resolution, made: BuildResult) -> Checks:
     for feature in (feature for group in plan.program.groups for feature in group.features):
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
-    return Checks(plan.schema, terms.types, terms.find_cutoff_us(resolution.extract.committed_up_to_utc), before)
+    cutoff = terms.find_cutoff_us(resolution.extract.committed_up_to_utc)
+    return Checks(plan.schema, terms.types, cutoff, terms.mature_until_us, before)
 
 
 def _gather_inputs(
@@ -113,11 +113,9 @@ def _gather_inputs(
         stored_digest=digest_content(plan.schema, checked.leaves),
         leaks=checked.leaks,
         posture=plan.intent.posture,
-        anomalies=sum(made.totals.counts[name] for name in ("mismatches", "conflicts", "invalid")),
+        anomalies=count_anomalies(made.totals.counts),
         truncated_rows=max(table.truncated.values(), default=0) if refused else None,
-        label_shortfalls=tuple(
-            f"{one.label_type} {one.measure} {round_ratio(one.found)}, {one.required}" for one in made.shortfalls
-        ),
+        label_shortfalls=tuple(describe_shortfall(one.to_document()) for one in made.shortfalls),
     )
 
 
@@ -132,7 +130,7 @@ def publish_manifest(
     plan, (_, labels) = writer.resolution.plan, receipts
     evidence = {"resolved_build_plan": writer.write_plan()}
     evidence |= {receipt.kind: writer.write(receipt) for receipt in receipts}
-    replay = _summarise_replay(made, staged.table.truncated)
+    replay = summarise_replay(made.totals.counts, staged.table.truncated)
     environment = context.environment()
     manifest = compose_manifest(
         plan.describe_pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
@@ -140,25 +138,3 @@ def publish_manifest(
     ref = name_manifest(plan.intent.platform_run_id, plan.dataset_manifest_id)
     done = commit(context.objects, ref, manifest, lambda: context.control.fence(writer.run))
     return done.outcome.value, require_committed(done, ref, manifest), ref
-
-
-_COUNTS = (
-    "delivered",
-    "position_duplicates",
-    "positions",
-    "rows",
-    "redeliveries",
-    "conflicts",
-    "out_of_scope",
-    "invalid",
-)
-_ANOMALIES = ("mismatches", "conflicts", "invalid")
-
-
-def _summarise_replay(made: BuildResult, truncated: Mapping[str, int]) -> dict[str, Any]:
-    counts = made.totals.counts
-    return {
-        "counts": {name: counts[name] for name in _COUNTS},
-        "truncated": {name: rows for name, rows in truncated.items() if rows},
-        "anomalies": {name: counts[name] for name in _ANOMALIES if counts[name]},
-    }

@@ -1,81 +1,71 @@
-"""`ofs verify`: what a manifest says, against the bytes that are stored."""
+"""`ofs verify`: what a manifest says, against the bytes that are stored. It trusts nothing that it can recompute."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing
+from ofs_spark.foundation.documents import fetch_document
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.foundation.refs import name_table_commit
-from ofs_spark.labels.terms import find_cutoff
-from ofs_spark.pins.columns import Column
-from ofs_spark.publish.delta_log import read_log, verify_log
-from ofs_spark.publish.digest import digest_content
-from ofs_spark.publish.file_list import FileList, read_file_list
-from ofs_spark.publish.verify import Checks
-from ofs_spark.publish.verify_job import verify_table
+from ofs_spark.workflow.checks import AGREES, Check, Finding, run_check
+from ofs_spark.workflow.claims import Claims, read_claims
 from ofs_spark.workflow.context import RunContext
-from ofs_spark.workflow.manifests import CONTRACT
-
-Check = dict[str, Any]
+from ofs_spark.workflow.manifests import CONTRACT, NAMED
+from ofs_spark.workflow.verify_claims import check_claims, check_counts, check_ids
+from ofs_spark.workflow.verify_derived import check_derived
+from ofs_spark.workflow.verify_stored import StoredTable
 
 
 def verify_manifest(ref: str, manifest: dict[str, Any], context: RunContext) -> dict[str, Any]:
-    """{verified, manifest_ref, checks}: contract, evidence, Delta log, file list, and every stored file, recomputed."""
-    checks = [_check("contract", lambda: _check_contract(manifest))]
-    if not checks[0]["ok"]:  # nothing else that such a document says can be looked up
-        return {"verified": False, "manifest_ref": ref, "checks": checks}
+    """{verified, manifest_ref, checks}: contract, ids, evidence, claims, Delta log, every stored file, derived documents.
+
+    docs/threat-model.md says what each check finds, and what none can.
+    """
+    checks = list(_run_checks(ref, manifest, context))
+    verified = all(check.passed for check in checks)
+    return {"verified": verified, "manifest_ref": ref, "checks": [check.to_document() for check in checks]}
+
+
+def _run_checks(ref: str, manifest: dict[str, Any], context: RunContext) -> Iterator[Check]:
+    contract = run_check("contract", lambda: _judge_contract(manifest))
+    yield contract
+    if not contract.passed:  # nothing else that such a document says can be looked up
+        return
+    objects, table = context.objects, manifest["materialization"]
+    yield check_ids(ref, manifest)
     for kind, evidence in sorted(manifest["evidence"].items()):
-        checks.append(_check(f"evidence {kind}", partial(_check_sha256, context, evidence["ref"], evidence["sha256"])))
-    table = manifest["materialization"]
-    log = partial(_check_sha256, context, name_table_commit(table["path"], 0), table["delta_log_sha256"])
-    checks += [_check("delta log", log), _check("table", lambda: _check_table(manifest, context))]
-    return {"verified": all(check["ok"] for check in checks), "manifest_ref": ref, "checks": checks}
-
-
-def _check(name: str, run: Callable[[], tuple[str, str]]) -> Check:
-    """One check: run gives (found, expected); a refusal is a failed check."""
+        yield run_check(f"evidence {kind}", partial(_judge_sha256, objects, evidence["ref"], evidence["sha256"]))
+    log = partial(_judge_sha256, objects, name_table_commit(table["path"], 0), table["delta_log_sha256"])
+    yield run_check("delta log", log)
+    claims: Claims | None = None
     try:
-        found, expected = run()
-    except Refusal as refusal:
-        return {"name": name, "ok": False, "expected": "as published", "found": f"{refusal.code}: {refusal.message}"}
-    return {"name": name, "ok": found == expected, "expected": expected, "found": found}
+        claims = read_claims(ref, manifest, objects)
+    except (Refusal, KeyError) as refusal:
+        yield Check("claims", f"cannot be recomputed: {refusal}", AGREES)
+    if claims is not None:
+        yield from check_claims(claims)
+    stored = StoredTable(manifest, context)
+    stored.read()
+    yield from stored.checks
+    if claims is not None:
+        if stored.checked is not None:
+            yield from check_counts(claims, stored.checked, stored.content_digest)
+        body = fetch_document(objects, NAMED, ref)
+        yield from check_derived(claims, hashlib.sha256(body).hexdigest(), objects)
 
 
-def _check_contract(manifest: dict[str, Any]) -> tuple[str, str]:
+def _judge_contract(manifest: dict[str, Any]) -> Finding:
     faults = contracts.find_faults(manifest, CONTRACT)
     return "; ".join(f"{fault.pointer}: {fault.message}" for fault in faults) or "valid", "valid"
 
 
-def _check_sha256(context: RunContext, ref: str, expected: str) -> tuple[str, str]:
+def _judge_sha256(objects: Objects, ref: str, expected: str) -> Finding:
     try:
-        return hashlib.sha256(context.objects.read(ref)).hexdigest(), expected
+        return hashlib.sha256(objects.read(ref)).hexdigest(), expected
     except ObjectMissing:
         return "missing", expected
-
-
-def _check_table(manifest: dict[str, Any], context: RunContext) -> tuple[str, str]:
-    """The content digest recomputed from every stored file, and the one published."""
-    table = manifest["materialization"]
-    columns = [Column(c["name"], c["type"], c["role"], c["meaning"]) for c in manifest["columns"]]
-    files = table["files"]
-    entries = read_file_list(
-        context.objects,
-        FileList(files["ref"], files["sha256"], files["count"], files["bytes"]),
-        [column.name for column in columns],
-    )
-    verify_log(read_log(context.objects, table["path"]), table["path"], columns, entries)
-    labels = manifest["labels"]
-    text = find_cutoff(labels["posture"], labels["label_asof_utc"], labels["extract"]["committed_up_to_utc"])
-    schema = tuple((column.name, column.type) for column in columns)
-    found = verify_table(
-        context.engine(), context.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {})
-    )
-    if found.leaks:
-        raise refuse("LEAKAGE_POLICY_VIOLATION", f"{found.leaks} labels were observed after {text}", count=found.leaks)
-    return digest_content(schema, found.leaves), table["content_digest"]

@@ -25,7 +25,7 @@ RECORDS: list[Note] = [
     EventsNote(EventAccount({"rows": 2}, {"invalid": [{"seq": 1, "offset": "ä"}]}), 1, (FirstEvent(0, 5, 9),)),
     LabelsNote({"fraud": TypeCounts(3, 1, 1, 1)}),
     FileEntry("t/part.parquet", 2, 10, "aa", 1, 2, {"a": 0}, (LEAF,)),
-    FileCheck(2, 0, {"f": 1}, {"a": 0}, (LEAF,)),
+    FileCheck(2, 0, {"fraud": TypeCounts(2, 1)}, {"f": 1}, {"a": 0}, (LEAF,)),
     Fault("LABEL_SCOPE_INVALID", "clash", {"label_assertion_ids": ["a"]}),
     Fault("FEATURE_VALUE_INVALID", "must be int", subject="g.v", count=2, first=EventPlace(0, 4, "17", "e4")),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import Schema
 
 from ofs_spark.foundation.errors import InternalError
-from ofs_spark.io.delta import make_schema
 from ofs_spark.pins.arrow_types import find_column_type, name_arrow_type, to_arrow_type
 from ofs_spark.pins.columns import STRING, TYPES, Column, find_type, name_decimal, name_list
+from ofs_spark.publish.delta_log import describe_schema
 from ofs_spark.publish.digest import digest_column
 from ofs_spark.publish.parquet import encode_parquet
 
@@ -32,7 +34,8 @@ SPELLINGS = ("timestamp[us, tz=", "decimal128(", "list<")
 
 
 def delta_types(*names: str) -> list[Any]:
-    fields = make_schema([Column(f"c{i}", name, "feature", "") for i, name in enumerate(names)]).fields
+    columns = [Column(f"c{i}", name, "feature", "") for i, name in enumerate(names)]
+    fields = Schema.from_json(json.dumps(describe_schema(columns))).fields
     return [field.type for field in fields]
 
 

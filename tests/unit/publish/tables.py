@@ -25,12 +25,13 @@ TYPES = {
     "b": "bool",
     "d": "decimal128(38, 2)",
     "l": "list<int64>",
+    "label__x__status": "string",
     "label__x__observed_time": "timestamp[us, tz=UTC]",
 }
 COLUMNS = [
     Column(name, type_, "feature", f"what {name} means", "EUR" if name == "d" else "") for name, type_ in TYPES.items()
 ]
-CHECKS = Checks(tuple(TYPES.items()), ("x",), 2 * DAY, {"f": DAY})
+CHECKS = Checks(tuple(TYPES.items()), ("x",), 2 * DAY, DAY, {"f": DAY})
 TABLE = "run/ofs/datasets/dm_1/a1"
 
 
@@ -50,6 +51,7 @@ def rows(count: int = 40) -> tuple[pa.Table, np.ndarray, np.ndarray]:
             "b": [bool(i % 3) for i in numbers],
             "d": pa.array([Decimal(int(i)).scaleb(-2) for i in numbers], pa.decimal128(38, 2)),
             "l": pa.array([[1, None, i] if i % 3 else None for i in numbers], pa.list_(pa.int64())),
+            "label__x__status": ["NOT_FOUND" if i % 2 else "RESOLVED" for i in numbers],
             "label__x__observed_time": pa.array([None if i % 2 else 2 * DAY for i in numbers], micros),
         }
     )

@@ -40,7 +40,7 @@ def test_the_log_says_exactly_what_was_written(published: tuple[LocalObjects, li
     log = read_log(objects, TABLE)
     verify_log(log, TABLE, COLUMNS, entries)
     assert log.commit["plan_id"] == "ab" * 32
-    assert log.configuration["delta.deletedFileRetentionDuration"] == "interval 36500 days"
+    assert log.table["configuration"]["delta.deletedFileRetentionDuration"] == "interval 36500 days"
     assert len(log.log_sha256) == 64
 
 
@@ -88,18 +88,55 @@ def test_a_log_that_differs_from_what_was_written_is_corrupt(published: tuple[Lo
             verify_log(log, TABLE, columns, files)
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (rb"numRecords\": ", rb"numRecords\": 1"),
+        (rb"1970-01-01T00:00", rb"1970-01-01T00:01"),
+        (rb"nullCount\": {\"event_id\": 0", rb"nullCount\": {\"event_id\": 1"),
+        (b'"partitionValues":{}', b'"partitionValues":{"n":"1"}'),
+        (b'"partitionColumns":[],"createdTime"', b'"partitionColumns":["n"],"createdTime"'),
+        (b'"minReaderVersion":1,"minWriterVersion":2}}', b'"minReaderVersion":3,"minWriterVersion":7}}'),
+        (b'"delta.appendOnly":"true"', b'"delta.appendOnly":"false"'),
+        (b'"format":{"provider":"parquet"', b'"format":{"provider":"orc"'),
+        (rb"\"type\":\"long\"", rb"\"type\":\"double\""),
+        (rb"what d means", rb"what e means"),
+        (b'"tags":null', b'"deletionVector":{"storageType":"u"}'),
+    ],
+)
+def test_whatever_changes_what_a_reader_sees_is_named(
+    was: bytes, becomes: bytes, published: tuple[LocalObjects, list[FileEntry]]
+) -> None:
+    objects, entries = published
+    good = objects.read(name_table_commit(TABLE, 0))
+    assert was in good
+    log = read_log(MemoryObjects({name_table_commit(TABLE, 0): good.replace(was, becomes)}), TABLE)
+    with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
+        verify_log(log, TABLE, COLUMNS, entries)
+
+
+@pytest.mark.parametrize(
+    "beside", ["00000000000000000000.checkpoint.parquet", "_last_checkpoint", "00000000000000000007.json"]
+)
+def test_nothing_stands_beside_the_one_commit(beside: str, published: tuple[LocalObjects, list[FileEntry]]) -> None:
+    objects, _ = published
+    objects.put_if_absent(f"{TABLE}/_delta_log/{beside}", b"{}")
+    with pytest.raises(Refusal, match="1 more entries"):
+        read_log(objects, TABLE)
+
+
 def test_a_table_without_its_one_commit_is_corrupt(published: tuple[LocalObjects, list[FileEntry]]) -> None:
     objects, _ = published
     good = objects.read(name_table_commit(TABLE, 0))
     add = next(line for line in good.splitlines() if b'"add"' in line)
     removed = json.dumps({"remove": {"path": "x"}}).encode()
-    bodies = [b"", b"{", good + b"\n" + add, good + b"\n" + removed, good.replace(b"numRecords", b"rows")]
+    bodies = [b"", b"{", good + b"\n" + add, good + b"\n" + removed, good.replace(b"schemaString", b"schema")]
     for body in bodies:
         with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
             read_log(MemoryObjects({name_table_commit(TABLE, 0): body}), TABLE)
     with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
         read_log(MemoryObjects(), TABLE)
-    with pytest.raises(Refusal, match="version 1"):
+    with pytest.raises(Refusal, match="1 more entries"):
         read_log(MemoryObjects({name_table_commit(TABLE, 0): good, name_table_commit(TABLE, 1): b"{}"}), TABLE)
 
 

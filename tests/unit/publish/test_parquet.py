@@ -11,6 +11,7 @@ import pytest
 
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.labels.coverage import TypeCounts
 from ofs_spark.publish.digest import LeafDigest, digest_content
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import encode_parquet, write_files
@@ -69,7 +70,8 @@ def test_a_good_file_passes_and_its_counts_add_up() -> None:
     nulls = {name: table.column(name).null_count for name in TYPES}
     assert 0 < early < 40
     leaves = tuple(leaf for entry in entries for leaf in entry.leaves)
-    assert add_checks(found) == FileCheck(40, 0, {"f": early}, nulls, leaves)
+    labels = {"x": TypeCounts(40, 20, 0, 20, sum(ts.value <= DAY for ts in table.column("ts_utc")), 0)}
+    assert add_checks(found) == FileCheck(40, 0, labels, {"f": early}, nulls, leaves)
     leaking = dataclasses.replace(CHECKS, cutoff_us=2 * DAY - 1)
     assert sum(verify_file(objects.read(e.path), e, leaking).leaks for e in entries) == 20
 
@@ -89,7 +91,7 @@ def test_every_difference_is_found_and_named() -> None:
     body = objects.read(entry.path)
     leaf = entry.leaves[0]
     wrong = LeafDigest(leaf.leaf, leaf.rows, ("00" * 32, *leaf.columns[1:]))
-    other = Checks((("event_id", "string"),), (), 0, {})
+    other = Checks((("event_id", "string"),), (), 0, 0, {})
     cases = [
         (body[:-1], entry, CHECKS, "bytes"),
         (b"", entry, CHECKS, "bytes"),

@@ -46,6 +46,9 @@ class Folder:
     def exists(self, ref: str) -> bool:
         return (self.root / ref).exists()
 
+    def list_below(self, ref: str) -> list[str]:
+        raise NotImplementedError
+
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         raise NotImplementedError
 
