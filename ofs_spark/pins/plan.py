@@ -26,7 +26,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Archive:
-    """The slice of the segment index that the basis reads: index ref and digest, the entries and their digest, rows."""
+    """The slice of the segment index that the basis reads: index ref and digest, the entries and their digest.
+
+    rows: what index and basis state, for people; nothing is laid out by it.
+    """
 
     index_ref: str
     index_digest: str
@@ -54,7 +57,6 @@ class BuildPlan:
     labels: Document
     policy: Policy
     release: str
-    buckets: int
     differences: tuple[str, ...]
     sources: tuple[SourcedRange, ...]
 
@@ -94,9 +96,9 @@ class BuildPlan:
 
     @property
     def layout(self) -> dict[str, Any]:
-        """How rows are placed."""
+        """The rule by which rows are placed; how many buckets it comes to, the proven rows decide."""
         return {
-            "buckets": self.buckets,
+            "rows_per_bucket": self.policy.rows_per_bucket,
             "leaf_rows": self.policy.leaf_rows,
             "hash": "crc32",
             "key": "layout key, else event_id",

@@ -6,6 +6,7 @@ is refused before any byte of the archive is fetched.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -98,14 +99,6 @@ class Segment:
     def order(self) -> tuple[Any, ...]:
         """(topic, partition, offset_kind, first offset, last offset, path): total."""
         return (*self.place, self.file.first, self.file.last, self.file.path)
-
-    def is_reaching(self, offset_range: Range) -> bool:
-        """Whether the segment's offsets and the range's share one."""
-        return (
-            self.place == locate_range(offset_range)
-            and self.file.first <= offset_range.last
-            and self.file.last >= offset_range.start
-        )
 
 
 @dataclass(frozen=True)
@@ -214,11 +207,25 @@ def _make_segment(entry: _Segment, document: dict[str, Any]) -> Segment:
 
 
 def select_segments(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
-    """The segments that share an offset with the basis, in the index' order."""
-    found = {
-        s.order: s for offset_range in basis for s in index.list_segments(offset_range) if s.is_reaching(offset_range)
-    }
-    return tuple(found[order] for order in sorted(found))
+    """The segments that share an offset with the basis, in the index' order. `basis`: as `resolve_basis` gives it."""
+    by_place = group_ranges(basis)
+    found: list[Segment] = []
+    for place, segments in index.by_place.items():
+        ranges = [offset_range for _, offset_range in by_place.get(place, ())]
+        ends = [offset_range.last for offset_range in ranges]
+        for segment in segments if ranges else ():
+            at = bisect_left(ends, segment.file.first)
+            if at < len(ranges) and ranges[at].start <= segment.file.last:
+                found.append(segment)
+    return tuple(found)
+
+
+def group_ranges(basis: Iterable[Range]) -> dict[Place, list[tuple[int, Range]]]:
+    """(ordinal, range) of every range of the basis in its total order, by (topic, partition, offset_kind)."""
+    found: dict[Place, list[tuple[int, Range]]] = {}
+    for number, offset_range in enumerate(sorted(basis)):
+        found.setdefault(locate_range(offset_range), []).append((number, offset_range))
+    return found
 
 
 def describe_slice(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:
