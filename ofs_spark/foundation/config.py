@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError
+from ofs_spark.foundation.contracts import is_line
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.strict_yaml import parse_yaml
 
 
 def read_code_release() -> str:
-    """The running code's release: OFS_CODE_RELEASE where the packager set it, else the package's version."""
+    """The running code's release: OFS_CODE_RELEASE where the packager set it, else the package's version.
+
+    ENVIRONMENT_UNFIT where it is no line that a plan or a manifest can hold.
+    """
     stated = os.environ.get("OFS_CODE_RELEASE")
     if stated:
+        if not is_line(stated):
+            message = "OFS_CODE_RELEASE must be one line of at most 1024 characters, without blanks at its ends"
+            raise refuse("ENVIRONMENT_UNFIT", message)
         return stated
     try:
         return f"ofs-spark-{version('ofs-spark')}"

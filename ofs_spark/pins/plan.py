@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.contracts import shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.positions import SourcedRange, describe_basis, hash_basis
@@ -230,4 +231,5 @@ def find_differences(
         first = found[0]
         message = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
         raise refuse(first["code"], message, pointer=first["pointer"], faults=found)
-    return tuple(f"{one['pointer'][1:]} is {one['intent']} in the intent, {one['running']} here" for one in found)
+    shown = [(one["pointer"][1:], shorten(one["intent"]), shorten(one["running"])) for one in found]
+    return tuple(f"{name} is {asked} in the intent, {own} here" for name, asked, own in shown)

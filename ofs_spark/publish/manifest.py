@@ -1,4 +1,4 @@
-"""The DatasetManifest v1: everything a reader needs to trust, load and rebuild the dataset, in under 1 MiB."""
+"""The DatasetManifest v1: everything a reader needs to trust, load and rebuild the dataset, in at most 8 MiB."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.foundation.canonical import MAX_BYTES, digest, encode_canonical
 from ofs_spark.foundation.contracts import require_valid
-from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
@@ -18,9 +18,14 @@ from ofs_spark.publish.gate import Gate, derive_status
 from ofs_spark.publish.layout import parse_bucket
 
 SCHEMA_VERSION = "learning.dataset_manifest.v1"
-MAX_BYTES = 1 << 20
 BUCKETS_LISTED = 4096
 """Beyond this many buckets their digests follow from the file list alone; the manifest stays small."""
+
+_COLUMN_BYTES = MAX_BYTES // 2
+"""What the columns may take of a manifest."""
+_RESERVED_BYTES = 1 << 19
+"""Kept for what only the build knows: the digests of BUCKETS_LISTED buckets, coverage, gates, evidence."""
+_MOST_ROWS = 10**18
 
 _NOT_COMPARED = (
     ("materialization", "attempt"),
@@ -77,15 +82,35 @@ def compose_manifest(
         "gates": [gate.to_document() for gate in gates],
         "replay": dict(replay),
         "labels": _compose_labels(labels),
-        "columns": [_compose_column(column, table) for column in table.columns],
+        "columns": [_compose_column(column, table.null_counts, table.truncated) for column in table.columns],
         "materialization": _compose_materialization(table),
         "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
         "build_environment": dict(environment),
     }
     require_valid(document, SCHEMA_VERSION)
     if len(encode_canonical(document)) > MAX_BYTES:
-        raise InternalError("a manifest stays under 1 MiB")
+        raise InternalError(f"a manifest has at most {MAX_BYTES} bytes")
     return document
+
+
+def require_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> None:
+    """Refuses, before any work, a plan whose manifest could not be read again; `pinned` as in `compose_manifest`.
+
+    FEATURE_PROFILE_UNRESOLVED for more columns than half of it holds, BASIS_UNRESOLVED for more slices than the rest.
+    """
+    counted = [_compose_column(column, {column.name: _MOST_ROWS}, {column.name: _MOST_ROWS}) for column in columns]
+    described = len(encode_canonical(counted)) + len(encode_canonical({one.name: _MOST_ROWS for one in columns}))
+    if described > _COLUMN_BYTES:
+        message = (
+            f"the set has {len(columns)} columns, {described} bytes in a manifest, which has {_COLUMN_BYTES} for them"
+        )
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", message, pointer="/feature_definition_set")
+    room = MAX_BYTES - _RESERVED_BYTES - described
+    needed = len(encode_canonical(dict(pinned)))
+    if needed > room:
+        slices = len(pinned["replay_basis"])
+        message = f"the basis of {slices} slices makes {needed} bytes of a manifest, which has {room} for it"
+        raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_basis", slices=slices)
 
 
 def is_same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -133,9 +158,9 @@ def _compose_labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
     return {**basis, **known}
 
 
-def _compose_column(column: Column, table: Materialization) -> dict[str, Any]:
+def _compose_column(column: Column, nulls: Mapping[str, int], truncated: Mapping[str, int]) -> dict[str, Any]:
     said = {"window": column.window, "source": column.source, "unit": column.unit}
-    counts = {"nulls": table.null_counts[column.name], "truncated_rows": table.truncated.get(column.name, 0)}
+    counts = {"nulls": nulls[column.name], "truncated_rows": truncated.get(column.name, 0)}
     named = {"name": column.name, "type": column.type, "role": column.role, "meaning": column.meaning}
     return {**named, **{name: text for name, text in said.items() if text}, **counts}
 

@@ -88,4 +88,4 @@ def _find_reach(reaches: _Reaches, start: int) -> int:
 
 def _show(segment: Segment) -> str:
     path = segment.file.path
-    return path if path.isprintable() and len(path) <= _SHOWN else f"{path[:_SHOWN]!a}"
+    return path if path.isprintable() and len(path) <= _SHOWN else f"{path!r:.{_SHOWN}}"

@@ -27,7 +27,8 @@ from ofs_spark.replay.scan.spec import DeclaredGap, SegmentFile
 INDEX = DocumentKind(
     "archive.segment_index.v0", "segment index", "ARCHIVE_INDEX_MISSING", "ARCHIVE_INDEX_INVALID", max_bytes=1 << 30
 )
-_Text = Annotated[StrictStr, Field(min_length=1)]
+_Text = Annotated[StrictStr, Field(pattern=r"^[^ \t\r\n]([^\r\n]*[^ \t\r\n])?$", max_length=1024)]
+_Ref = Annotated[StrictStr, Field(min_length=1, max_length=1024)]
 _Offset = Annotated[StrictStr, Field(pattern=r"^(0|[1-9][0-9]*)$", max_length=129)]
 Place = tuple[str, int, str]
 
@@ -54,11 +55,11 @@ class _Segment(BaseModel):
     record_count: Annotated[StrictInt, Field(ge=1)]
     previous_last_offset: _Offset | None
     gaps: tuple[_Gap, ...] = ()
-    path: _Text
+    path: _Ref
     bytes: Annotated[StrictInt, Field(ge=0)]
     sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-    min_ts_utc: StrictStr | None = None
-    max_ts_utc: StrictStr | None = None
+    min_ts_utc: StrictStr
+    max_ts_utc: StrictStr
     shard_start: StrictBool = False
     attested_by: Literal["archive_writer", "ofs_index"] = "archive_writer"
 
@@ -190,7 +191,7 @@ def _find_entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
 def _find_time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     for name, text in (("min_ts_utc", entry.min_ts_utc), ("max_ts_utc", entry.max_ts_utc)):
         try:
-            parse_instant(text or "1970-01-01T00:00:00Z")
+            parse_instant(text)
         except ValueError as error:
             yield name, str(error)
 

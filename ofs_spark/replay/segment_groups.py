@@ -40,7 +40,8 @@ def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ..
             ranges = tuple(ScanRange(number, x.start, x.last) for number, x in reached)
             asked = tuple(followed[bisect_right(followed, first) : bisect_left(followed, last)])
             files, here = tuple(s.file for s in group), gaps.select(first, last)
-            tasks.append(ScanTask(ordinals[place[:2]], ordinal, *place, files, ranges, here, asked))
+            where = (ordinals[place[:2]], ordinal, place[0], place[1], place[2])
+            tasks.append(ScanTask(*where, files, ranges, here, asked))
     return tuple(tasks)
 
 

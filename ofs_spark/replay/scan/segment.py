@@ -57,7 +57,8 @@ class _SegmentGroup:
 def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
     """(summary, typed rows) of one task; the rows' columns are those of `typed_schema(spec)`, positions ascending.
 
-    The summary is JSON-ready and of bounded size: what it holds per asked offset, a row of the archive has. `faults` in it are refusals: where there is one there are no rows.
+    The summary is JSON-ready and of bounded size: it names an asked offset once per row that has it.
+    `faults` in it are refusals: where there is one there are no rows.
     Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id.
     """
     nothing = derive_typed_schema(spec).empty_table()
