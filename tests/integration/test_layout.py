@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.features.steps import Widths
 from ofs_spark.workflow import build
+from ofs_spark.workflow.plan import Resolution
 from tests.worlds.model import Segment, World, intent, profile, row, segment, slice_, window
 from tests.worlds.running import SMALL, Outcome, policy_with, run
 
@@ -75,7 +77,12 @@ def test_the_plan_states_the_rule_and_the_manifest_what_it_came_to(tmp_path: Pat
 def test_exchanges_are_as_wide_as_the_proven_rows_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     choose = build.choose_widths
-    monkeypatch.setattr(build, "choose_widths", lambda *given: asked.append(given[1]) or choose(*given))
+
+    def noted(resolution: Resolution, rows: int, least: int) -> Widths:
+        asked.append(rows)
+        return choose(resolution, rows, least)
+
+    monkeypatch.setattr(build, "choose_widths", noted)
     published(world(segment(*rows(0, 12), gaps=((12, FAR),)), end=FAR), tmp_path)
     assert asked == [12]
 
