@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError
-from ofs_spark.foundation.contracts import is_line
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.strict_yaml import parse_yaml
 
@@ -25,6 +24,8 @@ def read_code_release() -> str:
     """
     stated = os.environ.get("OFS_CODE_RELEASE")
     if stated:
+        from ofs_spark.foundation.contracts import is_line  # loads jsonschema, which a look at the ledger does without
+
         if not is_line(stated):
             message = "OFS_CODE_RELEASE must be one line of at most 1024 characters, without blanks at its ends"
             raise refuse("ENVIRONMENT_UNFIT", message)

@@ -19,12 +19,14 @@ from ofs_spark.publish.layout import parse_bucket
 
 SCHEMA_VERSION = "learning.dataset_manifest.v1"
 BUCKETS_LISTED = 4096
-"""Beyond this many buckets their digests follow from the file list alone; the manifest stays small."""
+"""Beyond this many buckets, or where a manifest has no room, their digests follow from the file list alone."""
 
 _COLUMN_BYTES = MAX_BYTES // 2
 """What the columns may take of a manifest."""
-_RESERVED_BYTES = 1 << 19
-"""Kept for what only the build knows: the digests of BUCKETS_LISTED buckets, coverage, gates, evidence."""
+_RESERVED_BYTES = 1 << 16
+"""Kept for what only the build knows: coverage, gates, evidence, versions."""
+_DIGEST_BYTES = 67
+"""A bucket's digest in a list."""
 _MOST_ROWS = 10**18
 
 _NOT_COMPARED = (
@@ -83,7 +85,7 @@ def compose_manifest(
         "replay": dict(replay),
         "labels": _compose_labels(labels),
         "columns": [_compose_column(column, table.null_counts, table.truncated) for column in table.columns],
-        "materialization": _compose_materialization(table),
+        "materialization": _compose_materialization(table, _find_room(pinned, table.columns)),
         "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
         "build_environment": dict(environment),
     }
@@ -98,19 +100,28 @@ def require_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> None:
 
     FEATURE_PROFILE_UNRESOLVED for more columns than half of it holds, BASIS_UNRESOLVED for more slices than the rest.
     """
-    counted = [_compose_column(column, {column.name: _MOST_ROWS}, {column.name: _MOST_ROWS}) for column in columns]
-    described = len(encode_canonical(counted)) + len(encode_canonical({one.name: _MOST_ROWS for one in columns}))
+    described = _measure_columns(columns)
     if described > _COLUMN_BYTES:
         message = (
             f"the set has {len(columns)} columns, {described} bytes in a manifest, which has {_COLUMN_BYTES} for them"
         )
         raise refuse("FEATURE_PROFILE_UNRESOLVED", message, pointer="/feature_definition_set")
-    room = MAX_BYTES - _RESERVED_BYTES - described
-    needed = len(encode_canonical(dict(pinned)))
-    if needed > room:
+    room = _find_room(pinned, columns)
+    if room < 0:
         slices = len(pinned["replay_basis"])
-        message = f"the basis of {slices} slices makes {needed} bytes of a manifest, which has {room} for it"
+        message = f"the basis of {slices} slices makes a manifest {-room} bytes larger than the {MAX_BYTES} it may have"
         raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_basis", slices=slices)
+
+
+def _find_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> int:
+    """Bytes that a manifest has left beside what plan and columns take, at their greatest counts; negative for too few."""
+    return MAX_BYTES - _RESERVED_BYTES - _measure_columns(columns) - len(encode_canonical(dict(pinned)))
+
+
+def _measure_columns(columns: Sequence[Column]) -> int:
+    most = dict.fromkeys((column.name for column in columns), _MOST_ROWS)
+    counted = [_compose_column(column, most, most) for column in columns]
+    return len(encode_canonical(counted)) + len(encode_canonical(most))
 
 
 def is_same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -165,9 +176,10 @@ def _compose_column(column: Column, nulls: Mapping[str, int], truncated: Mapping
     return {**named, **{name: text for name, text in said.items() if text}, **counts}
 
 
-def _compose_materialization(table: Materialization) -> dict[str, Any]:
+def _compose_materialization(table: Materialization, room: int) -> dict[str, Any]:
     files = table.files
-    listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
+    fitting = table.buckets <= min(BUCKETS_LISTED, room // _DIGEST_BYTES)
+    listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if fitting else {}
     return {
         "attempt": table.attempt,
         "path": table.path,

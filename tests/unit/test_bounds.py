@@ -25,6 +25,7 @@ from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.positions import Slice, resolve_basis, select_sources
 from ofs_spark.intent.admission import admit, read_scope
 from ofs_spark.io.adapters import load_wiring
 from ofs_spark.io.objects import MemoryObjects
@@ -306,17 +307,17 @@ def many(count: int) -> list[Column]:
 
 def pinned(slices: int) -> dict[str, Any]:
     one = dict(BASE["replay_basis"][0])
-    return {
-        "replay_basis": [{**one, "start_offset": str(10 * i), "end_offset": str(10 * i + 4)} for i in range(slices)]
-    }
+    named = [{**one, "start_offset": str(10 * i), "end_offset": str(10 * i + 4)} for i in range(slices)]
+    basis = [source.to_document() for source in select_sources(resolve_basis([Slice(**slice_) for slice_ in named]))]
+    return {"replay_basis": named, "basis": basis}
 
 
 def test_a_manifest_that_would_not_fit_is_refused_at_pins() -> None:
     require_room(pinned(30_000), many(100))
     require_room(pinned(4_000), many(12_000))
-    with pytest.raises(Refusal, match="basis of 80000 slices") as caught:
-        require_room(pinned(80_000), many(100))
-    assert (caught.value.code, caught.value.details["slices"]) == (BASIS, 80_000)
+    with pytest.raises(Refusal, match="basis of 40000 slices") as caught:
+        require_room(pinned(40_000), many(100))
+    assert (caught.value.code, caught.value.details["slices"]) == (BASIS, 40_000)
     with pytest.raises(Refusal, match="20000 columns") as caught:
         require_room(pinned(1), many(20_000))
     assert caught.value.code == PROFILE
