@@ -334,3 +334,11 @@ def test_faults_of_a_hostile_document_are_bounded_and_their_count_is_told() -> N
     reversed_ends = [{**BASE["replay_basis"][0], "start_offset": "9", "end_offset": "1"}] * 3_000
     with pytest.raises(Refusal, match="at least 999 more"):
         intent({**BASE, "replay_basis": reversed_ends})
+
+
+@pytest.mark.parametrize("member", ["join_scope", "filters"])
+def test_faults_of_an_open_member_are_bounded_too(member: str) -> None:
+    hostile = intent({**BASE, member: {**BASE[member], **{f"k{i:06d}": [] for i in range(20_000)}}})
+    with pytest.raises(Refusal, match="at least 999 more") as caught:
+        admit(hostile, "build")
+    assert len(caught.value.details["faults"]) == contracts.MOST_FAULTS

@@ -165,9 +165,12 @@ def _find_groups(
 ) -> list[tuple[str, dict[str, Any]]]:
     if not names:
         faults.add(pointer, "names no group")
+    seen: set[str] = set()
     for i, name in enumerate(names):
         if not isinstance(name, str) or name not in groups:
             faults.add(f"{pointer}/{i}", f"{name!r:.80} is no group of this profile")
-        elif name in names[:i]:
+        elif name in seen:
             faults.add(f"{pointer}/{i}", f"names {name} twice")
+        else:
+            seen.add(name)
     return [groups[name] for name in dict.fromkeys(map(str, names)) if name in groups]
