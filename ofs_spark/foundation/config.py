@@ -18,9 +18,17 @@ from ofs_spark.foundation.strict_yaml import parse_yaml
 
 
 def read_code_release() -> str:
-    """The running code's release: OFS_CODE_RELEASE where the packager set it, else the package's version."""
+    """The running code's release: OFS_CODE_RELEASE where the packager set it, else the package's version.
+
+    ENVIRONMENT_UNFIT where it is no line that a plan or a manifest can hold.
+    """
     stated = os.environ.get("OFS_CODE_RELEASE")
     if stated:
+        from ofs_spark.foundation.contracts import is_line  # loads jsonschema, which a look at the ledger does without
+
+        if not is_line(stated):
+            message = "OFS_CODE_RELEASE must be one line of at most 1024 characters, without blanks at its ends"
+            raise refuse("ENVIRONMENT_UNFIT", message)
         return stated
     try:
         return f"ofs-spark-{version('ofs-spark')}"

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from heapq import nsmallest
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,6 +32,8 @@ from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import InternalError
 
 SUFFIX = ".schema.json"
+MOST_FAULTS = 1_000
+"""Faults told of one document: an answer to a person stays readable, and no document can make it cost more."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,29 @@ def is_yaml(contract: str) -> bool:
 
 
 def find_faults(document: Any, contract: str) -> list[DocumentFault]:
-    """Every fault of `document` under `contract`, in fault order; empty if it is valid. Unknown contract: KeyError."""
+    """Every fault of `document` under `contract`, in fault order; empty if it is valid. Unknown contract: KeyError.
+
+    Where there are more than MOST_FAULTS, the first that many that were met: nothing looks for the rest.
+    """
     if contract not in list_contracts():
         raise KeyError(contract)
-    found = {
-        fault for error in _make_validator(contract).iter_errors(document) for fault in _list_faults(error, contract)
-    }
-    return sorted(found, key=lambda fault: fault.order)
+    found: set[DocumentFault] = set()
+    for error in _make_validator(contract).iter_errors(document):
+        found.update(_list_faults(error, contract))
+        if len(found) >= MOST_FAULTS:
+            break
+    return sort_faults(found)
+
+
+def sort_faults(found: Iterable[DocumentFault]) -> list[DocumentFault]:
+    """The first MOST_FAULTS in fault order."""
+    return nsmallest(MOST_FAULTS, found, key=lambda fault: fault.order)
+
+
+def describe_more(count: int) -> str:
+    """How many faults there are beside the one that a message tells, for people; "" for none."""
+    least = "at least " if count >= MOST_FAULTS else ""
+    return f" (and {least}{count - 1} more)" if count > 1 else ""
 
 
 def require_valid(document: Any, contract: str) -> None:
@@ -107,6 +127,22 @@ def load_schema(contract: str) -> dict[str, Any]:
     return load_contract_file(f"{contract}{SUFFIX}")
 
 
+def is_line(value: str) -> bool:
+    """Whether a text is what contracts call a text: one line, at most 1,024 characters, no blanks at its ends."""
+    return next(_make_line_validator().iter_errors(value), None) is None
+
+
+@cache
+def _make_line_validator() -> Draft202012Validator:
+    checked: Draft202012Validator = _Strict(load_contract_file("definitions.json")["$defs"]["text"])
+    return checked
+
+
+def shorten(message: str, most: int = 300) -> str:
+    """A message of at most some `most` characters: its beginning and its end."""
+    return message if len(message) <= most else f"{message[: most // 2 - 10]} … {message[10 - most // 2 :]}"
+
+
 def load_contract_file(name: str) -> dict[str, Any]:
     """A JSON document of the contracts folder, by file name."""
     loaded: dict[str, Any] = json.loads((find_root() / name).read_text(encoding="utf-8"))
@@ -121,8 +157,29 @@ def _make_registry() -> Registry[Any]:
 
 
 @cache
+def resolve_schema(contract: str) -> dict[str, Any]:
+    """The schema of a contract with every reference replaced by what it names: looked up once, not per value judged."""
+    whole = load_schema(contract)
+    resolved = _replace_references({"$ref": whole["$id"]}, _make_registry().resolver())
+    return {name: part for name, part in resolved.items() if name not in ("$id", "$defs")}
+
+
+def _replace_references(node: Any, resolver: Any) -> Any:
+    """A part of a schema, members beside a reference laid over what it names."""
+    if isinstance(node, list):
+        return [_replace_references(one, resolver) for one in node]
+    if not isinstance(node, dict):
+        return node
+    own = {name: _replace_references(one, resolver) for name, one in node.items() if name not in ("$ref", "$defs")}
+    if "$ref" not in node:
+        return own
+    found = resolver.lookup(node["$ref"])
+    return {**_replace_references(found.contents, found.resolver), **own}
+
+
+@cache
 def _make_validator(contract: str) -> Draft202012Validator:
-    checked: Draft202012Validator = _Strict(load_schema(contract), format_checker=_FORMATS, registry=_make_registry())
+    checked: Draft202012Validator = _Strict(resolve_schema(contract), format_checker=_FORMATS)
     return checked
 
 
@@ -150,14 +207,11 @@ def _locate_faults(error: ValidationError) -> list[tuple[list[str], str]]:
         return [([name], "is required") for name in rule if name not in instance]
     if error.validator == "additionalProperties":
         known = schema_here.get("properties", {})
-        return [([name], "is not a field of this document") for name in instance if name not in known]
+        unknown = nsmallest(MOST_FAULTS, (name for name in instance if name not in known), key=str)
+        return [([name], "is not a field of this document") for name in unknown]
     if error.validator == "not":
         return [([], "must not stand beside the other members that are here")]
-    return [([], _shorten(str(error.cause or error.message)))]
-
-
-def _shorten(message: str) -> str:
-    return message if len(message) <= 300 else f"{message[:140]} … {message[-140:]}"
+    return [([], shorten(str(error.cause or error.message)))]
 
 
 def format_pointer(path: list[Any]) -> str:
@@ -166,30 +220,32 @@ def format_pointer(path: list[Any]) -> str:
 
 
 def _find_code(contract: str, path: list[Any]) -> str:
-    """The code annotated at exactly this place of the schema, references followed."""
-    resolver = _make_registry().resolver()
-    node, resolver = _follow_references({"$ref": f"urn:ofs:{contract}"}, resolver)
+    """The code annotated at exactly this place of the schema; SCHEMA_INVALID for a place no schema has."""
+    node: Any = resolve_schema(contract)
     for part in path:
         below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
-        node, resolver = _follow_references(below, resolver)
+        node = below if isinstance(below, dict) else {}
     code: str = node.get("x-refusal", "SCHEMA_INVALID")
     return code
 
 
-def _follow_references(node: Any, resolver: Any) -> tuple[dict[str, Any], Any]:
-    """A schema with its references followed, members beside a reference kept; nothing for a place no schema has."""
-    beside: dict[str, Any] = {}
-    while isinstance(node, dict) and "$ref" in node:
-        beside = {**node, **beside}
-        found = resolver.lookup(node["$ref"])
-        node, resolver = found.contents, found.resolver
-    return ({**node, **beside} if isinstance(node, dict) else beside), resolver
-
-
 def _check_pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
-    # Python's `$` also matches before a final newline; the pattern language of JSON Schema does not.
-    if validator.is_type(instance, "string") and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+    if validator.is_type(instance, "string") and not _compile_pattern(pattern).search(instance):
         yield ValidationError(f"{instance[:120]!r} does not match {pattern}")
+
+
+@cache
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    # Python's `$` also matches before a final newline; the pattern language of JSON Schema does not.
+    return re.compile(re.sub(r"\$$", r"\\Z", pattern))
+
+
+def _check_members(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    # The library's own check writes every unknown name into one message.
+    if allowed is not False:
+        yield from _CHECKS["additionalProperties"](validator, allowed, instance, schema)
+    elif validator.is_type(instance, "object") and not instance.keys() <= schema.get("properties", {}).keys():
+        yield ValidationError("holds unknown members")
 
 
 def _is_instant(text: object) -> bool:
@@ -202,4 +258,17 @@ _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(_is_instant)
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, instance: type(instance) is int)
 _extend: Callable[..., Any] = extend  # the library leaves it untyped
-_Strict = _extend(Draft202012Validator, {"pattern": _check_pattern}, type_checker=_TYPES)
+
+
+def _check_distinct(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[ValidationError]:
+    # The library's own check compares every pair and writes the whole list into its message.
+    if wanted and validator.is_type(instance, "array"):
+        seen = Counter(json.dumps(item, sort_keys=True) for item in instance)
+        twice = next((text for text, times in seen.items() if times > 1), None)
+        if twice is not None:
+            yield ValidationError(f"holds {shorten(twice)} twice")
+
+
+_CHECKS = Draft202012Validator.VALIDATORS
+_OWN_CHECKS = {"pattern": _check_pattern, "additionalProperties": _check_members, "uniqueItems": _check_distinct}
+_Strict = _extend(Draft202012Validator, _OWN_CHECKS, type_checker=_TYPES)

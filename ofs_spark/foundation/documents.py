@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, parse_json
-from ofs_spark.foundation.contracts import DocumentFault, find_faults
+from ofs_spark.foundation.contracts import DocumentFault, describe_more, find_faults
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="BaseModel")
 
-MOST_FAULTS = 50
-"""Faults listed with a refusal; `fault_count` tells how many there are."""
+MOST_LISTED = 50
+"""Faults of a stored document listed with its refusal; `fault_count` tells how many were found."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class DocumentKind:
         return refuse(code, f"{ref}: {message}", **{"ref": ref, **pointer, **details})
 
     def refuse_faults(self, ref: str, faults: Sequence[Mapping[str, str]]) -> Refusal:
-        """The refusal for faults of the document's content, the first one told, at most MOST_FAULTS listed."""
-        first, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        message = f"{first['pointer'] or 'the document'}: {first['message']}{more}"
-        listed = [dict(fault) for fault in faults[:MOST_FAULTS]]
+        """The refusal for faults of the document's content, the first one told, at most MOST_LISTED listed."""
+        first = faults[0]
+        message = f"{first['pointer'] or 'the document'}: {first['message']}{describe_more(len(faults))}"
+        listed = [dict(fault) for fault in faults[:MOST_LISTED]]
         return self.refuse(ref, message, faults=listed, fault_count=len(faults))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.config import find_conf_root, read_conf
-from ofs_spark.foundation.contracts import find_faults, load_schema
+from ofs_spark.foundation.contracts import describe_more, find_faults, load_schema
 from ofs_spark.foundation.errors import Refusal, refuse
 
 CONTRACT = "policy"
@@ -86,7 +86,7 @@ def _require_places(documents: Mapping[str, Mapping[str, Any]]) -> None:
 def _require_valid(values: Mapping[str, Any]) -> None:
     faults = find_faults(dict(values), CONTRACT)
     if faults:
-        first, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        first, more = faults[0], describe_more(len(faults))
         file = _find_file(first.pointer.split("/")[1]) or "its files"
         message = f"the policy: {first.pointer} of {file}: {first.message}{more}"
         raise _refuse_unfit(message, faults=[fault.to_document() for fault in faults])

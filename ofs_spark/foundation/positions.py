@@ -1,6 +1,6 @@
 """Stream positions: slices as intents write them, ranges as replay reads them.
 
-`kafka_offset` and `file_line` are dense: consecutive 64-bit integers, kept as half-open ranges. `kinesis_sequence` is
+`kafka_offset` and `file_line` are dense: consecutive integers of 63 bits, kept as half-open ranges. `kinesis_sequence` is
 sparse: decimal numbers of up to 129 digits that are ordered but never consecutive, so nothing is ever added to or
 subtracted from one and its ranges keep their inclusive end. Inclusive ends become half-open ones in `resolve_basis`
 and nowhere else.
@@ -19,8 +19,8 @@ from ofs_spark.foundation.canonical import digest
 DENSE_KINDS = frozenset({"kafka_offset", "file_line"})
 OFFSET_KINDS = DENSE_KINDS | {"kinesis_sequence"}
 SPARSE_DIGITS = 129
-MAX_DENSE = 2**63 - 2
-"""The largest dense offset: one more, its exclusive end, must still fit a signed 64-bit integer."""
+MAX_DENSE = 2**63 - 1
+"""The largest dense offset. The exclusive end after it fits no signed 64-bit integer: arithmetic on ends is Python's."""
 
 _OFFSET = re.compile(r"0|[1-9][0-9]*")
 
@@ -68,6 +68,11 @@ class Range:
     def dense(self) -> bool:
         """Whether offsets of this kind are consecutive integers."""
         return self.offset_kind in DENSE_KINDS
+
+    @property
+    def begin(self) -> tuple[str, int, str, int]:
+        """Where the range begins: topic, partition, offset kind, first offset. Disjoint ranges order by it."""
+        return (self.topic, self.partition, self.offset_kind, self.start)
 
     @property
     def last(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ofs_spark.foundation.contracts import DocumentFault, format_pointer
+from ofs_spark.foundation.contracts import DocumentFault, format_pointer, sort_faults
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.intent.validate import refuse_all
 
@@ -31,12 +31,12 @@ def admit(intent: Intent, command: str) -> None:
     """Returns if `ofs {command}` evaluates every part of the intent; else refuses, `details["faults"]` holding all."""
     faults = [*_find_kind_faults(intent, command), *_find_output_faults(intent), *_find_scope_faults(intent)]
     if faults:
-        raise refuse_all(sorted(faults, key=lambda fault: fault.order))
+        raise refuse_all(sort_faults(faults))
 
 
 def read_scope(intent: Intent) -> Scope:
     """join_scope and filters of an admitted intent; refuses as `admit` does where they are malformed."""
-    faults = sorted(_find_scope_faults(intent), key=lambda fault: fault.order)
+    faults = sort_faults(_find_scope_faults(intent))
     if faults:
         raise refuse_all(faults)
     scope, filters = intent.join_scope, intent.filters

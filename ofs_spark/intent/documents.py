@@ -22,6 +22,15 @@ def _check_instant(text: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^ \t\r\n]([^\r\n]*[^ \t\r\n])?$", max_length=1024)]
+
+
+def _check_distinct(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("a list of names holds none twice")
+    return names
+
+
+Names = Annotated[list[Text], AfterValidator(_check_distinct)]
 Instant = Annotated[str, AfterValidator(_check_instant)]
 Offset = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,128})$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -86,7 +95,7 @@ class _Intent(_Document):
     policy_revision: Text
     config_revision: Text
     ofs_code_release_id: Text
-    scenario_run_ids: list[Text] | None = None
+    scenario_run_ids: Names | None = None
     join_scope: dict[str, Any] = {}
     filters: dict[str, Any] = {}
     parity_anchor_ref: Text | None = None
@@ -107,7 +116,7 @@ class TimeWindowDocument(_Document):
 
     start: Instant = Field(alias="from")
     end: Instant = Field(alias="to")
-    topics: Annotated[list[Text], Field(min_length=1)] | None = None
+    topics: Annotated[Names, Field(min_length=1)] | None = None
 
 
 class Selector(_Document):
@@ -160,7 +169,7 @@ class Sampling(_Document):
     """Down-sampling of negatives by label."""
 
     label_type: Text
-    positive_values: Annotated[list[Text], Field(min_length=1)]
+    positive_values: Annotated[Names, Field(min_length=1)]
     negative_share: Annotated[int | float, Field(gt=0, le=1)]
 
 
@@ -193,7 +202,7 @@ class IntentV1(_Intent):
     replay_basis: Annotated[list[SliceDocument], Field(min_length=1)] | None = None
     replay_selector: Selector | None = None
     output: OutputDocument = OutputDocument()
-    supersedes: list[Text] = []
+    supersedes: Names = []
     backfill: Backfill | None = None
     correction_stamp: Text | None = None
 

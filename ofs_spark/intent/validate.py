@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.contracts import DocumentFault, find_faults
+from ofs_spark.foundation.contracts import DocumentFault, describe_more, find_faults, sort_faults
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.positions import find_slice_faults
 from ofs_spark.intent.model import V0, V1, Intent
@@ -34,8 +34,7 @@ def read_intent(raw: bytes) -> Intent:
 def refuse_all(found: Sequence[DocumentFault]) -> Refusal:
     """The refusal of the first of ordered faults, with all of them in its details."""
     first = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    message = f"{first.pointer or 'the document'}: {first.message}{more}"
+    message = f"{first.pointer or 'the document'}: {first.message}{describe_more(len(found))}"
     return refuse(first.code, message, pointer=first.pointer, faults=[fault.to_document() for fault in found])
 
 
@@ -46,8 +45,9 @@ def find_intent_faults(document: Any) -> list[DocumentFault]:
         # An unknown version is judged by the first one, so that one answer tells everything.
         return find_faults(document, V0)
     found = find_faults(document, version)
-    late = [fault for fault in _find_late_faults(document) if not _is_covered(fault.pointer, found)]
-    return sorted([*found, *late], key=lambda fault: fault.order)
+    told = {fault.pointer for fault in found if fault.pointer}
+    late = (fault for fault in _find_late_faults(document) if not _is_covered(fault.pointer, told))
+    return sort_faults([*found, *late])
 
 
 def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
@@ -64,8 +64,10 @@ def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
         yield from _split_faults(output.get("splits"))
 
 
-def _is_covered(pointer: str, found: Sequence[DocumentFault]) -> bool:
-    return any(pointer == fault.pointer or pointer.startswith(f"{fault.pointer}/") for fault in found if fault.pointer)
+def _is_covered(pointer: str, told: Set[str]) -> bool:
+    """Whether a fault is told at the pointer or above it."""
+    parts = pointer.split("/")
+    return any("/".join(parts[:depth]) in told for depth in range(2, len(parts) + 1))
 
 
 def _find_basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ofs_spark.foundation.clock import DAY_US, parse_instant
-from ofs_spark.foundation.contracts import DocumentFault, format_pointer
+from ofs_spark.foundation.contracts import DocumentFault, format_pointer, shorten, sort_faults
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.model import Intent, Posture, Scope
 from ofs_spark.intent.validate import refuse_all
@@ -88,7 +88,7 @@ def resolve_terms(intent: Intent, scope: Scope, coverage: Mapping[str, Any], min
     rule = resolve_rule(intent.resolution_rule)
     faults = [*find_type_faults(intent, scope), *find_policy_faults(scope.label_coverage_policy)]
     if faults:
-        raise refuse_all(sorted(faults, key=lambda fault: fault.order))
+        raise refuse_all(sort_faults(faults))
     policy = choose_policy(scope.label_coverage_policy, coverage, min_mature_anchors)
     types = tuple(sorted(_choose_types(scope)))
     return LabelTerms(types, rule, intent.posture, intent.label_asof_text, intent.maturity_days, policy)
@@ -121,16 +121,16 @@ def find_type_faults(intent: Intent, scope: Scope) -> Iterator[DocumentFault]:
         )
     first, second = lists.values()
     if first is not None and second is not None and set(first) != set(second):
-        yield _make_fault(
-            FILTERS, f"is {sorted(second)}; join_scope.label_types is {sorted(first)}: they must not differ"
-        )
+        own, other = shorten(str(sorted(second))), shorten(str(sorted(first)))
+        yield _make_fault(FILTERS, f"is {own}; join_scope.label_types is {other}: they must not differ")
     chosen = _choose_types(scope)
     for name in scope.min_coverage_types:
         at = f"{POLICY_POINTER}/{MINIMA}{format_pointer([name])}"
         if _is_odd(name):
             yield _make_fault(at, _describe_unknown(name))
         elif name not in chosen:
-            yield _make_fault(at, f"is a minimum for a type outside the scope, which is {sorted(chosen)}")
+            within = shorten(str(sorted(chosen)))
+            yield _make_fault(at, f"is a minimum for a type outside the scope, which is {within}")
     stated = first is not None or second is not None
     if not chosen and not (stated and intent.document.get("non_training_allowed")):
         yield _make_fault(

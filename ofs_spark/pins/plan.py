@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.contracts import shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.positions import SourcedRange, describe_basis, hash_basis
@@ -26,7 +27,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Archive:
-    """The slice of the segment index that the basis reads: index ref and digest, the entries and their digest, rows."""
+    """The slice of the segment index that the basis reads: index ref and digest, the entries and their digest.
+
+    rows: what index and basis state, for people; nothing is laid out by it.
+    """
 
     index_ref: str
     index_digest: str
@@ -54,7 +58,6 @@ class BuildPlan:
     labels: Document
     policy: Policy
     release: str
-    buckets: int
     differences: tuple[str, ...]
     sources: tuple[SourcedRange, ...]
 
@@ -94,9 +97,9 @@ class BuildPlan:
 
     @property
     def layout(self) -> dict[str, Any]:
-        """How rows are placed."""
+        """The rule by which rows are placed; how many buckets it comes to, the proven rows decide."""
         return {
-            "buckets": self.buckets,
+            "rows_per_bucket": self.policy.rows_per_bucket,
             "leaf_rows": self.policy.leaf_rows,
             "hash": "crc32",
             "key": "layout key, else event_id",
@@ -243,4 +246,5 @@ def find_differences(
         first = found[0]
         message = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
         raise refuse(first["code"], message, pointer=first["pointer"], faults=found)
-    return tuple(f"{one['pointer'][1:]} is {one['intent']} in the intent, {one['running']} here" for one in found)
+    shown = [(one["pointer"][1:], shorten(one["intent"]), shorten(one["running"])) for one in found]
+    return tuple(f"{name} is {asked} in the intent, {own} here" for name, asked, own in shown)

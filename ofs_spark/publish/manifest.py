@@ -1,4 +1,4 @@
-"""The DatasetManifest v1: everything a reader needs to trust, load and rebuild the dataset, in under 1 MiB."""
+"""The DatasetManifest v1: everything a reader needs to trust, load and rebuild the dataset, in at most 8 MiB."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.foundation.canonical import MAX_BYTES, digest, encode_canonical
 from ofs_spark.foundation.contracts import require_valid
-from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
@@ -18,9 +18,16 @@ from ofs_spark.publish.gate import Gate, derive_status
 from ofs_spark.publish.layout import parse_bucket
 
 SCHEMA_VERSION = "learning.dataset_manifest.v1"
-MAX_BYTES = 1 << 20
 BUCKETS_LISTED = 4096
-"""Beyond this many buckets their digests follow from the file list alone; the manifest stays small."""
+"""Beyond this many buckets, or where a manifest has no room, their digests follow from the file list alone."""
+
+_COLUMN_BYTES = MAX_BYTES // 2
+"""What the columns may take of a manifest."""
+_RESERVED_BYTES = 1 << 16
+"""Kept for what only the build knows: coverage, gates, evidence, versions."""
+_DIGEST_BYTES = 67
+"""A bucket's digest in a list."""
+_MOST_ROWS = 10**18
 
 _COUNTS = (
     "delivered",
@@ -89,15 +96,51 @@ def compose_manifest(
         "gates": [gate.to_document() for gate in gates],
         "replay": dict(replay),
         "labels": summarise_labels(labels),
-        "columns": [_compose_column(column, table) for column in table.columns],
-        "materialization": _compose_materialization(table),
+        "columns": [_compose_column(column, table.null_counts, table.truncated) for column in table.columns],
+        "materialization": _compose_materialization(table, _find_room(pinned, table.columns)),
         "evidence": {kind: {"ref": e.ref, "sha256": e.sha256} for kind, e in evidence.items()},
         "build_environment": dict(environment),
     }
     require_valid(document, SCHEMA_VERSION)
     if len(encode_canonical(document)) > MAX_BYTES:
-        raise InternalError("a manifest stays under 1 MiB")
+        raise InternalError(f"a manifest has at most {MAX_BYTES} bytes")
     return document
+
+
+def require_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> None:
+    """Refuses, before any work, a plan whose manifest could not be read again; `pinned` as in `compose_manifest`.
+
+    FEATURE_PROFILE_UNRESOLVED for more columns than half of it holds, BASIS_UNRESOLVED for more slices than the rest.
+    """
+    described = _measure_columns(columns)
+    if described > _COLUMN_BYTES:
+        message = (
+            f"the set has {len(columns)} columns, {described} bytes in a manifest, which has {_COLUMN_BYTES} for them"
+        )
+        raise refuse("FEATURE_PROFILE_UNRESOLVED", message, pointer="/feature_definition_set")
+    room = _find_room(pinned, columns)
+    if room < 0:
+        slices = len(pinned["replay_basis"])
+        message = f"the basis of {slices} slices makes a manifest {-room} bytes larger than the {MAX_BYTES} it may have"
+        raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_basis", slices=slices)
+
+
+def has_no_room(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest without bucket digests may be without them because it is large already."""
+    counts = 3 * len(str(_MOST_ROWS)) * len(manifest["columns"])
+    least = _DIGEST_BYTES * BUCKETS_LISTED + _RESERVED_BYTES + counts
+    return len(encode_canonical(dict(manifest))) + least > MAX_BYTES
+
+
+def _find_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> int:
+    """Bytes that a manifest has left beside what plan and columns take, at their greatest counts; negative for too few."""
+    return MAX_BYTES - _RESERVED_BYTES - _measure_columns(columns) - len(encode_canonical(dict(pinned)))
+
+
+def _measure_columns(columns: Sequence[Column]) -> int:
+    most = dict.fromkeys((column.name for column in columns), _MOST_ROWS)
+    counted = [_compose_column(column, most, most) for column in columns]
+    return len(encode_canonical(counted)) + len(encode_canonical(most))
 
 
 def is_same_dataset(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -160,16 +203,17 @@ def summarise_labels(receipt: Mapping[str, Any]) -> dict[str, Any]:
     return {**basis, **known}
 
 
-def _compose_column(column: Column, table: Materialization) -> dict[str, Any]:
+def _compose_column(column: Column, nulls: Mapping[str, int], truncated: Mapping[str, int]) -> dict[str, Any]:
     said = {"window": column.window, "source": column.source, "unit": column.unit}
-    counts = {"nulls": table.null_counts[column.name], "truncated_rows": table.truncated.get(column.name, 0)}
+    counts = {"nulls": nulls[column.name], "truncated_rows": truncated.get(column.name, 0)}
     named = {"name": column.name, "type": column.type, "role": column.role, "meaning": column.meaning}
     return {**named, **{name: text for name, text in said.items() if text}, **counts}
 
 
-def _compose_materialization(table: Materialization) -> dict[str, Any]:
+def _compose_materialization(table: Materialization, room: int) -> dict[str, Any]:
     files = table.files
-    listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if table.buckets <= BUCKETS_LISTED else {}
+    fitting = table.buckets <= min(BUCKETS_LISTED, room // _DIGEST_BYTES)
+    listed = {"bucket_digests": digest_buckets(table.leaves, table.buckets)} if fitting else {}
     return {
         "attempt": table.attempt,
         "path": table.path,

@@ -5,19 +5,23 @@ The driver holds one bounded summary per task and the index; nothing here reads 
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
 
+from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.errors import InternalError
-from ofs_spark.foundation.positions import Range
+from ofs_spark.foundation.positions import DENSE_KINDS, Range
+from ofs_spark.replay.chains import ShardChains
 from ofs_spark.replay.dedupe import BasisSlice
 from ofs_spark.replay.faults import SAMPLES, Document, ReplayFault, find_anomalies, locate_sample, sort_faults
-from ofs_spark.replay.index import Segment, SegmentIndex
-from ofs_spark.replay.intervals import count_offsets, find_uncovered, to_intervals
+from ofs_spark.replay.index import Place, Segment, SegmentIndex, locate_range
+from ofs_spark.replay.intervals import count_offsets, find_uncovered, select_intervals, to_intervals
 from ofs_spark.replay.rows import NO_ARRIVAL
-from ofs_spark.replay.segment_groups import list_partitions, plan_scan, unite_gaps
+from ofs_spark.replay.segment_groups import Gaps, group_overlapping, plan_scan, unite_gaps
 
 COMPLETE, INCOMPLETE, UNCHECKABLE = "COMPLETE", "INCOMPLETE", "UNCHECKABLE"
 _SCAN_COUNTS = ("delivered", "positions", "position_duplicates", "mismatches", "out_of_run_scope", "invalid", "valid")
@@ -62,16 +66,15 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
         raise InternalError("the scan's summaries are not one per task")
     broken = [ReplayFault(f["code"], f["message"], f["details"]) for s in ordered for f in s["faults"]]
     proven = [s for s in ordered if not s["faults"]]
-    by_partition = {ordinal: tuple(own) for ordinal, own in groupby(ordered, key=lambda s: s["partition_ordinal"])}
-    ordinals = {place: by_partition.get(ordinal, ()) for ordinal, place in enumerate(list_partitions(basis))}
+    partitions, scanned = _describe_partitions(index, basis, ordered), _collect_scanned(ordered)
     ranges = tuple(
-        _judge_range(index, one, number, ordinals[(one.topic, one.partition)])
-        for number, one in enumerate(sorted(basis))
+        _judge_range(partitions[locate_range(one)], one, scanned[number]) for number, one in enumerate(sorted(basis))
     )
     counts = {name: sum(s["counts"][name] for s in proven) for name in _SCAN_COUNTS}
     reasons = sum((Counter(s["reasons"]) for s in proven), Counter[str]())
     samples = {kind: _locate_samples(basis, proven, kind) for kind in ("mismatch", "invalid")}
-    faults = [*broken, *(_make_range_fault(index, one) for one in ranges if one.problem)]
+    told = [one for one in ranges if one.problem]
+    faults = [*broken, *(_make_range_fault(partitions[locate_range(one.range)], one) for one in told)]
     if training:
         faults += find_anomalies(counts, samples)
     status = next((s for s in (UNCHECKABLE, INCOMPLETE) if any(r.status == s for r in ranges)), COMPLETE)
@@ -117,73 +120,117 @@ def _locate_samples(basis: Sequence[Range], summaries: Sequence[Document], kind:
     return tuple(locate_sample(basis, {**one, "partition_ordinal": s["partition_ordinal"]}) for s, one in named)
 
 
-def _judge_range(index: SegmentIndex, offset_range: Range, ordinal: int, ordered: Sequence[Document]) -> RangeCoverage:
-    """What the index and the summaries of its partition, in order, prove of one range."""
-    own = index.list_segments(offset_range)
-    reached = [segment for segment in own if segment.is_reaching(offset_range)]
-    entries = [(s, e) for s in ordered for e in s.get("ranges", ()) if e["ordinal"] == ordinal]
-    positions = sum(entry["positions"] for _, entry in entries)
-    unread = any(summary["faults"] and ordinal in summary["reached"] for summary in ordered)
+@dataclass(frozen=True)
+class _Partition:
+    """What the index states of one (topic, partition, offset_kind), ready to be asked about any stretch of it."""
+
+    segments: Sequence[Segment]
+    chains: ShardChains
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """What it declares as gaps."""
+        return unite_gaps(self.segments)
+
+    @cached_property
+    def spans(self) -> Array:
+        """The stretches that its segments reach over: disjoint and ascending."""
+        groups = group_overlapping(self.segments)
+        return to_intervals((group[0].file.first, max(s.file.last for s in group)) for group in groups)
+
+    @cached_property
+    def _ends(self) -> tuple[list[int], list[int]]:
+        return [s.file.first for s in self.segments], sorted(s.file.last for s in self.segments)
+
+    def count_reaching(self, offset_range: Range) -> int:
+        """How many segments share an offset with the range."""
+        firsts, lasts = self._ends
+        return bisect_right(firsts, offset_range.last) - bisect_left(lasts, offset_range.start)
+
+    def describe(self) -> str:
+        """From where to where it reaches, for people."""
+        firsts, lasts = self._ends
+        return f"{firsts[0]} to {lasts[-1]}" if firsts else "nothing"
+
+
+@dataclass
+class _Scanned:
+    """What the scans found of one range: positions, holes as counted, and whether a segment of it could not be read."""
+
+    positions: int = 0
+    unread: bool = False
+    missing: list[Document] = field(default_factory=list)
+    unattested: list[Document] = field(default_factory=list)
+
+
+def _collect_scanned(summaries: Sequence[Document]) -> defaultdict[int, _Scanned]:
+    """By the range's ordinal."""
+    found: defaultdict[int, _Scanned] = defaultdict(_Scanned)
+    for summary in summaries:
+        for entry in summary.get("ranges", ()):
+            found[entry["ordinal"]].positions += entry["positions"]
+        for ordinal in summary["reached"] if summary["faults"] else ():
+            found[ordinal].unread = True
+        for hole in summary.get("missing", ()):
+            found[hole["ordinal"]].missing.append(hole)
+        for hole in summary.get("unattested", ()):
+            found[hole["ordinal"]].unattested.append(hole)
+    return found
+
+
+def _describe_partitions(
+    index: SegmentIndex, basis: Sequence[Range], summaries: Sequence[Document]
+) -> dict[Place, _Partition]:
+    held = {path: list(map(int, texts)) for s in summaries for path, texts in s.get("held", {}).items()}
+    places = {locate_range(one): index.list_segments(one) for one in basis}
+    return {
+        place: _Partition(own, ShardChains(own if place[2] not in DENSE_KINDS else (), held))
+        for place, own in places.items()
+    }
+
+
+def _judge_range(partition: _Partition, offset_range: Range, scanned: _Scanned) -> RangeCoverage:
+    """What the index and the scans prove of one range."""
+    known = (scanned.positions, partition.count_reaching(offset_range))
     if not offset_range.dense:
-        problem = "some of its segments are unproven" if unread else find_chain_problem(own, offset_range)
-        return RangeCoverage(
-            offset_range, UNCHECKABLE if problem else COMPLETE, positions, len(reached), 0, (), problem
-        )
-    if unread:  # what its index entries say cannot be trusted, so neither can a hole that they leave
-        return RangeCoverage(offset_range, UNCHECKABLE, positions, len(reached), 0)
-    missing, unattested = _find_holes(index, offset_range, ordinal, reached, ordered)
+        chains = partition.chains
+        problem = "some of its segments are unproven" if scanned.unread else chains.find_problem(offset_range)
+        return RangeCoverage(offset_range, UNCHECKABLE if problem else COMPLETE, *known, 0, (), problem)
+    if scanned.unread:  # what its index entries say cannot be trusted, so neither can a hole that they leave
+        return RangeCoverage(offset_range, UNCHECKABLE, *known, 0)
+    missing, unattested = _find_holes(partition, offset_range, scanned)
     if missing[0]:
         problem = f"{missing[0]} offsets are neither archived nor declared as gaps"
-        return RangeCoverage(offset_range, INCOMPLETE, positions, len(reached), *missing, problem)
+        return RangeCoverage(offset_range, INCOMPLETE, *known, *missing, problem)
     if unattested[0]:
         problem = f"{unattested[0]} offsets are absent, and only an index made by OFS declares them as gaps"
-        return RangeCoverage(offset_range, UNCHECKABLE, positions, len(reached), *unattested, problem)
-    return RangeCoverage(offset_range, COMPLETE, positions, len(reached), 0)
+        return RangeCoverage(offset_range, UNCHECKABLE, *known, *unattested, problem)
+    return RangeCoverage(offset_range, COMPLETE, *known, 0)
 
 
 _Holes = tuple[int, tuple[tuple[str, str], ...]]
 
 
-def _find_holes(
-    index: SegmentIndex, offset_range: Range, ordinal: int, reached: Sequence[Segment], ordered: Sequence[Document]
-) -> tuple[_Holes, _Holes]:
+def _find_holes(partition: _Partition, offset_range: Range, scanned: _Scanned) -> tuple[_Holes, _Holes]:
     """(missing, absent by an unattested declaration only): inside the segment groups as scanned, between them as indexed."""
-    spans = to_intervals((s.file.first, s.file.last) for s in reached)
-    gaps = unite_gaps(index, (offset_range.topic, offset_range.partition, offset_range.offset_kind))
+    first, last = offset_range.start, offset_range.last
+    spans, gaps = select_intervals(partition.spans, first, last), partition.gaps.select(first, last)
     everything, trusted = (to_intervals((g.start, g.end) for g in gaps if g.attested or also) for also in (True, False))
-    between = find_uncovered(offset_range.start, offset_range.last, spans, everything)
-    excused = find_uncovered(offset_range.start, offset_range.last, spans, trusted, between)
-    found = []
-    for name, outside in (("missing", between), ("unattested", excused)):
-        inside = [hole for s in ordered for hole in s.get(name, ()) if hole["ordinal"] == ordinal]
-        scanned = [(int(a), int(b)) for hole in inside for a, b in hole["sample"]]
-        named = scanned + [(int(a), int(b)) for a, b in outside[:SAMPLES]]
-        sample = tuple((str(a), str(b)) for a, b in sorted(named)[:SAMPLES])
-        found.append((sum(hole["count"] for hole in inside) + count_offsets(outside), sample))
-    return found[0], found[1]
+    between = find_uncovered(first, last, spans, everything)
+    excused = find_uncovered(first, last, spans, trusted, between)
+    return _add_holes(scanned.missing, between), _add_holes(scanned.unattested, excused)
 
 
-def find_chain_problem(own: Sequence[Segment], offset_range: Range) -> str:
-    """Why linked segments do not prove a sparse range complete; "" if they do. `own`: its shard's segments in order."""
-    chain = [segment for segment in own if segment.file.last >= offset_range.start]
-    upto = next((i for i, segment in enumerate(chain) if segment.file.last >= offset_range.last), None)
-    if upto is None:
-        end = max((segment.file.last for segment in own), default=None)
-        return f"its end lies beyond the archive's last one, {end}" if own else "the index names no segment of it"
-    first, links = chain[0], chain[: upto + 1]
-    if not (first.shard_start or (first.previous_last is not None and first.previous_last < offset_range.start)):
-        return f"nothing proves that no record precedes {first.file.path} inside the range"
-    for before, after in pairwise(links):
-        if after.previous_last != before.file.last:
-            return f"{after.file.path} follows {after.previous_last}, the segment before it ends at {before.file.last}"
-    lone = next((segment for segment in links if not segment.attested), None)
-    return f"only an index made by OFS attests the link of {lone.file.path}" if lone else ""
+def _add_holes(inside: Sequence[Document], outside: Array) -> _Holes:
+    named = [(int(a), int(b)) for hole in inside for a, b in hole["sample"]]
+    named += [(int(a), int(b)) for a, b in outside[:SAMPLES]]
+    sample = tuple((str(a), str(b)) for a, b in sorted(named)[:SAMPLES])
+    return sum(hole["count"] for hole in inside) + count_offsets(outside), sample
 
 
-def _make_range_fault(index: SegmentIndex, one: RangeCoverage) -> ReplayFault:
-    asked, own = one.range, index.list_segments(one.range)
+def _make_range_fault(partition: _Partition, one: RangeCoverage) -> ReplayFault:
+    asked, held = one.range, partition.describe()
     where = f"{asked.topic} partition {asked.partition} {asked.offset_kind} {asked.start} to {asked.last}"
-    held = f"{own[0].file.first} to {max(s.file.last for s in own)}" if own else "nothing"
     first = f", first {one.missing_sample[0][0]} to {one.missing_sample[0][1]}" if one.missing_sample else ""
     message = f"{where}: {one.problem}{first}; the archive's index covers {held}"
     code = "REPLAY_BASIS_GAP" if one.status == INCOMPLETE else "REPLAY_UNCHECKABLE"

@@ -7,6 +7,7 @@ carry the hash of its own envelope; one that does not is an invalid record.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,15 +121,15 @@ def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]
     """Per slice of the basis that has one: order number and time of its first event among `rows`."""
     ordinal, seq, ts = (read_values(table, name)[rows] for name in (r.PARTITION_ORDINAL, r.SEQ, r.TS))
     found = []
-    by_ordinal = np.argsort(ordinal, kind="stable")
+    by_ordinal = np.lexsort((seq, ordinal))
     bounds = np.searchsorted(ordinal[by_ordinal], np.arange(int(ordinal.max(initial=-1)) + 2))
     for one in slices:
         if one.partition_ordinal + 1 >= len(bounds):
             continue
         own = by_ordinal[bounds[one.partition_ordinal] : bounds[one.partition_ordinal + 1]]
-        own = own[(seq[own] >= one.first_seq) & (seq[own] <= one.last_seq)]
-        if len(own):
-            first = own[np.argmin(seq[own])]
+        at = bisect_left(own, one.first_seq, key=lambda row: int(seq[row]))
+        if at < len(own) and seq[own[at]] <= one.last_seq:
+            first = own[at]
             found.append(FirstEvent(one.ordinal, int(seq[first]), int(ts[first])))
     return found
 

@@ -6,6 +6,7 @@ is refused before any byte of the archive is fetched.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from ofs_spark.replay.scan.spec import DeclaredGap, SegmentFile
 INDEX = DocumentKind(
     "archive.segment_index.v0", "segment index", "ARCHIVE_INDEX_MISSING", "ARCHIVE_INDEX_INVALID", max_bytes=1 << 30
 )
-_Text = Annotated[StrictStr, Field(min_length=1)]
+_Text = Annotated[StrictStr, Field(pattern=r"^[^ \t\r\n]([^\r\n]*[^ \t\r\n])?$", max_length=1024)]
+_Ref = Annotated[StrictStr, Field(min_length=1, max_length=1024)]
 _Offset = Annotated[StrictStr, Field(pattern=r"^(0|[1-9][0-9]*)$", max_length=129)]
 Place = tuple[str, int, str]
 
@@ -53,11 +55,11 @@ class _Segment(BaseModel):
     record_count: Annotated[StrictInt, Field(ge=1)]
     previous_last_offset: _Offset | None
     gaps: tuple[_Gap, ...] = ()
-    path: _Text
+    path: _Ref
     bytes: Annotated[StrictInt, Field(ge=0)]
     sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-    min_ts_utc: StrictStr | None = None
-    max_ts_utc: StrictStr | None = None
+    min_ts_utc: StrictStr
+    max_ts_utc: StrictStr
     shard_start: StrictBool = False
     attested_by: Literal["archive_writer", "ofs_index"] = "archive_writer"
 
@@ -98,14 +100,6 @@ class Segment:
     def order(self) -> tuple[Any, ...]:
         """(topic, partition, offset_kind, first offset, last offset, path): total."""
         return (*self.place, self.file.first, self.file.last, self.file.path)
-
-    def is_reaching(self, offset_range: Range) -> bool:
-        """Whether the segment's offsets and the range's share one."""
-        return (
-            self.place == locate_range(offset_range)
-            and self.file.first <= offset_range.last
-            and self.file.last >= offset_range.start
-        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +191,7 @@ def _find_entry_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
 def _find_time_faults(entry: _Segment) -> Iterable[tuple[str, str]]:
     for name, text in (("min_ts_utc", entry.min_ts_utc), ("max_ts_utc", entry.max_ts_utc)):
         try:
-            parse_instant(text or "1970-01-01T00:00:00Z")
+            parse_instant(text)
         except ValueError as error:
             yield name, str(error)
 
@@ -214,11 +208,25 @@ def _make_segment(entry: _Segment, document: dict[str, Any]) -> Segment:
 
 
 def select_segments(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segment, ...]:
-    """The segments that share an offset with the basis, in the index' order."""
-    found = {
-        s.order: s for offset_range in basis for s in index.list_segments(offset_range) if s.is_reaching(offset_range)
-    }
-    return tuple(found[order] for order in sorted(found))
+    """The segments that share an offset with the basis, in the index' order. `basis`: as `resolve_basis` gives it."""
+    by_place = group_ranges(basis)
+    found: list[Segment] = []
+    for place, segments in index.by_place.items():
+        ranges = [offset_range for _, offset_range in by_place.get(place, ())]
+        ends = [offset_range.last for offset_range in ranges]
+        for segment in segments if ranges else ():
+            at = bisect_left(ends, segment.file.first)
+            if at < len(ranges) and ranges[at].start <= segment.file.last:
+                found.append(segment)
+    return tuple(found)
+
+
+def group_ranges(basis: Iterable[Range]) -> dict[Place, list[tuple[int, Range]]]:
+    """(ordinal, range) of every range of the basis in its total order, by (topic, partition, offset_kind)."""
+    found: dict[Place, list[tuple[int, Range]]] = {}
+    for number, offset_range in enumerate(sorted(basis)):
+        found.setdefault(locate_range(offset_range), []).append((number, offset_range))
+    return found
 
 
 def describe_slice(index: SegmentIndex, basis: Sequence[Range]) -> list[dict[str, Any]]:

@@ -27,17 +27,25 @@ def to_intervals(pairs: Iterable[tuple[int, int]]) -> Array:
 def find_uncovered(start: int, last: int, *covers: Array) -> Array:
     """What of [start, last] none of the covers' intervals holds: disjoint ascending intervals, (n, 2).
 
-    Covers may overlap, be unsorted and reach beyond the stretch. Offsets stay below 2^63 - 1, so one more still fits.
+    Covers may overlap, be unsorted and reach beyond the stretch. What follows the last offset there is, 2^63 - 1, no
+    int64 holds: the sums here are unsigned.
     """
     if start > last:
         return to_intervals(())
     known = np.concatenate([*covers, to_intervals(())])
-    known = known[(known[:, 1] >= start) & (known[:, 0] <= last)]
+    known = known[(known[:, 1] >= start) & (known[:, 0] <= last)].astype(np.uint64)
     known = known[np.argsort(known[:, 0], kind="stable")]
-    reached = np.maximum.accumulate(np.concatenate([[start], known[:, 1] + 1]))
-    following = np.concatenate([known[:, 0], [last + 1]])
+    one = np.uint64(1)
+    reached = np.maximum.accumulate(np.concatenate([np.array([start], np.uint64), known[:, 1] + one]))
+    following = np.concatenate([known[:, 0], np.array([last + 1], np.uint64)])
     hole = reached < following
-    return np.stack([reached[hole], following[hole] - 1], axis=1)
+    return np.stack([reached[hole], following[hole] - one], axis=1).astype(np.int64)
+
+
+def select_intervals(ascending: Array, first: int, last: int) -> Array:
+    """Those of disjoint, ascending intervals that share an offset with [first, last]."""
+    begin, end = np.searchsorted(ascending[:, 1], first, "left"), np.searchsorted(ascending[:, 0], last, "right")
+    return ascending[begin:end]
 
 
 def count_offsets(holes: Array) -> int:

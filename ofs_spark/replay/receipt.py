@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ofs_spark.foundation.contracts import require_valid
@@ -37,7 +38,7 @@ def compose_replay_receipt(
         "basis_hash": hash_basis(basis), "basis": describe_basis(basis),
         "archive": {"index_digest": index.digest, "slice_digest": digest_slice(index, basis),
                     "segments": len(select_segments(index, basis)), "arrival": arrival},
-        "ranges": [_describe_range(one, sources) for one in completeness.ranges],
+        "ranges": [_describe_range(one, parts) for one, parts in _match_sources(completeness.ranges, sources)],
         "counts": dict(facts.counts if facts else completeness.counts),
         "invalid_reasons": dict(completeness.reasons),
         "samples": _describe_samples(facts.samples if facts else completeness.samples),
@@ -47,12 +48,23 @@ def compose_replay_receipt(
     return document
 
 
+def _match_sources(
+    ranges: Sequence[RangeCoverage], sources: Sequence[SourcedRange]
+) -> Iterator[tuple[RangeCoverage, list[SourcedRange]]]:
+    """Each range with the parts of it that one source was read for; both are in their total order."""
+    ordered = sorted(sources, key=lambda part: part.range)
+    for one in ranges:
+        begin = bisect_left(ordered, one.range.begin, key=lambda part: part.range.begin)
+        end = bisect_right(ordered, (*one.range.begin[:3], one.range.last), key=lambda part: part.range.begin)
+        yield one, [part for part in ordered[begin:end] if is_within(part.range, one.range)]
+
+
 def _describe_range(one: RangeCoverage, sources: Sequence[SourcedRange]) -> dict[str, Any]:
     holes = [{"start": first, "end": last} for first, last in one.missing_sample]
     document = {
         "range": one.range.to_document(),
         "status": one.status,
-        "selected": [part.to_document() for part in sources if is_within(part.range, one.range)],
+        "selected": [part.to_document() for part in sources],
         "positions": one.positions,
         "segments": one.segments,
         "missing": {"count": one.missing, "sample": holes},

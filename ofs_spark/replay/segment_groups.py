@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 
 from ofs_spark.foundation.positions import Range
-from ofs_spark.replay.index import Place, Segment, SegmentIndex, select_segments
+from ofs_spark.replay.index import Segment, SegmentIndex, group_ranges, select_segments
 from ofs_spark.replay.scan.spec import DeclaredGap, ScanRange, ScanTask
 
 
@@ -21,47 +22,64 @@ def list_partitions(basis: Iterable[Range]) -> tuple[tuple[str, int], ...]:
 
 
 def plan_scan(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ScanTask, ...]:
-    """One task per segment group: segments of one partition whose offsets overlap. Later groups have greater ordinals."""
+    """One task per segment group: segments of one partition whose offsets overlap. Later groups have greater ordinals.
+
+    `basis`: disjoint ranges, as `resolve_basis` gives them; a task's range has its ordinal in their total order.
+    """
     ordinals = {part: ordinal for ordinal, part in enumerate(list_partitions(basis))}
-    numbered = list(enumerate(sorted(basis)))
+    by_place = group_ranges(basis)
     tasks: list[ScanTask] = []
     for place, segments in groupby(select_segments(index, basis), key=lambda s: s.place):
-        gaps = unite_gaps(index, place)
-        ranges = [
-            (number, offset_range)
-            for number, offset_range in numbered
-            if (offset_range.topic, offset_range.partition) == place[:2]
-        ]
+        numbered, everywhere = by_place[place], index.by_place[place]
+        ends = [offset_range.last for _, offset_range in numbered]
+        starts = [offset_range.start for _, offset_range in numbered]
+        gaps, followed = unite_gaps(everywhere), _list_followed(everywhere)
         for ordinal, group in enumerate(group_overlapping(segments)):
             first, last = group[0].file.first, max(s.file.last for s in group)
-            reached = tuple(ScanRange(n, x.start, x.last) for n, x in ranges if any(s.is_reaching(x) for s in group))
-            files = tuple(s.file for s in group)
-            here = select_gaps(gaps, first, last)
-            tasks.append(ScanTask(ordinals[place[:2]], ordinal, place[0], place[1], place[2], files, reached, here))
+            reached = numbered[bisect_left(ends, first) : bisect_right(starts, last)]
+            ranges = tuple(ScanRange(number, x.start, x.last) for number, x in reached)
+            asked = tuple(followed[bisect_right(followed, first) : bisect_left(followed, last)])
+            files, here = tuple(s.file for s in group), gaps.select(first, last)
+            where = (ordinals[place[:2]], ordinal, place[0], place[1], place[2])
+            tasks.append(ScanTask(*where, files, ranges, here, asked))
     return tuple(tasks)
 
 
-def unite_gaps(index: SegmentIndex, place: Place) -> tuple[DeclaredGap, ...]:
-    """What the segments of a partition declare as gaps, united: disjoint and ascending for each kind of witness."""
+def _list_followed(segments: Iterable[Segment]) -> list[int]:
+    """The sequence numbers that a sparse shard's segments say they follow, ascending: any may lie inside another one."""
+    return sorted({s.previous_last for s in segments if not s.dense and s.previous_last is not None})
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What the index of one partition declares as gaps, by witness: each disjoint and ascending."""
+
+    attested: tuple[DeclaredGap, ...]
+    unattested: tuple[DeclaredGap, ...]
+
+    def select(self, first: int, last: int) -> tuple[DeclaredGap, ...]:
+        """Those that share an offset with [first, last]."""
+        kept: tuple[DeclaredGap, ...] = ()
+        for own, (starts, ends) in zip((self.unattested, self.attested), self._bounds, strict=True):
+            kept += own[bisect_left(ends, first) : bisect_right(starts, last)]
+        return kept
+
+    @cached_property
+    def _bounds(self) -> tuple[tuple[list[int], list[int]], ...]:
+        return tuple(([g.start for g in own], [g.end for g in own]) for own in (self.unattested, self.attested))
+
+
+def unite_gaps(segments: Iterable[Segment]) -> Gaps:
+    """What the segments of a partition declare as gaps, united where they meet."""
     found: list[DeclaredGap] = []
-    stated = {gap for segment in index.by_place.get(place, ()) for gap in segment.gaps}
+    stated = {gap for segment in segments for gap in segment.gaps}
     for gap in sorted(stated, key=lambda gap: (gap.attested, gap.start, gap.end)):
         last = found[-1] if found else None
         if last and last.attested == gap.attested and gap.start <= last.end + 1:
             found[-1] = replace(last, end=max(last.end, gap.end))
         else:
             found.append(gap)
-    return tuple(found)
-
-
-def select_gaps(gaps: Sequence[DeclaredGap], first: int, last: int) -> tuple[DeclaredGap, ...]:
-    """Those of `gaps`, as `unite_gaps` gives them, that share an offset with [first, last]."""
-    kept: tuple[DeclaredGap, ...] = ()
-    for attested in (False, True):
-        own = [gap for gap in gaps if gap.attested == attested]
-        begin = bisect_left(own, first, key=lambda gap: gap.end)
-        kept += tuple(own[begin : bisect_right(own, last, key=lambda gap: gap.start)])
-    return kept
+    return Gaps(tuple(g for g in found if g.attested), tuple(g for g in found if not g.attested))
 
 
 def group_overlapping(segments: Iterable[Segment]) -> list[list[Segment]]:

@@ -42,13 +42,19 @@ class ReplayResult:
     staged: Sequence[Staged]
     refusals: Sequence[Refusal]
 
+    @property
+    def rows(self) -> int:
+        """The rows that the scan proved: positions, one copy each. Every width of the build follows them."""
+        return self.completeness.counts["positions"]
+
 
 @dataclass(frozen=True)
 class BuildResult:
     """What the build job came to.
 
     totals: the closing account of events; shortfalls: the label thresholds that are missed; truncated_before: µs, None
-    without an event; refusals: what refuses the build, in the order of rooms; spent: workers' seconds by room.
+    without an event; refusals: what refuses the build, in the order of rooms; spent: workers' seconds by room; buckets: how
+    many there are, empty ones too.
     """
 
     totals: ReplayTotals
@@ -59,6 +65,7 @@ class BuildResult:
     truncated_before: int | None
     refusals: Sequence[Refusal]
     spent: Mapping[str, float]
+    buckets: int
 
 
 def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) -> ReplayResult:
@@ -90,13 +97,15 @@ def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt
         objects=context.objects,
         folder=attempt.table,
     )
-    slices, widths = replay.completeness.slices, _choose_widths(resolution, context.width)
+    slices, widths = replay.completeness.slices, choose_widths(resolution, replay.rows, context.width)
     steps = plan_steps(plan, terms, resolution.extract.content_key, slices, context.objects, widths, writer)
     tasks = [*map(encode_task, replay.staged), *map(encode_task, resolution.extract.files)]
-    return _close_build(resolution, replay, attempt.engine.run(tasks, steps))
+    return _close_build(resolution, replay, attempt.engine.run(tasks, steps), widths.buckets)
 
 
-def _close_build(resolution: Resolution, replay: ReplayResult, notes: Sequence[Mapping[str, Any]]) -> BuildResult:
+def _close_build(
+    resolution: Resolution, replay: ReplayResult, notes: Sequence[Mapping[str, Any]], buckets: int
+) -> BuildResult:
     """The notes of all workers, added up."""
     intent, events = resolution.plan.intent, read_notes(notes, EventsNote)
     totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
@@ -110,7 +119,8 @@ def _close_build(resolution: Resolution, replay: ReplayResult, notes: Sequence[M
         refusals += refuse_shortfalls(shortfalls)
     bound = find_truncation_bound(found for one in events for found in one.first)
     files = read_notes(notes, FileEntry)
-    return BuildResult(totals, anchors, counts, shortfalls, files, bound, sort_refusals(refusals), _split_spent(notes))
+    refusals, spent = sort_refusals(refusals), _split_spent(notes)
+    return BuildResult(totals, anchors, counts, shortfalls, files, bound, refusals, spent, buckets)
 
 
 def _split_spent(notes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -119,9 +129,14 @@ def _split_spent(notes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {**spent, "features": max(0.0, spent["features"] - spent["publish"])}
 
 
-def _choose_widths(resolution: Resolution, least: int) -> Widths:
-    """Targets enough that no worker holds more than some million rows at once, however large the basis is."""
-    plan, rows = resolution.plan, resolution.plan.archive.rows
-    rows_held = 4 * plan.policy.rows_per_bucket
+def choose_widths(resolution: Resolution, rows: int, least: int) -> Widths:
+    """Targets enough that no worker holds more than some million rows at once, however large the basis is.
+
+    rows: what the scan proved. What index and basis state is never asked: a declared gap or a segment that reaches
+    beyond the basis would decide the layout, and so the content digest.
+    """
+    rows_per_bucket = resolution.plan.policy.rows_per_bucket
+    rows_held = 4 * rows_per_bucket
     events = choose_bucket_count(rows + resolution.extract.row_count, rows_held)
-    return Widths(max(least, events), max(least, choose_bucket_count(rows, rows_held)), plan.buckets)
+    keys = choose_bucket_count(rows, rows_held)
+    return Widths(max(least, events), max(least, keys), choose_bucket_count(rows, rows_per_bucket))

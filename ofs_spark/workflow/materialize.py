@@ -51,8 +51,8 @@ def materialize(
         delta_log_sha256=log.log_sha256,
         columns=plan.columns,
         rows=checked.rows,
-        layout=plan.layout,
-        buckets=plan.buckets,
+        layout=_describe_layout(plan.layout, made.buckets),
+        buckets=made.buckets,
         leaves=leaves,
         content_digest=digest_content(plan.schema, leaves),
         files=put_file_list(context.objects, plan.intent.platform_run_id, made.entries),
@@ -62,6 +62,11 @@ def materialize(
     gates = judge_gates(_gather_inputs(resolution, replay, made, table, checked))
     require_passed(gates, plan.intent.training)
     return Staged(table, gates)
+
+
+def _describe_layout(rule: Mapping[str, Any], buckets: int) -> dict[str, Any]:
+    """The plan's rule as the table followed it: the count that came out stands where the rule has what it divides by."""
+    return {"buckets": buckets} | {name: value for name, value in rule.items() if name != "rows_per_bucket"}
 
 
 def _commit_table(resolution: Resolution, made: BuildResult, attempt: Attempt, context: RunContext) -> TableLog:

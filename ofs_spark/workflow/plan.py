@@ -15,7 +15,7 @@ from ofs_spark.labels.terms import LabelTerms, resolve_rule, resolve_terms
 from ofs_spark.pins.plan import Archive, BuildPlan, find_differences
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
-from ofs_spark.publish.layout import choose_bucket_count
+from ofs_spark.publish.manifest import require_room
 from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, read_index, select_segments
 from ofs_spark.workflow.context import RunContext
 
@@ -55,11 +55,10 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
         labels=labels,
         policy=policy,
         release=context.release,
-        buckets=choose_bucket_count(archive.rows, policy.rows_per_bucket),
         differences=differences,
         sources=select_sources(intent.basis),
     )
-    _ = plan.columns  # two columns of one name are refused here, not after the work
+    require_room(plan.describe_pinned(), plan.columns)  # as are two columns of one name: here, not after the work
     return Resolution(plan, index, extract, terms)
 
 

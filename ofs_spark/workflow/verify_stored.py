@@ -14,11 +14,11 @@ from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import FileList, read_file_list
-from ofs_spark.publish.manifest import BUCKETS_LISTED, digest_buckets
+from ofs_spark.publish.manifest import BUCKETS_LISTED, digest_buckets, has_no_room
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
-from ofs_spark.workflow.checks import Check, Finding, compare, run_check
+from ofs_spark.workflow.checks import AGREES, Check, Finding, compare, run_check
 from ofs_spark.workflow.context import RunContext
 
 
@@ -94,5 +94,7 @@ class StoredTable:
 
     def _judge_buckets(self, checked: FileCheck) -> Finding:
         buckets = self._table["layout"]["buckets"]
-        listed = digest_buckets(checked.leaves, buckets) if buckets <= BUCKETS_LISTED else None
-        return compare({"bucket_digests": self._table.get("bucket_digests")}, {"bucket_digests": listed})
+        listed = self._table.get("bucket_digests")
+        if listed is None and (buckets > BUCKETS_LISTED or has_no_room(self.manifest)):
+            return AGREES, AGREES
+        return compare({"bucket_digests": listed}, {"bucket_digests": digest_buckets(checked.leaves, buckets)})

@@ -6,7 +6,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 from tests.oracle.exact import Refused, micros, read_json
@@ -126,12 +125,18 @@ def completeness(r: Range, segments: list[Segment]) -> str | None:
         excused = [gap for s in mine for gap in s.gaps]
         missing = (o for o in range(r.start, r.end + 1) if o not in present)
         return "REPLAY_BASIS_GAP" if any(not any(a <= o <= b for a, b in excused) for o in missing) else None
-    chain = [s for s in mine if s.last >= r.start]
-    upto = next((i for i, s in enumerate(chain) if s.last >= r.end), None)
-    if upto is None or not starts(chain[0], r.start):
-        return "REPLAY_UNCHECKABLE"
-    links = pairwise(chain[: upto + 1])
-    return None if all(b.previous_last_offset == a.last for a, b in links) else "REPLAY_UNCHECKABLE"
+    return None if any(s.last >= r.end for s in reachable(mine, r.start)) else "REPLAY_UNCHECKABLE"
+
+
+def reachable(shard: list[Segment], start: int) -> list[Segment]:
+    """The segments to which links lead from one that starts before `start`: a link goes to any segment that holds it."""
+    reached = [s for s in shard if starts(s, start)]
+    while True:
+        read = {offset for s in reached for offset in (s.first, s.last, *(row.offset for row in s.rows))}
+        more = [s for s in shard if s.previous_last_offset in read and not any(s is known for known in reached)]
+        if not more:
+            return reached
+        reached += more
 
 
 def starts(seg: Segment, start: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ofs_spark.foundation.clock import SECOND_US
@@ -37,8 +38,8 @@ def describe_dataset(program: Program, label_types: Sequence[str], split: bool =
         Column("_offset", STRING, "lineage", "Offset the anchor was read from; never a feature"),
     )
     columns = (*identity, *program.feature_columns, *labels, *splits, *lineage)
-    names = [column.name.lower() for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    named = Counter(column.name.lower() for column in columns)
+    twice = sorted(name for name, times in named.items() if times > 1)
     if twice:
         raise refuse("FEATURE_PROFILE_UNRESOLVED", f"{twice[0]} would be two columns of the dataset", columns=twice)
     return columns

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
+from ofs_spark.foundation.contracts import is_line
 from ofs_spark.foundation.documents import DocumentKind, fetch_document
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
@@ -128,6 +129,8 @@ def _select_groups(
         name = f"{read_name(group, 'name', at, faults)}@{read_name(group, 'version', at, faults)}"
         if name in groups:
             faults.add(at, f"{name} is declared twice")
+        if not is_line(name):
+            faults.add(f"{at}/version", "makes a source, name@version, of more than 1024 characters")
         if not EXTENSION_KEYS & set(group):  # the platform's digest holds every group's windows, selected or not
             compile_windows(group, at, faults)
         groups[name] = (at, group)
@@ -162,9 +165,12 @@ def _find_groups(
 ) -> list[tuple[str, dict[str, Any]]]:
     if not names:
         faults.add(pointer, "names no group")
+    seen: set[str] = set()
     for i, name in enumerate(names):
         if not isinstance(name, str) or name not in groups:
             faults.add(f"{pointer}/{i}", f"{name!r:.80} is no group of this profile")
-        elif name in names[:i]:
+        elif name in seen:
             faults.add(f"{pointer}/{i}", f"names {name} twice")
+        else:
+            seen.add(name)
     return [groups[name] for name in dict.fromkeys(map(str, names)) if name in groups]

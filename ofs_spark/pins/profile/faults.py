@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ofs_spark.foundation.contracts import DocumentFault
+from ofs_spark.foundation.contracts import DocumentFault, describe_more, is_line, sort_faults
 from ofs_spark.foundation.contracts import format_pointer as member
 from ofs_spark.foundation.errors import Refusal, refuse
 
@@ -42,6 +42,8 @@ class Faults:
         """Notes a name that is no column's, or is one that another place has taken, ignoring case."""
         if not _COLUMN.fullmatch(name):
             self.add(pointer, f"{name!r:.80} is no column name: letters, digits and _ only")
+        if not is_line(name):
+            self.add(pointer, f"{name:.80}… would be a column's name of {len(name)} characters; 1024 at most")
         if name.lower() in self.columns:
             other = self.columns[name.lower()]
             self.add(pointer, f"{name} would be two columns, ignoring case: the other stands at {other}")
@@ -49,9 +51,8 @@ class Faults:
 
     def make_refusal(self, ref: str) -> Refusal:
         """FEATURE_PROFILE_UNRESOLVED with all of them, in fault order."""
-        found = sorted(set(self.found), key=lambda fault: fault.order)
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        message = f"{ref}{found[0].pointer}: {found[0].message}{more}"
+        found = sort_faults(set(self.found))
+        message = f"{ref}{found[0].pointer}: {found[0].message}{describe_more(len(found))}"
         return refuse(
             "FEATURE_PROFILE_UNRESOLVED",
             message,
@@ -84,9 +85,12 @@ def is_text(value: Any) -> bool:
 
 
 def read_name(document: Mapping[str, Any], key: str, pointer: str, faults: Faults) -> str:
-    """A required text member, "" and a fault otherwise."""
+    """A required text member of one line, as plan and manifest hold it; "" and a fault otherwise."""
     value = document.get(key)
-    if is_text(value):
+    if not is_text(value):
+        faults.add(f"{pointer}/{key}", "must be a text that is not empty")
+    elif not is_line(str(value)):
+        faults.add(f"{pointer}/{key}", "must be one line of at most 1024 characters, without blanks at its ends")
+    else:
         return str(value)
-    faults.add(f"{pointer}/{key}", "must be a text that is not empty")
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,18 @@ class Offsets:
         """The offset a code stands for."""
         return int(code) if self.numbers is None else self.numbers[code]
 
-    def select_inside(self, offset_range: ScanRange) -> Array:
-        """Which rows lie in a range, both ends inside."""
-        first, last = self.find_codes(offset_range)
-        within: Array = (self.code >= first) & (self.code <= last)
-        return within
+    def select_inside(self, ranges: Sequence[ScanRange]) -> Array:
+        """Which rows lie in one of some disjoint, ascending ranges, both ends inside."""
+        codes = np.array([pair for one in ranges if (pair := self.find_codes(one))[0] <= pair[1]], np.int64)
+        if not len(codes):
+            return np.zeros(len(self.code), np.bool_)
+        place = np.searchsorted(codes[:, 1], self.code, "left")
+        within: Array = codes[np.minimum(place, len(codes) - 1), 0] <= self.code
+        return within & (place < len(codes))
+
+    def find_held(self, asked: Sequence[int]) -> list[int]:
+        """Those of the asked offsets that a row has; sparse kinds only."""
+        return sorted(set(asked).intersection(self.numbers or ()))
 
     def find_codes(self, offset_range: ScanRange) -> tuple[int, int]:
         """The codes between which a range's rows lie, both inside; first > last if it has none."""

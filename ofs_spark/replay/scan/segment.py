@@ -19,7 +19,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.intervals import count_offsets, find_runs, find_uncovered, to_intervals
+from ofs_spark.replay.intervals import count_offsets, find_runs, find_uncovered, select_intervals, to_intervals
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan.offsets import NO_OFFSET, Kept, Offsets, keep_one, read_offsets
 from ofs_spark.replay.scan.records import SAMPLES, read_records
@@ -57,7 +57,8 @@ class _SegmentGroup:
 def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
     """(summary, typed rows) of one task; the rows' columns are those of `typed_schema(spec)`, positions ascending.
 
-    The summary is JSON-ready and of bounded size. `faults` in it are refusals: where there is one there are no rows.
+    The summary is JSON-ready and of bounded size: it names an asked offset once per row that has it.
+    `faults` in it are refusals: where there is one there are no rows.
     Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id.
     """
     nothing = derive_typed_schema(spec).empty_table()
@@ -74,8 +75,9 @@ def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Documen
         faults += _find_segment_faults(task, file, table, own)
     if faults:
         return _compose_summary(task, faults=faults), nothing
+    held = {file.path: own.find_held(task.asked) for file, own in zip(task.segments, offsets, strict=True)}
     group = _join_group(task, spec, tables, offsets)
-    return _read_group(task, spec, group, nothing)
+    return _read_group(task, spec, group, {path: found for path, found in held.items() if found}, nothing)
 
 
 def _make_fault(code: str, message: str, **details: Any) -> Document:
@@ -174,12 +176,11 @@ def _read_times(column: pa.ChunkedArray) -> Array:
     return np.concatenate([np.empty(0, np.int64), *(read_micros(chunk) for chunk in column.chunks)])
 
 
-def _read_group(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: pa.Table) -> tuple[Document, pa.Table]:
+def _read_group(
+    task: ScanTask, spec: ScanSpec, group: _SegmentGroup, held: dict[str, list[int]], nothing: pa.Table
+) -> tuple[Document, pa.Table]:
     offsets = group.offsets
-    inside = np.zeros(len(offsets.code), np.bool_)
-    for offset_range in task.ranges:
-        inside |= offsets.select_inside(offset_range)
-    chosen = np.flatnonzero(inside)
+    chosen = np.flatnonzero(offsets.select_inside(task.ranges))
     kept = keep_one(offsets.code, chosen, group.rank_copy)
     running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
     records = read_records(task, spec, group.table, kept, running, group.bad_arrival)
@@ -201,6 +202,7 @@ def _read_group(task: ScanTask, spec: ScanSpec, group: _SegmentGroup, nothing: p
         reasons=records.reasons,
         samples={"mismatch": named, "invalid": records.samples},
         ranges=_describe_ranges(task, offsets, kept),
+        held={path: [str(offset) for offset in found] for path, found in held.items()},
         max_arrival=_find_last_arrival(running),
         **coverage,
         bytes=sum(file.bytes for file in task.segments),
@@ -240,15 +242,17 @@ def _find_absent(task: ScanTask, present: Array) -> Document:
     if task.offset_kind not in DENSE_KINDS:
         return {"missing": [], "unattested": []}
     span_first, span_last = min(s.first for s in task.segments), max(s.last for s in task.segments)
-    trusted, all_gaps = (
-        to_intervals((g.start, g.end) for g in task.gaps if g.attested or also) for also in (False, True)
+    trusted, others = (
+        to_intervals((g.start, g.end) for g in task.gaps if g.attested == attested) for attested in (True, False)
     )
-    held, missing, unattested = find_runs(present), [], []
+    runs, missing, unattested = find_runs(present), [], []
     for offset_range in task.ranges:
         first, last = max(offset_range.start, span_first), min(offset_range.last, span_last)
-        holes = find_uncovered(first, last, held, all_gaps)
+        held = select_intervals(runs, first, last)
+        holes = find_uncovered(first, last, held, *(select_intervals(gaps, first, last) for gaps in (trusted, others)))
         missing.append(_describe_holes(offset_range.ordinal, holes))
-        unattested.append(_describe_holes(offset_range.ordinal, find_uncovered(first, last, held, trusted, holes)))
+        excused = find_uncovered(first, last, held, select_intervals(trusted, first, last), holes)
+        unattested.append(_describe_holes(offset_range.ordinal, excused))
     return {"missing": missing, "unattested": unattested}
 
 

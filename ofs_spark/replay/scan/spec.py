@@ -44,7 +44,10 @@ class DeclaredGap:
 
 @dataclass(frozen=True)
 class ScanTask:
-    """The segments of one partition whose offsets overlap: read by one task, so that every position is seen whole."""
+    """The segments of one partition whose offsets overlap: read by one task, so that every position is seen whole.
+
+    asked: offsets inside them that other segments say they follow; the scan says which segment holds which.
+    """
 
     partition_ordinal: int
     segment_group: int
@@ -54,6 +57,7 @@ class ScanTask:
     segments: tuple[SegmentFile, ...]
     ranges: tuple[ScanRange, ...]
     gaps: tuple[DeclaredGap, ...] = ()
+    asked: tuple[int, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The task as bytes."""
@@ -66,7 +70,8 @@ class ScanTask:
         segments = tuple(SegmentFile(**one) for one in document.pop("segments"))
         ranges = tuple(ScanRange(**one) for one in document.pop("ranges"))
         gaps = tuple(DeclaredGap(**one) for one in document.pop("gaps"))
-        return cls(**document, segments=segments, ranges=ranges, gaps=gaps)
+        asked = tuple(document.pop("asked"))
+        return cls(**document, segments=segments, ranges=ranges, gaps=gaps, asked=asked)
 
 
 @dataclass(frozen=True)

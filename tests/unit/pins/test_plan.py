@@ -45,7 +45,6 @@ def plan() -> BuildPlan:
         {"extract": EXTRACT, "rule": "ls.resolved.v0"},
         POLICY,
         "git:0000000",
-        1,
         (),
         select_sources(asked.basis),
     )

@@ -12,11 +12,15 @@ from tests.unit.replay.test_oracle import agree
 from tests.worlds.model import Row, Segment, World, envelope, intent, profile, slice_
 from tests.worlds.writer import Layout
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 NIGHT = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 TOPIC, TS = "fp.bus.traffic.fraud.v1", "2026-02-10T10:00:00Z"
 SPARSE_STARTS = (0, 9, 10**18, 10**38, 10**55 + 7, 10**128)
+
+
+LAST = 2**63 - 1
+"""The last dense offset there is."""
 
 
 def row(offset: int) -> Row:
@@ -26,7 +30,7 @@ def row(offset: int) -> Row:
 @st.composite
 def dense(draw: st.DrawFn) -> tuple[list[Segment], int]:
     """Segments of one partition around some base, positions missing and declared or not, cuts overlapping or not."""
-    base = draw(st.sampled_from([0, 5, 10**9, 2**63 - 60]))
+    base = draw(st.sampled_from([0, 5, 10**9, 2**63 - 60, LAST - 49, LAST - 24]))
     present = sorted(draw(st.sets(st.integers(0, 24), min_size=1, max_size=24)))
     honest = draw(st.booleans())
     ends = draw(st.lists(st.integers(1, 24), max_size=3))
@@ -37,16 +41,19 @@ def dense(draw: st.DrawFn) -> tuple[list[Segment], int]:
         own = [base + o for o in present if first <= o < end + reach]
         if own and (honest or draw(st.integers(0, 7))):
             gaps = draw(st.lists(st.tuples(st.integers(0, 24), st.integers(0, 4)), max_size=3))
-            gaps += [(o, 0) for o in range(28) if honest and o not in present]
-            segments.append(
-                Segment(TOPIC, 3, tuple(map(row, own)), gaps=tuple((base + a, base + a + n) for a, n in gaps))
-            )
+            gaps += [(o, 0) for o in range(28) if honest and o not in present and base + o <= LAST]
+            declared = tuple((base + a, min(base + a + n, LAST)) for a, n in gaps)
+            segments.append(Segment(TOPIC, 3, tuple(map(row, own)), gaps=declared))
     return segments, base
 
 
 @st.composite
 def sparse(draw: st.DrawFn) -> tuple[list[Segment], int]:
-    """A shard of long sequence numbers in linked segments; a segment may be lost, or linked to nothing."""
+    """A shard of long sequence numbers in linked segments.
+
+    A segment may be lost, linked to nothing or to the shard's start, archived again in another cut, or read once more
+    from a checkpoint inside it.
+    """
     base = draw(st.sampled_from(SPARSE_STARTS))
     steps = draw(st.lists(st.integers(1, 3), min_size=1, max_size=9))
     offsets = [base + sum(steps[:i]) for i in range(1, len(steps) + 1)]
@@ -55,10 +62,27 @@ def sparse(draw: st.DrawFn) -> tuple[list[Segment], int]:
         size = draw(st.integers(1, len(offsets)))
         own, offsets = offsets[:size], offsets[size:]
         link = draw(st.sampled_from([before] * 6 + [own[0] - 1]))
-        segments.append(Segment(TOPIC, 3, tuple(map(row, own)), "kinesis_sequence", previous_last_offset=link))
+        segments.append(archived(own, link))
         before = own[-1]
     kept = [s for s in segments if draw(st.integers(0, 9))]
-    return kept, base
+    return kept + draw(st.lists(archived_again(segments), max_size=3)), base
+
+
+def archived(offsets: list[int], link: int | None) -> Segment:
+    return Segment(TOPIC, 3, tuple(map(row, offsets)), "kinesis_sequence", previous_last_offset=link)
+
+
+@st.composite
+def archived_again(draw: st.DrawFn, segments: list[Segment]) -> Segment:
+    """A stretch of the shard read by another consumer: from its start, from a record (checkpoint), or linked to none."""
+    offsets = [r.offset for s in segments for r in s.rows]
+    first = draw(st.integers(0, len(offsets) - 1))
+    own = offsets[first : draw(st.integers(first + 1, len(offsets)))]
+    honest = offsets[first - 1] if first else segments[0].previous_last_offset
+    wrong = st.integers(min(offsets), own[0]).filter(lambda offset: offset < own[0]) if first else st.none()
+    link = draw(st.one_of(st.just(honest), st.just(honest), st.just(honest), wrong))
+    skipped = {draw(st.sampled_from(own))} if len(own) > 2 and not draw(st.integers(0, 5)) else set()
+    return archived([o for o in own if o not in skipped], link if isinstance(link, int) else None)
 
 
 @st.composite
@@ -72,10 +96,11 @@ def logs(draw: st.DrawFn) -> World:
         shifted = {"stated_first": honest.first - 1, "stated_last": honest.last + 1, "stated_count": honest.count + 1}
         if shifted[lie] >= 0:
             segments[0] = Segment(**{**honest.__dict__, lie: shifted[lie]})
+    end = LAST if kind == "kafka_offset" else base + 48
     first, size = base + draw(st.integers(0, 24)), draw(st.integers(0, 24))
-    basis = [slice_(first, first + size, TOPIC, 3, kind)]
+    basis = [slice_(first, min(first + size, end), TOPIC, 3, kind)]
     if draw(st.booleans()):
-        basis.append(slice_(base + draw(st.integers(0, 24)), base + 27, TOPIC, 3, kind))
+        basis.append(slice_(base + draw(st.integers(0, 24)), min(base + 27, end), TOPIC, 3, kind))
     group = {"name": "g", "version": "v1", "key_type": "flow_id"}
     return World(tuple(draw(st.permutations(segments))), intent(*basis), profile(group))
 
