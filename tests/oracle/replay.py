@@ -69,6 +69,13 @@ class Event:
     arrival: int | None
     envelope: dict[str, Any] = field(compare=False, hash=False)
     ts_text: str = ""
+    scenario_run_id: str | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What paths of a profile read: the envelope's payload, and two of the record's own columns."""
+        columns = {"event_type": self.event_type, "scenario_run_id": self.scenario_run_id}
+        return {"payload": self.envelope["payload"], **columns}
 
     @property
     def place(self) -> Place:
@@ -211,7 +218,7 @@ def event_of(d: Delivery) -> Event:
     document = read_json(row.envelope or "")
     place = (d.topic, d.partition, d.offset)
     names = (row.platform_run_id or "", row.event_id or "", row.event_type or "")
-    return Event(*names, ts, *place, d.arrival, document, row.ts_utc or "")
+    return Event(*names, ts, *place, d.arrival, document, row.ts_utc or "", row.scenario_run_id)
 
 
 def replay(world: World, training: bool) -> Replay:

@@ -19,7 +19,14 @@ from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.hashes import check_hashes
 from ofs_spark.replay.scan.offsets import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
-from ofs_spark.replay.scan.typed import PAYLOAD, Placed, derive_typed_schema, list_paths, make_typed_batch
+from ofs_spark.replay.scan.typed import (
+    PAYLOAD,
+    Placed,
+    add_record_columns,
+    derive_typed_schema,
+    list_paths,
+    make_typed_batch,
+)
 
 BLOCK = 1 << 14
 """Records per batch: their spans stay in the processor's cache while the columns are read."""
@@ -167,7 +174,7 @@ def _read_blocks(
         if not len(rows):
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
-        tokens = t.scan_tokens(chosen.column(a.ENVELOPE), paths)
+        tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
         hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
         reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
