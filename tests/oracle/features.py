@@ -191,12 +191,15 @@ def output(result: Any, f: Document, group: Document) -> Any:
 
 
 def derived(d: Document, operands: Document) -> float | None:
-    """ratio or difference of exact operands; null for null operands and for division by zero."""
+    """ratio or difference of exact operands; null for null operands, division by zero and what no float64 is near to."""
     op = "ratio" if "ratio" in d else "difference"
     left, right = (as_operand(operands[name]) for name in d[op])
     if left is None or right is None or (op == "ratio" and right == 0):
         return None
-    return nearest(left / right if op == "ratio" else left - right)
+    try:
+        return nearest(left / right if op == "ratio" else left - right)
+    except OverflowError:
+        return None
 
 
 def as_operand(x: Any) -> Fraction | None:
