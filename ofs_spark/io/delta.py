@@ -27,6 +27,8 @@ CONFIGURATION = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1000
+_LAST = 253_402_300_799_999
+"""The last millisecond of the year 9999, counted from the epoch."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,16 @@ def _make_type(type_: ColumnType) -> PrimitiveType | ArrayType:
 
 
 def _write_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
-    """Delta's file statistics. Its times have milliseconds: the least is rounded down, the greatest up."""
-    greatest = -(-entry.ts_max // _MILLISECOND)
+    """Delta's file statistics. Its times have milliseconds: the least is rounded down, the greatest up.
+
+    A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
+    which readers take as unknown.
+    """
+    least, greatest = entry.ts_min // _MILLISECOND, -(-entry.ts_max // _MILLISECOND)
     return {
         "numRecords": entry.rows,
-        "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)},
-        "maxValues": {"ts_utc": _write_instant(greatest)},
+        "minValues": {"ts_utc": _write_instant(least)},
+        "maxValues": {"ts_utc": _write_instant(greatest)} if greatest <= _LAST else {},
         "nullCount": {c.name: entry.null_counts[c.name] for c in columns if find_type(c.type).element is None},
     }
 

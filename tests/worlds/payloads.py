@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.oracle.exact import read_number
+
 TYPES = {"d2": "decimal(12,2)", "d38": "decimal(38,10)", "i": "int", "x": "double", "s": "string", "b": "bool"}
 """Payload field → declared type; every group of a generated world reads these."""
 
@@ -48,7 +50,23 @@ KEYS = (
     "null",
     None,
 )
-CONSTANTS: tuple[Any, ...] = ("x", "", "a|b", "😀", 0, 1, 1000, 0.1, -1.25, True, False)
+FAR = ("0e1000000000000000000", "-0.0e-1000000000000000000", "1e1000000000000000000", "10.0E-1000000000000000001")
+"""Numbers of exponents that no other reader holds."""
+CONSTANTS: tuple[Any, ...] = (
+    "x",
+    "",
+    "a|b",
+    "😀",
+    0,
+    1,
+    1000,
+    0.1,
+    -1.25,
+    True,
+    False,
+    *map(read_number, FAR),
+    "login",
+)
 
 
 def quoted(text: str) -> st.SearchStrategy[str]:
@@ -62,7 +80,7 @@ def maybe_text(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def cents() -> st.SearchStrategy[str]:
     pool = st.sampled_from(
-        ["0", "-0.0", "0.10", "0.20", "0.30", "1e3", "1E+1", "2.5e-1", "1.10", "-9999999999.99", "3.000"]
+        ["0", "-0.0", "0.10", "0.20", "0.30", "1e3", "1E+1", "2.5e-1", "1.10", "-9999999999.99", "3.000", *FAR[:2]]
     )
     return maybe_text(st.one_of(pool, st.integers(-10_000, 10_000).map(lambda n: str(Decimal(n).scaleb(-2)))))
 
@@ -70,7 +88,9 @@ def cents() -> st.SearchStrategy[str]:
 def wide() -> st.SearchStrategy[str]:
     big = st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: format(Decimal((int(n < 0), digits(n), -10)), "f"))
     small = st.integers(-(10**17), 10**17).map(lambda n: format(Decimal((int(n < 0), digits(n), -10)), "f"))
-    return maybe_text(st.one_of(small, small, big, st.sampled_from(["9" * 28 + "." + "9" * 10, "-" + "9" * 28])))
+    return maybe_text(
+        st.one_of(small, small, big, st.sampled_from(["9" * 28 + "." + "9" * 10, "-" + "9" * 28, *FAR[:2]]))
+    )
 
 
 def digits(n: int) -> tuple[int, ...]:
@@ -78,12 +98,14 @@ def digits(n: int) -> tuple[int, ...]:
 
 
 def whole() -> st.SearchStrategy[str]:
-    pool = st.sampled_from(["0", "-0.0", "1.0", "1e3", "9223372036854775807", "-9223372036854775808"])
+    pool = st.sampled_from(["0", "-0.0", "1.0", "1e3", *FAR[:2], "9223372036854775807", "-9223372036854775808"])
     return maybe_text(st.one_of(pool, st.integers(-1000, 1000).map(str)))
 
 
 def doubles() -> st.SearchStrategy[str]:
-    pool = st.sampled_from(["-0.0", "0.1", "0.30000000000000004", "1e-400", "123456789012345678901234567890"])
+    pool = st.sampled_from(
+        ["-0.0", "0.1", "0.30000000000000004", "1e-400", "123456789012345678901234567890", FAR[0], FAR[3]]
+    )
     return maybe_text(st.one_of(pool, st.floats(-1e60, 1e60, allow_subnormal=False).map(repr)))
 
 
@@ -127,7 +149,8 @@ def payloads(draw: st.DrawFn, poisoned: bool = False) -> str:
 
 
 def leaves() -> st.SearchStrategy[dict[str, Any]]:
-    paths = st.sampled_from([f"payload.{name}" for name in (*TYPES, "nested.absent")])
+    inside = [f"payload.{name}" for name in (*TYPES, "nested.absent", '"d2"')]
+    paths = st.sampled_from([*inside, "event_type", "scenario_run_id"])
     compare = st.tuples(paths, st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]), st.sampled_from(CONSTANTS))
     among = st.tuples(paths, st.just("in"), st.lists(st.sampled_from(CONSTANTS), min_size=1, max_size=3))
     null = st.tuples(paths, st.just("is_null"), st.booleans())
