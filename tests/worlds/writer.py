@@ -180,7 +180,7 @@ def _moment(text: str) -> datetime:
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"  # strftime shortens early years
 
 
 def _write_labels(world: World, objects: Path, run: str, layout: Layout) -> Path:
