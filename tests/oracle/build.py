@@ -48,7 +48,7 @@ def _build(world: World) -> Dataset:
     training = admit(world.intent)
     groups = pin(world)
     labels.label_types(world.intent)  # no row is needed to tell
-    history = replay(world, training)
+    history = replay(world, training, groups)
     anchors = anchors_of(world.intent, history.events)
     faults: list[str] = []
     features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]

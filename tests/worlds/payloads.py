@@ -145,7 +145,20 @@ def payloads(draw: st.DrawFn, poisoned: bool = False) -> str:
     if poisoned and draw(st.booleans()):
         field = draw(st.sampled_from(sorted(BAD)))
         members[field] = draw(st.sampled_from(BAD[field]))
-    return "{" + ",".join(f'"{name}":{text}' for name, text in members.items() if text is not None) + "}"
+    written = [f'"{name}":{text}' for name, text in members.items() if text is not None]
+    if draw(st.integers(0, 15)) == 0:
+        written.append(draw(st.sampled_from(UNREAD)))
+    if poisoned and draw(st.integers(0, 7)) == 0:
+        written.append(draw(st.sampled_from(SPOILING)))
+    return "{" + ",".join(written) + "}"
+
+
+UNREAD = (
+    r'"\ud800":"\udc00"', r'"\ud83d":{"x":1,"x":2}', r'"u":1,"u":2', r'"\u002e":[]', '"deep":' + "[" * 62 + "]" * 62,
+)  # fmt: skip
+"""Members that no group reads, in spellings that must do no harm: half characters, doubles, the last level there is."""
+SPOILING = (r'"card":1,"card":1', r'"card":"A","\u0063ard":"A"', '"deep":' + "[" * 63 + "]" * 63)
+"""Members that make a record invalid, most often: a key that stands twice, a level too many."""
 
 
 def leaves() -> st.SearchStrategy[dict[str, Any]]:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ofs_spark.pins.profile.faults import Digits, Faults, read_items
-from ofs_spark.pins.profile.model import RECORD, RECORD_COLUMNS, Condition, Path
+from ofs_spark.pins.profile.model import PLAIN_NAME, RECORD, RECORD_COLUMNS, Condition, Path
 
 COMPARISONS = ("eq", "ne", "in", "lt", "le", "gt", "ge")
 MOST_DEPTH = 16
 
 
-_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[^."\\\x00-\x1f]+')
+_PART = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLAIN_NAME}')
 """One part of a path: a name as it is, or in double quotes as a JSON string."""
 
 

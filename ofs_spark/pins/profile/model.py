@@ -23,13 +23,14 @@ RECORD = "record"
 RECORD_COLUMNS = (("event_type",), ("scenario_run_id",))
 """Columns of the record that a path may name, as it is written."""
 
-_PLAIN_PART = re.compile(r'[^."\\\x00-\x1f]+')
+PLAIN_NAME = r"[\w-]+"
+"""A member name that a path holds as it is: letters, digits, _ and -. Any other is written in double quotes."""
 
 
 def format_path(path: Path) -> str:
     """A path as a profile writes it."""
     parts = path[1:] if path[0] == RECORD else path
-    return ".".join(part if _PLAIN_PART.fullmatch(part) else json.dumps(part, ensure_ascii=False) for part in parts)
+    return ".".join(part if re.fullmatch(PLAIN_NAME, part) else json.dumps(part, ensure_ascii=False) for part in parts)
 
 
 Kind = Literal["decimal", "int", "double", "string", "bool", "key"]

@@ -59,6 +59,18 @@ def spoiled_names() -> World:
     return replace(world(TWO), segments=(segment(*rows),))
 
 
+def spelled(*payloads: str) -> World:
+    """Payments of one card with these payloads, as they are spelled."""
+    rows = [row(i, f"e{i}", f"2026-02-10T10:0{i}:00Z", payload) for i, payload in enumerate(payloads)]
+    lines = "event|time|card\n" + "\n".join(f"e{i}|10:0{i}|1" for i in range(len(rows)))
+    return replace(world(lines, values={}), segments=(segment(*rows),))
+
+
+def deep(levels: int) -> str:
+    """A payload that holds so many levels more."""
+    return '{"card":1,"deep":' + "[" * levels + "]" * levels + "}"
+
+
 def doubles(*amounts: str) -> World:
     events = "event|time|card|amount|by\n" + "\n".join(
         f"e{i}|10:0{i}|1|{amount.replace('/', '|')}" for i, amount in enumerate(amounts)
@@ -143,6 +155,15 @@ CASES = {
         "Also where it is missing and must not be.",
         world("event|time|card|amount\ne0|10:00|1|1\ne1|10:01|null|", values=value("int", "fail"), features=features("sum")),
         code="FEATURE_VALUE_INVALID",
+    ),
+    "doubled": Case(
+        "A declared member that stands twice makes its record invalid, in any spelling; another one may.",
+        spelled('{"card":1,"x":1,"x":2}', '{"card":1,"card":1}', '{"card":1,"c\\u0061rd":2}', '{"card":1}'),
+        {"e0": {"g__count_1h": 1}, "e3": {"g__count_1h": 2}}, {"invalid": 2},
+    ),
+    "nested": Case(
+        "The envelope is level 1, its payload level 2; level 65 makes a record invalid.",
+        spelled(deep(62), deep(63)), {"e0": {"g__count_1h": 1}}, {"invalid": 1},
     ),
     "beyond_float64": Case(
         "A ratio or difference whose rounded value is beyond float64 is null.",
