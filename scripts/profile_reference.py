@@ -17,7 +17,7 @@ from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.pins.profile.aggregates import AGGREGATES, COMPUTED, OPERATIONS, Aggregate
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.profile.conditions import COMPARISONS
-from ofs_spark.pins.profile.model import Program
+from ofs_spark.pins.profile.model import RECORD_COLUMNS, Program
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "profile-reference.md"
 EVERY = """\
@@ -38,7 +38,7 @@ KEYS = (
     ("name, version", "required", "the group; a feature set names it as `name@version`"),
     ("key", "required", "payload paths, one or more; text as it is, another scalar as its canonical JSON text"),
     ("source", "every in-scope event", "`{event_types: [...]}`: the events that are aggregated"),
-    ("values", "none", "what is read from a source event: `path`, `type`, `unit`, `missing`"),
+    ("values", "none", "what is read from a source event, with a key or without: `path`, `type`, `unit`, `missing`"),
     ("windows", "everything up to the anchor", "`{window, duration, ttl}`; a duration is an integer and s, m, h or d"),
     (
         "features",
@@ -118,12 +118,17 @@ An event counts in a window of length w at an anchor iff it lies in (anchor − 
 {format_table(("aggregate", "value", "column", "empty window", "for example"), list_aggregates())}
 
 `sum` with `empty: zero` gives 0 instead of null. Known and not computed by this release: {quote_names(later)}.
-Derived, from two operands and null where one is null or the divisor is 0: {quote_names(OPERATIONS)}.
+Derived, from two operands and null where one is null, the divisor is 0 or the result is beyond float64: {quote_names(OPERATIONS)}.
+
+## Paths
+A path is member names from the envelope's root with dots between them: `payload.amount`. A name of other characters
+than letters, digits, _ and - is written in double quotes, as a JSON string: `payload."card.id"`. Besides `payload.…`,
+values and `where` may read columns of the record: {quote_names(name for (name,) in RECORD_COLUMNS)}.
 
 ## Conditions
 `where` is `{{path, one of {", ".join((*COMPARISONS, "is_null"))}}}`, or `{{all: [...]}}`, `{{any: [...]}}`, `{{not: ...}}`.
 A comparison on an absent path or null is unknown, and an event counts only where the condition is true. Numbers compare
-by exact value; values of two types are never equal.
+by exact value, whatever their exponent; values of two types are never equal.
 
 ## What the demo's profile becomes
 {format_table(("column", "type", "unit", "means"), columns)}

@@ -12,7 +12,7 @@ from ofs_spark.foundation.columnar.arrays import Array, read_values
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.positions import Range
-from ofs_spark.pins.profile.model import Program, Value
+from ofs_spark.pins.profile.model import Program, Value, format_path
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import is_anchor
 from ofs_spark.replay.segment_groups import list_partitions
@@ -36,7 +36,9 @@ def find_key_faults(program: Program, index: int, table: pa.Table) -> Iterator[F
     for read, name in zip(program.keys[group.key].parts, program.keys[group.key].names, strict=True):
         bad = concerned & (read_values(table, r.name_status_column(read)) == r.INVALID)
         if bad.any():
-            message = f"key part {name} is an object, an array or unreadable text"
+            message = (
+                f"key part {name} is an object, an array, a number beyond float64 or text with half a surrogate pair"
+            )
             yield make_fault("FEATURE_VALUE_INVALID", f"{group.name}.{name}", message, bad, table)
 
 
@@ -62,7 +64,8 @@ def describe_value(program: Program, value: Value) -> str:
     """What a value must be: its path, its type and its missing rule."""
     read = program.reads[value.read]
     kind = f"decimal({read.type.precision},{read.type.scale})" if read.type.kind == "decimal" else read.type.kind
-    return f"{'.'.join(read.path)} must be {kind}, missing: {value.missing}"
+    whole = ", without half a surrogate pair" if read.type.kind == "string" else ""
+    return f"{format_path(read.path)} must be {kind}{whole}, missing: {value.missing}"
 
 
 def merge_faults(faults: Iterable[Fault], basis: Sequence[Range]) -> list[Refusal]:

@@ -37,7 +37,8 @@ def encode_task(file: Staged | m.ExtractFile) -> bytes:
 class Load:
     """Reads one task's file and routes its rows by event id (label identities by assertion id).
 
-    label_key: 16 bytes of the extract's digest, for the content hashes of its assertions.
+    label_key: 16 bytes of the extract's digest, for the content hashes of its assertions. int96_is_utc: whether its
+    INT96 columns are times.
     """
 
     objects: Objects
@@ -45,6 +46,7 @@ class Load:
     label_types: tuple[str, ...]
     label_key: bytes
     width: int
+    int96_is_utc: bool = False
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the exchange by event id; a `Fault` instead where a file is refused."""
@@ -67,7 +69,7 @@ class Load:
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
     def _send_labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
-        assertions = fetch_assertions(self.objects, file, self.label_key)
+        assertions = fetch_assertions(self.objects, file, self.label_key, self.int96_is_utc)
         yield from self._route(LABELS, select_relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
         known = assertions.select([m.IDENTITY])
         targets = route_identities(combine_chunks(known.column(m.IDENTITY)), self.width)

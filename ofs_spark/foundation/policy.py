@@ -42,6 +42,7 @@ class Policy:
     publish_retries: int
     lease_seconds: int
     file_digests: Mapping[str, str]
+    archive_int96: Literal["refuse", "utc"] = "refuse"
 
     @property
     def run_config_digest(self) -> str:

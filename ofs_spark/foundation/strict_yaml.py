@@ -7,6 +7,7 @@ keys, unquoted dates, numbers that are not plain decimals.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    (_NUMBER, r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", list("-0123456789")),
+    (_NUMBER, r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", list("-0123456789")),
     (_DATE, r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", list("0123456789")),
     (_ODD, rf"[-+]?({_OTHER_NUMBERS})", list("-+.0123456789")),
 ):
@@ -77,7 +78,10 @@ def parse_yaml(data: bytes, *, what: str = "document", number: Callable[[str], A
 
 
 def _read_number(text: str) -> int | float:
-    return int(text) if text.lstrip("-").isdecimal() else float(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise CanonicalError(f"the number {text[:40]} is beyond float64")
+    return int(text) if text.lstrip("-").isdecimal() else value
 
 
 @dataclass

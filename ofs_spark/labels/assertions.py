@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -12,16 +12,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.columnar.stored_columns import (
+    INSTANT,
+    TEXT,
+    StoredColumn,
+    has_no_value,
+    list_columns,
+    open_parquet,
+    read_int96,
+    to_text,
+)
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 from ofs_spark.labels.terms import VOCABULARY
-from ofs_spark.pins.columns import TIMESTAMP
 
 TEXTS = (
     "label_assertion_id",
@@ -42,7 +51,7 @@ _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
 
 
-def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
+def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes, int96_is_utc: bool = False) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
     try:
         body = objects.read(entry.ref)
@@ -51,16 +60,17 @@ def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.T
     except OSError as unanswered:
         message = f"{entry.ref} of the extract cannot be read: {unanswered}"
         raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
-    return read_assertions(body, entry, key)
+    return read_assertions(body, entry, key, int96_is_utc)
 
 
-def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
+def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes, int96_is_utc: bool = False) -> pa.Table:
     """All assertions of the file as `ASSERTIONS` rows, in file order. `key`: 16 bytes, the same for all files of an extract.
 
-    LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract states; LABEL_SCOPE_INVALID, with every fault
-    naming file and field, if a column or a row is not a label assertion.
+    INT96 columns are times if `int96_is_utc` says so. LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract
+    states, or a column is missing or of another type, unless it holds no value at all; LABEL_SCOPE_INVALID, with every
+    fault naming file and field, if they are no Parquet or a row is not a label assertion.
     """
-    rows = _check_columns(_prove_table(body, entry), entry)
+    rows = _read_columns(body, entry, int96_is_utc)
     times = {name: read_micros(rows[name]) for name in TIMES}
     ids, wellformed = parse_hex(rows["label_assertion_id"], 16)
     faults = list(_find_row_faults(rows, times, wellformed))
@@ -92,7 +102,29 @@ def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
     return find_clashing_ids(combine_chunks(assertions.column(m.IDENTITY)), bound)
 
 
-def _prove_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
+def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool) -> dict[str, pa.Array]:
+    """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
+    _prove_bytes(body, entry)
+    try:
+        file = open_parquet(body)
+        stored = list_columns(file)
+        faults = list(_find_column_faults(file, stored, int96_is_utc))
+        if faults:
+            raise _refuse_schema(entry, faults)
+        known = {column.name: column for column in stored if column.name in TEXTS + TIMES}
+        coded = [name for name in _REPETITIVE if name in known and known[name].is_text]
+        table = open_parquet(body, coded).read(columns=list(known), use_threads=False)
+        table.validate()
+        columns = {name: combine_chunks(table.column(name)) for name in known}
+        columns |= {name: read_int96(body, name) for name, column in known.items() if column.is_int96}
+    except (pa.ArrowException, OSError) as unreadable:
+        message = f"{entry.ref} is not readable Parquet: {unreadable}"
+        raise refuse("LABEL_SCOPE_INVALID", message, ref=entry.ref) from None
+    _prove_count(table.num_rows, entry)
+    return {name: _make_plain(columns.get(name, pa.nulls(table.num_rows)), name) for name in TEXTS + TIMES}
+
+
+def _prove_bytes(body: bytes, entry: m.ExtractFile) -> None:
     found = sha256(body).hexdigest()
     if (len(body), found) != (entry.bytes, entry.sha256):
         raise refuse(
@@ -100,66 +132,60 @@ def _prove_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
             f"{entry.ref} has {len(body)} bytes of sha256 {found}; the extract states {entry.bytes} of {entry.sha256}",
             ref=entry.ref,
         )
-    try:
-        coded = list(_REPETITIVE)
-        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=coded, page_checksum_verification=True)
-        table = file.read(use_threads=False)
-        table.validate(full=True)
-    except (pa.ArrowException, OSError) as unreadable:
-        message = f"{entry.ref} is not readable Parquet: {unreadable}"
-        raise refuse("LABEL_SCOPE_INVALID", message, ref=entry.ref) from None
-    if table.num_rows != entry.row_count:
-        raise refuse(
-            "LABEL_STORE_UNAVAILABLE",
-            f"{entry.ref} holds {table.num_rows} rows; the extract states {entry.row_count}",
-            ref=entry.ref,
-        )
-    return table
 
 
-def _check_columns(table: pa.Table, entry: m.ExtractFile) -> dict[str, pa.Array]:
-    """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
-    faults = [{"field": name, "found": found, "required": "once"} for name, found in _count_columns(table.column_names)]
-    columns: dict[str, pa.Array] = {}
-    for name in () if faults else TEXTS + TIMES:
-        column = combine_chunks(table.column(name))
-        if name in TIMES and is_instant(column.type):
-            columns[name] = column
-        elif _is_text(column.type) or (name in _OPTIONAL and pa.types.is_null(column.type)):
-            columns[name] = _cast_text(column, name)
-        else:
-            required = f"text or {TIMESTAMP}" if name in TIMES else "text"
-            faults.append({"field": name, "found": str(column.type), "required": required})
-    if faults:
-        first = faults[0]
-        message = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
-        raise refuse("LABEL_SCOPE_INVALID", message, faults=[{"file": entry.ref, **fault} for fault in faults])
-    return columns
+def _prove_count(rows: int, entry: m.ExtractFile) -> None:
+    if rows != entry.row_count:
+        message = f"{entry.ref} holds {rows} rows; the extract states {entry.row_count}"
+        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref)
 
 
-def _cast_text(column: pa.Array, name: str) -> pa.Array:
-    """A text column as strings, a repetitive one as codes of a dictionary without nulls."""
+def _refuse_schema(entry: m.ExtractFile, faults: Sequence[Mapping[str, str]]) -> Refusal:
+    first = faults[0]
+    message = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
+    listed = [{"file": entry.ref, **fault} for fault in faults]
+    return refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref, faults=listed)
+
+
+def _find_column_faults(
+    file: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
+) -> Iterator[dict[str, str]]:
+    """Columns that do not stand in the file exactly once (optional ones may be absent), or are of another type."""
+    for name in TEXTS + TIMES:
+        required = f"{TEXT}, or {INSTANT}" if name in TIMES else TEXT
+        named = [column for column in stored if column.name == name]
+        if len(named) > 1 or (not named and name not in _OPTIONAL):
+            yield {"field": name, "found": f"there {len(named)} times" if named else "absent", "required": required}
+        elif named and not _fits(named[0], int96_is_utc) and not has_no_value(file, name):
+            yield {"field": name, "found": named[0].describe(), "required": required}
+
+
+def _fits(column: StoredColumn, int96_is_utc: bool) -> bool:
+    timed = column.name in TIMES and (column.is_instant or (column.is_int96 and int96_is_utc))
+    return column.is_text or timed
+
+
+def _make_plain(column: pa.Array, name: str) -> pa.Array:
+    """A column as this room reads it: a repetitive text as codes of a dictionary without nulls, another as strings."""
+    if column.null_count == len(column) and column.type not in (pa.string(), CODED):
+        column = pa.nulls(len(column), pa.string())
+    if is_instant(column.type):
+        return column
     if name not in _REPETITIVE:
-        return column.cast(pa.string())
+        return to_text(column, pa.string())
     if column.type == CODED and not column.dictionary.null_count:
         return column
-    return column.cast(pa.string()).dictionary_encode()
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    value = type_.value_type if pa.types.is_dictionary(type_) else type_
-    return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
-
-
-def _count_columns(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Columns that do not stand in the file exactly once, or that no label timeline has."""
-    counts = ((name, names.count(name)) for name in TEXTS + TIMES)
-    yield from ((name, f"there {count} times" if count else "absent") for name, count in counts if count != 1)
-    yield from ((name, "not a column of the label timeline") for name in sorted(set(names) - {*TEXTS, *TIMES}))
+    return to_text(column, pa.string()).dictionary_encode()
 
 
 def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
     """One fault per field that has bad rows: how many, the first of them and what stands there."""
+    for name in (name for name in TEXTS + TIMES if not is_instant(rows[name].type)):
+        undecodable = np.flatnonzero(~_judge(rows[name], _is_decodable, of_null=True))
+        if len(undecodable):
+            first = int(undecodable[0])
+            found = _show_value(rows[name], first)
+            yield {"field": name, "row": first, "rows": len(undecodable), "found": found, "required": "text in UTF-8"}
     machine = _judge(rows["source_type"], lambda texts: pc.not_equal(texts, "HUMAN"), of_null=True)
     checks = [
         (name, _judge(rows[name], _is_filled), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL
@@ -184,10 +210,12 @@ def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellfor
 
 
 def _show_value(column: pa.Array, row: int) -> str:
-    """A value for people; a timestamp beyond the calendar can only be shown as its number."""
+    """A value for people; a timestamp beyond the calendar can only be shown as its number, bytes that are no text as such."""
     if is_instant(column.type):
-        return f"{column.cast(pa.int64())[row].as_py()} µs since the epoch"
-    return repr(column[row].as_py())[:_SAMPLE]
+        return f"{column.cast(pa.int64())[row].as_py()} {column.type.unit} since the epoch"
+    text = column.slice(row, 1)
+    value = (text.dictionary_decode() if pa.types.is_dictionary(text.type) else text).cast(pa.binary())[0].as_py()
+    return "None" if value is None else repr(value.decode(errors="backslashreplace"))[:_SAMPLE]
 
 
 def _judge(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bool = False) -> Array:
@@ -199,6 +227,10 @@ def _judge(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: boo
     by_code: Array = np.append(verdicts, of_null)  # the last one is that of a null, which has code -1
     of_row: Array = by_code[np.asarray(column.indices.fill_null(-1))]
     return of_row
+
+
+def _is_decodable(texts: pa.Array) -> pa.Array:
+    return pa.array(~find_undecodable(texts))
 
 
 def _is_filled(texts: pa.Array) -> pa.Array:

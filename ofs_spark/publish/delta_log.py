@@ -30,6 +30,8 @@ CONFIGURATION = MappingProxyType(
 _ACTIONS = {"add", "commitInfo", "metaData", "protocol"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1000
+_LAST = 253_402_300_799_999
+"""The last millisecond of the year 9999, counted from the epoch."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,16 @@ def describe_schema(columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def describe_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
-    """Delta's statistics of a file. Its times have milliseconds: the least is rounded down, the greatest up."""
+    """Delta's statistics of a file. Its times have milliseconds: the least is rounded down, the greatest up.
+
+    A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
+    which readers take as unknown.
+    """
     greatest = -(-entry.ts_max // _MILLISECOND)
     return {
         "numRecords": entry.rows,
         "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)},
-        "maxValues": {"ts_utc": _write_instant(greatest)},
+        "maxValues": {"ts_utc": _write_instant(greatest)} if greatest <= _LAST else {},
         "nullCount": {c.name: entry.null_counts[c.name] for c in columns if find_type(c.type).element is None},
     }
 

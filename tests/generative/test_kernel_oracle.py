@@ -32,7 +32,7 @@ def digits(document: Any) -> Any:
         return {name: digits(value) for name, value in document.items()}
     if isinstance(document, list):
         return [digits(value) for value in document]
-    return Digits(repr(document)) if type(document) in (int, float) else document
+    return document if isinstance(document, bool | str | None) else Digits(str(document))
 
 
 def stored(values: list[Any], type_: ValueType) -> Values:
@@ -72,11 +72,7 @@ def group_rows(document: dict[str, Any], program: Program, rows: list[Event], an
         np.array([is_source(document, e) for e in rows], np.bool_),
         np.array([e in anchors for e in rows], np.bool_),
         tuple(stored([one.get(v.name) for one in read], program.reads[v.read].type) for v in group.values),
-        {
-            w: np.array([truth(c, e.envelope) is True for e in rows], np.bool_)
-            for w, c in stated.items()
-            if w is not None
-        },
+        {w: np.array([truth(c, e.record) is True for e in rows], np.bool_) for w, c in stated.items() if w is not None},
     )
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle import labels
-from tests.oracle.conditions import truth
+from tests.oracle.conditions import among
 from tests.oracle.core import core_features
 from tests.oracle.exact import Refused, duration, instant, micros
 from tests.oracle.features import group_features, noting, windows_of
@@ -48,7 +48,7 @@ def _build(world: World) -> Dataset:
     training = admit(world.intent)
     groups = pin(world)
     labels.label_types(world.intent)  # no row is needed to tell
-    history = replay(world, training)
+    history = replay(world, training, groups)
     anchors = anchors_of(world.intent, history.events)
     faults: list[str] = []
     features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]
@@ -140,7 +140,7 @@ def anchors_of(intent: Mapping[str, Any], events: list[Event]) -> list[Event]:
         if (types is None or e.event_type in types)
         and (first is None or first <= e.ts)
         and (end is None or e.ts < end)
-        and all(truth({"path": name, "in": values}, e.envelope["payload"]) for name, values in named.items())
+        and all(among(e.envelope["payload"].get(name), values) for name, values in named.items())
     ]
 
 

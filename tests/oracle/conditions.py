@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.oracle.exact import Refused, exact, is_number, is_text
+from tests.oracle.exact import Far, Refused, is_number, is_text, order
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -19,9 +20,21 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+
+
+def parts_of(path: str) -> list[str]:
+    """Member names of a dotted path; a part in double quotes is a JSON string."""
+    return [match[2] or json.loads(match[0]) for match in PART.finditer(path)]
+
+
 def at(document: Any, path: str) -> Any:
     """The member at `payload.a.b`; None where it is absent or null."""
-    for name in path.split("."):
+    return member_at(document, parts_of(path))
+
+
+def member_at(document: Any, names: Iterable[str]) -> Any:
+    for name in names:
         document = document.get(name) if isinstance(document, Mapping) else None
     return document
 
@@ -38,6 +51,8 @@ def key_text(part: Any) -> str:
     """A string as it is, another scalar as its canonical JSON text."""
     if isinstance(part, str):
         return part
+    if isinstance(part, Far) and set(part.text) <= set("-0123456789"):
+        return part.text
     try:
         return json.dumps(part if isinstance(part, int) else float(part), allow_nan=False)
     except ValueError as infinite:
@@ -61,16 +76,19 @@ def truth(where: Mapping[str, Any] | None, document: Any) -> bool | None:
         return bool((found is None) == constant)
     if found is None:
         return None
-    if op == "in":
-        return any(compare("eq", found, one) for one in constant)
-    return compare(op, found, constant)
+    return among(found, constant) if op == "in" else compare(op, found, constant)
+
+
+def among(found: Any, constants: Iterable[Any]) -> bool:
+    """Whether a scalar equals one of the constants."""
+    return any(compare("eq", found, one) for one in constants)
 
 
 def compare(op: str, found: Any, constant: Any) -> bool | None:
     if family(found) != family(constant) or family(found) == "other":
         return {"eq": False, "ne": True}.get(op)
     if family(found) == "number":
-        found, constant = exact(found), exact(constant)
+        found, constant = order(found, constant), 0
     return COMPARE[op](found, constant)
 
 

@@ -68,7 +68,7 @@ def is_source(group: Document, e: Event) -> bool:
 def values_of(group: Document, e: Event) -> dict[str, Any]:
     """Every declared value of a source event, its missing rule applied."""
     return {
-        name: read_value(at(e.envelope, v["path"]), v["type"], v.get("missing", "fail") or "null")
+        name: read_value(at(e.record, v["path"]), v["type"], v.get("missing", "fail") or "null")
         for name, v in (group.get("values") or {}).items()
     }
 
@@ -126,7 +126,7 @@ def row_of(group: Document, a: Event, keyed: list[Event], values: Mapping[Event,
 
 def aggregate(f: Document, a: Event, window: list[Event], values: Mapping[Event, Document], scale: int) -> Any:
     """The exact result: int, Fraction, Root, text, bool, float (of a `double`), or None."""
-    kept = [e for e in window if truth(f.get("where"), e.envelope)]
+    kept = [e for e in window if truth(f.get("where"), e.record)]
     if f["aggregate"] in OVER_EVENTS:
         return OVER_EVENTS[f["aggregate"]](a, kept, window)
     if "value" not in f:
@@ -191,12 +191,15 @@ def output(result: Any, f: Document, group: Document) -> Any:
 
 
 def derived(d: Document, operands: Document) -> float | None:
-    """ratio or difference of exact operands; null for null operands and for division by zero."""
+    """ratio or difference of exact operands; null for null operands, division by zero and what no float64 is near to."""
     op = "ratio" if "ratio" in d else "difference"
     left, right = (as_operand(operands[name]) for name in d[op])
     if left is None or right is None or (op == "ratio" and right == 0):
         return None
-    return nearest(left / right if op == "ratio" else left - right)
+    try:
+        return nearest(left / right if op == "ratio" else left - right)
+    except OverflowError:
+        return None
 
 
 def as_operand(x: Any) -> Fraction | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.oracle.envelopes import Names, declared_members, says_one_thing
 from tests.oracle.exact import Refused, micros, read_json
 from tests.worlds.model import Row, Segment, World, envelope_hash, linked
 
@@ -68,6 +69,13 @@ class Event:
     arrival: int | None
     envelope: dict[str, Any] = field(compare=False, hash=False)
     ts_text: str = ""
+    scenario_run_id: str | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What paths of a profile read: the envelope's payload, and two of the record's own columns."""
+        columns = {"event_type": self.event_type, "scenario_run_id": self.scenario_run_id}
+        return {"payload": self.envelope["payload"], **columns}
 
     @property
     def place(self) -> Place:
@@ -188,7 +196,7 @@ def with_arrivals(positions: list[Delivery], arrival_of: Callable[[Row], int | N
     return out
 
 
-def readable(row: Row, seen_twice: bool) -> bool:
+def readable(row: Row, seen_twice: bool, declared: set[Names]) -> bool:
     """Whether the record is valid; a stated payload hash is recomputed only where something was seen twice."""
     required = (row.event_id, row.event_type, row.ts_utc, row.platform_run_id, row.hash, row.envelope)
     if not all(required):
@@ -196,7 +204,9 @@ def readable(row: Row, seen_twice: bool) -> bool:
     try:
         micros(row.ts_utc or "")
         document = read_json(row.envelope or "")
-    except ValueError:
+    except (ValueError, RecursionError):
+        return False
+    if not says_one_thing(row.envelope or "", declared):
         return False
     if not isinstance(document, dict) or not isinstance(document.get("payload"), dict):
         return False
@@ -216,11 +226,14 @@ def event_of(d: Delivery) -> Event:
     document = read_json(row.envelope or "")
     place = (d.topic, d.partition, d.offset)
     names = (row.platform_run_id or "", row.event_id or "", row.event_type or "")
-    return Event(*names, ts, *place, d.arrival, document, row.ts_utc or "")
+    return Event(*names, ts, *place, d.arrival, document, row.ts_utc or "", row.scenario_run_id)
 
 
-def replay(world: World, training: bool) -> Replay:
-    """The facts, in the order of work: positions, run scope, event ids, event types; raises every fault at once."""
+def replay(world: World, training: bool, groups: Iterable[Mapping[str, Any]] = ()) -> Replay:
+    """The facts, in the order of work: positions, run scope, event ids, event types; raises every fault at once.
+
+    `groups`: what a build would compute, whose members must not stand twice.
+    """
     intent = world.intent
     ranges, segments = resolve_basis(intent["replay_basis"]), linked(world.segments)
     faults = [code for r in ranges if (code := completeness(r, segments))]
@@ -229,7 +242,7 @@ def replay(world: World, training: bool) -> Replay:
     positions, mismatch = one_per_position(delivered, arrival_of)
     positions = with_arrivals(positions, arrival_of)
     mine = [d for d in positions if in_run_scope(d.row, intent)]
-    valid = valid_records(delivered, mine)
+    valid = valid_records(delivered, mine, declared_members(intent, groups))
     winners, losers = exactly_once(valid)
     conflicts = sum(d.row.hash != winners[d.key].row.hash for d in losers)
     if training:
@@ -271,10 +284,10 @@ def in_run_scope(row: Row, intent: Mapping[str, Any]) -> bool:
     )
 
 
-def valid_records(delivered: list[Delivery], mine: list[Delivery]) -> list[Delivery]:
+def valid_records(delivered: list[Delivery], mine: list[Delivery], declared: set[Names]) -> list[Delivery]:
     copies, sightings = Counter(d.position for d in delivered), Counter(d.key for d in mine)
     wrong = {d.position for d in delivered if copies[d.position] > 1 and not is_own_hash(d.row)}
-    return [d for d in mine if d.position not in wrong and readable(d.row, sightings[d.key] > 1)]
+    return [d for d in mine if d.position not in wrong and readable(d.row, sightings[d.key] > 1, declared)]
 
 
 def is_own_hash(row: Row) -> bool:

@@ -18,6 +18,7 @@ def test_plain_values() -> None:
     assert parse_yaml(text) == {"a": plain, "b": [{"c": "d@v1"}, None]}
     assert parse_yaml(b"[0.10, 7]", number=Decimal) == [Decimal("0.10"), Decimal("7")]
     assert str(parse_yaml(b"q: 0.10", number=Decimal)["q"]) == "0.10"
+    assert parse_yaml(b"q: 1e1000000000000000000", number=str) == {"q": "1e1000000000000000000"}
     assert parse_yaml(b"") is None
 
 
@@ -58,6 +59,7 @@ def test_what_aliases_unfold_to_keeps_the_limits() -> None:
         ),
         *(b"a: 1\na: 2", b"1: a", b"null: a", b"? [a]\n: b", b"a: 2026-02-10", b"a: 2026-02-10T10:00:00Z"),
         *(b"a: 0x10", b"a: 0o10", b"a: 010", b"a: 1_000", b"a: .inf", b"a: .nan", b"a: 1:30", b"a: +1", b"a: .5"),
+        *(b"a: 1e400", b"a: " + b"9" * 5000),
         *(b"a: [1", b"a: 1\n---\nb: 2", b"\xff", b"[" * 100 + b"]" * 100, b"[" * 100_000, b"a" * 2_000_000),
     ],
 )

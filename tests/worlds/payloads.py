@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.oracle.exact import read_number
+
 TYPES = {"d2": "decimal(12,2)", "d38": "decimal(38,10)", "i": "int", "x": "double", "s": "string", "b": "bool"}
 """Payload field → declared type; every group of a generated world reads these."""
 
@@ -48,7 +50,23 @@ KEYS = (
     "null",
     None,
 )
-CONSTANTS: tuple[Any, ...] = ("x", "", "a|b", "😀", 0, 1, 1000, 0.1, -1.25, True, False)
+FAR = ("0e1000000000000000000", "-0.0e-1000000000000000000", "1e1000000000000000000", "10.0E-1000000000000000001")
+"""Numbers of exponents that no other reader holds."""
+CONSTANTS: tuple[Any, ...] = (
+    "x",
+    "",
+    "a|b",
+    "😀",
+    0,
+    1,
+    1000,
+    0.1,
+    -1.25,
+    True,
+    False,
+    *map(read_number, FAR),
+    "login",
+)
 
 
 def quoted(text: str) -> st.SearchStrategy[str]:
@@ -62,7 +80,7 @@ def maybe_text(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def cents() -> st.SearchStrategy[str]:
     pool = st.sampled_from(
-        ["0", "-0.0", "0.10", "0.20", "0.30", "1e3", "1E+1", "2.5e-1", "1.10", "-9999999999.99", "3.000"]
+        ["0", "-0.0", "0.10", "0.20", "0.30", "1e3", "1E+1", "2.5e-1", "1.10", "-9999999999.99", "3.000", *FAR[:2]]
     )
     return maybe_text(st.one_of(pool, st.integers(-10_000, 10_000).map(lambda n: str(Decimal(n).scaleb(-2)))))
 
@@ -70,7 +88,9 @@ def cents() -> st.SearchStrategy[str]:
 def wide() -> st.SearchStrategy[str]:
     big = st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: format(Decimal((int(n < 0), digits(n), -10)), "f"))
     small = st.integers(-(10**17), 10**17).map(lambda n: format(Decimal((int(n < 0), digits(n), -10)), "f"))
-    return maybe_text(st.one_of(small, small, big, st.sampled_from(["9" * 28 + "." + "9" * 10, "-" + "9" * 28])))
+    return maybe_text(
+        st.one_of(small, small, big, st.sampled_from(["9" * 28 + "." + "9" * 10, "-" + "9" * 28, *FAR[:2]]))
+    )
 
 
 def digits(n: int) -> tuple[int, ...]:
@@ -78,12 +98,14 @@ def digits(n: int) -> tuple[int, ...]:
 
 
 def whole() -> st.SearchStrategy[str]:
-    pool = st.sampled_from(["0", "-0.0", "1.0", "1e3", "9223372036854775807", "-9223372036854775808"])
+    pool = st.sampled_from(["0", "-0.0", "1.0", "1e3", *FAR[:2], "9223372036854775807", "-9223372036854775808"])
     return maybe_text(st.one_of(pool, st.integers(-1000, 1000).map(str)))
 
 
 def doubles() -> st.SearchStrategy[str]:
-    pool = st.sampled_from(["-0.0", "0.1", "0.30000000000000004", "1e-400", "123456789012345678901234567890"])
+    pool = st.sampled_from(
+        ["-0.0", "0.1", "0.30000000000000004", "1e-400", "123456789012345678901234567890", FAR[0], FAR[3]]
+    )
     return maybe_text(st.one_of(pool, st.floats(-1e60, 1e60, allow_subnormal=False).map(repr)))
 
 
@@ -123,11 +145,25 @@ def payloads(draw: st.DrawFn, poisoned: bool = False) -> str:
     if poisoned and draw(st.booleans()):
         field = draw(st.sampled_from(sorted(BAD)))
         members[field] = draw(st.sampled_from(BAD[field]))
-    return "{" + ",".join(f'"{name}":{text}' for name, text in members.items() if text is not None) + "}"
+    written = [f'"{name}":{text}' for name, text in members.items() if text is not None]
+    if draw(st.integers(0, 15)) == 0:
+        written.append(draw(st.sampled_from(UNREAD)))
+    if poisoned and draw(st.integers(0, 7)) == 0:
+        written.append(draw(st.sampled_from(SPOILING)))
+    return "{" + ",".join(written) + "}"
+
+
+UNREAD = (
+    r'"\ud800":"\udc00"', r'"\ud83d":{"x":1,"x":2}', r'"u":1,"u":2', r'"\u002e":[]', '"deep":' + "[" * 62 + "]" * 62,
+)  # fmt: skip
+"""Members that no group reads, in spellings that must do no harm: half characters, doubles, the last level there is."""
+SPOILING = (r'"card":1,"card":1', r'"card":"A","\u0063ard":"A"', '"deep":' + "[" * 63 + "]" * 63)
+"""Members that make a record invalid, most often: a key that stands twice, a level too many."""
 
 
 def leaves() -> st.SearchStrategy[dict[str, Any]]:
-    paths = st.sampled_from([f"payload.{name}" for name in (*TYPES, "nested.absent")])
+    inside = [f"payload.{name}" for name in (*TYPES, "nested.absent", '"d2"')]
+    paths = st.sampled_from([*inside, "event_type", "scenario_run_id"])
     compare = st.tuples(paths, st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]), st.sampled_from(CONSTANTS))
     among = st.tuples(paths, st.just("in"), st.lists(st.sampled_from(CONSTANTS), min_size=1, max_size=3))
     null = st.tuples(paths, st.just("is_null"), st.booleans())

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from tests.oracle.exact import Far
 from tests.worlds.model import Row, Segment, World, digest, label, linked
 
 COLUMNS = (
@@ -178,7 +180,7 @@ def _moment(text: str) -> datetime:
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"  # strftime shortens early years
 
 
 def _write_labels(world: World, objects: Path, run: str, layout: Layout) -> Path:
@@ -223,10 +225,18 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 
+def _number(dumper: yaml.SafeDumper, number: Decimal | Far) -> yaml.ScalarNode:
+    """Marked, because the library knows no number of any size; `_yaml` takes the marks away."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", f"<{number}>", style='"')
+
+
 _Quoting.add_representer(str, _text)
+_Quoting.add_representer(Decimal, _number)
+_Quoting.add_representer(Far, _number)
 
 
 def _yaml(path: Path, document: Mapping[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.dump(dict(document), Dumper=_Quoting, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    text = yaml.dump(dict(document), Dumper=_Quoting, sort_keys=False, allow_unicode=True)
+    path.write_text(re.sub(r'"<([-+.eE0-9]+)>"', r"\1", text), encoding="utf-8")
     return path

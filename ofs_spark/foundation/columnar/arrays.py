@@ -26,3 +26,26 @@ def read_values(table: pa.Table, name: str) -> Array:
 def count_true(mask: pa.ChunkedArray | pa.Array) -> int:
     """How many entries are true; a null is not."""
     return int(pc.sum(mask, min_count=0).as_py())
+
+
+def find_undecodable(column: pa.ChunkedArray | pa.Array) -> Array:
+    """Which texts of a string column are not UTF-8; shape (rows,). A null is none."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    broken = np.zeros(len(column), np.bool_)
+    begin = 0
+    for chunk in chunks:
+        try:
+            chunk.validate(full=True)
+        except pa.ArrowInvalid:
+            bodies = chunk.cast(pa.large_binary()).to_pylist()
+            broken[begin : begin + len(chunk)] = [body is not None and not _is_utf8(body) for body in bodies]
+        begin += len(chunk)
+    return broken
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -17,6 +17,7 @@ REQUIRED = "an RFC 3339 time in UTC (Z or +00:00) with at most 6 fractional digi
 _UTC = ("UTC", "Etc/UTC", "Z", "+00:00")
 
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _BEFORE_MONTH = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365], np.int64)
 
 
@@ -86,20 +87,30 @@ def _parse(data: Array, offsets: Array, before_month: Array) -> Array:
 
 
 def is_instant(type_: pa.DataType) -> bool:
-    """Whether an Arrow type is a timestamp in µs with zone UTC."""
-    return bool(pa.types.is_timestamp(type_) and type_.unit == "us" and type_.tz in _UTC)
+    """Whether an Arrow type is a timestamp with zone UTC, of any unit."""
+    return bool(pa.types.is_timestamp(type_) and type_.tz in _UTC)
 
 
 def read_micros(column: pa.Array) -> Array:
     """int64 µs of every row, NO_INSTANT where it is null or not an exact UTC time of the years 0001 to 9999.
 
-    Reads RFC 3339 text (`Z` or `+00:00`, more than six fractional digits only if zeros) and timestamp(µs, UTC).
+    Reads RFC 3339 text (`Z` or `+00:00`, more than six fractional digits only if zeros) and timestamps with zone UTC; one
+    that is no whole µs is not exact.
     """
     if is_instant(column.type):
-        values = np.asarray(column.cast(pa.int64()).fill_null(NO_INSTANT))
-        return np.where((values >= _YEAR_1) & (values < _YEAR_10000), values, NO_INSTANT)
-    data, offsets = read_text_buffers(column)
-    values = _parse(data, offsets, _BEFORE_MONTH)
-    if column.null_count:  # the bytes under a null are anything
+        values = _to_micros(np.asarray(column.cast(pa.int64()).fill_null(0)), column.type.unit)
+    else:
+        data, offsets = read_text_buffers(column)
+        values = _parse(data, offsets, _BEFORE_MONTH)
+    if column.null_count:  # what stands under a null is anything
         values[~np.asarray(column.is_valid())] = NO_INSTANT
     return values
+
+
+def _to_micros(values: Array, unit: str) -> Array:
+    """Timestamps of a unit as µs, NO_INSTANT where they are not whole or outside the years."""
+    if unit == "ns":
+        return np.where(values % 1000 == 0, values // 1000, NO_INSTANT)
+    factor = _MICROS[unit]
+    inside = (values >= _YEAR_1 // factor) & (values < _YEAR_10000 // factor)
+    return np.where(inside, values, 0) * factor + np.where(inside, 0, NO_INSTANT)

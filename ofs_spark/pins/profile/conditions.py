@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ofs_spark.pins.profile.faults import Digits, Faults, read_items
-from ofs_spark.pins.profile.model import Condition, Path
+from ofs_spark.pins.profile.model import PLAIN_NAME, RECORD, RECORD_COLUMNS, Condition, Path
 
 COMPARISONS = ("eq", "ne", "in", "lt", "le", "gt", "ge")
 MOST_DEPTH = 16
 
 
-def parse_path(value: Any, pointer: str, faults: Faults) -> Path:
-    """A dotted path below `payload` as member names from the envelope's root."""
-    parts = tuple(value.split(".")) if isinstance(value, str) else ()
-    odd = any(not part or any(c in '"\\' or ord(c) < 0x20 for c in part) for part in parts)
-    if len(parts) < 2 or parts[0] != "payload" or odd:
-        faults.add(pointer, f"is {value!r:.80}; a path below payload, such as payload.amount, is required")
+_PART = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLAIN_NAME}')
+"""One part of a path: a name as it is, or in double quotes as a JSON string."""
+
+
+def parse_path(value: Any, pointer: str, faults: Faults, columns: bool = False) -> Path:
+    """A dotted path below `payload` as member names from the envelope's root; with `columns` also the record's columns."""
+    parts = split_path(value) if isinstance(value, str) and not isinstance(value, Digits) else ()
+    if columns and parts in RECORD_COLUMNS:
+        return (RECORD, *parts)
+    if len(parts) < 2 or parts[0] != "payload":
+        also = f" or one of {', '.join(name for (name,) in RECORD_COLUMNS)}" if columns else ""
+        required = 'a path below payload, such as payload.amount or payload."card.id"'
+        faults.add(pointer, f"is {value!r:.80}; {required}{also}, is required")
         return ("payload", "?")
     return parts
+
+
+def split_path(text: str) -> Path:
+    """The parts of a dotted path; () for a text that is none. A part in double quotes is read as a JSON string."""
+    parts: list[str] = []
+    at = 0
+    while found := _PART.match(text, at):
+        part = _read_part(found[0])
+        if not part:
+            return ()
+        parts.append(part)
+        at = found.end()
+        if at == len(text):
+            return tuple(parts)
+        if text[at] != ".":
+            return ()
+        at += 1
+    return ()
+
+
+def _read_part(written: str) -> str:
+    """The name a part stands for; "" for one that is no JSON string, or that UTF-8 cannot hold."""
+    try:
+        name: str = json.loads(written) if written[0] == '"' else written
+        name.encode()
+    except ValueError:
+        return ""
+    return name
 
 
 def compile_condition(document: Any, pointer: str, faults: Faults, depth: int = 0) -> Condition:
@@ -48,7 +85,7 @@ def compile_condition(document: Any, pointer: str, faults: Faults, depth: int = 
 
 
 def _compile_leaf(document: Mapping[str, Any], pointer: str, faults: Faults) -> Condition:
-    path = parse_path(document["path"], f"{pointer}/path", faults)
+    path = parse_path(document["path"], f"{pointer}/path", faults, columns=True)
     ops = [key for key in document if key != "path"]
     if len(ops) != 1 or ops[0] not in (*COMPARISONS, "is_null"):
         faults.add(pointer, f"needs exactly one of {', '.join((*COMPARISONS, 'is_null'))} beside path")

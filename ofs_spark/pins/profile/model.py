@@ -6,6 +6,8 @@ selected content compiles to an equal program.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +17,21 @@ MOST_GROUPS = 55
 """Groups of one set: each has a bit of a row's flags."""
 
 Path = tuple[str, ...]
-"""Member names from the envelope's root, e.g. ("payload", "amount")."""
+"""Member names from the envelope's root, e.g. ("payload", "amount"); or RECORD and the name of a column of the record."""
+
+RECORD = "record"
+RECORD_COLUMNS = (("event_type",), ("scenario_run_id",))
+"""Columns of the record that a path may name, as it is written."""
+
+PLAIN_NAME = r"[\w-]+"
+"""A member name that a path holds as it is: letters, digits, _ and -. Any other is written in double quotes."""
+
+
+def format_path(path: Path) -> str:
+    """A path as a profile writes it."""
+    parts = path[1:] if path[0] == RECORD else path
+    return ".".join(part if re.fullmatch(PLAIN_NAME, part) else json.dumps(part, ensure_ascii=False) for part in parts)
+
 
 Kind = Literal["decimal", "int", "double", "string", "bool", "key"]
 

@@ -85,7 +85,7 @@ def _compile_value(name: str, value: Any, at: str, faults: Faults) -> Declared:
     if missing == "zero" and type_.kind not in NUMBERS:
         faults.add(f"{at}/missing", f"zero is for numbers, not for {type_.kind}")
     unit = read_name(document, "unit", at, faults) if document.get("unit") is not None else ""
-    return Declared(name, parse_path(document.get("path"), f"{at}/path", faults), type_, missing, unit)
+    return Declared(name, parse_path(document.get("path"), f"{at}/path", faults, columns=True), type_, missing, unit)
 
 
 def _parse_type(text: Any, pointer: str, faults: Faults) -> ValueType:

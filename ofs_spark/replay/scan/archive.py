@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.instants import is_instant
+from ofs_spark.foundation.columnar.stored_columns import (
+    INSTANT,
+    TEXT,
+    StoredColumn,
+    has_no_value,
+    list_columns,
+    open_parquet,
+    read_int96,
+    to_text,
+)
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.replay.scan.spec import SegmentFile
@@ -21,69 +32,69 @@ PUBLISHED, ARCHIVED = "published_at_utc", "archived_at_utc"
 TOPIC, PARTITION, OFFSET, KIND = "topic", "partition", "offset", "offset_kind"
 
 _READ = (EVENT_ID, EVENT_TYPE, TS_UTC, RUN, SCENARIO, PAYLOAD_HASH, ENVELOPE, PUBLISHED, ARCHIVED)
+_FLAT = (*_READ, TOPIC, PARTITION, OFFSET, KIND)
 
 
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
+@dataclass(frozen=True)
+class _Rule:
+    """What a column must be: in words, and as a judgement of what is stored."""
+
+    required: str
+    fits: Callable[[StoredColumn], bool]
 
 
-def _is_time(type_: pa.DataType) -> bool:
-    return _is_text(type_) or is_instant(type_)
+_TEXT_RULE = _Rule(TEXT, lambda column: column.is_text)
+_TIME_RULE = _Rule(f"{INSTANT}, or RFC 3339 text", lambda column: column.is_text or column.is_instant)
+_INT96_RULE = _Rule(f"{_TIME_RULE.required}, or INT96", lambda column: _TIME_RULE.fits(column) or column.is_int96)
+_NUMBER_RULE = _Rule("INT32 or INT64", lambda column: column.type in (pa.int32(), pa.int64()))
+_SEED_RULE = _Rule("text or an integer", lambda column: column.is_text or bool(pa.types.is_integer(column.type)))
 
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_int32(type_) or pa.types.is_int64(type_))
-
-
-def _is_text_or_integer(type_: pa.DataType) -> bool:
-    return _is_text(type_) or bool(pa.types.is_integer(type_))
-
-
-_Rule = tuple[Callable[[pa.DataType], bool], str]
-_TEXT: _Rule = (_is_text, "text")
-_TIME: _Rule = (_is_time, "a timestamp(µs, UTC) or RFC 3339 text")
-
+_TIMES = (TS_UTC, PUBLISHED, ARCHIVED)
 COLUMNS: Mapping[str, _Rule] = {
-    ARCHIVED: _TIME,
-    RUN: _TEXT,
-    SCENARIO: _TEXT,
-    "manifest_fingerprint": _TEXT,
-    "parameter_hash": _TEXT,
-    "scenario_id": _TEXT,
-    "seed": (_is_text_or_integer, "text or an integer"),
-    EVENT_ID: _TEXT,
-    EVENT_TYPE: _TEXT,
-    TS_UTC: _TIME,
-    PAYLOAD_HASH: _TEXT,
-    ENVELOPE: _TEXT,
-    PUBLISHED: _TIME,
+    ARCHIVED: _TIME_RULE,
+    RUN: _TEXT_RULE,
+    SCENARIO: _TEXT_RULE,
+    "manifest_fingerprint": _TEXT_RULE,
+    "parameter_hash": _TEXT_RULE,
+    "scenario_id": _TEXT_RULE,
+    "seed": _SEED_RULE,
+    EVENT_ID: _TEXT_RULE,
+    EVENT_TYPE: _TEXT_RULE,
+    TS_UTC: _TIME_RULE,
+    PAYLOAD_HASH: _TEXT_RULE,
+    ENVELOPE: _TEXT_RULE,
+    PUBLISHED: _TIME_RULE,
 }
 """What the archive's contract says of each flat column; published_at_utc alone may be absent."""
 
-ORIGIN_FIELDS: Mapping[str, _Rule] = {
-    TOPIC: _TEXT,
-    PARTITION: (_is_number, "int32 or int64"),
-    OFFSET: _TEXT,
-    KIND: _TEXT,
-}
+ORIGIN_FIELDS: Mapping[str, _Rule] = {TOPIC: _TEXT_RULE, PARTITION: _NUMBER_RULE, OFFSET: _TEXT_RULE, KIND: _TEXT_RULE}
 
 
-def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
+def read_segment(objects: Objects, file: SegmentFile, int96_is_utc: bool = False) -> pa.Table:
     """The rows of one file in stored order: the columns a build reads, and the fields of origin_offset beside them.
 
-    ARCHIVE_SEGMENT_CORRUPT if the file is missing, is not the index' bytes, is no Parquet or lacks the contract's
-    columns. Page checksums are verified where the writer left them.
+    ARCHIVE_SEGMENT_CORRUPT if the file is missing, is not the index' bytes or is no Parquet; ARCHIVE_SCHEMA_UNSUPPORTED
+    if a column is missing or of another type than the contract's, unless it holds no value at all. INT96 columns are
+    times if `int96_is_utc` says so. Page checksums are verified where the writer left them.
     """
     body = _fetch(objects, file)
     try:
-        parquet = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        faults = list(find_schema_faults(parquet.schema_arrow))
-        if faults:
-            raise _refuse_corrupt(file, "; ".join(faults), faults=faults)
-        present = [name for name in (*_READ, ORIGIN) if name in parquet.schema_arrow.names]
-        table = parquet.read(columns=present, use_threads=False)
+        return _read_columns(body, file, int96_is_utc)
     except (pa.ArrowException, OSError, EOFError) as error:
         raise _refuse_corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
+
+
+def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool) -> pa.Table:
+    parquet = open_parquet(body, large=True)
+    stored = list_columns(parquet)
+    faults = list(_find_column_faults(parquet, stored, int96_is_utc))
+    if faults:
+        raise _refuse_schema(file, faults)
+    known = {column.name: column for column in stored}
+    table = parquet.read(columns=[name for name in (*_READ, ORIGIN) if name in known], use_threads=False)
+    for name in (name for name in _TIMES if name in known and known[name].is_int96):
+        times = read_int96(body, name)
+        table = table.set_column(table.column_names.index(name), name, times)
     return _flatten(table)
 
 
@@ -104,47 +115,73 @@ def _refuse_corrupt(file: SegmentFile, what: str, **details: Any) -> Refusal:
     return refuse("ARCHIVE_SEGMENT_CORRUPT", f"segment {file.path} {what}", path=file.path, **details)
 
 
-def find_schema_faults(schema: pa.Schema) -> Iterator[str]:
-    """What of a file's schema is not the contract's, one text per column."""
-    for name, (fits, required) in COLUMNS.items():
-        yield from _find_column_faults(
-            name, [f.type for f in schema if f.name == name], fits, required, name == PUBLISHED
-        )
-    origins = [field.type for field in schema if field.name == ORIGIN]
-    yield from _find_column_faults(ORIGIN, origins, pa.types.is_struct, "a struct", optional=False)
-    if len(origins) == 1 and pa.types.is_struct(origins[0]):
-        inside = list(origins[0])
-        for name, (fits, required) in ORIGIN_FIELDS.items():
-            types = [field.type for field in inside if field.name == name]
-            yield from _find_column_faults(f"{ORIGIN}.{name}", types, fits, required, optional=False)
+def _refuse_schema(file: SegmentFile, faults: Sequence[Mapping[str, str]]) -> Refusal:
+    first, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    message = (
+        f"segment {file.path}: column {first['column']} is {first['found']}, {first['required']} is required{more}"
+    )
+    return refuse(
+        "ARCHIVE_SCHEMA_UNSUPPORTED", message, path=file.path, faults=[{"file": file.path, **one} for one in faults]
+    )
 
 
 def _find_column_faults(
-    name: str, types: list[pa.DataType], fits: Callable[[pa.DataType], bool], required: str, optional: bool
-) -> Iterator[str]:
-    if not types and not optional:
-        yield f"column {name} is missing"
-    elif len(types) > 1:
-        yield f"column {name} stands {len(types)} times"
-    elif types and not fits(types[0]):
-        yield f"column {name} is {types[0]}, {required} is required"
+    parquet: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
+) -> Iterator[dict[str, str]]:
+    """What of a file's schema is not the contract's: column, found, required."""
+    for name, rule in COLUMNS.items():
+        fitting = _INT96_RULE if rule is _TIME_RULE and int96_is_utc else rule
+        yield from _judge_column(parquet, "", name, stored, fitting)
+    yield from _judge_column(parquet, "", ORIGIN, stored, _Rule("a struct", lambda column: bool(column.members)))
+    for origin in (column for column in stored if column.name == ORIGIN):
+        for name, rule in ORIGIN_FIELDS.items() if pa.types.is_struct(origin.type) else ():
+            yield from _judge_column(parquet, f"{ORIGIN}.", name, origin.members, rule)
+
+
+def _judge_column(
+    parquet: pq.ParquetFile, inside: str, name: str, stored: Sequence[StoredColumn], rule: _Rule
+) -> Iterator[dict[str, str]]:
+    named = [column for column in stored if column.name == name]
+    if not named and name == PUBLISHED:
+        return
+    if len(named) != 1:
+        yield {
+            "column": inside + name,
+            "found": f"there {len(named)} times" if named else "missing",
+            "required": rule.required,
+        }
+    elif not rule.fits(named[0]) and not has_no_value(parquet, inside + name):
+        yield {"column": inside + name, "found": named[0].describe(), "required": rule.required}
 
 
 def _flatten(table: pa.Table) -> pa.Table:
     """Flat columns of plain types: texts as large_string, so that files of any text type and size concatenate."""
+    rows = table.num_rows
     columns = {name: table.column(name) for name in _READ if name in table.column_names}
-    if PUBLISHED not in columns:
-        columns[PUBLISHED] = pa.chunked_array([pa.nulls(table.num_rows, pa.large_string())])
-    origin = table.column(ORIGIN)
+    columns |= _flatten_origin(table.column(ORIGIN))
+    made = {name: _make_plain(columns[name], name) if name in columns else _make_nulls(rows, name) for name in _FLAT}
+    return pa.table(made)
+
+
+def _flatten_origin(origin: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+    if not pa.types.is_struct(origin.type):
+        return {}
     fields = [chunk.flatten() for chunk in origin.chunks]  # flatten, unlike field(), nulls the fields of a null struct
     names = [field.name for field in origin.type]
-    for name, field in zip(names, origin.type, strict=True):
-        if name in ORIGIN_FIELDS:
-            columns[name] = pa.chunked_array([chunk[names.index(name)] for chunk in fields], field.type)
-    texts = {name: c.cast(pa.large_string()) if _is_text(c.type) else c for name, c in columns.items()}
-    times = {
-        name: texts[name].cast(pa.timestamp("us", "UTC"))
-        for name in (TS_UTC, PUBLISHED, ARCHIVED)
-        if pa.types.is_timestamp(texts[name].type)
+    return {
+        name: pa.chunked_array([chunk[at] for chunk in fields], origin.type.field(at).type)
+        for at, name in enumerate(names)
+        if name in ORIGIN_FIELDS
     }
-    return pa.table({**texts, **times, PARTITION: texts[PARTITION].cast(pa.int64())})
+
+
+def _make_plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    if column.null_count == len(column):
+        return _make_nulls(len(column), name)
+    if name == PARTITION:
+        return column.cast(pa.int64())
+    return column if is_instant(column.type) else to_text(column, pa.large_string())
+
+
+def _make_nulls(rows: int, name: str) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(rows, pa.int64() if name == PARTITION else pa.large_string())])

@@ -6,7 +6,6 @@ Each leaf is decided once per distinct value of its field in the segment, exactl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Condition
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.values import _decode
+from ofs_spark.replay.scan.exact_numbers import parse_number
 
 FALSE, TRUE, UNKNOWN = 0, 1, 2
 _NOT = np.array([TRUE, FALSE, UNKNOWN], np.uint8)
@@ -86,19 +85,16 @@ def _judge_leaf(tokens: t.Tokens, where: Condition, kind: Array) -> Array:
 def _read_value(kind: int, text: pa.Scalar) -> tuple[str, Any]:
     if kind == t.NUMBER:
         return _read_constant("number", text.as_py())
-    body = np.frombuffer(text.as_buffer(), np.uint8) if kind == t.ESCAPED else None
-    return ("string", text.as_py() if body is None else _decode(body, 0, len(body)))
+    return _read_constant(
+        "string", t.decode_string(text.as_buffer().to_pybytes()) if kind == t.ESCAPED else text.as_py()
+    )
 
 
 def _read_constant(kind: str, text: str) -> tuple[str, Any]:
+    """(kind, value) for comparison: text as its UTF-8 bytes, which order as its code points do; numbers exactly."""
     if kind == "bool":
         return kind, text == "true"
-    if kind == "string":
-        return kind, text
-    try:
-        return kind, Decimal(text)
-    except InvalidOperation:  # an exponent beyond what a Decimal holds equals no constant
-        return kind, None
+    return kind, text.encode("utf-8", "surrogatepass") if kind == "string" else parse_number(text)
 
 
 def _judge_across_types(op: str) -> int:
@@ -109,11 +105,6 @@ def _judge_comparison(op: str, value: tuple[str, Any], constants: list[tuple[str
     if op in ("eq", "in", "ne"):
         equal = value in constants
         return TRUE if equal != (op == "ne") else FALSE
-    if value[0] != constants[0][0] or value[1] is None:
+    if value[0] != constants[0][0]:
         return _judge_across_types(op)
-    return TRUE if _ORDERINGS[op](_encode_ordered(value[1]), _encode_ordered(constants[0][1])) else FALSE
-
-
-def _encode_ordered(value: Any) -> Any:
-    """Text orders by code point, which is the order of its UTF-8 bytes."""
-    return value.encode() if isinstance(value, str) else value
+    return TRUE if _ORDERINGS[op](value[1], constants[0][1]) else FALSE

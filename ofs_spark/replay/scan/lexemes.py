@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop
+from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop, type_tuple
 
 
 @compile_loop(I64(BYTES, I64, I64))
@@ -71,15 +71,61 @@ def find_string_end(data: Array, at: int, end: int) -> int:
     return -1
 
 
+@compile_loop(I64(BYTES, I64))
+def _read_hex(data: Array, at: int) -> int:
+    """The number of the four hex digits at `at`."""
+    value = 0
+    for i in range(at, at + 4):
+        h = data[i]
+        value = value * 16 + (h - 48 if h <= 57 else (h | 32) - 87)
+    return value
+
+
+@compile_loop(type_tuple(I64, I64)(BYTES, I64))
+def _read_escape(data: Array, at: int) -> tuple[int, int]:
+    """(code point, position after it) of the escape whose backslash is at `at`; an unpaired surrogate is itself."""
+    c = data[at + 1]
+    if c == 117:
+        value = _read_hex(data, at + 2)
+        if 0xD800 <= value < 0xDC00 and data[at + 6] == 92 and data[at + 7] == 117:
+            low = _read_hex(data, at + 8)
+            if 0xDC00 <= low < 0xE000:
+                return 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00), at + 12
+        return value, at + 6
+    plain = 8 if c == 98 else 12 if c == 102 else 10 if c == 110 else 13 if c == 114 else 9 if c == 116 else c + 0
+    return plain, at + 2
+
+
+@compile_loop(I64(I64, I64))
+def _encode_utf8(point: int, i: int) -> int:
+    """Byte `i` of a code point in UTF-8; -1 after its last one."""
+    length = 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4
+    if i >= length:
+        return -1
+    if length == 1:
+        return point
+    if i == 0:
+        return ((0xF00 >> length) & 0xFF) | (point >> (6 * (length - 1)))
+    return 0x80 | ((point >> (6 * (length - 1 - i))) & 0x3F)
+
+
 @compile_loop(types.boolean(BYTES, I64, I64, BYTES, I64, I64))
-def is_same(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
-    """Whether two spans hold the same bytes."""
-    if end - at != stop - start:
-        return False
-    for i in range(end - at):
-        if data[at + i] != names[start + i]:
-            return False
-    return True
+def is_named(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
+    """Whether the string text data[at:end], however it is escaped, spells names[start:stop] in UTF-8."""
+    while at < end:
+        if data[at] != 92:
+            if start >= stop or names[start] != data[at]:
+                return False
+            at, start = at + 1, start + 1
+            continue
+        point, at = _read_escape(data, at)
+        i, byte = 0, _encode_utf8(point, 0)
+        while byte >= 0:
+            if start >= stop or names[start] != byte:
+                return False
+            i, start = i + 1, start + 1
+            byte = _encode_utf8(point, i)
+    return start == stop
 
 
 @compile_loop(I64(BYTES, I64, I64))

@@ -9,7 +9,8 @@ from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, I64, LONGS, compile_loop, type_array, type_tuple
 from ofs_spark.replay.scan.lexemes import find_number_end
 
-_MOST_EXPONENT = 1_000_000
+_MOST_EXPONENT = 10**17
+"""Where exponents stop counting: far beyond the digits that any text in memory can have."""
 
 
 @compile_loop(type_tuple(types.boolean, I64)(BYTES, I64, I64, I64, I64))

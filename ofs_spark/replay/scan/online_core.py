@@ -76,7 +76,7 @@ def _has_class(tokens: t.Tokens) -> Array:
     kind = tokens.kind[_CLASS]
     stated: Array = ~_is_empty(tokens, _CLASS) & (kind != t.FALSE)
     for row in np.flatnonzero(kind == t.NUMBER):
-        stated[row] = float(tokens.data[tokens.start[_CLASS][row] : tokens.end[_CLASS][row]].tobytes()) != 0
+        stated[row] = float(tokens.data[_CLASS][tokens.start[_CLASS][row] : tokens.end[_CLASS][row]].tobytes()) != 0
     return stated
 
 

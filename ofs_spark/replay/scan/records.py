@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
@@ -19,7 +19,14 @@ from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.hashes import check_hashes
 from ofs_spark.replay.scan.offsets import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
-from ofs_spark.replay.scan.typed import PAYLOAD, Placed, derive_typed_schema, list_paths, make_typed_batch
+from ofs_spark.replay.scan.typed import (
+    PAYLOAD,
+    Placed,
+    add_record_columns,
+    derive_typed_schema,
+    list_paths,
+    make_typed_batch,
+)
 
 BLOCK = 1 << 14
 """Records per batch: their spans stay in the processor's cache while the columns are read."""
@@ -33,12 +40,13 @@ REASONS = (
     *(f"{name} is null, empty or not UTF-8" for name in _REQUIRED),
     "ts_utc is no UTC instant with at most 6 fractional digits",
     "the arrival time is no UTC instant with at most 6 fractional digits",
+    "scenario_run_id or a time is not UTF-8",
     f"the envelope is not JSON, or nested deeper than {t.MAX_DEPTH} levels",
     "the envelope states a declared member twice",
     "the envelope is no object with an object payload",
     "payload_hash of one of its copies is not the envelope's, of a position stored more than once",
 )
-_TS, _ARRIVAL, _BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH = range(len(REASONS) - 6, len(REASONS))
+_TS, _ARRIVAL, _UNDECODABLE, _BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH = range(len(REASONS) - 7, len(REASONS))
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,17 @@ class Records:
 
 
 def read_records(
-    task: ScanTask, spec: ScanSpec, table: pa.Table, kept: Kept, running: Array, bad_arrival: Array
+    task: ScanTask, spec: ScanSpec, table: pa.Table, kept: Kept, running: Array, bad_arrival: Array, undecodable: Array
 ) -> Records:
-    """The kept rows as records. `running`: their arrival so far; `bad_arrival`: rows of `table` with a garbled one."""
+    """The kept rows as records. `running`: their arrival so far; `bad_arrival`: rows of `table` with a garbled one.
+
+    `undecodable`: rows of `table` with a time that is not UTF-8.
+    """
     place = np.full(table.num_rows, -1, np.int64)
     place[kept.rows] = np.arange(len(kept.rows))
     mine = judge_run_scope(table, spec)
     judged = (place >= 0) & mine
-    reason = np.where(judged, _judge_columns(table, bad_arrival), 0).astype(np.uint8)
+    reason = np.where(judged, _judge_columns(table, bad_arrival, undecodable), 0).astype(np.uint8)
     spoiled = np.zeros(table.num_rows, np.bool_)
     spoiled[kept.rows[_find_spoiled(table, kept)]] = True
     blocks = list(_read_blocks(task, spec, table, place, running, judged, reason, spoiled))
@@ -100,11 +111,12 @@ def _describe_sample(task: ScanTask, table: pa.Table, place: Array, reason: Arra
 
 
 def judge_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
-    """Which rows are of the intent's runs. A row that names no platform run is judged here, and found invalid."""
-    run = _read_mask(pc.equal(table.column(a.RUN), spec.platform_run_id), False) | _find_blank(table.column(a.RUN))
+    """Which rows are of the intent's runs. A row whose runs nobody can read is judged here, and found invalid."""
+    named, scenario = table.column(a.RUN), table.column(a.SCENARIO)
+    run = _read_mask(pc.equal(named, spec.platform_run_id), False) | _find_blank(named) | find_undecodable(named)
     if spec.scenario_run_ids:
         scenarios = pa.array(spec.scenario_run_ids, pa.large_string())
-        run &= _read_mask(pc.is_in(table.column(a.SCENARIO), scenarios), False)
+        run &= _read_mask(pc.is_in(scenario, scenarios), False) | find_undecodable(scenario)
     return run
 
 
@@ -117,36 +129,16 @@ def _find_blank(column: pa.ChunkedArray) -> Array:
     return _read_mask(pc.equal(pc.binary_length(column), 0), True)
 
 
-def _judge_columns(table: pa.Table, bad_arrival: Array) -> Array:
+def _judge_columns(table: pa.Table, bad_arrival: Array, undecodable: Array) -> Array:
     """Reason per row that the columns alone give, 0 where they give none; the first in the order of REASONS."""
     reason = np.zeros(table.num_rows, np.uint8)
+    reason[undecodable | find_undecodable(table.column(a.SCENARIO))] = _UNDECODABLE
     reason[bad_arrival] = _ARRIVAL
     reason[table.column(r.TS).to_numpy() == NO_INSTANT] = _TS
     for code, name in reversed(list(enumerate(_REQUIRED, start=1))):
         column = table.column(name)
-        reason[_find_blank(column) | _find_not_utf8(column)] = code
+        reason[_find_blank(column) | find_undecodable(column)] = code
     return reason
-
-
-def _find_not_utf8(column: pa.ChunkedArray) -> Array:
-    broken = np.zeros(len(column), np.bool_)
-    begin = 0
-    for chunk in column.chunks:
-        try:
-            chunk.validate(full=True)
-        except pa.ArrowInvalid:
-            bodies = chunk.cast(pa.large_binary()).to_pylist()
-            broken[begin : begin + len(chunk)] = [body is not None and not _is_utf8(body) for body in bodies]
-        begin += len(chunk)
-    return broken
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _read_blocks(
@@ -167,7 +159,7 @@ def _read_blocks(
         if not len(rows):
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
-        tokens = t.scan_tokens(chosen.column(a.ENVELOPE), paths)
+        tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
         hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
         reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
@@ -186,7 +178,7 @@ def _judge_envelopes(tokens: t.Tokens, wrong_hash: Array) -> Array:
 def _keep_sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, place: Array) -> pa.RecordBatch:
     """Invalid records that name an event: an event id seen again is seen again, whatever the record is worth."""
     ids = table.column(a.EVENT_ID)
-    named = invalid[~(_find_blank(ids) | _find_not_utf8(ids))[invalid]]
+    named = invalid[~(_find_blank(ids) | find_undecodable(ids))[invalid]]
     columns = {
         r.EVENT_ID: combine_chunks(ids.take(pa.array(named))).cast(pa.string()),
         r.SEQ: pa.array(place[named] | task.segment_group << 32),

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
@@ -39,6 +39,7 @@ class _SegmentGroup:
     published: Array
     archived: Array
     bad_arrival: Array
+    undecodable: Array
 
     def rank_copy(self, row: int) -> tuple[Any, ...]:
         """The order of preference among the copies of one position: the least stays.
@@ -65,7 +66,7 @@ def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Documen
     faults, tables = [], []
     for file in task.segments:
         try:
-            tables.append(a.read_segment(objects, file))
+            tables.append(a.read_segment(objects, file, spec.int96_is_utc))
         except Refusal as refusal:
             faults.append(_make_fault(refusal.code, refusal.message, **refusal.details))
     if faults:
@@ -139,24 +140,34 @@ def _join_group(task: ScanTask, spec: ScanSpec, tables: list[pa.Table], offsets:
         texts = pa.chunked_array([chunk for x in tables for chunk in x.column(a.OFFSET).chunks])
         joined = read_offsets(combine_chunks(texts), task.offset_kind)
     table = pa.concat_tables([_narrow(x, bool(spec.program.online_core_rules)) for x in tables])
-    return _SegmentGroup(
-        table, joined, arrival, times[a.PUBLISHED], times[a.ARCHIVED], stated & (arrival == NO_INSTANT)
-    )
+    bad_arrival = stated & (arrival == NO_INSTANT)
+    undecodable = np.concatenate([_find_undecodable_times(x) for x in tables])
+    return _SegmentGroup(table, joined, arrival, times[a.PUBLISHED], times[a.ARCHIVED], bad_arrival, undecodable)
+
+
+def _find_undecodable_times(table: pa.Table) -> Array:
+    """Rows with a time that no reader can decode, whether a build takes that time or not."""
+    texts = [table.column(name) for name in (a.TS_UTC, a.PUBLISHED, a.ARCHIVED)]
+    broken = [find_undecodable(column) for column in texts if pa.types.is_large_string(column.type)]
+    any_of_them: Array = np.logical_or.reduce([np.zeros(table.num_rows, np.bool_), *broken])
+    return any_of_them
 
 
 def _narrow(table: pa.Table, with_text: bool) -> pa.Table:
     """What travels on: positions and arrivals are settled, event times are µs, and text where a law reads it."""
     times = table.column(a.TS_UTC)
     bare = table.drop_columns([a.PUBLISHED, a.ARCHIVED, a.TOPIC, a.PARTITION, a.KIND, a.TS_UTC])
-    bare = bare.append_column(r.TS, [_read_times(times)])
-    return bare.append_column(r.TS_TEXT, _write_times(times)) if with_text else bare
+    micros = _read_times(times)
+    bare = bare.append_column(r.TS, [micros])
+    return bare.append_column(r.TS_TEXT, _write_times(times, micros)) if with_text else bare
 
 
-def _write_times(times: pa.ChunkedArray) -> pa.ChunkedArray:
+def _write_times(times: pa.ChunkedArray, micros: Array) -> pa.ChunkedArray:
     """Event times as archived text; timestamps as YYYY-MM-DDTHH:MM:SS.ffffffZ, cast so as to need no zone table."""
     if not pa.types.is_timestamp(times.type):
         return times
-    return pc.strftime(times.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())
+    stamps = pa.array(micros, mask=micros == NO_INSTANT).cast(pa.timestamp("us"))
+    return pa.chunked_array([pc.strftime(stamps, format="%Y-%m-%dT%H:%M:%SZ").cast(pa.large_string())])
 
 
 def _read_bytes(value: pa.Scalar) -> bytes | None:
@@ -183,7 +194,7 @@ def _read_group(
     chosen = np.flatnonzero(offsets.select_inside(task.ranges))
     kept = keep_one(offsets.code, chosen, group.rank_copy)
     running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
-    records = read_records(task, spec, group.table, kept, running, group.bad_arrival)
+    records = read_records(task, spec, group.table, kept, running, group.bad_arrival, group.undecodable)
     counts = {
         "delivered": len(chosen),
         "positions": len(kept.rows),

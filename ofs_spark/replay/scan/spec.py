@@ -79,7 +79,7 @@ class ScanSpec:
     """How every record is read and judged. `None` for a list of event types means all of them.
 
     An event is in scope if `event_types` has its type; `anchors` says which of those can be anchors. `arrival` names the
-    column of arrival times.
+    column of arrival times, `int96_is_utc` whether INT96 columns are times.
     """
 
     platform_run_id: str
@@ -88,3 +88,4 @@ class ScanSpec:
     event_types: tuple[str, ...] | None = None
     anchors: AnchorRule = EVERY_EVENT
     arrival: ArrivalSource = "published_at_utc"
+    int96_is_utc: bool = False

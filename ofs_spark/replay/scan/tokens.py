@@ -9,9 +9,9 @@ readers disagree on which one counts, so the record says two things.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,69 +20,73 @@ from numba import types
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, LONGS, compile_loop, type_array, type_tuple
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
-from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_string_end, is_same
+from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_string_end, is_named
 
 Path = tuple[str, ...]
 
 ABSENT, NULL, TRUE, FALSE, NUMBER, STRING, ESCAPED, OBJECT, ARRAY = range(9)
 """Kinds of a value; ESCAPED is a string that holds a backslash."""
 
-VALID, BROKEN, DOUBLED, ESCAPED_NAME = range(4)
-"""States of a document. ESCAPED_NAME documents are rewritten and scanned again; the others are final."""
+VALID, BROKEN, DOUBLED = range(3)
+"""States of a document."""
 
 MAX_DEPTH = 64
+"""Levels of nesting that are read; the document itself is the first."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Per document: its state; per declared path and document: the value's kind and byte span (quotes left out)."""
+    """Per document: its state; per path and document: the value's kind and its span (quotes left out) in the path's bytes."""
 
-    data: Array
     state: Array
-    kind: dict[Path, Array]
-    start: dict[Path, Array]
-    end: dict[Path, Array]
+    data: Mapping[Path, Array]
+    kind: Mapping[Path, Array]
+    start: Mapping[Path, Array]
+    end: Mapping[Path, Array]
 
     def read_texts(self, path: Path) -> pa.Array:
         """The value's bytes as text where it is a scalar with a span (strings undecoded), else null."""
         kind = self.kind[path]
         present = (kind == NUMBER) | (kind == STRING) | (kind == ESCAPED)
-        ends, data = _copy_spans(self.data, self.start[path], self.end[path], present)
+        ends, data = _copy_spans(self.data[path], self.start[path], self.end[path], present)
         valid = pa.array(present).buffers()[1] if not present.all() else None
         return pa.Array.from_buffers(pa.string(), len(kind), [valid, pa.py_buffer(ends), pa.py_buffer(data)])
+
+    def add_column(self, path: Path, texts: pa.Array) -> Tokens:
+        """These tokens and one text per document, null or as it is, that is read by `path` like a value."""
+        data, offsets = read_text_buffers(texts)
+        return replace(
+            self,
+            data={**self.data, path: data},
+            kind={**self.kind, path: np.where(np.asarray(texts.is_valid()), STRING, NULL).astype(np.uint8)},
+            start={**self.start, path: offsets[:-1]},
+            end={**self.end, path: offsets[1:]},
+        )
 
 
 def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tokens:
     """Scans `texts` (string column, null reads as broken) for `paths`, each a tuple of member names from the root."""
     data, offsets = read_text_buffers(texts)
     trie = _Trie.of(paths)
-    rows, nodes = len(offsets) - 1, len(trie.first_child)
-    kind, start, end = (
-        np.zeros((nodes, rows), np.uint8),
-        np.zeros((nodes, rows), np.int64),
-        np.zeros((nodes, rows), np.int64),
-    )
-    state = _scan(False, data, offsets[:-1], offsets[1:], *trie.to_arrays(), kind, start, end)
-    again = np.flatnonzero(state == ESCAPED_NAME)
-    if len(again):
-        rewritten = [_has_plain_names(data[offsets[row] : offsets[row + 1]].tobytes()) for row in again]
-        begins = len(data) + np.cumsum([0, *map(len, rewritten)])
-        data = np.concatenate([data, np.frombuffer(b"".join(rewritten), np.uint8)])
-        part = (
-            np.zeros((nodes, len(again)), np.uint8),
-            np.zeros((nodes, len(again)), np.int64),
-            np.zeros((nodes, len(again)), np.int64),
-        )
-        state[again] = _scan(True, data, begins[:-1], begins[1:], *trie.to_arrays(), part[0], part[1], part[2])
-        kind[:, again], start[:, again], end[:, again] = part
-    by_path = {path: trie.node[path] for path in paths}
-    return Tokens(
-        data,
-        state,
-        {p: kind[n] for p, n in by_path.items()},
-        {p: start[n] for p, n in by_path.items()},
-        {p: end[n] for p, n in by_path.items()},
-    )
+    shape = len(trie.first_child), len(offsets) - 1
+    kind, start, end = np.zeros(shape, np.uint8), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    state = _scan(data, offsets[:-1], offsets[1:], *trie.to_arrays(), kind, start, end)
+    node = {path: trie.node[path] for path in paths}
+    spans = ({path: table[at] for path, at in node.items()} for table in (kind, start, end))
+    return Tokens(state, dict.fromkeys(paths, data), *spans)
+
+
+def decode_string(body: bytes) -> str:
+    """The text of a JSON string that stands between its quotes; an unpaired surrogate stays one."""
+    text: str = json.loads(b'"' + body + b'"')
+    return text
+
+
+def has_unpaired_surrogate(text: str) -> bool:
+    """Whether a text holds half a character, which UTF-8 cannot write."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 @dataclass(frozen=True)
@@ -119,48 +123,12 @@ class _Trie:
         return self.first_child, self.child_count, self.name_start, self.name_end, self.names
 
 
-class _Raw(str):
-    """A number's digits as written."""
-
-
-def _has_plain_names(document: bytes) -> bytes:
-    """The same document with member names written without escapes; the input itself if it is not JSON."""
-    try:
-        parsed = json.loads(
-            document, object_pairs_hook=_Members, parse_float=_Raw, parse_int=_Raw, parse_constant=_refuse
-        )
-        return _spell(parsed).encode()
-    except (ValueError, RecursionError):
-        return b"?"
-
-
-class _Members(list[tuple[str, Any]]):
-    """An object's members in order, doubles kept."""
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, _Members):
-        return "{" + ",".join(f"{json.dumps(n, ensure_ascii=False)}:{_spell(v)}" for n, v in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_spell, value)) + "]"
-    return str(value) if isinstance(value, _Raw) else json.dumps(value)
-
-
 _SPANS = type_array(types.int64, 2)
 _KINDS = type_array(types.uint8, 2)
 
 
-@compile_loop(
-    type_array(types.uint8)(
-        types.boolean, BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS
-    )
-)
+@compile_loop(type_array(types.uint8)(BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS))
 def _scan(
-    rewritten: bool,
     data: Array,
     begins: Array,
     ends: Array,
@@ -179,7 +147,7 @@ def _scan(
     for row in range(len(begins)):
         at, end = begins[row], ends[row]
         depth, node = 0, np.int64(0)
-        # 0 value, 1 value or ], 2 name or }, 3 name, 4 after a value, 5 broken, 6 doubled, 7 escaped name
+        # 0 value, 1 value or ], 2 name or }, 3 name, 4 after a value, 5 broken, 6 doubled
         expect = 0
         while expect < 5:
             while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
@@ -247,12 +215,8 @@ def _scan(
                 parent = node_at[depth - 1]
                 node = np.int64(-1)
                 if parent >= 0:
-                    if closing < 0 and not rewritten:
-                        expect = 7
-                        continue
-                    # a name that needs an escape even when rewritten is none of the declared ones
                     for child in range(first_child[parent], first_child[parent] + child_count[parent]):
-                        if closing > 0 and is_same(data, at + 1, closing, names, name_start[child], name_end[child]):
+                        if is_named(data, at + 1, abs(closing), names, name_start[child], name_end[child]):
                             node = np.int64(child)
                             break
                 at = abs(closing) + 1
@@ -277,10 +241,8 @@ def _scan(
                     expect = 5
         if expect == 4 and depth == 0:
             state[row] = 0
-        elif expect >= 6:
-            state[row] = expect - 4
         else:
-            state[row] = 1
+            state[row] = 2 if expect == 6 else 1
     return state
 
 

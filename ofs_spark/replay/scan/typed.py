@@ -12,7 +12,7 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import to_fixed_binary
-from ofs_spark.pins.profile.model import Program, ValueType
+from ofs_spark.pins.profile.model import RECORD, Program, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import flag_anchors
 from ofs_spark.replay.scan import archive as a
@@ -50,7 +50,19 @@ def _choose_type(type_: ValueType) -> pa.DataType:
 
 
 def list_paths(spec: ScanSpec) -> list[t.Path]:
-    """Every path that a scan under `spec` looks for, each once."""
+    """Every path of the envelope that a scan under `spec` looks for, each once."""
+    return [path for path in _list_all_paths(spec) if path[0] != RECORD]
+
+
+def add_record_columns(spec: ScanSpec, tokens: t.Tokens, columns: pa.RecordBatch) -> t.Tokens:
+    """The tokens of the envelopes and, under their paths, the columns of the records that the program reads."""
+    for path in _list_all_paths(spec):
+        if path[0] == RECORD:
+            tokens = tokens.add_column(path, columns.column(path[1]))
+    return tokens
+
+
+def _list_all_paths(spec: ScanSpec) -> list[t.Path]:
     wanted = [*spec.program.conditions, *spec.anchors.conditions]
     found = [PAYLOAD, *(read.path for read in spec.program.reads)]
     found += [path for condition in wanted for path in conditions.list_paths(condition)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Read, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.exact_numbers import parse_number
 from ofs_spark.replay.scan.numbers import judge_numbers, read_unscaled
 
 
@@ -32,11 +32,13 @@ def read_values(tokens: t.Tokens, read: Read) -> tuple[pa.Array, Array]:
 
 def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Array, Array]:
     """(bytes, start, end, is a number) of the number or number-string at `path`; an escaped string is decoded first."""
-    kind, data, start, end = tokens.kind[path], tokens.data, tokens.start[path], tokens.end[path]
+    kind, data, start, end = tokens.kind[path], tokens.data[path], tokens.start[path], tokens.end[path]
     numbers = (kind == t.NUMBER) | ((kind == t.STRING) & judge_numbers(data, start, end, kind == t.STRING))
     escaped = np.flatnonzero(kind == t.ESCAPED)
     if len(escaped):
-        decoded = [(_decode(data, start[row], end[row]) or "").encode() for row in escaped]
+        decoded = [
+            t.decode_string(data[start[row] : end[row]].tobytes()).encode("utf-8", "surrogatepass") for row in escaped
+        ]
         begins = len(data) + np.cumsum([0, *map(len, decoded)])
         data = np.concatenate([data, np.frombuffer(b"".join(decoded), np.uint8)])
         start, end = start.copy(), end.copy()
@@ -58,17 +60,8 @@ def _read_wide(data: Array, start: Array, end: Array, numbers: Array, type_: Val
     """Unscaled integers of more than 64 bits, as decimal text."""
     texts: list[str | None] = [None] * len(start)
     for row in np.flatnonzero(numbers):
-        try:
-            value = Decimal(data[start[row] : end[row]].tobytes().decode())
-        except InvalidOperation:  # an exponent beyond what a Decimal holds
-            continue
-        _, digits, exponent = value.as_tuple()
-        stripped = "".join(map(str, digits)).lstrip("0").rstrip("0")
-        shift = int(exponent) + len("".join(map(str, digits)).lstrip("0")) - len(stripped) + type_.scale
-        if not stripped:
-            texts[row] = "0"
-        elif shift >= 0 and len(stripped) + shift <= type_.precision:
-            texts[row] = ("-" if value < 0 else "") + stripped + "0" * shift
+        number = parse_number(data[start[row] : end[row]].tobytes().decode())
+        texts[row] = number.format_unscaled(type_.scale, type_.precision)
     return pa.array(texts, pa.string()), np.array([text is not None for text in texts], np.bool_)
 
 
@@ -107,7 +100,7 @@ def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
     others = np.flatnonzero((kind == t.NUMBER) | (kind == t.TRUE) | (kind == t.FALSE))
     if len(others):
         spans = zip(tokens.start[path][others], tokens.end[path][others], strict=True)
-        canonical = [_spell_scalar(tokens.data[a:b].tobytes()) for a, b in spans]
+        canonical = [_spell_scalar(tokens.data[path][a:b].tobytes()) for a, b in spans]
         chosen = np.zeros(len(kind), np.bool_)
         chosen[others] = True
         texts = pc.replace_with_mask(texts, pa.array(chosen), pa.array(canonical, pa.string()))
@@ -116,33 +109,39 @@ def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
 
 
 def _spell_scalar(text: bytes) -> str | None:
-    try:
-        value = json.loads(text)
-    except ValueError:  # more digits than an integer may have
-        return None
+    """Canonical JSON text of a number or a boolean; None for a number that no float64 is near to."""
+    value = json.loads(text, parse_int=_Whole)
+    if isinstance(value, _Whole):
+        return "0" if value == "-0" else str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else json.dumps(value)
+
+
+class _Whole(str):
+    """The digits of a whole number, which are its canonical text; a number of any length has one."""
+
+    __slots__ = ()
 
 
 def decode_texts(tokens: t.Tokens, path: t.Path, wanted: Array) -> tuple[pa.Array, Array]:
     """Texts of the strings among `wanted` rows (null elsewhere) and which are text: an unpaired surrogate is not."""
     kind, start, end = tokens.kind[path], tokens.start[path], tokens.end[path]
     plain = wanted & (kind == t.STRING)
-    ends, body = t._copy_spans(tokens.data, start, end, plain)
+    ends, body = t._copy_spans(tokens.data[path], start, end, plain)
     valid = pa.array(plain).buffers()[1]
     texts = pa.Array.from_buffers(pa.string(), len(kind), [valid, pa.py_buffer(ends), pa.py_buffer(body)])
     good = plain.copy()
     escaped = wanted & (kind == t.ESCAPED)
     rows = np.flatnonzero(escaped)
     if len(rows):
-        decoded = [_decode(tokens.data, start[row], end[row]) for row in rows]
+        decoded = [_read_text(tokens.data[path][start[row] : end[row]].tobytes()) for row in rows]
         texts = pc.replace_with_mask(texts, pa.array(escaped), pa.array(decoded, pa.string()))
         good[rows] = [text is not None for text in decoded]
     return texts, good
 
 
-def _decode(data: Array, start: int, end: int) -> str | None:
-    text: str = json.loads(b'"' + data[start:end].tobytes() + b'"')
-    return None if any("\ud800" <= c <= "\udfff" for c in text) else text
+def _read_text(body: bytes) -> str | None:
+    text = t.decode_string(body)
+    return None if t.has_unpaired_surrogate(text) else text
 
 
 _READERS = {

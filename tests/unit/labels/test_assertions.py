@@ -11,7 +11,7 @@ import pytest
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels import model as m
-from ofs_spark.labels.assertions import TIMES, fetch_assertions, find_conflicts, read_assertions, select_relevant
+from ofs_spark.labels.assertions import TEXTS, TIMES, fetch_assertions, find_conflicts, read_assertions, select_relevant
 from tests.unit.labels.extracts import KEY, entry, one, parquet, read, read_rows, rows_table
 from tests.worlds.model import RUN, label
 
@@ -82,22 +82,67 @@ def test_all_faults_of_a_file_are_listed() -> None:
     assert faults == {"label_type": 1, "source_type": 2, "observed_time": 1}
 
 
+def with_times(values: list[int | None], type_: pa.DataType) -> pa.Table:
+    return rows_table([one()]).set_column(10, "effective_time", pa.array(values, type_))
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "field"),
     [
-        lambda t: t.drop_columns(["event_id"]),
-        lambda t: t.append_column("other", t.column("event_id")),
-        lambda t: t.append_column("event_id", t.column("event_id")),
-        lambda t: t.set_column(0, "label_assertion_id", pa.array([7])),
-        lambda t: t.set_column(10, "effective_time", pa.array([0], pa.timestamp("us"))),
-        lambda t: t.set_column(10, "effective_time", pa.array([0], pa.timestamp("ns", "UTC"))),
-        lambda t: t.set_column(10, "effective_time", pa.array([2**60], pa.timestamp("us", "UTC"))),
-        lambda t: t.set_column(10, "effective_time", pa.array([YEAR_10000], pa.timestamp("us", "UTC"))),
+        (lambda t: t.drop_columns(["event_id"]), "event_id"),
+        (lambda t: t.drop_columns(["label_type"]), "label_type"),
+        (lambda t: t.drop_columns(["observed_time"]), "observed_time"),
+        (lambda t: t.append_column("event_id", t.column("event_id")), "event_id"),
+        (lambda t: t.set_column(0, "label_assertion_id", pa.array([7])), "label_assertion_id"),
+        (lambda t: t.set_column(2, "event_id", pa.array([b"e"])), "event_id"),
+        (lambda t: t.set_column(6, "actor_id", pa.array([["a"]])), "actor_id"),
+        (lambda t: t.set_column(10, "effective_time", pa.array([0], pa.timestamp("us"))), "effective_time"),
     ],
 )
-def test_other_columns_are_refused(change: Any) -> None:
-    with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID"):
+def test_an_extract_of_another_schema_is_unavailable_and_says_which_column(change: Any, field: str) -> None:
+    with pytest.raises(Refusal, match="LABEL_STORE_UNAVAILABLE") as refused:
         read(change(rows_table([one()])))
+    fault = refused.value.details["faults"][0]
+    assert (fault["file"], fault["field"]) == ("labels/0.parquet", field)
+    assert fault["found"]
+    assert "BYTE_ARRAY" in fault["required"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        with_times([2**60], pa.timestamp("us", "UTC")),
+        with_times([YEAR_10000], pa.timestamp("us", "UTC")),
+        with_times([2**60], pa.timestamp("ms", "UTC")),
+        with_times([1], pa.timestamp("ns", "UTC")),
+        with_times([None], pa.timestamp("us", "UTC")),
+        with_times([None], pa.int32()),
+    ],
+)
+def test_a_timestamp_that_is_no_whole_microsecond_of_the_calendar_is_its_row_s_fault(times: pa.Table) -> None:
+    with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID") as refused:
+        read(times)
+    assert refused.value.details["faults"][0]["field"] == "effective_time"
+
+
+def test_extra_columns_are_ignored_and_optional_ones_may_be_absent_or_empty() -> None:
+    plain = rows_table([one(actor_id=None, evidence_refs_json=None, assertion_ref=None)])
+    bare = plain.drop_columns(["actor_id", "evidence_refs_json", "assertion_ref"])
+    empty = bare.append_column("actor_id", pa.nulls(1, pa.int64())).append_column("assertion_ref", pa.nulls(1))
+    extra = plain.append_column("other", pa.array([[1, 2]])).append_column("label_type.x", pa.array([7]))
+    for other in (bare, empty, extra):
+        assert read(other).equals(read(plain))
+
+
+@pytest.mark.parametrize("field", [*TEXTS, *TIMES])
+def test_bytes_that_are_not_utf8_are_their_row_s_fault(field: str) -> None:
+    table = rows_table([one(), one()])
+    body = pa.array([table.column(field)[0].as_py(), b"\xff\xfe"], pa.binary()).view(pa.string())
+    with pytest.raises(Refusal, match="LABEL_SCOPE_INVALID") as refused:
+        read(table.set_column(table.column_names.index(field), field, body))
+    fault = next(fault for fault in refused.value.details["faults"] if fault["field"] == field)
+    assert (fault["row"], fault["rows"], fault["required"]) == (1, 1, "text in UTF-8")
+    assert "xff" in fault["found"]
 
 
 def test_bytes_or_counts_that_the_manifest_does_not_state_are_unavailable() -> None:

@@ -22,7 +22,7 @@ def digits(value: Any) -> Any:
         return {name: digits(item) for name, item in value.items()}
     if isinstance(value, list):
         return [digits(item) for item in value]
-    return value if isinstance(value, bool | str | None) else Digits(repr(value))
+    return value if isinstance(value, bool | str | None) else Digits(str(value))
 
 
 @given(st.lists(groups(), min_size=1, max_size=3), st.booleans())

@@ -1,0 +1,144 @@
+"""Parquet files as Parquet itself describes them: columns by physical type and annotation, whatever the writer noted beside.
+
+Arrow's writers leave a schema of their own in the footer (`ARROW:schema`), and Arrow's reader follows it: one text column
+comes back as a dictionary, a view or an extension type, an instant in another zone. Here that note is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.instants import NO_INSTANT
+
+_NOTE, _NO_NOTE = b"ARROW:schema", b"arrow-schema"
+_MAGIC, _TAIL = b"PAR1", 8
+_TEXTS = ("STRING", "ENUM", "JSON")
+TEXT = "BYTE_ARRAY annotated as string, ENUM or JSON"
+INSTANT = "INT64 timestamp adjusted to UTC"
+
+
+@dataclass(frozen=True)
+class StoredColumn:
+    """One column of a file: its Arrow type as read here, and what Parquet says of it ("" of what holds other columns)."""
+
+    name: str
+    type: pa.DataType
+    physical: str
+    annotation: str
+    adjusted_to_utc: bool
+    members: tuple[StoredColumn, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return self.physical == "BYTE_ARRAY" and self.annotation in _TEXTS
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether it holds instants in UTC, of any unit."""
+        return self.physical == "INT64" and self.annotation == "TIMESTAMP" and self.adjusted_to_utc
+
+    @property
+    def is_int96(self) -> bool:
+        """Whether it holds Spark's and Hive's old timestamps, which do not say their zone."""
+        return self.physical == "INT96"
+
+    def describe(self) -> str:
+        """What was found, for people."""
+        if not self.physical:
+            return str(self.type)
+        zone = (
+            ""
+            if self.annotation != "TIMESTAMP"
+            else ", adjusted to UTC"
+            if self.adjusted_to_utc
+            else ", not adjusted to UTC"
+        )
+        return self.physical if self.annotation == "NONE" else f"{self.physical} ({self.annotation}{zone})"
+
+
+def open_parquet(body: bytes, coded: Sequence[str] = (), large: bool = False) -> pq.ParquetFile:
+    """The file in `body`, page checksums verified on reading. `coded` columns come as dictionaries, text as large if asked.
+
+    ArrowException or OSError for bytes that are no Parquet.
+    """
+    return pq.ParquetFile(
+        pa.BufferReader(body),
+        metadata=_read_footer(body),
+        read_dictionary=list(coded),
+        binary_type=pa.large_binary() if large else None,
+        page_checksum_verification=True,
+        arrow_extensions_enabled=False,
+    )
+
+
+def _read_footer(body: bytes) -> pq.FileMetaData | None:
+    """The footer under which Arrow finds no note of its own; None where the note is absent, or the bytes are not a file."""
+    length = int.from_bytes(body[-_TAIL : -len(_MAGIC)], "little")
+    footer = body[-_TAIL - length : -_TAIL]
+    if len(footer) != length or _NOTE not in footer:
+        return None
+    return pq.read_metadata(pa.BufferReader(_MAGIC + footer.replace(_NOTE, _NO_NOTE) + body[-_TAIL:]))
+
+
+def list_columns(file: pq.ParquetFile) -> list[StoredColumn]:
+    """The file's columns in order; of a struct also its members."""
+    leaves = iter([file.schema.column(i) for i in range(len(file.schema))])
+    return [_make_column(field.name, field.type, leaves) for field in file.schema_arrow]
+
+
+def _make_column(name: str, type_: pa.DataType, leaves: Iterator[Any]) -> StoredColumn:
+    if type_.num_fields:
+        inner = (type_.field(i) for i in range(type_.num_fields))
+        return StoredColumn(name, type_, "", "", False, tuple(_make_column(f.name, f.type, leaves) for f in inner))
+    leaf = next(leaves)
+    annotation = json.loads(leaf.logical_type.to_json())
+    adjusted = bool(annotation.get("isAdjustedToUTC"))
+    return StoredColumn(name, type_, leaf.physical_type, leaf.logical_type.type, adjusted)
+
+
+def has_no_value(file: pq.ParquetFile, path: str) -> bool:
+    """Whether the column at a dotted path is null in every row."""
+    column = combine_chunks(file.read(columns=[path], use_threads=False).column(0))
+    while pa.types.is_struct(column.type) and "." in path:
+        column, path = column.flatten()[0], path.partition(".")[2]
+    return bool(column.null_count == len(column))
+
+
+def to_text(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> pa.ChunkedArray | pa.Array:
+    """A text column as `type_`, string or large_string. Bytes are taken as they are, UTF-8 or not."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    made = [_view_text(chunk, type_) for chunk in chunks]
+    return pa.chunked_array(made, type_) if isinstance(column, pa.ChunkedArray) else made[0]
+
+
+def _view_text(array: pa.Array, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if array.type == type_:
+        return array
+    wide = pa.types.is_large_string(type_)
+    return array.cast(pa.large_binary() if wide else pa.binary()).view(type_)
+
+
+def read_int96(body: bytes, name: str) -> pa.Array:
+    """An INT96 column as timestamp(µs, UTC). What is no whole µs becomes an instant of no calendar, never a null."""
+    whole, fine = (_read_as(body, name, unit) for unit in ("us", "ns"))
+    micros, nanos = (np.asarray(column.cast(pa.int64()).fill_null(0)) for column in (whole, fine))
+    with np.errstate(over="ignore"):  # nanoseconds of far years do not fit 64 bits: both sides wrap alike
+        exact = nanos == micros * np.int64(1000)
+    values: Array = np.where(exact, micros, NO_INSTANT)
+    return pa.array(values, mask=np.asarray(whole.is_null())).cast(pa.timestamp("us", "UTC"))
+
+
+def _read_as(body: bytes, name: str, unit: str) -> pa.Array:
+    file = pq.ParquetFile(pa.BufferReader(body), metadata=_read_footer(body), coerce_int96_timestamp_unit=unit)
+    return combine_chunks(file.read(columns=[name], use_threads=False).column(0))
