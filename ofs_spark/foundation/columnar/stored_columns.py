@@ -68,16 +68,19 @@ class StoredColumn:
 def open_parquet(body: bytes, coded: Sequence[str] = (), large: bool = False) -> pq.ParquetFile:
     """The file in `body`, page checksums verified on reading. `coded` columns come as dictionaries, text as large if asked.
 
-    ArrowException or OSError for bytes that are no Parquet.
+    ArrowException or OSError for bytes that are no Parquet, as where a column's name is not UTF-8.
     """
-    return pq.ParquetFile(
-        pa.BufferReader(body),
-        metadata=_read_footer(body),
-        read_dictionary=list(coded),
-        binary_type=pa.large_binary() if large else None,
-        page_checksum_verification=True,
-        arrow_extensions_enabled=False,
-    )
+    try:
+        return pq.ParquetFile(
+            pa.BufferReader(body),
+            metadata=_read_footer(body),
+            read_dictionary=list(coded),
+            binary_type=pa.large_binary() if large else None,
+            page_checksum_verification=True,
+            arrow_extensions_enabled=False,
+        )
+    except UnicodeDecodeError as unreadable:
+        raise pa.ArrowInvalid(f"a column's name is not UTF-8: {unreadable.object!r:.80}") from None
 
 
 def _read_footer(body: bytes) -> pq.FileMetaData | None:
@@ -106,8 +109,11 @@ def _make_column(name: str, type_: pa.DataType, leaves: Iterator[Any]) -> Stored
 
 
 def has_no_value(file: pq.ParquetFile, path: str) -> bool:
-    """Whether the column at a dotted path is null in every row."""
-    column = combine_chunks(file.read(columns=[path], use_threads=False).column(0))
+    """Whether the column at a dotted path is null in every row. One that Arrow cannot read holds something."""
+    try:
+        column = combine_chunks(file.read(columns=[path], use_threads=False).column(0))
+    except (pa.ArrowException, OSError):
+        return False
     while pa.types.is_struct(column.type) and "." in path:
         column, path = column.flatten()[0], path.partition(".")[2]
     return bool(column.null_count == len(column))

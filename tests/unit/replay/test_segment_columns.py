@@ -186,11 +186,16 @@ def test_extra_columns_are_ignored_even_those_named_like_a_member() -> None:
     assert read(parquet(wider)).equals(read(parquet(table())))
 
 
-TIMELESS = ("platform_run_id", "scenario_run_id", "event_id", "event_type", "payload_hash", "envelope", *TIMES)
+def test_a_column_s_name_that_is_not_utf8_is_no_parquet() -> None:
+    body = parquet(table().append_column("zzzz", pa.array([7]))).replace(b"zzzz", b"\xff\xfe\xff\xfe")
+    assert fault(scan_bytes(body)[0])[0] == "ARCHIVE_SEGMENT_CORRUPT"
+
+
+DECODED = ("platform_run_id", "scenario_run_id", "event_id", "event_type", "payload_hash", "envelope", *TIMES)
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-@pytest.mark.parametrize("name", TIMELESS)
+@pytest.mark.parametrize("name", DECODED)
 def test_undecodable_bytes_are_that_record_s_fault_wherever_they_stand(name: str, copies: int) -> None:
     body = parquet(pa.concat_tables([retyped(name, pa.array([b"\xff\x00"]).view(pa.string()))] * copies))
     for scenarios in ((), ("x",)):
