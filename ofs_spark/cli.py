@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
+from ofs_spark.foundation.commands import Caller, name_program
 from ofs_spark.foundation.errors import OfsError, Refusal
 
 Answer = dict[str, Any]
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     options = parser.parse_args(stated)
+    options.caller = _describe_caller(options, stated)
     status: int = options.run(options)
     return status
 
@@ -61,20 +63,22 @@ def _build_parser() -> argparse.ArgumentParser:
     def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         """The parser of one command: named and described as the function that runs it."""
         text = run.__doc__ or ""
-        made: argparse.ArgumentParser = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
+        made: argparse.ArgumentParser = commands.add_parser(
+            run.__name__.removeprefix("_answer_"), help=text, description=text
+        )
         made.set_defaults(run=run)
         return made
 
     manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
-    command(_run_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
-    document = command(_validate)
+    command(_answer_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    document = command(_answer_validate)
     document.add_argument("file", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
-    command(_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
-    command(_verify).add_argument("manifest", help=manifest)
-    command(_show).add_argument("manifest", help=manifest)
-    command(_run_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
-    world = command(_run_demo)
+    command(_answer_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    command(_answer_verify).add_argument("manifest", help=manifest)
+    command(_answer_show).add_argument("manifest", help=manifest)
+    command(_answer_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    world = command(_answer_demo)
     folder = Path("demo-world")
     world.add_argument(
         "--folder", type=Path, default=folder, help=f"Where the demo world is written. [default: {folder}]"
@@ -85,7 +89,7 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_identity(options: argparse.Namespace) -> int:
+def _answer_identity(options: argparse.Namespace) -> int:
     """Shows the ids an intent has: no Java, no store."""
     from ofs_spark.intent.answers import answer_identity
 
@@ -93,17 +97,17 @@ def _run_identity(options: argparse.Namespace) -> int:
     return _answer(options, lambda: answer_identity(raw))
 
 
-def _validate(options: argparse.Namespace) -> int:
+def _answer_validate(options: argparse.Namespace) -> int:
     """Lists every fault of a contract document: no Java, no store."""
-    from ofs_spark.intent.answers import validate_answer
+    from ofs_spark.intent.answers import answer_validate
 
     raw = _read_bytes(options.file)
     return _answer(
-        options, lambda: validate_answer(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
+        options, lambda: answer_validate(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
     )
 
 
-def _build(options: argparse.Namespace) -> int:
+def _answer_build(options: argparse.Namespace) -> int:
     """Builds and publishes the dataset an intent names, or refuses."""
     from ofs_spark import pipeline
 
@@ -111,7 +115,7 @@ def _build(options: argparse.Namespace) -> int:
     return _answer(options, _open_around(options, lambda context: pipeline.build_dataset(raw, context)))
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _answer_verify(options: argparse.Namespace) -> int:
     """Recomputes a published dataset's digests from its stored bytes."""
     from ofs_spark import pipeline
 
@@ -123,7 +127,7 @@ def _verify(options: argparse.Namespace) -> int:
     )
 
 
-def _show(options: argparse.Namespace) -> int:
+def _answer_show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
     from ofs_spark import pipeline
 
@@ -131,7 +135,7 @@ def _show(options: argparse.Namespace) -> int:
     return _answer(options, run, people=console.print_manifest)
 
 
-def _run_status(options: argparse.Namespace) -> int:
+def _answer_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
@@ -139,7 +143,7 @@ def _run_status(options: argparse.Namespace) -> int:
     return _answer(options, run, people=console.print_status)
 
 
-def _run_demo(options: argparse.Namespace) -> int:
+def _answer_demo(options: argparse.Namespace) -> int:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
     from ofs_spark.demo.command import run_demo
 
@@ -154,6 +158,14 @@ def _parse_payments(text: str) -> int:
     if not (text.isdecimal() and int(text) >= MIN_PAYMENTS):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {MIN_PAYMENTS}")
     return int(text)
+
+
+def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Caller:
+    """How this process was called, for the commands that a refusal tells people to run."""
+    program = name_program(sys.argv[0])
+    given = [("--wiring", options.wiring), ("--policy", options.policy)]
+    where = [text for flag, path in given if path is not None for text in (flag, str(path))]
+    return Caller((program, *where), (program, *stated), str(getattr(options, "intent", "")))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -172,6 +184,7 @@ def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> 
         from ofs_spark.io.context import open_context
 
         with open_context(options.wiring, options.policy, _make_progress(options)) as context:
+            options.caller.locate = context.locate_file
             return call(context)
 
     return run
@@ -193,7 +206,7 @@ def _answer(
             answer = run()
             code = status(answer)
         except Refusal as refusal:
-            answer, code, people = refusal.to_document(), refusal.exit_status, console.print_refusal
+            answer, code, people = refusal.to_document(options.caller), refusal.exit_status, console.print_refusal
         except OfsError as error:
             answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
     if options.json:

@@ -7,20 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from ofs_spark.console.screen import GAP, Column, Screen, Styled
+from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
 from ofs_spark.foundation.clock import format_instant
 
 SHOWN = 20
 """Elements of a list that people are shown."""
 NOTHING = "—"
 RUNS = (
-    Column("RUN", whole=True),
-    Column("STATE", True),
-    Column("OUTCOME"),
-    Column("ATTEMPTS", True),
-    Column("REQUEST"),
+    TableColumn("RUN", whole=True),
+    TableColumn("STATE", True),
+    TableColumn("OUTCOME"),
+    TableColumn("ATTEMPTS", True),
+    TableColumn("REQUEST"),
 )
-EVENTS = (Column("AT", whole=True), Column("CHANGE"), Column("REASON"))
+EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
 def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -98,7 +98,7 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """A refusal, on standard error: code, message, every fault, the next command."""
+    """A refusal, on standard error: code, message, every fault, what to do, the next command."""
     screen = Screen(stream or sys.stderr)
     screen.print_line(Styled(answer["code"], "red"), f" ({answer['room']}): {answer['message']}")
     details = dict(answer["details"])
@@ -106,6 +106,10 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
         place = Styled(fault.get("pointer", ""), "yellow")
         screen.print_line("  ", place, f" {fault.get('code', '')}: {fault.get('message', '')}")
     screen.print_pairs(_describe(screen, details, indent=2), indent="  ")
+    if "do" in answer:
+        done = answer["do"]
+        where = " at ".join(done[name] for name in ("file", "pointer") if name in done)
+        screen.print_line("do:   ", done["text"], f" ({where})" if where else "")
     if answer["next"]:
         screen.print_line("next: ", Styled(answer["next"], "bold"))
 

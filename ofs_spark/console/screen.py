@@ -32,7 +32,7 @@ class Styled:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table; the cells of a `whole` one are never cut."""
 
     heading: str
@@ -62,7 +62,7 @@ class Screen:
                 self.print_line(indent, name, GAP, line)
                 name = " " * keys
 
-    def print_table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
+    def print_table(self, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> bool:
         """Headings and rows in aligned columns that fit the page: whether a cell was cut."""
         cells = [[self.show(cell) for cell in row] for row in rows]
         widths = self._fit(columns, cells)
@@ -100,7 +100,7 @@ class Screen:
         shown = self.show(part.text)
         return f"\x1b[{_CODES[part.style]}m{shown}\x1b[0m" if self._coloured else shown
 
-    def _fit(self, columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+    def _fit(self, columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> list[int]:
         """Widths of the columns: the widest that may be cut gives way first, down to its heading."""
         widths = [
             max([len(column.heading), *(min(_measure(row[place]), self.width) for row in cells)])

@@ -38,7 +38,7 @@ def answer_identity(raw: bytes) -> dict[str, Any]:
     return answer if blocker is None else {**answer, "blocker": blocker}
 
 
-def validate_answer(raw: bytes, contract: str | None = None) -> dict[str, Any]:
+def answer_validate(raw: bytes, contract: str | None = None) -> dict[str, Any]:
     """Whether the document in `raw` keeps its contract, and every fault if not.
 
     Without `contract` the document's schema_version or, where its kind has none, the members only that kind has say

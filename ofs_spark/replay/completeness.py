@@ -87,6 +87,16 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
     )
 
 
+def find_index_faults(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ReplayFault, ...]:
+    """What the index alone shows to be wrong with a basis, before any segment is read: in the order of telling.
+
+    REPLAY_BASIS_GAP for offsets of a dense range in no segment and no declared gap; REPLAY_UNCHECKABLE for one whose gap
+    OFS alone attests, and for a sparse range that its chain of segments does not prove.
+    """
+    ranges = (_judge_range(index, one, number, ()) for number, one in enumerate(sorted(basis)))
+    return sort_faults(_make_range_fault(index, one) for one in ranges if one.problem)
+
+
 def _locate_task(summary: Document) -> tuple[int, int]:
     return (summary["partition_ordinal"], summary["segment_group"])
 

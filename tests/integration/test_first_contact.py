@@ -110,7 +110,7 @@ def test_the_rooms_of_a_build_hold_every_compiled_loop(tmp_path: Path) -> None:
         if "@compile_loop" in file.read_text(encoding="utf-8")
     }
     assert with_loops
-    for module, expected in (("publication", with_loops), ("verify", set[str]())):
+    for module, expected in (("materialize", with_loops), ("verify", set[str]())):
         program = f"import sys, ofs_spark.workflow.{module}, ofs_spark.io.spark_engine; print(*sys.modules)"
         done = run_python("-c", program, OFS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
         assert set(done.stdout.split()) & with_loops == expected

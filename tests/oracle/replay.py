@@ -126,12 +126,35 @@ def completeness(r: Range, segments: list[Segment]) -> str | None:
         excused = [gap for s in mine for gap in s.gaps]
         missing = (o for o in range(r.start, r.end + 1) if o not in present)
         return "REPLAY_BASIS_GAP" if any(not any(a <= o <= b for a, b in excused) for o in missing) else None
+    return None if chained(r, mine) else "REPLAY_UNCHECKABLE"
+
+
+def index_faults(world: World) -> list[str]:
+    """What the index alone tells of the basis: dense offsets in no segment and no gap; sparse ranges without a chain.
+
+    Gaps are told before what cannot be proven. Nothing of a segment is looked at but what the index states of it.
+    """
+    ranges, segments = resolve_basis(world.intent["replay_basis"]), linked(world.segments)
+    found = [code for r in ranges if (code := index_fault(r, segments))]
+    return sorted(found, key=("REPLAY_BASIS_GAP", "REPLAY_UNCHECKABLE").index)
+
+
+def index_fault(r: Range, segments: list[Segment]) -> str | None:
+    mine = [s for s in segments if (s.topic, s.partition, s.offset_kind) == (r.topic, r.partition, r.kind)]
+    if r.kind in DENSE:
+        covered = [(s.first, s.last) for s in mine] + [gap for s in mine for gap in s.gaps]
+        holes = (o for o in range(r.start, r.end + 1) if not any(a <= o <= b for a, b in covered))
+        return "REPLAY_BASIS_GAP" if next(holes, None) is not None else None
+    return None if chained(r, mine) else "REPLAY_UNCHECKABLE"
+
+
+def chained(r: Range, mine: list[Segment]) -> bool:
+    """Whether linked segments cover a sparse range, by what is stated of them."""
     chain = [s for s in mine if s.last >= r.start]
     upto = next((i for i, s in enumerate(chain) if s.last >= r.end), None)
     if upto is None or not starts(chain[0], r.start):
-        return "REPLAY_UNCHECKABLE"
-    links = pairwise(chain[: upto + 1])
-    return None if all(b.previous_last_offset == a.last for a, b in links) else "REPLAY_UNCHECKABLE"
+        return False
+    return all(b.previous_last_offset == a.last for a, b in pairwise(chain[: upto + 1]))
 
 
 def starts(seg: Segment, start: int) -> bool:

@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.errors import CODES, InternalError, Refusal
+from ofs_spark.foundation.codes import CODES
+from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.foundation.ownership import find_owner, require_owned
-from ofs_spark.intent.answers import validate_answer
+from ofs_spark.intent.answers import answer_validate
 from ofs_spark.intent.documents import IntentV0, IntentV1
 from ofs_spark.intent.model import V0, V1
 
@@ -73,14 +74,14 @@ def test_every_code_in_a_schema_is_in_the_table() -> None:
 def test_valid_examples(path: Path) -> None:
     document = json.loads(path.read_text())
     assert contracts.find_faults(document, path.parent.name) == []
-    assert validate_answer(path.read_bytes()) == {"valid": True, "contract": path.parent.name, "faults": []}
+    assert answer_validate(path.read_bytes()) == {"valid": True, "contract": path.parent.name, "faults": []}
 
 
 @pytest.mark.parametrize("path", INVALID, ids=name)
 def test_invalid_examples(path: Path) -> None:
     found = contracts.find_faults(json.loads(path.read_text()), path.parent.name)
     assert [[fault.code, fault.pointer] for fault in found] == FAULTS[name(path)]
-    assert validate_answer(path.read_bytes(), path.parent.name)["faults"] == [fault.to_document() for fault in found]
+    assert answer_validate(path.read_bytes(), path.parent.name)["faults"] == [fault.to_document() for fault in found]
 
 
 @pytest.mark.parametrize("path", modelled(VALID), ids=name)
@@ -123,14 +124,14 @@ def test_a_document_of_ours_that_breaks_its_contract_is_a_defect() -> None:
     [b"", b"{", b"[]", b"{}", b'{"schema_version": "x"}', b'{"schema_version": ["x"]}', b"- &a [*a]", b"a: 1\na: 2"],
 )
 def test_a_text_of_no_contract_is_invalid_not_an_error(raw: bytes) -> None:
-    answer = validate_answer(raw)
+    answer = answer_validate(raw)
     assert not answer["valid"]
     assert answer["faults"][0]["code"] == "SCHEMA_INVALID"
-    assert not validate_answer(raw, "no.such.contract")["valid"]
+    assert not answer_validate(raw, "no.such.contract")["valid"]
 
 
 def test_yaml_documents_are_read_as_yaml() -> None:
-    assert validate_answer((ROOT / "tests/golden/online/profile.yaml").read_bytes())["contract"] == "feature_profile"
+    assert answer_validate((ROOT / "tests/golden/online/profile.yaml").read_bytes())["contract"] == "feature_profile"
 
 
 def test_who_owns_what() -> None:
