@@ -7,6 +7,7 @@ from typing import Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
+from ofs_spark.foundation.collect import Collector, merge_refusals
 from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
@@ -31,8 +32,13 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
     context.announce("publish", "this dataset is already published")
     manifest = read_standing_manifest(ref, context)
     outputs = read_scope(intent).required_output_ids
-    facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
-    profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
+    faults = Collector()
+    facts = faults.attempt(
+        lambda: read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
+    )
+    profile = faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version))
+    if facts is None or profile is None:
+        raise merge_refusals(faults.refusals)
     pins, recipe = manifest["pins"], manifest["feature_profile"].get("feature_set_recipe", "")
     contexts = [surface.to_document() for surface in facts.contexts]
     now = {

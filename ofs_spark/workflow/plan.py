@@ -50,7 +50,8 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     """Every pin of an admitted intent, or one refusal that tells everything that is wrong with them.
 
     Nothing here reads an event or a label: what only those show is told after the scan. Told in the order of rooms: run
-    facts and outputs, profile, label rule; index, and the basis against it; label terms, extract and its marker.
+    facts and outputs, profile, label rule; index, and the basis against it; label terms, extract and its marker. Parquet
+    footers are judged where a file's bytes are proven first: a footer of other bytes would be told as a wrong schema.
     """
     scope, policy, faults = read_scope(intent), context.policy, Collector()
     differences = faults.attempt(lambda: find_differences(intent, policy, context.release, context.wiring.kind)) or ()
