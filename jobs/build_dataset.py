@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ofs_spark import pipeline
 from ofs_spark.console import Progress, print_json
+from ofs_spark.foundation.commands import Caller
 from ofs_spark.foundation.errors import OfsError, Refusal
 from ofs_spark.io.context import open_context
 
@@ -22,11 +23,16 @@ def main() -> int:
     parser.add_argument("--wiring", type=Path)
     parser.add_argument("--policy", type=Path)
     arguments = parser.parse_args()
+    given = [("--wiring", arguments.wiring), ("--policy", arguments.policy)]
+    where = [text for flag, path in given if path is not None for text in (flag, str(path))]
+    program = ("ofs", *where)
+    caller = Caller(program, (*program, "build", str(arguments.intent)), str(arguments.intent))
     try:
         with open_context(arguments.wiring, arguments.policy, Progress(sys.stderr)) as context:
+            caller.locate = context.locate_file
             answer, status = pipeline.build_dataset(arguments.intent.read_bytes(), context), 0
     except Refusal as refusal:
-        answer, status = refusal.to_document(), refusal.exit_status
+        answer, status = refusal.to_document(caller), refusal.exit_status
     except OfsError as error:
         answer, status = {"outcome": "FAILED", "message": str(error)}, 1
     print_json(answer)

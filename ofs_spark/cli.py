@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
+from ofs_spark.foundation.commands import Caller, name_program
 from ofs_spark.foundation.errors import OfsError, Refusal
 
 Answer = dict[str, Any]
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     options = parser.parse_args(stated)
+    options.caller = _describe_caller(options, stated)
     status: int = options.run(options)
     return status
 
@@ -158,6 +160,14 @@ def _parse_payments(text: str) -> int:
     return int(text)
 
 
+def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Caller:
+    """How this process was called, for the commands that a refusal tells people to run."""
+    program = name_program(sys.argv[0])
+    given = [("--wiring", options.wiring), ("--policy", options.policy)]
+    where = [text for flag, path in given if path is not None for text in (flag, str(path))]
+    return Caller((program, *where), (program, *stated), str(getattr(options, "intent", "")))
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -174,6 +184,7 @@ def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> 
         from ofs_spark.io.context import open_context
 
         with open_context(options.wiring, options.policy, _make_progress(options)) as context:
+            options.caller.locate = context.locate_file
             return call(context)
 
     return run
@@ -195,7 +206,7 @@ def _answer(
             answer = run()
             code = status(answer)
         except Refusal as refusal:
-            answer, code, people = refusal.to_document(), refusal.exit_status, console.print_refusal
+            answer, code, people = refusal.to_document(options.caller), refusal.exit_status, console.print_refusal
         except OfsError as error:
             answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
     if options.json:

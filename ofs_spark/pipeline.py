@@ -6,7 +6,6 @@ from typing import Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.refs import name_manifest
-from ofs_spark.intent.admission import admit
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_manifest_id, derive_run_key, fingerprint_dataset, hash_intent_payload
 from ofs_spark.intent.model import Intent
@@ -20,12 +19,13 @@ from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_man
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
     """Builds and publishes the dataset an intent names, once: the answer of `ofs build`, or the refusal of a room."""
     context.announce("intent", "reads the intent")
-    intent = read_intent(raw)
-    admit(intent, "build")
+    intent = read_intent(raw, "build")
     run = context.control.open(derive_run_key(intent.request_id), intent.request_id, hash_intent_payload(intent))
     if run.state is State.DONE and run.outcome is not None:
+        from ofs_spark.workflow.answer import answer_again
+
         context.announce("intent", "this request was answered before")
-        return dict(run.outcome)
+        return answer_again(intent, run.outcome, context)
     held = context.control.claim(run)
     audit: Audit = []
     with keep_lease(context.control, held), record_end(held, intent, context, audit) as answer:

@@ -98,7 +98,7 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """A refusal, on standard error: code, message, every fault, the next command."""
+    """A refusal, on standard error: code, message, every fault, what to do, the next command."""
     screen = Screen(stream or sys.stderr)
     screen.print_line(Styled(answer["code"], "red"), f" ({answer['room']}): {answer['message']}")
     details = dict(answer["details"])
@@ -106,6 +106,10 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
         place = Styled(fault.get("pointer", ""), "yellow")
         screen.print_line("  ", place, f" {fault.get('code', '')}: {fault.get('message', '')}")
     screen.print_pairs(_describe(screen, details, indent=2), indent="  ")
+    if "do" in answer:
+        done = answer["do"]
+        where = " at ".join(done[name] for name in ("file", "pointer") if name in done)
+        screen.print_line("do:   ", done["text"], f" ({where})" if where else "")
     if answer["next"]:
         screen.print_line("next: ", Styled(answer["next"], "bold"))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ofs_spark.console import print_demo
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.foundation.canonical import encode_canonical, parse_json
+from ofs_spark.foundation.commands import Next, name_program
 from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.foundation.policy import load_policy
@@ -52,7 +55,9 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
     if facts.is_file():
         known = parse_json(facts.read_bytes(), what=str(facts))
         if known["asked"] != asked:
-            raise refuse("ENVIRONMENT_UNFIT", f"{folder} holds another demo world: {known['asked']}", f"rm -r {folder}")
+            raise refuse(
+                "ENVIRONMENT_UNFIT", f"{folder} holds another demo world: {known['asked']}", _name_other(folder)
+            )
         announce("demo", f"finds its world in {folder}")
         paths = {name: folder / path for name, path in known["paths"].items()}
         return DemoWorld(root=folder, **paths, **known["counts"])
@@ -60,7 +65,7 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
         announce("demo", f"finds an unfinished world in {folder} and starts over")
         shutil.rmtree(folder)
     if folder.exists() and any(folder.iterdir()):
-        raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a demo world", "ofs demo --folder ANOTHER")
+        raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a demo world", _name_other(folder))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
     policy = load_policy(None)
@@ -82,6 +87,12 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
         )
     )
     return world
+
+
+def _name_other(folder: Path) -> Next:
+    """The demo in the first folder beside this one that is not there yet."""
+    names = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return Next("demo", ("--folder", str(next(name for name in names if not name.exists()))))
 
 
 def _scale_shape(payments: int) -> Shape:
@@ -141,7 +152,7 @@ def _describe(
 
 def _list_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
     """What to try next, as it can be typed."""
-    ofs = f"{'ofs' if shutil.which('ofs') else '.venv/bin/ofs'} --wiring {shlex.quote(str(world.wiring))}"
+    ofs = f"{shlex.quote(name_program(sys.argv[0]))} --wiring {shlex.quote(str(world.wiring))}"
     return (
         f"{ofs} build {shlex.quote(str(world.explore))}",
         f"{ofs} verify {manifest_ref}",

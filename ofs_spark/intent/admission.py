@@ -1,17 +1,18 @@
-"""Will this release build what the intent asks for: the refusals that identity does not need, before any pin is read.
+"""Will this release build what the intent asks for: the faults that identity does not mind.
 
 An identity takes `join_scope`, `filters` and every kind of dataset as written. A build evaluates them, so here every
-key it does not know and every shape it does not evaluate is refused, all at once.
+key it does not know and every shape it does not evaluate is a fault. All of it is read off the document, so that the
+faults of its schema and these are told together (`validate.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ofs_spark.foundation.contracts import DocumentFault, format_pointer, sort_faults
+from ofs_spark.foundation.collect import refuse_all
+from ofs_spark.foundation.contracts import DocumentFault, format_pointer
 from ofs_spark.intent.model import Intent, Scope
-from ofs_spark.intent.validate import refuse_all
 
 SUBJECT_KEY = "platform_run_id,event_id"
 SCOPE_LISTS = ("required_output_ids", "label_types", "anchor_event_types")
@@ -25,21 +26,24 @@ COMMAND_OF_KIND = {
     "parity_rebuild": "parity",
     "forensic_rebuild": "forensic",
 }
+COMMANDS = ("build",)
+"""Those of the above that this release has."""
+PER_EVENT = "per_event"
 
 
-def admit(intent: Intent, command: str) -> None:
-    """Returns if `ofs {command}` evaluates every part of the intent; else refuses, `details["faults"]` holding all."""
-    faults = [*_find_kind_faults(intent, command), *_find_output_faults(intent), *_find_scope_faults(intent)]
-    if faults:
-        raise refuse_all(sort_faults(faults))
+def find_admission_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
+    """Every part of an intent that `ofs {command}` does not evaluate. Members that break the schema are left to it."""
+    yield from _find_kind_faults(document, command)
+    yield from _find_output_faults(_read_object(document, "output"))
+    yield from _find_scope_faults(_read_object(document, "join_scope"), _read_object(document, "filters"))
 
 
 def read_scope(intent: Intent) -> Scope:
-    """join_scope and filters of an admitted intent; refuses as `admit` does where they are malformed."""
-    faults = sort_faults(_find_scope_faults(intent))
+    """join_scope and filters of an intent; FILTER_UNSUPPORTED with every fault where they are malformed."""
+    scope, filters = intent.join_scope, intent.filters
+    faults = list(_find_scope_faults(scope, filters))
     if faults:
         raise refuse_all(faults)
-    scope, filters = intent.join_scope, intent.filters
     policy = filters.get("label_coverage_policy")
     minima = policy.get("min_coverage_by_label_type") if isinstance(policy, dict) else None
     return Scope(
@@ -58,15 +62,23 @@ def _to_tuple(given: Any) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _find_kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
-    own = COMMAND_OF_KIND[intent.intent_kind]
-    if own != command:
-        message = f"{intent.intent_kind} is not for `ofs {command}` but for `ofs {own}`"
+def _read_object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A member that is an object; nothing where it is absent or, as the schema says, something else."""
+    member = document.get(name)
+    return member if isinstance(member, dict) else {}
+
+
+def _find_kind_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
+    kind = document.get("intent_kind")
+    own = COMMAND_OF_KIND.get(kind) if isinstance(kind, str) else None
+    if own is not None and own != command:
+        whose = f"but for `ofs {own}`" if own in COMMANDS else "and this release has no command for it"
+        message = f"{kind} is not for `ofs {command}`, {whose}"
         yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/intent_kind", message)
-    if intent.supersedes and command == "build":
-        message = "a dataset that supersedes another is built by `ofs backfill`"
+    if document.get("supersedes") and command == "build":
+        message = "this release builds no dataset that supersedes another"
         yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/supersedes", message)
-    if intent.time_window is not None:
+    if "time_window" in _read_object(document, "replay_selector"):
         yield DocumentFault(
             "BASIS_UNRESOLVED",
             "/replay_selector/time_window",
@@ -74,22 +86,20 @@ def _find_kind_faults(intent: Intent, command: str) -> Iterator[DocumentFault]:
         )
 
 
-def _find_output_faults(intent: Intent) -> Iterator[DocumentFault]:
-    output, code = intent.output, "INTENT_KIND_UNSUPPORTED"
-    if output.dataset_kind != "per_event":
-        yield DocumentFault(
-            code, "/output/dataset_kind", f"this release builds per_event datasets, not {output.dataset_kind}"
-        )
+def _find_output_faults(output: Mapping[str, Any]) -> Iterator[DocumentFault]:
+    code, kind = "INTENT_KIND_UNSUPPORTED", output.get("dataset_kind", PER_EVENT)
+    if kind != PER_EVENT:
+        yield DocumentFault(code, "/output/dataset_kind", f"this release builds per_event datasets, not {kind!s:.80}")
     for name in ("cut_points", "bucket"):
-        if getattr(output, name) is not None and output.dataset_kind == "per_event":
+        if name in output and kind == PER_EVENT:
             yield DocumentFault(code, f"/output/{name}", f"a per_event dataset has no {name}")
     for name in ("spine", "sampling", "splits"):
-        if getattr(output, name) is not None:
+        if name in output:
             yield DocumentFault(code, f"/output/{name}", f"this release does not build datasets with {name}")
 
 
-def _find_scope_faults(intent: Intent) -> Iterator[DocumentFault]:
-    for name, given in intent.join_scope.items():
+def _find_scope_faults(scope: Mapping[str, Any], filters: Mapping[str, Any]) -> Iterator[DocumentFault]:
+    for name, given in scope.items():
         at = format_pointer(["join_scope", name])
         if name == "subject_key":
             if given != SUBJECT_KEY:
@@ -101,7 +111,7 @@ def _find_scope_faults(intent: Intent) -> Iterator[DocumentFault]:
         else:
             known = ", ".join(("subject_key", *SCOPE_LISTS))
             yield DocumentFault("FILTER_UNSUPPORTED", at, f"is no key of join_scope; known are {known}")
-    for name, given in intent.filters.items():
+    for name, given in filters.items():
         at = format_pointer(["filters", name])
         if name == "label_types":
             yield from _check_texts(at, given, empty=True)

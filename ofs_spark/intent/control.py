@@ -77,7 +77,7 @@ class RunControl:
         """The run. RUN_NOT_FOUND if the ledger knows none."""
         run = self.ledger.find(run_key)
         if run is None:
-            raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", "ofs status", run_key=run_key)
+            raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", run_key=run_key)
         return run
 
     def _is_silent(self, run: Run) -> bool:

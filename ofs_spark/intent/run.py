@@ -112,9 +112,7 @@ def claim(
     staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
     if publish_only and not staged:
         message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
-        raise refuse(
-            "RETRY_NOT_PENDING", message, f"ofs status {run.run_key}", run_key=run.run_key, state=run.state.value
-        )
+        raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
     if used >= most:
         message = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"

@@ -1,20 +1,21 @@
-"""Is this document an intent: every fault at once, each with its pointer and code; then the `Intent`."""
+"""Is this document an intent, and will it be built: every fault at once, each with its pointer and code; then the `Intent`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.contracts import DocumentFault, describe_more, find_faults, sort_faults
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.collect import refuse_all
+from ofs_spark.foundation.contracts import DocumentFault, find_faults, sort_faults
 from ofs_spark.foundation.positions import find_slice_faults
+from ofs_spark.intent.admission import find_admission_faults
 from ofs_spark.intent.model import V0, V1, Intent
 
 
-def read_intent(raw: bytes) -> Intent:
-    """The intent a JSON text states.
+def read_intent(raw: bytes, command: str = "") -> Intent:
+    """The intent a JSON text states; with `command`, only one that `ofs {command}` evaluates in every part.
 
     Raises the refusal of its first fault; `details["faults"]` holds them all. A text that is not strict JSON, or of no
     known version, is SCHEMA_INVALID.
@@ -23,7 +24,7 @@ def read_intent(raw: bytes) -> Intent:
         document = parse_json(raw, what="the intent")
     except CanonicalError as error:
         raise refuse_all([DocumentFault("SCHEMA_INVALID", "", str(error))]) from None
-    found = find_intent_faults(document)
+    found = find_intent_faults(document, command)
     if found:
         raise refuse_all(found)
     from ofs_spark.intent.documents import parse_intent  # loads pydantic, which other commands do without
@@ -31,23 +32,21 @@ def read_intent(raw: bytes) -> Intent:
     return parse_intent(document)
 
 
-def refuse_all(found: Sequence[DocumentFault]) -> Refusal:
-    """The refusal of the first of ordered faults, with all of them in its details."""
-    first = found[0]
-    message = f"{first.pointer or 'the document'}: {first.message}{describe_more(len(found))}"
-    return refuse(first.code, message, pointer=first.pointer, faults=[fault.to_document() for fault in found])
+def find_intent_faults(document: Any, command: str = "") -> list[DocumentFault]:
+    """Every fault of an intent, in fault order: those of its schema, and those a schema cannot say.
 
-
-def find_intent_faults(document: Any) -> list[DocumentFault]:
-    """Every fault of an intent, in fault order: those of its schema, and those a schema cannot say."""
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version not in (V0, V1):
-        # An unknown version is judged by the first one, so that one answer tells everything.
+    With `command` also what `ofs {command}` does not evaluate.
+    """
+    if not isinstance(document, dict):
         return find_faults(document, V0)
-    found = find_faults(document, version)
+    version = document.get("schema_version")
+    # An unknown version is judged by the first one, so that one answer tells everything.
+    found = find_faults(document, version if version in (V0, V1) else V0)
+    late = list(_find_late_faults(document))
+    if command:
+        late += find_admission_faults(document, command)
     told = {fault.pointer for fault in found if fault.pointer}
-    late = (fault for fault in _find_late_faults(document) if not _is_covered(fault.pointer, told))
-    return sort_faults([*found, *late])
+    return sort_faults([*found, *(fault for fault in late if not _is_covered(fault.pointer, told))])
 
 
 def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:

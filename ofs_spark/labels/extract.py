@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.documents import DocumentKind, digest_content, read_document
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
+from ofs_spark.intent.model import Intent
 from ofs_spark.labels.model import ExtractFile, LabelExtract
 
 EXTRACT = DocumentKind("label_store.extract.v0", "label extract", "LABEL_STORE_UNAVAILABLE", "LABEL_STORE_UNAVAILABLE")
@@ -37,3 +40,20 @@ def require_marker(extract: LabelExtract) -> None:
     if extract.marker is None or extract.origin is not None:
         message = "this policy requires an extract taken from the label store with its commit marker"
         raise EXTRACT.refuse(extract.ref, message, marker=extract.marker, origin=extract.origin)
+
+
+def judge_marker(extract: LabelExtract, intent: Intent) -> tuple[str, ...]:
+    """What is said aloud of a marker that lies before the as-of: labels known by then may be absent from the extract.
+
+    LABEL_ASOF_BEYOND_MARKER for a training intent. An extract without a marker is judged by policy (`require_marker`).
+    """
+    if extract.marker is None or parse_instant(extract.committed_up_to_utc) >= intent.label_asof_us:
+        return ()
+    message = (
+        f"the label extract is committed up to {extract.committed_up_to_utc} (marker {extract.marker}), "
+        f"label_asof_utc is {intent.label_asof_text}: labels known by then may be absent"
+    )
+    if intent.training:
+        at = "/label_basis/label_asof_utc"
+        raise refuse("LABEL_ASOF_BEYOND_MARKER", message, pointer=at, committed_up_to_utc=extract.committed_up_to_utc)
+    return (message,)

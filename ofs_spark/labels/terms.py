@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from ofs_spark.foundation.clock import DAY_US, parse_instant
-from ofs_spark.foundation.contracts import DocumentFault, format_pointer, shorten, sort_faults
+from ofs_spark.foundation.collect import refuse_all
+from ofs_spark.foundation.contracts import DocumentFault, format_pointer, shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.model import Intent, Posture, Scope
-from ofs_spark.intent.validate import refuse_all
 from ofs_spark.labels.coverage_policy import MINIMA, POLICY_POINTER, CoveragePolicy, choose_policy, find_policy_faults
 
 VOCABULARY = MappingProxyType(
@@ -82,16 +82,21 @@ class LabelTerms:
 def resolve_terms(intent: Intent, scope: Scope, coverage: Mapping[str, Any], min_mature_anchors: float) -> LabelTerms:
     """The terms of an admitted intent. `coverage`, `min_mature_anchors`: the loaded policy's, for what it leaves open.
 
-    LABEL_RULE_UNSUPPORTED as `resolve_rule`; LABEL_TYPE_SCOPE_UNRESOLVED or LABEL_POLICY_INVALID with every fault of
-    the lists of types and of the stated coverage policy.
+    LABEL_TYPE_SCOPE_UNRESOLVED or LABEL_POLICY_INVALID with every fault of the lists of types and of the stated coverage
+    policy; LABEL_RULE_UNSUPPORTED as `resolve_rule`.
     """
+    require_types(intent, scope)
     rule = resolve_rule(intent.resolution_rule)
-    faults = [*find_type_faults(intent, scope), *find_policy_faults(scope.label_coverage_policy)]
-    if faults:
-        raise refuse_all(sort_faults(faults))
     policy = choose_policy(scope.label_coverage_policy, coverage, min_mature_anchors)
     types = tuple(sorted(_choose_types(scope)))
     return LabelTerms(types, rule, intent.posture, intent.label_asof_text, intent.maturity_days, policy)
+
+
+def require_types(intent: Intent, scope: Scope) -> None:
+    """Returns if the lists of types and the stated coverage policy are sound; else refuses with every fault of them."""
+    faults = [*find_type_faults(intent, scope), *find_policy_faults(scope.label_coverage_policy)]
+    if faults:
+        raise refuse_all(faults)
 
 
 def resolve_rule(name: str) -> str:

@@ -240,11 +240,12 @@ def find_differences(
         ("CONFIG_REVISION_MISMATCH", "/config_revision", intent.config_revision, policy.config_revision),
     )
     found = [
-        {"code": code, "pointer": at, "intent": asked, "running": own} for code, at, asked, own in named if asked != own
+        {"code": code, "pointer": at, "message": f"{at} is {asked}; running is {own}", "intent": asked, "running": own}
+        for code, at, asked, own in named
+        if asked != own
     ]
     if found and kind == "prod":
         first = found[0]
-        message = f"{first['pointer']} is {first['intent']}; running is {first['running']}"
-        raise refuse(first["code"], message, pointer=first["pointer"], faults=found)
+        raise refuse(first["code"], first["message"], pointer=first["pointer"], faults=found)
     shown = [(one["pointer"][1:], shorten(one["intent"]), shorten(one["running"])) for one in found]
     return tuple(f"{name} is {asked} in the intent, {own} here" for name, asked, own in shown)

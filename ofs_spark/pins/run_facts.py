@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.canonical import digest
+from ofs_spark.foundation.collect import Collector
 from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
@@ -41,7 +43,7 @@ class RunFacts:
 
 
 def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: Sequence[str], audit: Audit) -> RunFacts:
-    """The run facts at `ref` with every `required` output admitted and its digest proven; each look is audited.
+    """The run facts at `ref` with every `required` output admitted and its digest proven; each is looked at and audited.
 
     RUN_FACTS_UNAVAILABLE for a missing, malformed or foreign view; NO_PASS_NO_READ for an output without a locator or
     without a PASS; CONTEXT_DIGEST_MISMATCH for other bytes than stated; REF_ACCESS_DENIED for bytes that are not there.
@@ -52,11 +54,15 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
             message = f"is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
             raise RUN_FACTS.refuse(ref, message, pointer="/platform_run_id")
         ref = objects.relative(ref)
-    contexts = []
-    for output_id in required:
-        with audit_resolution(audit, _find_asked(view, output_id), "gated_output"):
-            contexts.append(_find_admitted(objects, view, output_id))
-    return RunFacts(ref, digest(view), tuple(contexts))
+    faults = Collector()
+    found = [faults.attempt(partial(_resolve_output, objects, view, one, audit)) for one in required]
+    faults.raise_all()
+    return RunFacts(ref, digest(view), tuple(one for one in found if one))
+
+
+def _resolve_output(objects: Objects, view: Mapping[str, Any], output_id: str, audit: Audit) -> Context:
+    with audit_resolution(audit, _find_asked(view, output_id), "gated_output"):
+        return _find_admitted(objects, view, output_id)
 
 
 def _find_asked(view: Mapping[str, Any], output_id: str) -> str:

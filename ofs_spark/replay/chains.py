@@ -42,10 +42,9 @@ class ShardChains:
     def find_problem(self, offset_range: Range) -> str:
         """Why no chain of links that the archive's writer attests proves the range; "" if one does."""
         start, last = offset_range.start, offset_range.last
-        if not self._segments:
-            return "the index names no segment of it"
-        if self._reached[-1] < last:
-            return f"its end lies beyond the archive's last one, {self._reached[-1]}"
+        short = self.find_short_end(offset_range)
+        if short:
+            return short
         proven = _find_reach(self._all, start)
         if proven < start:
             first = self._segments[bisect_left(self._reached, start)]
@@ -58,6 +57,13 @@ class ShardChains:
             lone = self._unattested[bisect_left(self._unattested_reached, start)]
             return f"only an index made by OFS attests the link of {_show(lone)}"
         return ""
+
+    def find_short_end(self, offset_range: Range) -> str:
+        """Why the archive does not reach the range's end, which no scan can mend; "" if it does."""
+        if not self._segments:
+            return "the index names no segment of it"
+        short = self._reached[-1] < offset_range.last
+        return f"its end lies beyond the archive's last one, {self._reached[-1]}" if short else ""
 
 
 _Reaches = tuple[list[int], list[int]]

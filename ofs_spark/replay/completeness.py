@@ -90,6 +90,28 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
     )
 
 
+def find_index_faults(index: SegmentIndex, basis: Sequence[Range]) -> tuple[ReplayFault, ...]:
+    """What the index alone shows to be wrong with a basis, before any segment is read: in the order of telling.
+
+    REPLAY_BASIS_GAP for offsets of a dense range in no segment and no declared gap; REPLAY_UNCHECKABLE for one whose gap
+    OFS alone attests, and for a sparse range that no segment ends. Which chain of segments proves a sparse range depends
+    on the offsets that they hold, so that only the scan can tell.
+    """
+    partitions = _describe_partitions(index, basis, ())
+    ranges = (_judge_indexed(partitions[locate_range(one)], one) for one in sorted(basis))
+    faulty = (one for one in ranges if one.problem)
+    return sort_faults(_make_range_fault(partitions[locate_range(one.range)], one) for one in faulty)
+
+
+def _judge_indexed(partition: _Partition, offset_range: Range) -> RangeCoverage:
+    """What the index alone shows of a range."""
+    if offset_range.dense:
+        return _judge_range(partition, offset_range, _Scanned())
+    short = partition.chains.find_short_end(offset_range)
+    known = (0, partition.count_reaching(offset_range))
+    return RangeCoverage(offset_range, UNCHECKABLE if short else COMPLETE, *known, 0, (), short)
+
+
 def _locate_task(summary: Document) -> tuple[int, int]:
     return (summary["partition_ordinal"], summary["segment_group"])
 

@@ -1,7 +1,7 @@
 """What the replay room refuses: a refusal in waiting, the order in which faults are told, positions named as samples.
 
-Faults are told sorted: what makes the facts unreadable before what makes them incomplete before what makes them unfit
-for training.
+Faults are told in the order of the table of codes: what makes the facts unreadable before what makes them incomplete
+before what makes them unfit for training.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ofs_spark.foundation.codes import find_turn
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.positions import Range
 from ofs_spark.replay.segment_groups import list_partitions
@@ -18,12 +19,6 @@ Document = dict[str, Any]
 
 SAMPLES = 20
 """Positions named per kind of anomaly; the counts are always whole."""
-
-_ORDER = (
-    "ARCHIVE_SEGMENT_CORRUPT", "ARCHIVE_SCHEMA_UNSUPPORTED",
-    "REPLAY_BASIS_GAP", "REPLAY_UNCHECKABLE", "REPLAY_DUPLICATE_OFFSET_MISMATCH",
-    "REPLAY_EVENT_ID_CONFLICT", "REPLAY_EVENT_INVALID", "REPLAY_EVENTS_EMPTY",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,8 @@ class ReplayFault:
 
 
 def sort_faults(faults: Iterable[ReplayFault]) -> tuple[ReplayFault, ...]:
-    """Faults in the order in which they are told; equals keep theirs."""
-    return tuple(sorted(faults, key=lambda fault: _ORDER.index(fault.code)))
+    """Faults of any room's codes in the order of telling, which is the table's; equals keep theirs."""
+    return tuple(sorted(faults, key=lambda fault: find_turn(fault.code)))
 
 
 def locate_sample(basis: Sequence[Range], sample: Document) -> Document:

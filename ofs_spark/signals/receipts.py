@@ -7,7 +7,7 @@ from typing import Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.clock import format_instant
-from ofs_spark.foundation.errors import CODES
+from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.refs import name_plan
 from ofs_spark.intent.identity import hash_intent_payload
 from ofs_spark.intent.model import Intent

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.canonical import CanonicalError, parse_json
+from ofs_spark.foundation.collect import Collector, merge_refusals
+from ofs_spark.foundation.documents import digest_content
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, Transition
@@ -15,6 +19,9 @@ from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.manifests import read_standing_manifest
+
+MOST_BYTES = 1 << 30
+"""Of an index or extract whose digest is compared."""
 
 
 def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContext, audit: Audit) -> dict[str, Any]:
@@ -25,8 +32,13 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
     context.announce("publish", "this dataset is already published")
     manifest = read_standing_manifest(ref, context)
     outputs = read_scope(intent).required_output_ids
-    facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
-    profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
+    faults = Collector()
+    facts = faults.attempt(
+        lambda: read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
+    )
+    profile = faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version))
+    if facts is None or profile is None:
+        raise merge_refusals(faults.refusals)
     pins, recipe = manifest["pins"], manifest["feature_profile"].get("feature_set_recipe", "")
     contexts = [surface.to_document() for surface in facts.contexts]
     now = {
@@ -40,12 +52,67 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
         raise refuse(
             "MANIFEST_IMMUTABILITY_VIOLATION",
             message,
-            f"ofs show {ref}",
             ref=ref,
             differing=differing,
         )
     require_admissible(manifest, intent.training, ref)
     return compose_build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
+
+
+def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
+    """What a finished run answered, once its manifest is seen to stand; `differences` where its inputs have changed since.
+
+    MANIFEST_ABSENT where the store holds nothing at the manifest's ref; what stands there is read as `read_standing_manifest`.
+    """
+    ref = str(outcome["manifest_ref"])
+    if not context.objects.exists(ref):
+        message = f"this request published {ref}, and nothing stands there in the object root that the wiring names"
+        raise refuse("MANIFEST_ABSENT", message, missing=ref, run_key=outcome["run_key"])
+    found = [text for text in _find_changes(read_standing_manifest(ref, context), intent, context) if text]
+    return {**outcome, "differences": found} if found else dict(outcome)
+
+
+def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> Iterator[str]:
+    """What profile, index and extract are now, each "" where it is still what the manifest pins."""
+    pins, archive = manifest["pins"], manifest["archive"]
+    recipe = manifest["feature_profile"].get("feature_set_recipe", "")
+
+    def judge_profile() -> bool:
+        """Whether the selected set is still the one."""
+        now = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
+        return bool(now.find_set_digest(recipe) == pins["feature_set_digest"])
+
+    def judge_index() -> bool:
+        """Whether the segments of the basis are still the ones; an index that only grew is no difference."""
+        if _read_digest(context.objects, archive["index_ref"]) == archive["index_digest"]:
+            return True
+        from ofs_spark.replay.index import digest_slice, read_index  # loads Arrow, for an index that has changed
+
+        slice_digest = digest_slice(read_index(context.objects, intent.platform_run_id), intent.basis)
+        return bool(slice_digest == archive["slice_digest"])
+
+    def judge_extract() -> bool:
+        """Whether the wiring still names the extract."""
+        return bool(_read_digest(context.objects, context.wiring.labels.ref) == pins["label_store"]["digest"])
+
+    for what, judge in (
+        ("the feature profile", judge_profile),
+        ("the archive's slice", judge_index),
+        ("the label extract", judge_extract),
+    ):
+        try:
+            yield "" if judge() else f"{what} has changed since this dataset was published"
+        except Refusal as refusal:
+            yield f"{what} no longer resolves: {refusal.code}"
+
+
+def _read_digest(objects: Objects, ref: str) -> str:
+    """The digest of a document that states it, computed anew; "" where no such document stands."""
+    try:
+        document = parse_json(objects.read(ref), what="the document", max_bytes=MOST_BYTES)
+    except (ObjectMissing, CanonicalError):
+        return ""
+    return digest_content(document) if isinstance(document, dict) else ""
 
 
 def describe_run(run: Run) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ofs_spark.foundation.clock import Clock
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.ports import Announce, Objects
 from ofs_spark.foundation.wiring import Wiring
@@ -34,3 +36,12 @@ class RunContext:
     announce: Announce
     width: int
     """Targets of an exchange whose width does not change the dataset."""
+
+    def locate_file(self, root: str, ref: str) -> str:
+        """The path of the file at a ref below the `objects` or `profiles` root; "" where no such file is on this machine."""
+        store = self.profiles if root == "profiles" else self.objects
+        try:
+            path = store.locate(ref)
+        except Refusal:
+            return ""
+        return path if Path(path).is_file() else ""

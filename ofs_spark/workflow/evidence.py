@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_evidence, name_plan
@@ -66,7 +67,7 @@ class EvidenceWriter:
         return write_once(self.objects, ref, receipt.document)
 
     def refuse_first(self, refusals: Sequence[Refusal], *receipts: Receipt) -> None:
-        """Raises the first refusal, if there is one, leaving what the attempt found as the attempt's own evidence.
+        """Raises the first refusal with the faults of all, if there is one; what was found is left as the attempt's own.
 
         A receipt whose room came after the refusal's, or could not read all it needed, would say half: it is left out.
         """
@@ -74,4 +75,4 @@ class EvidenceWriter:
             read_in_full = all(refusal.code in _JUDGED_LABELS for refusal in refusals)
             for receipt in receipts if read_in_full else receipts[:1]:
                 self.write(receipt, self.run.attempt)
-            raise refusals[0]
+            raise merge_refusals(refusals)

@@ -27,7 +27,7 @@ def find_manifest(manifest: str, context: RunContext) -> str:
         if outcome.get("dataset_manifest_id") == manifest and "manifest_ref" in outcome:
             return str(outcome["manifest_ref"])
     message = f"no run of this ledger published {manifest}; name the manifest by its ref"
-    raise refuse("RUN_NOT_FOUND", message, "ofs status")
+    raise refuse("RUN_NOT_FOUND", message)
 
 
 def read_manifest(ref: str, context: RunContext) -> dict[str, Any]:

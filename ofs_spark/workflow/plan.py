@@ -1,21 +1,26 @@
-"""From an admitted intent to its frozen plan: every pin resolved once, in the order in which pins refuse."""
+"""From an admitted intent to its frozen plan: every pin resolved once, everything wrong with them told at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ofs_spark.foundation.audit import Audit, audit_resolution
+from ofs_spark.foundation.collect import Collector
+from ofs_spark.foundation.errors import InternalError, Refusal
+from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope
-from ofs_spark.intent.model import Intent
-from ofs_spark.labels.extract import read_extract, require_marker
+from ofs_spark.intent.model import Intent, Scope
+from ofs_spark.labels.extract import judge_marker, read_extract, require_marker
 from ofs_spark.labels.model import LabelExtract
-from ofs_spark.labels.terms import LabelTerms, resolve_rule, resolve_terms
+from ofs_spark.labels.terms import LabelTerms, require_types, resolve_rule, resolve_terms
 from ofs_spark.pins.plan import Archive, BuildPlan, find_differences
-from ofs_spark.pins.profile.compile import read_profile
-from ofs_spark.pins.run_facts import read_run_facts
+from ofs_spark.pins.profile.catalogue import describe_dataset
+from ofs_spark.pins.profile.compile import Profile, read_profile
+from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from ofs_spark.publish.manifest import require_room
+from ofs_spark.replay.completeness import find_index_faults
 from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, read_index, select_segments
 from ofs_spark.workflow.context import RunContext
 
@@ -30,36 +35,95 @@ class Resolution:
     terms: LabelTerms
 
 
+@dataclass(frozen=True)
+class _Pins:
+    """What the pins name, each None where it refused."""
+
+    facts: RunFacts | None
+    profile: Profile | None
+    index: SegmentIndex | None
+    terms: LabelTerms | None
+    extract: LabelExtract | None
+
+
 def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolution:
-    """Every pin of an admitted intent. Refuses in this order: run facts, profile, label rule, index, terms, extract."""
-    scope, policy = read_scope(intent), context.policy
-    differences = find_differences(intent, policy, context.release, context.wiring.kind)
-    outputs = scope.required_output_ids
-    facts = read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
-    profile = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
-    differences += profile.describe_differences()
+    """Every pin of an admitted intent, or one refusal that tells everything that is wrong with them.
+
+    Nothing here reads an event or a label: what only those show is told after the scan. Told in the order of rooms: run
+    facts and outputs, profile, label rule; index, and the basis against it; label terms, extract and its marker. Parquet
+    footers are judged where a file's bytes are proven first: a footer of other bytes would be told as a wrong schema.
+    """
+    scope, policy, faults = read_scope(intent), context.policy, Collector()
+    differences = faults.attempt(lambda: find_differences(intent, policy, context.release, context.wiring.kind)) or ()
+    pins = _resolve_pins(intent, scope, context, audit, faults)
+    if pins.profile and pins.terms:
+        profile, types = pins.profile, pins.terms.types
+        faults.attempt(lambda: describe_dataset(profile.program, types))
+        differences += profile.describe_differences()
+    if pins.extract:
+        extract = pins.extract
+        differences += faults.attempt(lambda: judge_marker(extract, intent)) or ()
+    if pins.index:
+        faults.add(_refuse_basis(pins.index, intent))
+    faults.raise_all()
     for difference in differences:
         context.announce("pins", f"note: {difference}")
-    resolve_rule(intent.resolution_rule)
-    index = read_index(context.objects, intent.platform_run_id)
-    terms = resolve_terms(intent, scope, policy.coverage, policy.min_mature_anchor_ratio)
-    extract = _read_extract(context, audit)
+    return _freeze_plan(intent, scope, context, pins, differences)
+
+
+def _resolve_pins(intent: Intent, scope: Scope, context: RunContext, audit: Audit, faults: Collector) -> _Pins:
+    """Reads and proves every document that the intent, the wiring or the run names, whatever the others came to."""
+    policy, outputs = context.policy, scope.required_output_ids
+    return _Pins(
+        faults.attempt(
+            lambda: read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, outputs, audit)
+        ),
+        faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)),
+        faults.attempt(lambda: read_index(context.objects, intent.platform_run_id)),
+        _resolve_terms(intent, scope, policy, faults),
+        faults.attempt(lambda: _read_extract(context, audit)),
+    )
+
+
+def _resolve_terms(intent: Intent, scope: Scope, policy: Policy, faults: Collector) -> LabelTerms | None:
+    """The label terms; None where the rule's name, which is told with the pins, or anything else of them refused."""
+    if faults.attempt(lambda: resolve_rule(intent.resolution_rule)) is None:
+        faults.attempt(lambda: require_types(intent, scope))
+        return None
+    return faults.attempt(lambda: resolve_terms(intent, scope, policy.coverage, policy.min_mature_anchor_ratio))
+
+
+def _freeze_plan(
+    intent: Intent, scope: Scope, context: RunContext, pins: _Pins, differences: tuple[str, ...]
+) -> Resolution:
+    """The plan of pins that are all there."""
+    facts, profile, index, terms, extract = pins.facts, pins.profile, pins.index, pins.terms, pins.extract
+    if not (facts and profile and index and terms and extract):
+        raise InternalError("a pin is missing and nothing refused")
     archive = _describe_archive(index, intent)
-    labels = {**terms.to_document(), "types": list(terms.types), "extract": extract.to_document()}
     plan = BuildPlan(
         intent=intent,
         scope=scope,
         profile=profile,
         run_facts=facts,
         archive=archive,
-        labels=labels,
-        policy=policy,
+        labels={**terms.to_document(), "types": list(terms.types), "extract": extract.to_document()},
+        policy=context.policy,
         release=context.release,
         differences=differences,
         sources=select_sources(intent.basis),
     )
-    require_room(plan.describe_pinned(), plan.columns)  # as are two columns of one name: here, not after the work
+    require_room(plan.describe_pinned(), plan.columns)
     return Resolution(plan, index, extract, terms)
+
+
+def _refuse_basis(index: SegmentIndex, intent: Intent) -> list[Refusal]:
+    """What the index alone shows to be missing or unprovable of the basis; the scan judges what is inside segments."""
+    at = "/replay_basis" if "replay_basis" in intent.document else "/replay_selector/offsets"
+    found = [fault.make_refusal() for fault in find_index_faults(index, intent.basis)]
+    for refusal in found:
+        refusal.details["pointer"] = at
+    return found
 
 
 def _read_extract(context: RunContext, audit: Audit) -> LabelExtract:

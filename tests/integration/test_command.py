@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.foundation.errors import CODES
+from ofs_spark.foundation.codes import CODES
 from tests.spec.tables.windows import world
 from tests.worlds.command import Result, run_command
 from tests.worlds.model import canon, label

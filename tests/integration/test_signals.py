@@ -54,7 +54,7 @@ def test_three_requests_one_dataset_one_refusal(tmp_path: Path) -> None:
     assert (counters["build_requested"], counters["build_completed"], counters["build_failed"]) == (3, 2, 1)
     assert (counters["datasets_built"], counters["events_replayed"]) == (1, first["replay_counts"]["delivered"])
     assert (told["health"], len(told["reasons"])) == ("AMBER", 1)
-    assert told["protected_refs"] == {"attempted": 4, "resolved": 4, "denied": 0}  # the second read no label extract
+    assert told["protected_refs"] == {"attempted": 5, "resolved": 5, "denied": 0}  # the second read no label extract
     receipts = {one["request_id"]: one["outcome"] for one in documents(written, "publication")}
     assert receipts == {"request.one": "COMMITTED", "request.two": "ALREADY_PUBLISHED"}
     facts = documents(written, "governance")
@@ -94,9 +94,9 @@ def test_labels_that_were_not_read_in_full_are_not_told(tmp_path: Path) -> None:
 def test_a_denied_output_is_audited(tmp_path: Path) -> None:
     written = write_world(refusals.needs((refusals.receipt("FAIL"),)), tmp_path)
     assert build(written).code == "NO_PASS_NO_READ"
-    assert total(written)["protected_refs"] == {"attempted": 2, "resolved": 1, "denied": 1}
+    assert total(written)["protected_refs"] == {"attempted": 3, "resolved": 2, "denied": 1}
     (receipt,) = documents(written, "run_receipts")
-    assert [one["outcome"] for one in receipt["protected_refs"]] == ["resolved", "denied"]
+    assert [one["outcome"] for one in receipt["protected_refs"]] == ["resolved", "denied", "resolved"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tests.oracle.conditions import among
 from tests.oracle.core import core_features
 from tests.oracle.exact import Refused, duration, instant, micros
 from tests.oracle.features import group_features, noting, windows_of
-from tests.oracle.replay import Event, Replay, replay
+from tests.oracle.replay import Event, Replay, index_faults, replay
 from tests.worlds.model import World
 
 INPUT_FILTERS = ("label_types", "label_coverage_policy", "event_types")
@@ -47,7 +47,7 @@ def build(world: World) -> Dataset:
 def _build(world: World) -> Dataset:
     training = admit(world.intent)
     groups = pin(world)
-    labels.label_types(world.intent)  # no row is needed to tell
+    known_beforehand(world, training)
     history = replay(world, training, groups)
     anchors = anchors_of(world.intent, history.events)
     faults: list[str] = []
@@ -85,6 +85,17 @@ def admit(intent: Mapping[str, Any]) -> bool:
         raise Refused("FILTER_UNSUPPORTED")
     dataset = intent["intent_kind"] in ("dataset_build", "backfill_rebuild")
     return dataset and not intent.get("non_training_allowed") and basis.get("posture", "KNEW_THEN") == "KNEW_THEN"
+
+
+def known_beforehand(world: World, training: bool) -> None:
+    """What needs no row, in the order of rooms: the basis against the index, the label types, the extract's marker."""
+    missing = index_faults(world)
+    if missing:
+        raise Refused(missing)
+    labels.label_types(world.intent)
+    asof, upto = world.intent["label_basis"]["label_asof_utc"], world.label_committed_up_to_utc
+    if training and world.label_marker is not None and micros(upto) < micros(asof):
+        raise Refused("LABEL_ASOF_BEYOND_MARKER")
 
 
 def pin(world: World) -> list[Mapping[str, Any]]:

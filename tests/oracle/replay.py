@@ -147,6 +147,25 @@ def reachable(shard: list[Segment], start: int) -> list[Segment]:
         reached += more
 
 
+def index_faults(world: World) -> list[str]:
+    """What the index alone tells of the basis: dense offsets in no segment and no gap; sparse ranges that no segment ends.
+
+    Gaps are told before what cannot be proven. Nothing of a segment is looked at but what the index states of it.
+    """
+    ranges, segments = resolve_basis(world.intent["replay_basis"]), linked(world.segments)
+    found = [code for r in ranges if (code := index_fault(r, segments))]
+    return sorted(found, key=("REPLAY_BASIS_GAP", "REPLAY_UNCHECKABLE").index)
+
+
+def index_fault(r: Range, segments: list[Segment]) -> str | None:
+    mine = [s for s in segments if (s.topic, s.partition, s.offset_kind) == (r.topic, r.partition, r.kind)]
+    if r.kind in DENSE:
+        covered = [(s.first, s.last) for s in mine] + [gap for s in mine for gap in s.gaps]
+        holes = (o for o in range(r.start, r.end + 1) if not any(a <= o <= b for a, b in covered))
+        return "REPLAY_BASIS_GAP" if next(holes, None) is not None else None
+    return None if any(s.last >= r.end for s in mine) else "REPLAY_UNCHECKABLE"
+
+
 def starts(seg: Segment, start: int) -> bool:
     before = seg.previous_last_offset
     return before is None or (isinstance(before, int) and before < start)

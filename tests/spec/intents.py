@@ -28,6 +28,11 @@ def intent(document: Any) -> Intent:
     return read_intent(raw(document))
 
 
+def admitted(document: Any) -> Intent:
+    """As `ofs build` reads it."""
+    return read_intent(raw(document), "build")
+
+
 def edited(document: dict[str, Any], pointer: str, value: Any) -> dict[str, Any]:
     changed = deepcopy(document)
     *parents, last = [int(part) if part.isdecimal() else part for part in pointer.split("/")[1:]]

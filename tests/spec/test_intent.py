@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.errors import CODES
-from ofs_spark.intent.admission import admit, read_scope
+from ofs_spark.foundation.codes import CODES
+from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.answers import answer_identity
 from ofs_spark.intent.identity import fingerprint_dataset
-from tests.spec.intents import BASE, BASE_V1, DROP, edited, intent, raw, refused
+from tests.spec.intents import BASE, BASE_V1, DROP, admitted, edited, intent, raw, refused
 
 PRECEDENCE = {
     "request id": ([("/request_id", "short")], "REQUEST_ID_INVALID", 10),
@@ -35,6 +35,7 @@ PRECEDENCE = {
     "policy": ([("/policy_revision", "")], "POLICY_REVISION_MISSING", 10),
     "config": ([("/config_revision", DROP)], "CONFIG_REVISION_MISSING", 10),
     "release": ([("/ofs_code_release_id", None)], "CODE_RELEASE_MISSING", 10),
+    "parity anchor": ([("/parity_anchor_ref", "")], "PARITY_ANCHOR_INVALID", 20),
     "extra": ([("/colour", "red")], "SCHEMA_INVALID", 10),
     "the first in pointer order": ([("/run_facts_ref", DROP), ("/label_basis", DROP)], "LABEL_ASOF_MISSING", 10),
     "pins before intent by pointer": (
@@ -101,7 +102,7 @@ UNEVALUATED = [
 def test_what_a_build_does_not_evaluate_has_an_identity_and_is_refused(pointer: str, value: Any) -> None:
     read = intent(edited(BASE, pointer, value))
     assert fingerprint_dataset(read) != fingerprint_dataset(intent(BASE))
-    refusal = refused(lambda: admit(read, "build"))
+    refusal = refused(lambda: admitted(edited(BASE, pointer, value)))
     assert (refusal.code, refusal.details["pointer"]) == ("FILTER_UNSUPPORTED", pointer)
 
 
@@ -122,25 +123,43 @@ NOT_BUILT = [
 
 @pytest.mark.parametrize(("base", "pointer", "value", "code"), NOT_BUILT)
 def test_what_this_release_does_not_build(base: dict[str, Any], pointer: str, value: Any, code: str) -> None:
-    read = intent(edited(base, pointer, value))
-    refusal = refused(lambda: admit(read, "build"))
+    document = edited(base, pointer, value)
+    intent(document)
+    refusal = refused(lambda: admitted(document))
     assert (refusal.code, refusal.exit_status, refusal.details["pointer"]) == (code, 10, pointer)
 
 
 def test_admission_names_everything_at_once() -> None:
-    read = intent({**BASE, "intent_kind": "parity_rebuild", "filters": {"b": None, "a": []}, "join_scope": {"x": 1}})
-    pointers = [fault["pointer"] for fault in refused(lambda: admit(read, "build")).details["faults"]]
+    document = {**BASE, "intent_kind": "parity_rebuild", "filters": {"b": None, "a": []}, "join_scope": {"x": 1}}
+    intent(document)
+    pointers = [fault["pointer"] for fault in refused(lambda: admitted(document)).details["faults"]]
     assert pointers == ["/filters/a", "/filters/b", "/intent_kind", "/join_scope/x"]
 
 
+def test_schema_and_admission_are_one_judgement_in_pointer_order() -> None:
+    """What the schema says and what a build does not evaluate, of one document, in one answer."""
+    document = {**BASE, "filters": {"country": "DE"}, "intent_kind": "parity_rebuild", "platform_run_id": "x"}
+    document = edited(document, "/replay_basis/0/start_offset", "100000")
+    refusal = refused(lambda: admitted(document))
+    told = [(fault["code"], fault["pointer"]) for fault in refusal.details["faults"]]
+    assert told == [
+        ("FILTER_UNSUPPORTED", "/filters/country"),
+        ("INTENT_KIND_UNSUPPORTED", "/intent_kind"),
+        ("RUN_SCOPE_INVALID", "/platform_run_id"),
+        ("BASIS_UNRESOLVED", "/replay_basis/0/start_offset"),
+    ]
+    assert refusal.code == "FILTER_UNSUPPORTED"
+    several = refused(lambda: admitted({"schema_version": "x", "output": 1, "join_scope": [], "intent_kind": []}))
+    assert len(several.details["faults"]) > 5
+
+
 def test_scope_as_read() -> None:
-    read = intent(BASE)
-    admit(read, "build")
+    read = admitted(BASE)
     scope = read_scope(read)
     assert scope.row_filters == {"country": ("DE", "FR")}
     assert (scope.anchor_event_types, scope.event_types) == (("card_payment",), None)
     assert (scope.scope_label_types, scope.filter_label_types) == (("fraud_disposition",), None)
-    admit(intent(BUILT_V1), "build")
+    admitted(BUILT_V1)
 
 
 def test_training_intents() -> None:

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
-    "audit", "canonical", "clock", "code_folder", "config", "contracts", "documents", "errors", "ownership", "paths",
-    "policy", "ports", "positions", "refs", "strict_yaml", "wiring",
+    "audit", "canonical", "clock", "code_folder", "codes", "collect", "commands", "config", "contracts",
+    "documents", "errors", "ownership", "paths", "policy", "ports", "positions", "refs", "strict_yaml", "wiring",
 }  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"

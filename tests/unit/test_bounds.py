@@ -26,7 +26,8 @@ from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.positions import Slice, resolve_basis, select_sources
-from ofs_spark.intent.admission import admit, read_scope
+from ofs_spark.intent.admission import read_scope
+from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.adapters import load_wiring
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels.extract import read_extract
@@ -64,8 +65,8 @@ def example(path: str) -> dict[str, Any]:
 
 
 def enter_intent(pointer: str, value: Any) -> None:
-    read = intent(edited(BASE_V1 if pointer.startswith(("/output", "/label_basis/posture")) else BASE, pointer, value))
-    admit(read, "build")
+    document = edited(BASE_V1 if pointer.startswith(("/output", "/label_basis/posture")) else BASE, pointer, value)
+    read = read_intent(raw(document), "build")
     resolve_terms(read, read_scope(read), {"min_coverage_by_label_type": {}, "max_conflict_ratio": 1}, 0)
 
 
@@ -338,7 +339,7 @@ def test_faults_of_a_hostile_document_are_bounded_and_their_count_is_told() -> N
 
 @pytest.mark.parametrize("member", ["join_scope", "filters"])
 def test_faults_of_an_open_member_are_bounded_too(member: str) -> None:
-    hostile = intent({**BASE, member: {**BASE[member], **{f"k{i:06d}": [] for i in range(20_000)}}})
+    hostile = {**BASE, member: {**BASE[member], **{f"k{i:06d}": [] for i in range(20_000)}}}
     with pytest.raises(Refusal, match="at least 999 more") as caught:
-        admit(hostile, "build")
+        read_intent(raw(hostile), "build")
     assert len(caught.value.details["faults"]) == contracts.MOST_FAULTS

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.errors import CODES, InternalError, Refusal
+from ofs_spark.foundation.codes import CODES
+from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.foundation.ownership import find_owner, require_owned
 from ofs_spark.intent.answers import answer_validate
 from ofs_spark.intent.documents import IntentV0, IntentV1

@@ -56,7 +56,6 @@ class Faults:
         return refuse(
             "FEATURE_PROFILE_UNRESOLVED",
             message,
-            f"ofs validate {ref} --contract feature_profile",
             ref=ref,
             faults=[fault.to_document() for fault in found],
         )

@@ -52,7 +52,7 @@ def test_a_sum_beyond_38_digits_is_refused(features: list[dict[str, Any]], sign:
         column("decimal(38,2)", features, [sign * NINES, sign], scale=2, wide=True)
     assert refused.value.code == "FEATURE_NUMERIC_OVERFLOW"
     assert refused.value.details["column"].startswith("g__")
-    assert refused.value.next_command
+    assert refused.value.to_document()["do"]["text"]
 
 
 def test_the_greatest_sum_of_38_digits_is_not() -> None:

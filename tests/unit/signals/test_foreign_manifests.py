@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ofs_spark import pipeline
+from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
@@ -34,7 +35,7 @@ def test_what_is_no_manifest_is_no_answer(body: bytes, tmp_path: Path) -> None:
     outcome = build(written, intent=asked(2))
     assert outcome.code == "MANIFEST_IMMUTABILITY_VIOLATION"
     assert outcome.refusal is not None
-    assert outcome.refusal.next_command
+    assert outcome.refusal.write_next(NOBODY) == f"ofs show {manifest.relative_to(written.root)}"
     assert manifest.read_bytes() == body
 
 

@@ -159,8 +159,8 @@ def test_the_platform_runs_document_is_derived_and_can_be_made_again(damage: byt
 
 def test_a_receipt_names_the_pins_and_what_each_attempt_left(tmp_path: Path) -> None:
     written = write_world(WORLD, tmp_path)
-    gap = build(written, intent=asked(2, replay_basis=BEYOND))
-    assert gap.code == "REPLAY_BASIS_GAP"
+    empty = build(written, intent=asked(2, filters={"event_types": ["nothing"]}))
+    assert empty.code == "REPLAY_EVENTS_EMPTY"
     (receipt,) = receipts(written).values()
     assert receipt["pins"]["recipe"] == "ofs.plan.v1"
     assert set(receipt["refs"]) == {"resolved_build_plan", "replay_completeness.attempt-1"}

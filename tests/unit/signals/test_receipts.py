@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.audit import Resolution
+from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.contracts import find_faults
-from ofs_spark.foundation.errors import CODES, refuse
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.signals.receipts import compose_run_receipt
 from tests.spec.intents import BASE, intent
