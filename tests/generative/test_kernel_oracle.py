@@ -19,6 +19,7 @@ from tests.oracle.conditions import key_of, truth
 from tests.oracle.exact import Refused
 from tests.oracle.features import column_names, group_features, is_source, values_of
 from tests.oracle.replay import Event
+from tests.unit.kernel.rows import words
 from tests.worlds.generate import group_cases
 from tests.worlds.model import profile
 
@@ -39,7 +40,7 @@ def stored(values: list[Any], type_: ValueType) -> Values:
     present = np.array([value is not None for value in values], np.bool_)
     if type_.kind in ("decimal", "int"):
         whole = [0 if value is None else int(value * 10**type_.scale) for value in values]
-        return Values(np.array(whole, object if type_.wide else np.int64), present, type_.scale, type_.kind)
+        return Values(words(whole) if type_.wide else np.array(whole, np.int64), present, type_.scale, type_.kind)
     if type_.kind == "string":
         texts = sorted({value for value in values if value is not None}, key=str.encode)
         codes = [0 if value is None else texts.index(value) for value in values]

@@ -9,26 +9,35 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.kernel import places
-from ofs_spark.features.kernel.distinct import count_distinct
-from ofs_spark.features.kernel.exact import Double, Exact, Quotient, divide, make_quotient, multiply, subtract
+from ofs_spark.features.kernel.distinct import count_distinct, encode_values
+from ofs_spark.features.kernel.exact import Double, Exact, Quotient, divide, make_quotient, subtract
 from ofs_spark.features.kernel.model import GroupRows, Values
 from ofs_spark.features.kernel.rounding import round_root
 from ofs_spark.features.kernel.totals import count_rows, sum_values
-from ofs_spark.features.kernel.windows import Windows, find_windows
+from ofs_spark.features.kernel.windows import Deliveries, Windows, find_windows, order_deliveries
+from ofs_spark.features.kernel.words import (
+    as_words,
+    choose,
+    exceeds,
+    multiply,
+    rank_words,
+    repeat_integer,
+)
+from ofs_spark.features.kernel.words import subtract as subtract_integers
 from ofs_spark.foundation.clock import SECOND_US
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.pins.profile.model import Derived, Feature, Group, Operand
 
-_OVERFLOW = 10**38
+_GREATEST = 10**38 - 1
 
 
-def compute_group(group: Group, rows: GroupRows) -> list[pa.Array]:
+def compute_group(group: Group, rows: GroupRows, late_only: bool = False) -> list[pa.Array]:
     """One array per feature, then per derived column, over all rows; only anchors' entries mean anything.
 
-    FEATURE_NUMERIC_OVERFLOW where an exact sum needs more than 38 digits.
+    FEATURE_NUMERIC_OVERFLOW where an exact sum needs more than 38 digits. `late_only`: see find_windows.
     """
-    kernel = _Kernel(group, rows)
+    kernel = _Kernel(group, rows, late_only)
     features = [kernel.column(index) for index in range(len(group.features))]
     return features + [kernel.derived(derived) for derived in group.derived]
 
@@ -39,6 +48,9 @@ class _Kernel:
 
     group: Group
     rows: GroupRows
+    late_only: bool = False
+    _deliveries: list[Deliveries] = field(default_factory=list)
+    _codes: dict[int | None, Array] = field(default_factory=dict)
     _windows: dict[tuple[int | None, int], Windows] = field(default_factory=dict)
     _counts: dict[tuple[Any, ...], Array] = field(default_factory=dict)
     _sums: dict[tuple[Any, ...], Array] = field(default_factory=dict)
@@ -72,15 +84,19 @@ class _Kernel:
         w = self.windows(feature)
         if feature.aggregate == "count":
             return self.counted(feature)
-        return count_distinct(w, self._values(feature).data, self._mask(feature))
+        if feature.value not in self._codes:
+            self._codes[feature.value] = encode_values(self._values(feature).data)
+        return count_distinct(w, self._codes[feature.value], self._mask(feature), self.counted(feature))
 
     def windows(self, feature: Feature) -> Windows:
         """The feature's windows, found once for every length and delay."""
         at = (feature.window_us, feature.delay_us)
         if at not in self._windows:
             r = self.rows
+            if not self._deliveries:
+                self._deliveries.append(order_deliveries(r.key, r.ts, r.rank, r.anchor))
             include = self.group.include_anchor and feature.delay_us == 0
-            self._windows[at] = find_windows(r.key, r.ts, r.rank, r.anchor, *at, include)
+            self._windows[at] = find_windows(self._deliveries[0], *at, include, self.late_only)
         return self._windows[at]
 
     def counted(self, feature: Feature) -> Array:
@@ -95,7 +111,7 @@ class _Kernel:
         key = (feature.window_us, feature.delay_us, feature.value, feature.where, power)
         if key not in self._sums:
             total = sum_values(self.windows(feature), self._values(feature).data, self._mask(feature), power)
-            if power == 1 and total.dtype == object and any(abs(v) >= _OVERFLOW for v in total[self.rows.anchor]):
+            if power == 1 and (exceeds(total, _GREATEST) & self.rows.anchor).any():
                 raise refuse(
                     "FEATURE_NUMERIC_OVERFLOW",
                     f"a sum of {feature.column} needs more than 38 digits",
@@ -129,22 +145,19 @@ class _Kernel:
     def _deviation(self, feature: Feature) -> Double:
         n = self.counted(feature)
         total, squares = self.total(feature), self.total(feature, 2)
-        scatter = _minus(multiply(n, squares), multiply(total, total))
+        scatter = subtract_integers(multiply(n, squares), multiply(total, total))
         least = 1 if feature.aggregate == "stddev_pop" else 2
         present = self.rows.anchor & (n >= least)
         divisor = multiply(n, n if least == 1 else n - 1)
-        root = round_root(
-            np.where(present, scatter, 0), np.where(present, divisor, 1), self._values(feature).scale, present
-        )
-        return Double(root, present)
+        return Double(round_root(scatter, divisor, self._values(feature).scale, present), present)
 
     def _place(self, feature: Feature) -> Array:
         w, value, mask = self.windows(feature), self._values(feature), self._mask(feature)
         if feature.aggregate in ("first", "last"):
             return places.find_oldest(w, mask) if feature.aggregate == "first" else places.find_newest(w, mask)
         data = value.data
-        if data.dtype == object:
-            data = np.unique(data, return_inverse=True)[1].astype(np.int64)
+        if data.ndim == 2:
+            data = rank_words(data)
         if feature.aggregate == "max":
             data = -data if data.dtype == np.float64 else ~data  # ~x orders as −x does and cannot overflow
         return places.find_least(w, data, mask)
@@ -152,7 +165,7 @@ class _Kernel:
     def _place_value(self, feature: Feature) -> Exact:
         row, value = self._place(feature), self._values(feature)
         found = (row >= 0) & self.rows.anchor
-        data = np.where(found, value.data[row], 0) if len(row) else value.data
+        data = choose(found, value.data[row]) if len(row) else value.data
         return Double(data, found) if value.kind == "double" else make_quotient(data, 10**value.scale, found)
 
     def _kept_as_it_is(self, feature: Feature) -> bool:
@@ -197,22 +210,11 @@ class _Kernel:
         return self.rows.values[feature.value]
 
     def _tens(self, feature: Feature) -> Array:
-        tens = 10 ** self._values(feature).scale
-        return np.full(len(self.rows.key), tens, np.int64 if tens < 2**63 else object)
-
-
-def _minus(a: Array, b: Array) -> Array:
-    """a − b where both are at least 0: no overflow in 64 bits."""
-    difference: Array = a - b
-    return difference
+        return repeat_integer(10 ** self._values(feature).scale, len(self.rows.key))
 
 
 def _decimals(exact: Quotient, scale: int) -> pa.Array:
-    """The unscaled numerators as decimal128(38, scale)."""
-    if exact.numerator.dtype == object:
-        whole = pa.array(
-            [int(v) if p else None for v, p in zip(exact.numerator, exact.present, strict=True)], pa.decimal128(38, 0)
-        )
-    else:
-        whole = pa.array(exact.numerator, mask=~exact.present).cast(pa.decimal128(38, 0))
-    return pa.Array.from_buffers(pa.decimal128(38, scale), len(whole), whole.buffers())
+    """The unscaled numerators as decimal128(38, scale): their two least words are its bytes."""
+    whole = np.ascontiguousarray(as_words(choose(exact.present, exact.numerator), 2)[:, :2])
+    valid = pa.py_buffer(np.packbits(exact.present, bitorder="little"))
+    return pa.Array.from_buffers(pa.decimal128(38, scale), len(whole), [valid, pa.py_buffer(whole)])
