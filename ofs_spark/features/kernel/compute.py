@@ -20,7 +20,6 @@ from ofs_spark.features.kernel.words import (
     choose,
     exceeds,
     multiply,
-    rank_words,
     repeat_integer,
 )
 from ofs_spark.features.kernel.words import subtract as subtract_integers
@@ -84,9 +83,13 @@ class _Kernel:
         w = self.windows(feature)
         if feature.aggregate == "count":
             return self.counted(feature)
+        return count_distinct(w, self.codes(feature), self._mask(feature), self.counted(feature))
+
+    def codes(self, feature: Feature) -> Array:
+        """A code per different value of the feature, made once for every window."""
         if feature.value not in self._codes:
             self._codes[feature.value] = encode_values(self._values(feature).data)
-        return count_distinct(w, self._codes[feature.value], self._mask(feature), self.counted(feature))
+        return self._codes[feature.value]
 
     def windows(self, feature: Feature) -> Windows:
         """The feature's windows, found once for every length and delay."""
@@ -101,7 +104,10 @@ class _Kernel:
 
     def counted(self, feature: Feature) -> Array:
         """Counted rows of each window: source events that meet `where` and, of a value, are not null."""
-        key = (feature.window_us, feature.delay_us, feature.value, feature.where)
+        value = feature.value
+        if value is not None and not (self.rows.source & ~self.rows.values[value].present).any():
+            value = None  # no row lacks it: its count is that of the rows
+        key = (feature.window_us, feature.delay_us, value, feature.where)
         if key not in self._counts:
             self._counts[key] = count_rows(self.windows(feature), self._mask(feature))
         return self._counts[key]
@@ -157,7 +163,7 @@ class _Kernel:
             return places.find_oldest(w, mask) if feature.aggregate == "first" else places.find_newest(w, mask)
         data = value.data
         if data.ndim == 2:
-            data = rank_words(data)
+            data = self.codes(feature)  # codes of wide decimals order as they do
         if feature.aggregate == "max":
             data = -data if data.dtype == np.float64 else ~data  # ~x orders as −x does and cannot overflow
         return places.find_least(w, data, mask)

@@ -18,7 +18,7 @@ from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, t
 
 
 def encode_values(data: Array) -> Array:
-    """A dense code per different value, int64."""
+    """A dense code per different value, int64; codes of words order as they do."""
     if data.ndim == 2:
         return rank_words(data)
     return np.asarray(pa.array(data).dictionary_encode().indices).astype(np.int64)

@@ -18,19 +18,19 @@ from ofs_spark.features.kernel.windows import Windows
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import FLAGS, I64, LONGS, compile_loop, type_array, type_tuple
 
-_FEW = 32
-"""Items that are compared one by one rather than halved once more."""
+FEW = 64
+"""Items that are compared one by one rather than halved once more: measured, half or twice as many take longer."""
 
 _NEW = type_array(types.int64)
 
 
-def count_pairs(w: Windows, codes: Array, size: int) -> Array:
+def count_pairs(w: Windows, codes: Array, size: int, few: int = FEW) -> Array:
     """Pairs of equal codes among the known rows of each late anchor's window, int64 per row. Codes −1 do not count.
 
-    `size`: codes are below it.
+    `size`: codes are below it. `few`: see FEW; the answer does not depend on it.
     """
     last = np.full(size, -1, np.int64)
-    found: Array = _pairs(w.low, w.high, w.late, w.starts, w.ends, w.deliveries.order, codes, last, w.include)
+    found: Array = _pairs(w.low, w.high, w.late, w.starts, w.ends, w.deliveries.order, codes, last, few, w.include)
     return found
 
 
@@ -169,8 +169,8 @@ def _halve(slot: Array, what: Array, begin: int, end: int, bit: int, slots: Arra
     return middle
 
 
-@compile_loop(_NEW(_NEW, _NEW, I64, I64))
-def _count(slot: Array, what: Array, asking: int, n: int) -> Array:
+@compile_loop(_NEW(_NEW, _NEW, I64, I64, I64))
+def _count(slot: Array, what: Array, asking: int, n: int, few: int) -> Array:
     """Answer of each slot: pairs alive with p ≥ low among the items before it. Reorders its arguments."""
     out, tree = np.zeros(asking, np.int64), np.zeros(n + 1, np.int64)
     slots, whats = np.empty(len(slot), np.int64), np.empty(len(slot), np.int64)
@@ -185,7 +185,7 @@ def _count(slot: Array, what: Array, asking: int, n: int) -> Array:
             questions += what[i] < 0
         if questions == 0:
             continue
-        if bit < 0 or end - begin <= _FEW:
+        if bit < 0 or end - begin <= few:
             _compare(slot, what, begin, end, out)
             continue
         _ask(tree, out, slot, what, begin, end, bit)
@@ -195,7 +195,7 @@ def _count(slot: Array, what: Array, asking: int, n: int) -> Array:
     return out
 
 
-@compile_loop(_NEW(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, LONGS, _NEW, types.boolean))
+@compile_loop(_NEW(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, LONGS, _NEW, I64, types.boolean))
 def _pairs(
     low: Array,
     high: Array,
@@ -205,6 +205,7 @@ def _pairs(
     order: Array,
     codes: Array,
     last: Array,
+    few: int,
     include: bool,
 ) -> Array:
     out = np.zeros(len(codes), np.int64)
@@ -214,7 +215,7 @@ def _pairs(
         before, after = _chain(lows, highs, late[begin:end], codes[begin:end], last)
         where, slot, what = _follow(own, lows, highs, late[begin:end], before, after, include)
         slot, what = _by_row(where, slot, what, end - begin)
-        found = _count(slot, what, late[begin:end].sum(), end - begin)
+        found = _count(slot, what, late[begin:end].sum(), end - begin, few)
         asked = 0
         for row in own:
             if late[begin + row]:

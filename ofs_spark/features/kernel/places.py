@@ -11,6 +11,8 @@ from ofs_spark.foundation.columnar.compiled import DOUBLES, FLAGS, I64, LONGS, c
 
 _ROWS = type_array(types.int64)
 _NEVER = np.iinfo(np.int64).max
+_FEW = 8
+"""Pending rows that are passed one by one before the tree of ranks is asked (and grown, for the first time)."""
 
 
 def find_least(w: Windows, data: Array, counted: Array) -> Array:
@@ -97,6 +99,10 @@ def _oldest(low: Array, high: Array, horizon: Array, anchor: Array, rank: Array)
     for row in range(n):
         if anchor[row]:
             e = following[low[row]]
+            steps = 0
+            while steps < _FEW and e < high[row] and rank[e] >= horizon[row]:
+                e = following[e + 1]
+                steps += 1
             if e < high[row] and rank[e] >= horizon[row]:
                 if len(tree) == 0:
                     tree = _grow_ranks(rank)
@@ -116,8 +122,10 @@ def _newest(low: Array, high: Array, horizon: Array, anchor: Array, rank: Array)
     for row in range(n):
         if anchor[row]:
             e = preceding[high[row]]
-            if e == row and rank[e] >= horizon[row]:
+            steps = 0
+            while steps < _FEW and e >= low[row] and rank[e] >= horizon[row]:
                 e = preceding[e]
+                steps += 1
             if e >= low[row] and rank[e] >= horizon[row]:
                 if len(tree) == 0:
                     tree = _grow_ranks(rank)

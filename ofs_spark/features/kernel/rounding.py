@@ -10,20 +10,26 @@ from numba import types
 
 from ofs_spark.features.kernel.words import HALF, LOW_HALF, U64, WORDS, as_words, read_integer, read_magnitude
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import FLAGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, type_array, type_tuple
 
 EXACT = 2**53
 """Integers up to this are doubles, and one IEEE division of two doubles is correctly rounded."""
 
 
 def round_quotient(numerator: Array, denominator: Array, wanted: Array) -> Array:
-    """Nearest double of numerator ÷ denominator where `wanted` (0.0 elsewhere); denominators there are positive.
+    """Nearest double of numerator ÷ denominator where `wanted` (0.0 elsewhere); denominators there are not 0.
 
     Both are int64 or words. Double-double arithmetic decides all but quotients within 2^-90 of the middle between two
     doubles; Python, whose division of integers is rounded once, decides those.
     """
-    out, sure = _quotients(as_words(numerator), as_words(denominator), wanted)
-    for row in np.flatnonzero(wanted & ~sure).tolist():
+    if numerator.ndim == denominator.ndim == 1:
+        out, sure = _short_quotients(numerator, denominator, wanted)
+    else:
+        out, sure = np.zeros(len(wanted)), ~wanted
+    rest = np.flatnonzero(~sure)
+    if len(rest):
+        out[rest], sure[rest] = _quotients(as_words(numerator[rest]), as_words(denominator[rest]))
+    for row in rest[~sure[rest]].tolist():
         out[row] = read_integer(numerator, row) / read_integer(denominator, row)
     rounded: Array = out + 0.0
     return rounded
@@ -110,14 +116,25 @@ def _settle(high: float, low: float) -> tuple[float, bool]:
 _ROUNDED = type_tuple(type_array(types.float64), type_array(types.boolean))
 
 
-@compile_loop(_ROUNDED(WORDS, WORDS, FLAGS))
-def _quotients(numerator: Array, denominator: Array, wanted: Array) -> tuple[Array, Array]:
+@compile_loop(_ROUNDED(LONGS, LONGS, FLAGS))
+def _short_quotients(numerator: Array, denominator: Array, wanted: Array) -> tuple[Array, Array]:
+    """Quotients of doubles, and of integers by 1; unwanted rows are sure, and 0."""
     n = len(wanted)
+    out, sure = np.zeros(n), np.ones(n, np.bool_)
+    for row in range(n):
+        a, b = numerator[row], denominator[row]
+        sure[row] = not wanted[row] or b == 1 or (-EXACT <= a <= EXACT and -EXACT <= b <= EXACT)
+        if wanted[row] and sure[row]:
+            out[row] = np.float64(a) / np.float64(b)
+    return out, sure
+
+
+@compile_loop(_ROUNDED(WORDS, WORDS))
+def _quotients(numerator: Array, denominator: Array) -> tuple[Array, Array]:
+    n = len(numerator)
     out, sure = np.zeros(n), np.zeros(n, np.bool_)
     above, below = np.zeros(numerator.shape[1], np.uint64), np.zeros(denominator.shape[1], np.uint64)
     for row in range(n):
-        if not wanted[row]:
-            continue
         negative = read_magnitude(numerator, row, above) != read_magnitude(denominator, row, below)
         n0, n1 = _sum_words(above)
         d0, d1 = _sum_words(below)

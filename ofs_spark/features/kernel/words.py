@@ -32,7 +32,7 @@ def repeat_integer(value: int, rows: int) -> Array:
     """One integer in every row: int64 where it fits, else words."""
     if -(2**63) <= value < 2**63:
         return np.full(rows, value, np.int64)
-    width = value.bit_length() // 64 + 1
+    width = max(value, ~value).bit_length() // 64 + 1
     one = np.frombuffer(value.to_bytes(8 * width, "little", signed=True), np.uint64)
     return np.tile(one, (rows, 1))
 

@@ -29,7 +29,8 @@ def group(type_: str, features: list[dict[str, Any]], **changes: Any) -> Group:
 
 def words(integers: Sequence[int], width: int = 2) -> Array:
     """Integers as words, one row each."""
-    return np.concatenate([as_words(repeat_integer(one, 1), width) for one in integers])
+    none = np.zeros((0, width), np.uint64)
+    return np.concatenate([none, *(as_words(repeat_integer(one, 1), width) for one in integers)])
 
 
 def rows(
