@@ -166,14 +166,14 @@ def _values(program: Program, value: Value, table: pa.Table, source: Array) -> V
         codes, dictionary = encode_texts(stored)
         return Values(codes, present, 0, "string", dictionary)
     if type_.wide:
-        return Values(choose(present, _read_wide(stored)), present, type_.scale, type_.kind)
+        return Values(choose(present, read_wide_integers(stored)), present, type_.scale, type_.kind)
     data = combine_chunks(stored).to_numpy(zero_copy_only=False)
     if type_.kind == "bool":
         data = data.astype(np.int64)
     return Values(np.where(present, data, data.dtype.type(0)), present, type_.scale, type_.kind)
 
 
-def _read_wide(texts: pa.ChunkedArray) -> Array:
+def read_wide_integers(texts: pa.ChunkedArray) -> Array:
     """Unscaled integers of at most 38 digits as words, shape (rows, 2); a null is 0. A decimal128 is its two words."""
     whole = combine_chunks(texts.cast(pa.decimal128(38, 0)).fill_null(0))
     data = np.frombuffer(whole.buffers()[1], np.uint64).reshape(-1, 2)

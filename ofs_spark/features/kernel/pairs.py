@@ -22,15 +22,20 @@ FEW = 64
 """Items that are compared one by one rather than halved once more: measured, half or twice as many take longer."""
 
 _NEW = type_array(types.int64)
+_ITEMS = (type_array(types.int32), _NEW)
+SHORT = 2**30
+"""Items of a target with fewer rows are 32 bits wide: half the room."""
 
 
-def count_pairs(w: Windows, codes: Array, size: int, few: int = FEW) -> Array:
+def count_pairs(w: Windows, codes: Array, size: int, few: int = FEW, short: int = SHORT) -> Array:
     """Pairs of equal codes among the known rows of each late anchor's window, int64 per row. Codes −1 do not count.
 
-    `size`: codes are below it. `few`: see FEW; the answer does not depend on it.
+    `size`: codes are below it. The answer does not depend on `few` and `short`; see FEW and SHORT.
     """
-    last = np.full(size, -1, np.int64)
-    found: Array = _pairs(w.low, w.high, w.late, w.starts, w.ends, w.deliveries.order, codes, last, few, w.include)
+    last, kind = np.full(size, -1, np.int64), np.int32 if len(codes) < short else np.int64
+    found: Array = _pairs(
+        w.low, w.high, w.late, w.starts, w.ends, w.deliveries.order, codes, last, np.empty(0, kind), few, w.include
+    )
     return found
 
 
@@ -60,17 +65,19 @@ def _chain(low: Array, high: Array, late: Array, codes: Array, last: Array) -> t
     return before, after
 
 
-@compile_loop(type_tuple(_NEW, _NEW, _NEW)(LONGS, LONGS, LONGS, FLAGS, _NEW, _NEW, types.boolean))
+@compile_loop(
+    [type_tuple(kind, kind, kind)(LONGS, LONGS, LONGS, FLAGS, _NEW, _NEW, kind, types.boolean) for kind in _ITEMS]
+)
 def _follow(
-    order: Array, low: Array, high: Array, late: Array, before: Array, after: Array, include: bool
+    order: Array, low: Array, high: Array, late: Array, before: Array, after: Array, items: Array, include: bool
 ) -> tuple[Array, Array, Array]:
     """Every question, then every pair that comes or goes, as three numbers: where, slot, what.
 
     A question: high, slot, −1 − low. A pair (p, e): e, slot, 2p where it comes and 2p + 1 where it goes. Deliveries are
-    undone from the last to the first: a row's neighbours are then those it met when it came.
+    undone from the last to the first: a row's neighbours are then those it met when it came. `items`: of what type.
     """
     most = late.sum() + 3 * (before != -2).sum()
-    where, slots, what = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    where, slots, what = np.empty(most, items.dtype), np.empty(most, items.dtype), np.empty(most, items.dtype)
     slot = 0
     for row in order:
         if late[row]:
@@ -100,7 +107,7 @@ def _follow(
     return where[:found], slots[:found], what[:found]
 
 
-@compile_loop(type_tuple(_NEW, _NEW)(LONGS, LONGS, LONGS, I64))
+@compile_loop([type_tuple(kind, kind)(kind, kind, kind, I64) for kind in _ITEMS])
 def _by_row(where: Array, slot: Array, what: Array, n: int) -> tuple[Array, Array]:
     """`slot` and `what` by ascending `where` (0 to n), equals in the order given."""
     at = np.zeros(n + 2, np.int64)
@@ -108,14 +115,14 @@ def _by_row(where: Array, slot: Array, what: Array, n: int) -> tuple[Array, Arra
         at[one + 1] += 1
     for i in range(n + 1):
         at[i + 1] += at[i]
-    slots, others = np.empty(len(slot), np.int64), np.empty(len(slot), np.int64)
+    slots, others = np.empty(len(slot), slot.dtype), np.empty(len(slot), slot.dtype)
     for i in range(len(slot)):
         slots[at[where[i]]], others[at[where[i]]] = slot[i], what[i]
         at[where[i]] += 1
     return slots, others
 
 
-@compile_loop(types.void(_NEW, LONGS, I64, I64, _NEW))
+@compile_loop([types.void(kind, kind, I64, I64, _NEW) for kind in _ITEMS])
 def _compare(slot: Array, what: Array, begin: int, end: int, out: Array) -> None:
     """Answers the anchors of items [begin, end) by looking at each item before them."""
     for i in range(begin, end):
@@ -127,7 +134,7 @@ def _compare(slot: Array, what: Array, begin: int, end: int, out: Array) -> None
             out[slot[i]] += count
 
 
-@compile_loop(types.void(_NEW, I64, I64))
+@compile_loop([types.void(kind, I64, I64) for kind in _ITEMS])
 def _put(tree: Array, pair: int, times: int) -> None:
     """Counts a pair that comes (2p) or goes (2p + 1) in the tree, whose prefixes hold the greatest p first."""
     node, change = len(tree) - 1 - (pair >> 1), times * (1 - 2 * (pair & 1))
@@ -136,7 +143,7 @@ def _put(tree: Array, pair: int, times: int) -> None:
         node += node & -node
 
 
-@compile_loop(types.void(_NEW, _NEW, LONGS, LONGS, I64, I64, I64))
+@compile_loop([types.void(kind, _NEW, kind, kind, I64, I64, I64) for kind in _ITEMS])
 def _ask(tree: Array, out: Array, slot: Array, what: Array, begin: int, end: int, bit: int) -> None:
     """Adds to later slots' answers what the earlier half's pairs mean to them; leaves the tree as it was."""
     n = len(tree) - 1
@@ -154,7 +161,7 @@ def _ask(tree: Array, out: Array, slot: Array, what: Array, begin: int, end: int
             _put(tree, what[i], -1)
 
 
-@compile_loop(I64(_NEW, _NEW, I64, I64, I64, _NEW, _NEW))
+@compile_loop([I64(kind, kind, I64, I64, I64, kind, kind) for kind in _ITEMS])
 def _halve(slot: Array, what: Array, begin: int, end: int, bit: int, slots: Array, whats: Array) -> int:
     """Earlier slots first, each half in its order; gives where the later ones begin. `slots`, `whats`: room to work in."""
     middle, kept = begin, 0
@@ -169,11 +176,10 @@ def _halve(slot: Array, what: Array, begin: int, end: int, bit: int, slots: Arra
     return middle
 
 
-@compile_loop(_NEW(_NEW, _NEW, I64, I64, I64))
-def _count(slot: Array, what: Array, asking: int, n: int, few: int) -> Array:
-    """Answer of each slot: pairs alive with p ≥ low among the items before it. Reorders its arguments."""
-    out, tree = np.zeros(asking, np.int64), np.zeros(n + 1, np.int64)
-    slots, whats = np.empty(len(slot), np.int64), np.empty(len(slot), np.int64)
+@compile_loop([_NEW(kind, kind, kind, kind, I64, I64, I64) for kind in _ITEMS])
+def _count(slot: Array, what: Array, slots: Array, whats: Array, asking: int, n: int, few: int) -> Array:
+    """Answer of each slot: pairs alive with p ≥ low among the items before it. Reorders its arguments; see _halve."""
+    out, tree = np.zeros(asking, np.int64), np.zeros(n + 1, slot.dtype)
     bits = 0
     while asking >> bits:
         bits += 1
@@ -195,7 +201,9 @@ def _count(slot: Array, what: Array, asking: int, n: int, few: int) -> Array:
     return out
 
 
-@compile_loop(_NEW(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, LONGS, _NEW, I64, types.boolean))
+@compile_loop(
+    [_NEW(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, LONGS, _NEW, kind, I64, types.boolean) for kind in _ITEMS]
+)
 def _pairs(
     low: Array,
     high: Array,
@@ -205,6 +213,7 @@ def _pairs(
     order: Array,
     codes: Array,
     last: Array,
+    items: Array,
     few: int,
     include: bool,
 ) -> Array:
@@ -213,9 +222,9 @@ def _pairs(
         begin, end = starts[i], ends[i]
         lows, highs, own = low[begin:end] - begin, high[begin:end] - begin, order[begin:end] - begin
         before, after = _chain(lows, highs, late[begin:end], codes[begin:end], last)
-        where, slot, what = _follow(own, lows, highs, late[begin:end], before, after, include)
-        slot, what = _by_row(where, slot, what, end - begin)
-        found = _count(slot, what, late[begin:end].sum(), end - begin, few)
+        where, slot, what = _follow(own, lows, highs, late[begin:end], before, after, items, include)
+        slots, whats = _by_row(where, slot, what, end - begin)
+        found = _count(slots, whats, slot, what, late[begin:end].sum(), end - begin, few)
         asked = 0
         for row in own:
             if late[begin + row]:

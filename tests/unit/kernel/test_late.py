@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ofs_spark.features.kernel import GroupRows, compute_group
-from ofs_spark.features.kernel.pairs import FEW, count_pairs
+from ofs_spark.features.kernel.pairs import FEW, SHORT, count_pairs
 from ofs_spark.features.kernel.windows import find_windows, order_deliveries
 from tests.unit.kernel.deliveries import DAY, HOUR, stamps
 from tests.unit.kernel.rows import group, members, rows
@@ -108,14 +108,15 @@ def nearest_root(numerator: int, denominator: int) -> float:
     return math.isqrt((numerator << 400) // denominator) / (1 << 200)
 
 
-@given(delivered(SMALL), st.booleans(), st.sampled_from([0, 1, 3, FEW]), st.sampled_from([HOUR, DAY, None]))
-def test_pairs_of_equal_neighbours(r: GroupRows, include: bool, few: int, length: int | None) -> None:
+@given(delivered(SMALL), st.booleans(), st.sampled_from([HOUR, DAY, None]))
+@pytest.mark.parametrize(("few", "short"), [(0, SHORT), (1, 0), (3, SHORT), (FEW, 0), (FEW, SHORT)])
+def test_pairs_of_equal_neighbours(few: int, short: int, r: GroupRows, include: bool, length: int | None) -> None:
     """Halved down to single slots or compared one by one: as many rows are different as they are less their pairs."""
     deliveries = order_deliveries(r.key, r.ts, r.rank, r.anchor)
     w = find_windows(deliveries, length, 0, include, late_only=True)
     codes = r.values[0].data + 4
     codes[codes == 8] = -1
-    pairs = count_pairs(w, codes, 8, few)
+    pairs = count_pairs(w, codes, 8, few, short)
     for row in range(len(r.ts)):
         held = [int(codes[e]) for e in members(r, row, length, 0, include) if codes[e] >= 0]
         assert pairs[row] == len(held) - len(set(held))
