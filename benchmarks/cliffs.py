@@ -178,17 +178,13 @@ def make_rows(shape: Shape, group: Group, n: int) -> GroupRows:
     return GroupRows(zero, ts, rank_deliveries(zero, zero, np.arange(n), arrival), every, every, values, conditions)
 
 
-def measure(shape: Shape, sizes: list[int], runs: int) -> dict[int, list[float]]:
-    """CPU seconds of each run, by number of events."""
+def measure(shape: Shape, n: int) -> float:
+    """CPU seconds of one run over n events."""
     group = compiled(shape.precision)
-    found: dict[int, list[float]] = {}
-    for n in sizes:
-        rows, found[n] = make_rows(shape, group, n), []
-        for _ in range(runs):
-            start = time.process_time()
-            compute_group(group, rows)
-            found[n].append(time.process_time() - start)
-    return found
+    rows = make_rows(shape, group, n)
+    start = time.process_time()
+    compute_group(group, rows)
+    return time.process_time() - start
 
 
 def summarize(results: dict[str, dict[int, list[float]]]) -> list[dict[str, Any]]:
@@ -207,13 +203,14 @@ def summarize(results: dict[str, dict[int, list[float]]]) -> list[dict[str, Any]
 def run(events: int, runs: int) -> None:
     """Measures every shape at a quarter, half and all of `events`; prints the table and writes the results."""
     sizes = [events // 4, events // 2, events]
-    warm = {shape.precision: shape for shape in SHAPES}
-    for shape in warm.values():
-        measure(shape, [1_000], 1)
-    results = {}
+    results: dict[str, dict[int, list[float]]] = {shape.name: {n: [] for n in sizes} for shape in SHAPES}
     for shape in SHAPES:
-        results[shape.name] = measure(shape, sizes, runs)
-        print(f"  {shape.name}: {[round(statistics.median(one), 2) for one in results[shape.name].values()]} s CPU")
+        measure(shape, 1_000)  # warms up
+    for number in range(runs):  # shapes take turns, so that a busy machine is so for all of them
+        for n in sizes:
+            for shape in SHAPES:
+                results[shape.name][n].append(measure(shape, n))
+            print(f"  run {number + 1}, {n:,} events")
     summary = summarize(results)
     versions = {"numba": numba.__version__, "numpy": np.__version__, "pyarrow": pa.__version__}
     data = {"events": sizes, "span_days": 30, "columns": 33, "runs": runs}
