@@ -2,6 +2,7 @@
 
     make bench                      2 M events, dense and sparse keys, three runs each
     python -m benchmarks --events 500000 --runs 3 --shapes dense
+    python -m benchmarks --only cliffs               the kernels alone, one key in every order (cliffs.py)
 
 Every contender reads the same segments. Wall time is of one warm run; CPU is of the JVM and every Python worker. The
 figures are medians; the naive build runs once per shape, for it is slow.
@@ -11,14 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import floor, naive
+from benchmarks import cliffs, floor, naive
+from benchmarks.report import ROOT, describe_machine, write_results
 from ofs_spark import pipeline
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world
@@ -40,7 +39,6 @@ from ofs_spark.io.context import open_context
 from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
 
-ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {
     "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.829),
     "sparse": lambda events: Shape(
@@ -166,37 +164,42 @@ def summary(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    asked = parser.parse_args()
+def compare_builds(events: int, runs: int, shapes: list[str]) -> None:
+    """Measures the shapes in one Spark session, writes the results and prints the table."""
     settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
     with tempfile.TemporaryDirectory() as scratch:
         session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
-        results = [compared(shape, asked.events, asked.runs, session, Path(scratch)) for shape in asked.shapes]
+        results = [compared(shape, events, runs, session, Path(scratch)) for shape in shapes]
         session.stop()
-    machine = {
-        "cpus": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "spark": session.version,
-        "release": read_code_release(),
-    }
-    document = {"machine": machine, "results": [{**result, "summary": summary(result)} for result in results]}
-    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-build.json"
-    target.write_text(json.dumps(document, indent=1, default=str) + "\n")
+    target = write_results(
+        "build",
+        {
+            "machine": describe_machine(spark=session.version),
+            "results": [{**result, "summary": summary(result)} for result in results],
+        },
+    )
     table = Table(title="Whole build, Spark floor, naive Spark")
     for heading in ("figure", *(result["shape"] for result in results)):
         table.add_column(heading)
     for figure in summary(results[0]):
         table.add_row(figure, *(f"{summary(result)[figure]:.2f}" for result in results))
     Console().print(table)
-    print(target.relative_to(ROOT))
+    print(target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=("build", "cliffs"), default="build")
+    parser.add_argument("--events", type=int, help="default: 2 M for builds, 1 M for cliffs")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="of builds")
+    asked = parser.parse_args()
+    if asked.only == "cliffs":
+        cliffs.run(asked.events or cliffs.EVENTS, asked.runs)
+    else:
+        compare_builds(asked.events or 2_000_000, asked.runs, asked.shapes)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ofs_spark.features.faults import find_key_faults, find_value_faults, is_source, make_fault
 from ofs_spark.features.kernel.model import GroupRows, Values
+from ofs_spark.features.kernel.words import choose
 from ofs_spark.features.order import find_undefined_keys, rank_deliveries
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.notes import Fault
@@ -106,10 +107,15 @@ def _select_values(program: Program, value: Value, table: pa.Table, source: Arra
         codes, dictionary = encode_texts(stored)
         return Values(codes, present, 0, "string", dictionary)
     if type_.wide:
-        texts = zip(stored.to_pylist(), present, strict=True)
-        wide = np.array([int(text) if ok and text else 0 for text, ok in texts], dtype=object)
-        return Values(wide, present, type_.scale, type_.kind)
+        return Values(choose(present, read_wide_integers(stored)), present, type_.scale, type_.kind)
     data = combine_chunks(stored).to_numpy(zero_copy_only=False)
     if type_.kind == "bool":
         data = data.astype(np.int64)
     return Values(np.where(present, data, data.dtype.type(0)), present, type_.scale, type_.kind)
+
+
+def read_wide_integers(texts: pa.ChunkedArray) -> Array:
+    """Unscaled integers of at most 38 digits as words, shape (rows, 2); a null is 0. A decimal128 is its two words."""
+    whole = combine_chunks(texts.cast(pa.decimal128(38, 0)).fill_null(0))
+    data = np.frombuffer(whole.buffers()[1], np.uint64).reshape(-1, 2)
+    return data[whole.offset : whole.offset + len(whole)]

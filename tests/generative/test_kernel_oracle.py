@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ofs_spark.features.kernel import GroupRows, Values, compute_group
 from ofs_spark.features.order import rank_deliveries
@@ -16,11 +17,15 @@ from ofs_spark.pins.profile.faults import Digits
 from ofs_spark.pins.profile.model import Program, ValueType
 from ofs_spark.replay.rows import NO_ARRIVAL
 from tests.oracle.conditions import key_of, truth
-from tests.oracle.exact import Refused
+from tests.oracle.exact import Refused, micros, read_json
 from tests.oracle.features import column_names, group_features, is_source, values_of
 from tests.oracle.replay import Event
-from tests.worlds.generate import group_cases
-from tests.worlds.model import profile
+from tests.unit.kernel.deliveries import stamps
+from tests.unit.kernel.rows import words
+from tests.worlds.generate import PLACES, group_cases, stamp
+from tests.worlds.groups import groups
+from tests.worlds.model import RUN, envelope, profile
+from tests.worlds.payloads import payloads
 
 Case = tuple[dict[str, Any], list[Event], list[Event]]
 QUIET = list(HealthCheck)
@@ -39,7 +44,7 @@ def stored(values: list[Any], type_: ValueType) -> Values:
     present = np.array([value is not None for value in values], np.bool_)
     if type_.kind in ("decimal", "int"):
         whole = [0 if value is None else int(value * 10**type_.scale) for value in values]
-        return Values(np.array(whole, object if type_.wide else np.int64), present, type_.scale, type_.kind)
+        return Values(words(whole) if type_.wide else np.array(whole, np.int64), present, type_.scale, type_.kind)
     if type_.kind == "string":
         texts = sorted({value for value in values if value is not None}, key=str.encode)
         codes = [0 if value is None else texts.index(value) for value in values]
@@ -96,15 +101,38 @@ def agree(case: Case) -> None:
     keys = {e: key_of(e.envelope, document["key"]) for e in events}
     places = sorted({e.place for e in events})
     rows = sorted((e for e in events if keys[e]), key=lambda e: (keys[e], e.ts, places.index(e.place), e.offset))
-    columns = compute_group(program.groups[0], group_rows(document, program, rows, anchors))
     names = column_names(document)
-    for anchor, wanted in zip(anchors, expected, strict=True):
-        found = (
-            {n: c[rows.index(anchor)].as_py() for n, c in zip(names, columns, strict=True)}
-            if keys[anchor]
-            else dict.fromkeys(names)
-        )
-        assert found == wanted
+    for late_only in (False, True):
+        columns = compute_group(program.groups[0], group_rows(document, program, rows, anchors), late_only)
+        for anchor, wanted in zip(anchors, expected, strict=True):
+            found = (
+                {n: c[rows.index(anchor)].as_py() for n, c in zip(names, columns, strict=True)}
+                if keys[anchor]
+                else dict.fromkeys(names)
+            )
+            assert found == wanted
+
+
+@st.composite
+def late_cases(draw: st.DrawFn) -> Case:
+    """A group and up to 30 events: late, newest first, tied, a wrong clock, a partition a day behind; a few payloads.
+
+    An event's place follows its arrival, so that arrivals never fall inside a partition.
+    """
+    document = draw(groups())
+    document["knowledge"] = "as_observed"
+    texts = draw(st.lists(payloads(), min_size=1, max_size=4))
+    pairs = sorted(draw(stamps(30)), key=lambda pair: pair[1])
+    places = PLACES[: draw(st.integers(1, 3))]
+    events = []
+    for number, (ts, arrival) in enumerate(pairs):
+        text = stamp(ts)
+        kind = draw(st.sampled_from(["card_payment", "card_payment", "login"]))
+        body = read_json(envelope(f"e{number}", kind, text, draw(st.sampled_from(texts))))
+        place = draw(st.sampled_from(places))
+        events.append(Event(RUN, f"e{number}", kind, micros(text), *place, number, arrival, body, text))
+    events.sort(key=lambda e: e.total)
+    return document, events, events
 
 
 @settings(max_examples=150, suppress_health_check=QUIET)
@@ -117,4 +145,17 @@ def test_generated_groups(case: Case) -> None:
 @settings(max_examples=5_000, suppress_health_check=QUIET)
 @given(group_cases())
 def test_many_generated_groups(case: Case) -> None:
+    agree(case)
+
+
+@settings(max_examples=100, suppress_health_check=QUIET)
+@given(late_cases())
+def test_generated_deliveries(case: Case) -> None:
+    agree(case)
+
+
+@pytest.mark.nightly
+@settings(max_examples=2_500, suppress_health_check=QUIET)
+@given(late_cases())
+def test_many_generated_deliveries(case: Case) -> None:
     agree(case)

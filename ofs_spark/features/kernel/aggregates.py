@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from ofs_spark.features.kernel import places
 from ofs_spark.features.kernel.distinct import count_distinct
-from ofs_spark.features.kernel.exact import Double, Kept, Quotient, Result, Whole, make_quotient, multiply
+from ofs_spark.features.kernel.exact import Double, Kept, Quotient, Result, Whole, make_quotient
 from ofs_spark.features.kernel.group_windows import GroupWindows
-from ofs_spark.features.kernel.model import Values
 from ofs_spark.features.kernel.rounding import round_root
 from ofs_spark.features.kernel.totals import count_rows
+from ofs_spark.features.kernel.words import choose, multiply, repeat_integer, subtract
 from ofs_spark.foundation.clock import SECOND_US
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.errors import InternalError
@@ -27,7 +27,8 @@ def compute_count(g: GroupWindows, feature: Feature) -> Whole:
 
 def compute_count_distinct(g: GroupWindows, feature: Feature) -> Whole:
     """Different values."""
-    return Whole(count_distinct(g.find_windows(feature), g.read_values(feature).data, g.select_rows(feature)))
+    codes, counted = g.encode_values(feature), g.select_rows(feature)
+    return Whole(count_distinct(g.find_windows(feature), codes, counted, g.count_rows(feature)))
 
 
 def compute_sum(g: GroupWindows, feature: Feature) -> Quotient:
@@ -39,9 +40,9 @@ def compute_sum(g: GroupWindows, feature: Feature) -> Quotient:
 
 def compute_mean(g: GroupWindows, feature: Feature) -> Quotient:
     """Sum ÷ count."""
-    n, tens = g.count_rows(feature), 10 ** g.read_values(feature).scale
-    unit = np.full(len(n), tens, np.int64 if tens < 2**63 else object)
-    return make_quotient(g.sum_values(feature), multiply(n, unit), g.rows.anchor & (n > 0))
+    n = g.count_rows(feature)
+    tens = repeat_integer(10 ** g.read_values(feature).scale, len(n))
+    return make_quotient(g.sum_values(feature), multiply(n, tens), g.rows.anchor & (n > 0))
 
 
 def compute_stddev_pop(g: GroupWindows, feature: Feature) -> Double:
@@ -58,13 +59,13 @@ def compute_stddev_samp(g: GroupWindows, feature: Feature) -> Double:
 
 def compute_min(g: GroupWindows, feature: Feature) -> Result:
     """The least value."""
-    data = _order_values(g.read_values(feature))
+    data = _order_values(g, feature)
     return _take_values(g, feature, places.find_least(g.find_windows(feature), data, g.select_rows(feature)))
 
 
 def compute_max(g: GroupWindows, feature: Feature) -> Result:
     """The greatest value."""
-    data = _order_values(g.read_values(feature))
+    data = _order_values(g, feature)
     turned = -data if data.dtype == np.float64 else ~data  # ~x orders as −x does and cannot overflow
     return _take_values(g, feature, places.find_least(g.find_windows(feature), turned, g.select_rows(feature)))
 
@@ -117,24 +118,20 @@ KERNELS: Mapping[str, Callable[[GroupWindows, Feature], Result]] = {
 def _compute_root(g: GroupWindows, feature: Feature, freedom: Array, present: Array) -> Double:
     """Root of (n · Σ x² − (Σ x)²) ÷ (n · freedom), rounded once."""
     n, total, squares = g.count_rows(feature), g.sum_values(feature), g.sum_values(feature, 2)
-    scatter: Array = multiply(n, squares) - multiply(total, total)  # both are at least 0: no overflow in 64 bits
-    divisor = multiply(n, freedom)
-    scale = g.read_values(feature).scale
-    return Double(round_root(np.where(present, scatter, 0), np.where(present, divisor, 1), scale, present), present)
+    scatter = subtract(multiply(n, squares), multiply(total, total))
+    return Double(round_root(scatter, multiply(n, freedom), g.read_values(feature).scale, present), present)
 
 
-def _order_values(value: Values) -> Array:
-    """64-bit numbers that order as the values do."""
-    if value.data.dtype == object:
-        ranks: Array = np.unique(value.data, return_inverse=True)[1].astype(np.int64)
-        return ranks
-    return value.data
+def _order_values(g: GroupWindows, feature: Feature) -> Array:
+    """64-bit numbers that order as the values do: themselves, or codes of wide decimals."""
+    data = g.read_values(feature).data
+    return g.encode_values(feature) if data.ndim == 2 else data
 
 
 def _take_values(g: GroupWindows, feature: Feature, row: Array) -> Result:
     """The values of the chosen rows; null where there is none (−1)."""
     value, found = g.read_values(feature), (row >= 0) & g.rows.anchor
-    data = np.where(found, value.data[row], 0) if len(row) else value.data
+    data = choose(found, value.data[row]) if len(row) else value.data
     match value.kind:
         case "double":
             return Double(data, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.kernel.aggregates import KERNELS
@@ -20,6 +21,7 @@ from ofs_spark.features.kernel.exact import (
 )
 from ofs_spark.features.kernel.group_windows import GroupWindows
 from ofs_spark.features.kernel.model import GroupRows
+from ofs_spark.features.kernel.words import as_words, choose
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.columns import name_decimal
@@ -28,12 +30,12 @@ from ofs_spark.pins.profile.model import Group, Operand, Operation
 _OPERATIONS: Mapping[Operation, Callable[[Exact, Exact], pa.Array]] = {"ratio": divide, "difference": subtract}
 
 
-def compute_group(group: Group, rows: GroupRows) -> list[pa.Array]:
+def compute_group(group: Group, rows: GroupRows, late_only: bool = False) -> list[pa.Array]:
     """One array per feature, then per derived column, over all rows; only anchors' entries mean anything.
 
-    FEATURE_NUMERIC_OVERFLOW where an exact sum needs more than 38 digits.
+    FEATURE_NUMERIC_OVERFLOW where an exact sum needs more than 38 digits. `late_only`: see find_windows.
     """
-    windows = GroupWindows(group, rows)
+    windows = GroupWindows(group, rows, late_only)
     results = [KERNELS[feature.aggregate](windows, feature) for feature in group.features]
     columns = [
         _make_decimals(result, windows.read_values(feature).scale)
@@ -61,10 +63,7 @@ def _read_operand(operand: Operand, results: Sequence[Result], rows: GroupRows) 
 
 
 def _make_decimals(exact: Quotient, scale: int) -> pa.Array:
-    """The unscaled numerators as decimals of that scale."""
-    type_ = to_arrow_type(name_decimal(0))
-    if exact.numerator.dtype == object:
-        whole = pa.array([int(v) if p else None for v, p in zip(exact.numerator, exact.present, strict=True)], type_)
-    else:
-        whole = pa.array(exact.numerator, mask=~exact.present).cast(type_)
-    return pa.Array.from_buffers(to_arrow_type(name_decimal(scale)), len(whole), whole.buffers())
+    """The unscaled numerators as decimals of that scale: their two least words are its bytes."""
+    whole = np.ascontiguousarray(as_words(choose(exact.present, exact.numerator), 2)[:, :2])
+    valid = pa.py_buffer(np.packbits(exact.present, bitorder="little"))
+    return pa.Array.from_buffers(to_arrow_type(name_decimal(scale)), len(whole), [valid, pa.py_buffer(whole)])

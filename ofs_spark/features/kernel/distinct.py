@@ -1,4 +1,8 @@
-"""How many different values a window holds: counts per value, moved along with the window's ends."""
+"""How many different values a window holds.
+
+Where a window's whole range was known, counts per value move along with the window's ends. A late-bound anchor knows
+some rows of its range: their number less the *pairs* among them, two neighbouring deliveries of one value (pairs.py).
+"""
 
 from __future__ import annotations
 
@@ -6,55 +10,36 @@ import numpy as np
 import pyarrow as pa
 from numba import types
 
-from ofs_spark.features.kernel.windows import Windows, is_known
+from ofs_spark.features.kernel.pairs import count_pairs
+from ofs_spark.features.kernel.windows import Windows
+from ofs_spark.features.kernel.words import rank_words
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import FLAGS, I64, LONGS, compile_loop, type_array
+from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, type_array
 
 
-def count_distinct(w: Windows, data: Array, counted: Array) -> Array:
-    """Different values among each window's counted rows, int64."""
-    codes, size = _codes(data)
-    found: Array = _distinct(
-        w.low,
-        w.high,
-        w.dirty,
-        w.except_at,
-        w.except_rows,
-        w.rank,
-        w.anchor,
-        np.where(counted, codes, -1),
-        size,
-        w.include,
-    )
+def encode_values(data: Array) -> Array:
+    """A dense code per different value, int64; codes of words order as they do."""
+    if data.ndim == 2:
+        return rank_words(data)
+    return np.asarray(pa.array(data).dictionary_encode().indices).astype(np.int64)
+
+
+def count_distinct(w: Windows, codes: Array, counted: Array, counts: Array) -> Array:
+    """Different codes among each window's counted rows, int64; `counts`: how many those rows are."""
+    size, codes = int(codes.max(initial=-1)) + 1, np.where(counted, codes, -1)
+    found: Array = _count_distinct(w.low, w.high, w.deliveries.anchor & ~w.late, codes, np.zeros(size, np.int64))
+    if len(w.starts):
+        late = w.late
+        found[late] = counts[late] - count_pairs(w, codes, size)[late]
     return found
 
 
-def _codes(data: Array) -> tuple[Array, int]:
-    if data.dtype == object:
-        _, codes = np.unique(data, return_inverse=True)
-        return codes.astype(np.int64), int(codes.max(initial=-1)) + 1
-    encoded = pa.array(data).dictionary_encode()
-    return np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary)
-
-
-@compile_loop(type_array(types.int64)(LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS, LONGS, I64, types.boolean))
-def _distinct(
-    low: Array,
-    high: Array,
-    dirty: Array,
-    except_at: Array,
-    except_rows: Array,
-    rank: Array,
-    anchor: Array,
-    codes: Array,
-    size: int,
-    include: bool,
-) -> Array:
-    n = len(codes)
-    held, out = np.zeros(size + 1, np.int64), np.zeros(n, np.int64)
+@compile_loop(type_array(types.int64)(LONGS, LONGS, FLAGS, LONGS, type_array(types.int64)))
+def _count_distinct(low: Array, high: Array, wanted: Array, codes: Array, held: Array) -> Array:
+    out = np.zeros(len(codes), np.int64)
     first, last, different = np.int64(0), np.int64(0), 0
-    for row in range(n):
-        if not anchor[row]:
+    for row in range(len(codes)):
+        if not wanted[row]:
             continue
         if low[row] >= last:  # nothing in common: start over, forgetting the old window
             for e in range(first, last):
@@ -66,11 +51,6 @@ def _distinct(
                 held[codes[last]] += 1
                 different += held[codes[last]] == 1
             last += 1
-        while first > low[row]:
-            first -= 1
-            if codes[first] >= 0:
-                held[codes[first]] += 1
-                different += held[codes[first]] == 1
         while last > high[row]:
             last -= 1
             if codes[last] >= 0:
@@ -82,19 +62,4 @@ def _distinct(
                 different -= held[codes[first]] == 0
             first += 1
         out[row] = different
-        for i in range(except_at[row], except_at[row + 1]):
-            if codes[except_rows[i]] >= 0:
-                held[codes[except_rows[i]]] -= 1
-                out[row] -= held[codes[except_rows[i]]] == 0
-        for i in range(except_at[row], except_at[row + 1]):
-            if codes[except_rows[i]] >= 0:
-                held[codes[except_rows[i]]] += 1
-        if dirty[row]:
-            for e in range(low[row], high[row]):
-                if codes[e] >= 0 and not is_known(rank, e, row, include):
-                    held[codes[e]] -= 1
-                    out[row] -= held[codes[e]] == 0
-            for e in range(low[row], high[row]):
-                if codes[e] >= 0 and not is_known(rank, e, row, include):
-                    held[codes[e]] += 1
     return out

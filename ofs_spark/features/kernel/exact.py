@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.kernel.rounding import round_quotient
+from ofs_spark.features.kernel.words import choose, is_zero, multiply, read_integer, repeat_integer
+from ofs_spark.features.kernel.words import subtract as subtract_integers
 from ofs_spark.foundation.columnar.arrays import Array
 
 
 @dataclass(frozen=True)
 class Quotient:
-    """numerator ÷ denominator per row where `present`; both int64 or Python integers. Denominators are positive there."""
+    """numerator ÷ denominator per row where `present`; both int64 or words. Denominators are not 0 there."""
 
     numerator: Array
     denominator: Array
@@ -69,18 +71,18 @@ Result = Exact | Whole | Kept
 def make_quotient(numerator: Array, denominator: int | Array, present: Array) -> Quotient:
     """A quotient with one denominator for all rows, or one per row (made 1 where not present)."""
     if not isinstance(denominator, np.ndarray):
-        denominator = np.full(len(numerator), denominator, np.int64 if denominator < 2**63 else object)
-    return Quotient(numerator, np.where(present, denominator, 1), present)
+        denominator = repeat_integer(denominator, len(numerator))
+    return Quotient(numerator, choose(present, denominator, 1), present)
 
 
 def divide(left: Exact, right: Exact) -> pa.Array:
     """left ÷ right, rounded once; null where an operand is null or right is 0."""
     if isinstance(left, Double) or isinstance(right, Double):
         return _combine_fractions(left, right, lambda a, b: a / b if b else None)
-    present = left.present & right.present & (right.numerator != 0)
+    present = left.present & right.present & ~is_zero(right.numerator)
     top = multiply(left.numerator, right.denominator)
-    bottom = np.where(present, multiply(left.denominator, right.numerator), 1)
-    return Quotient(np.where(bottom < 0, -top, top), np.where(bottom < 0, -bottom, bottom), present).round()
+    bottom = choose(present, multiply(left.denominator, right.numerator), 1)
+    return Quotient(top, bottom, present).round()
 
 
 def subtract(left: Exact, right: Exact) -> pa.Array:
@@ -89,22 +91,7 @@ def subtract(left: Exact, right: Exact) -> pa.Array:
         return _combine_fractions(left, right, lambda a, b: a - b)
     present = left.present & right.present
     a, b = multiply(left.numerator, right.denominator), multiply(right.numerator, left.denominator)
-    if a.dtype != object and max(_find_greatest(a), _find_greatest(b)) >= 2**62:
-        a = a.astype(object)
-    return Quotient(a - b, multiply(left.denominator, right.denominator), present).round()
-
-
-def multiply(a: Array, b: Array) -> Array:
-    """a × b exactly: in 64 bits where the greatest factors prove that enough, else in Python integers."""
-    if a.dtype != object and b.dtype != object and _find_greatest(a) * _find_greatest(b) < 2**63:
-        product: Array = a * b
-        return product
-    wide: Array = a.astype(object) * b.astype(object)
-    return wide
-
-
-def _find_greatest(values: Array) -> int:
-    return max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0)))) if values.dtype != object else 2**63
+    return Quotient(subtract_integers(a, b), multiply(left.denominator, right.denominator), present).round()
 
 
 def _combine_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
@@ -119,7 +106,7 @@ def _combine_fractions(left: Exact, right: Exact, of: Any) -> pa.Array:
 def _read_fraction(operand: Exact, row: int) -> Fraction:
     if isinstance(operand, Double):
         return Fraction(float(operand.data[row]))
-    return Fraction(int(operand.numerator[row]), int(operand.denominator[row]))
+    return Fraction(read_integer(operand.numerator, row), read_integer(operand.denominator, row))
 
 
 def _round_fraction(exact: Fraction) -> float | None:

@@ -14,8 +14,8 @@ from ofs_spark.foundation.columnar.arrays import Array
 class Values:
     """One declared value over the group's rows, the missing rule already applied.
 
-    data: int64 (unscaled integer, bool as 0 or 1, or code into `dictionary`), float64, or Python integers (object) for
-    decimals beyond 18 digits. present: a source event's non-null value. Codes order as the texts' UTF-8 bytes do.
+    data: int64 (unscaled integer, bool as 0 or 1, or code into `dictionary`), float64, or words (rows, 2) for decimals
+    beyond 18 digits (words.py). present: a source event's non-null value. Codes order as the texts' UTF-8 bytes do.
     """
 
     data: Array

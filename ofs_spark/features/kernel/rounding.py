@@ -8,58 +8,44 @@ from math import isqrt
 import numpy as np
 from numba import types
 
+from ofs_spark.features.kernel.words import HALF, LOW_HALF, U64, WORDS, as_words, read_integer, read_magnitude
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import DOUBLES, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, type_array, type_tuple
 
 EXACT = 2**53
 """Integers up to this are doubles, and one IEEE division of two doubles is correctly rounded."""
 
 
-def round_quotient(numerator: Array, denominator: Array | int, wanted: Array) -> Array:
-    """Nearest double of numerator ÷ denominator where `wanted` (0.0 elsewhere); denominators there are not 0."""
-    if not isinstance(denominator, np.ndarray):
-        denominator = np.full(len(numerator), denominator, object if abs(denominator) >= 2**63 else np.int64)
-    simple = wanted & _small(numerator) & _small(denominator)
-    out = np.zeros(len(numerator))
-    np.divide(
-        numerator.astype(np.float64)
-        if numerator.dtype != object
-        else np.where(simple, numerator, 0).astype(np.float64),
-        np.where(simple, denominator, 1).astype(np.float64),
-        out=out,
-        where=simple,
-    )
-    for row in np.flatnonzero(wanted & ~simple):
-        out[row] = int(numerator[row]) / int(denominator[row])  # Python rounds a quotient of integers correctly
-    return out + 0.0
+def round_quotient(numerator: Array, denominator: Array, wanted: Array) -> Array:
+    """Nearest double of numerator ÷ denominator where `wanted` (0.0 elsewhere); denominators there are not 0.
 
-
-def _small(values: Array) -> Array:
-    small: Array = (values <= EXACT) & (values >= -EXACT)
-    return small.astype(np.bool_)
+    Both are int64 or words. Double-double arithmetic decides all but quotients within 2^-90 of the middle between two
+    doubles; Python, whose division of integers is rounded once, decides those.
+    """
+    if numerator.ndim == denominator.ndim == 1:
+        out, sure = _short_quotients(numerator, denominator, wanted)
+    else:
+        out, sure = np.zeros(len(wanted)), ~wanted
+    rest = np.flatnonzero(~sure)
+    if len(rest):
+        out[rest], sure[rest] = _divide_all(as_words(numerator[rest]), as_words(denominator[rest]))
+    for row in rest[~sure[rest]].tolist():
+        out[row] = read_integer(numerator, row) / read_integer(denominator, row)
+    rounded: Array = out + 0.0
+    return rounded
 
 
 def round_root(numerator: Array, denominator: Array, power_of_ten: int, wanted: Array) -> Array:
     """Nearest double of √(numerator ÷ denominator) ÷ 10^power where `wanted`; both are integers, denominators positive.
 
-    Double-double arithmetic decides all but values within 2^-90 of the middle between two doubles; integers decide those.
+    Both are int64 or words, the power at most 22 (its power of ten is then a double). Double-double arithmetic decides
+    all but values within 2^-90 of the middle between two doubles; integers decide those.
     """
-    out, sure = np.zeros(len(numerator)), np.zeros(len(numerator), np.bool_)
-    if numerator.dtype != object and denominator.dtype != object and power_of_ten <= 22:
-        high, low = _split(np.where(wanted, numerator, 0))
-        below, rest = _split(np.where(wanted, denominator, 1))
-        out, sure = _roots(high, low, below, rest, float(10**power_of_ten))
-    for row in np.flatnonzero(wanted & ~sure):
-        out[row] = _exact_root(int(numerator[row]), int(denominator[row]) * 100**power_of_ten)
-    return np.where(wanted, out, 0.0)
-
-
-def _split(values: Array) -> tuple[Array, Array]:
-    """An int64 as the sum of two doubles, exactly."""
-    high = (values >> 32).astype(np.float64) * 4294967296.0
-    low = (values & 0xFFFFFFFF).astype(np.float64)
-    total = high + low
-    return total, low - (total - high)
+    out, sure = _take_roots(as_words(numerator), as_words(denominator), float(10**power_of_ten), wanted)
+    for row in np.flatnonzero(wanted & ~sure).tolist():
+        out[row] = _exact_root(read_integer(numerator, row), read_integer(denominator, row) * 100**power_of_ten)
+    rounded: Array = out
+    return rounded
 
 
 def _exact_root(numerator: int, denominator: int) -> float:
@@ -76,7 +62,7 @@ def _exact_root(numerator: int, denominator: int) -> float:
 
 
 @compile_loop(type_tuple(types.float64, types.float64)(types.float64, types.float64))
-def _product(a: float, b: float) -> tuple[float, float]:
+def _multiply(a: float, b: float) -> tuple[float, float]:
     """a × b as high + low, exactly (Dekker)."""
     p = a * b
     x = 134217729.0 * a
@@ -92,36 +78,97 @@ def _product(a: float, b: float) -> tuple[float, float]:
 def _divide(a0: float, a1: float, b0: float, b1: float) -> tuple[float, float]:
     """(a0 + a1) ÷ (b0 + b1) as high + low, to about 2^-100."""
     q0 = a0 / b0
-    p0, p1 = _product(q0, b0)
+    p0, p1 = _multiply(q0, b0)
     q1 = (((a0 - p0) - p1) + a1 - q0 * b1) / b0
     high = q0 + q1
     low = q1 - (high - q0)
-    p0, p1 = _product(high, b0)
+    p0, p1 = _multiply(high, b0)
     q2 = ((((a0 - p0) - p1) + a1) - high * b1) - low * b0
     return high, low + q2 / b0
 
 
-@compile_loop(
-    type_tuple(type_array(types.float64), type_array(types.boolean))(DOUBLES, DOUBLES, DOUBLES, DOUBLES, types.float64)
-)
-def _roots(high: Array, low: Array, below: Array, rest: Array, ten: float) -> tuple[Array, Array]:
-    n = len(high)
+@compile_loop(type_tuple(types.float64, types.float64)(type_array(U64)))
+def _sum_words(magnitude: Array) -> tuple[float, float]:
+    """An unsigned integer as high + low, to about 2^-104 of it: half a word at a time, most significant first."""
+    high, low = 0.0, 0.0
+    for j in range(2 * len(magnitude) - 1, -1, -1):
+        half = magnitude[j >> 1] >> HALF if j & 1 else magnitude[j >> 1] & LOW_HALF
+        high, low, x = high * 4294967296.0, low * 4294967296.0, np.float64(half)
+        total = high + x
+        part = total - high
+        low += (high - (total - part)) + (x - part)
+        high = total + low
+        low -= high - total
+    return high, low
+
+
+@compile_loop(type_tuple(types.float64, types.boolean)(types.float64, types.float64))
+def _settle(high: float, low: float) -> tuple[float, bool]:
+    """The double nearest to high + low > 0, and whether that is certain although high + low is inexact."""
+    result = high + low
+    error = low - (result - high)
+    spacing = np.abs(np.nextafter(result, np.inf) - result)
+    # the middle between two doubles is half a spacing away; at a power of two the spacing below is half
+    distance = min(abs(abs(error) - spacing / 2), abs(abs(error) - spacing / 4))
+    return result, distance > result * 2.0**-90
+
+
+_ROUNDED = type_tuple(type_array(types.float64), type_array(types.boolean))
+
+
+@compile_loop(_ROUNDED(LONGS, LONGS, FLAGS))
+def _short_quotients(numerator: Array, denominator: Array, wanted: Array) -> tuple[Array, Array]:
+    """Quotients of doubles, and of integers by 1; unwanted rows are sure, and 0."""
+    n = len(wanted)
+    out, sure = np.zeros(n), np.ones(n, np.bool_)
+    for row in range(n):
+        a, b = numerator[row], denominator[row]
+        sure[row] = not wanted[row] or b == 1 or (-EXACT <= a <= EXACT and -EXACT <= b <= EXACT)
+        if wanted[row] and sure[row]:
+            out[row] = np.float64(a) / np.float64(b)
+    return out, sure
+
+
+@compile_loop(_ROUNDED(WORDS, WORDS))
+def _divide_all(numerator: Array, denominator: Array) -> tuple[Array, Array]:
+    n = len(numerator)
     out, sure = np.zeros(n), np.zeros(n, np.bool_)
-    for i in range(n):
-        if high[i] == 0.0:
-            sure[i] = True
+    above, below = np.zeros(numerator.shape[1], np.uint64), np.zeros(denominator.shape[1], np.uint64)
+    for row in range(n):
+        negative = read_magnitude(numerator, row, above) != read_magnitude(denominator, row, below)
+        n0, n1 = _sum_words(above)
+        d0, d1 = _sum_words(below)
+        exact = n0 <= EXACT and n1 == 0.0 and d0 <= EXACT and d1 == 0.0
+        if exact or (d0 == 1.0 and d1 == 0.0 and n0 < 2.0**100):  # n0 is the nearest double, n1 the exact rest
+            out[row], sure[row] = n0 / d0, True
+        else:
+            q0, q1 = _divide(n0, n1, d0, d1)
+            out[row], sure[row] = _settle(q0, q1)
+        if negative:
+            out[row] = -out[row]
+    return out, sure
+
+
+@compile_loop(_ROUNDED(WORDS, WORDS, types.float64, FLAGS))
+def _take_roots(numerator: Array, denominator: Array, ten: float, wanted: Array) -> tuple[Array, Array]:
+    n = len(wanted)
+    out, sure = np.zeros(n), np.zeros(n, np.bool_)
+    above, below = np.zeros(numerator.shape[1], np.uint64), np.zeros(denominator.shape[1], np.uint64)
+    for row in range(n):
+        if not wanted[row]:
             continue
-        q0, q1 = _divide(high[i], low[i], below[i], rest[i])
+        read_magnitude(numerator, row, above)
+        read_magnitude(denominator, row, below)
+        n0, n1 = _sum_words(above)
+        if n0 == 0.0:
+            sure[row] = True
+            continue
+        d0, d1 = _sum_words(below)
+        q0, q1 = _divide(n0, n1, d0, d1)
         s0 = np.sqrt(q0)
-        p0, p1 = _product(s0, s0)
+        p0, p1 = _multiply(s0, s0)
         s1 = ((q0 - p0) - p1 + q1) / (2.0 * s0)
         t0 = s0 + s1
         r0, r1 = _divide(t0, s1 - (t0 - s0), ten, 0.0)
-        result = r0 + r1
-        error = r1 - (result - r0)
-        spacing = np.abs(np.nextafter(result, np.inf) - result)
-        # the middle between two doubles is half a spacing away; at a power of two the spacing below is half
-        distance = min(abs(abs(error) - spacing / 2), abs(abs(error) - spacing / 4))
-        out[i] = result
-        sure[i] = distance > result * 2.0**-90
+        out[row], sure[row] = _settle(r0, r1)
     return out, sure

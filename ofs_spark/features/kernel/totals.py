@@ -1,7 +1,9 @@
-"""Counts and exact integer sums over windows, by differences of running totals.
+"""Counts and exact integer sums over windows.
 
-Running totals wrap modulo 2^64; a difference is exact whenever the window's own sum fits 63 bits, which the greatest
-value and the longest window prove beforehand. Otherwise the same is done with Python's integers.
+An anchor whose range was known in full takes the difference of two running totals. They may wrap modulo 2^64; the
+difference is exact where the window's own sum fits, which the greatest value and the longest window prove beforehand.
+Late-bound anchors ask a Fenwick tree, which takes the key's rows in delivery order. Values that are too great for one
+64-bit total are summed in *limbs*: columns of so many of their bits that the longest window's sum of them does fit.
 """
 
 from __future__ import annotations
@@ -9,69 +11,89 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ofs_spark.features.kernel.windows import Windows, is_known
+from ofs_spark.features.kernel.windows import Windows
+from ofs_spark.features.kernel.words import as_words, choose, find_greatest, join_limbs, multiply, split_limbs
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import FLAGS, LONGS, compile_loop, type_array
 
-FITS = 2**62
+FITS = 63
+"""Bits of a magnitude that one total holds beside the sign."""
 
 
 def count_rows(w: Windows, counted: Array) -> Array:
     """Rows of each window that are `counted`, int64."""
-    total: Array = _totals(w.include, counted.astype(np.int64), *_of(w))
-    return total
+    return _sum(w, counted.astype(np.int64))
 
 
 def sum_values(w: Windows, data: Array, counted: Array, power: int = 1) -> Array:
-    """Exact sum of the counted rows' data (or its square, power 2): int64, or Python integers where 63 bits may not do."""
-    if data.dtype != object:
-        greatest = max((abs(int(v)) for v in (data.min(initial=0), data.max(initial=0))), default=0)
-        if greatest**power * max(int((w.high - w.low).max(initial=0)), 1) < FITS:
-            values = np.where(counted, data, 0)
-            values = values * values if power == 2 else values
-            total: Array = _totals(w.include, values, *_of(w))
-            return total
-    return _wide_sums(w, data, counted, power)
+    """Exact sum of the counted rows' data (or its square, power 2): int64, or words where 63 bits may not do."""
+    values = choose(counted, data)
+    longest = int((w.high - w.low).max(initial=1))
+    greatest = find_greatest(values) ** power
+    values = multiply(values, values) if power == 2 else values
+    if (greatest * longest).bit_length() <= FITS:
+        return _sum(w, values)
+    bits = FITS - longest.bit_length()
+    limbs = split_limbs(as_words(values), bits, greatest.bit_length() // bits + 1)
+    sums = np.stack([_sum(w, limb) for limb in limbs])
+    return join_limbs(sums, bits, (greatest * longest).bit_length() // 64 + 1)
 
 
-def _of(w: Windows) -> tuple[Array, ...]:
-    return w.low, w.high, w.dirty, w.except_at, w.except_rows, w.rank, w.anchor
+def _sum(w: Windows, values: Array) -> Array:
+    d = w.deliveries
+    total: Array = _sum_known(values, w.low, w.high, d.anchor & ~w.late)
+    if len(w.starts):
+        _sum_late(values, w.low, w.high, w.late, w.starts, w.ends, d.order, w.include, total)
+    return total
 
 
-@compile_loop(type_array(types.int64)(types.boolean, LONGS, LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, FLAGS))
-def _totals(
-    include: bool,
-    values: Array,
-    low: Array,
-    high: Array,
-    dirty: Array,
-    except_at: Array,
-    except_rows: Array,
-    rank: Array,
-    anchor: Array,
-) -> Array:
+@compile_loop(type_array(types.int64)(LONGS, LONGS, LONGS, FLAGS))
+def _sum_known(values: Array, low: Array, high: Array, wanted: Array) -> Array:
     n = len(values)
     running, out = np.zeros(n + 1, np.int64), np.zeros(n, np.int64)
     for row in range(n):
         running[row + 1] = running[row] + values[row]
     for row in range(n):
-        if anchor[row]:
-            total = running[high[row]] - running[low[row]]
-            for i in range(except_at[row], except_at[row + 1]):
-                total -= values[except_rows[i]]
-            if dirty[row]:
-                for e in range(low[row], high[row]):
-                    if not is_known(rank, e, row, include):
-                        total -= values[e]
-            out[row] = total
+        if wanted[row]:
+            out[row] = running[high[row]] - running[low[row]]
     return out
 
 
-def _wide_sums(w: Windows, data: Array, counted: Array, power: int) -> Array:
-    values = np.array([int(v) ** power if c else 0 for v, c in zip(data, counted, strict=True)], dtype=object)
-    running = np.concatenate([np.zeros(1, object), np.cumsum(values)]) if len(values) else np.zeros(1, object)
-    total: Array = running[w.high] - running[w.low]
-    for row in np.flatnonzero(w.anchor & (w.dirty | (np.diff(w.except_at) > 0))).tolist():
-        inside = range(int(w.low[row]), int(w.high[row]))
-        total[row] -= sum(values[e] for e in inside if not is_known(w.rank, e, row, w.include))
+@compile_loop(types.int64(LONGS, types.int64, types.int64))
+def _read_between(tree: Array, low: int, high: int) -> np.int64:
+    """Sum of the nodes' places [low, high), from 0; both walks end where they meet."""
+    total = np.int64(0)
+    while high > low:
+        total += tree[high]
+        high &= high - 1
+    while low > high:
+        total -= tree[low]
+        low &= low - 1
     return total
+
+
+@compile_loop(types.void(LONGS, LONGS, LONGS, FLAGS, LONGS, LONGS, LONGS, types.boolean, type_array(types.int64)))
+def _sum_late(
+    values: Array,
+    low: Array,
+    high: Array,
+    late: Array,
+    starts: Array,
+    ends: Array,
+    order: Array,
+    include: bool,
+    out: Array,
+) -> None:
+    """Fills `out` at late anchors, key by key. An anchor that counts itself asks after it is in."""
+    for i in range(len(starts)):
+        begin, size = starts[i], ends[i] - starts[i]
+        tree = np.zeros(size + 1, np.int64)
+        for row in order[begin : begin + size]:
+            if late[row] and not include:
+                out[row] = _read_between(tree, low[row] - begin, high[row] - begin)
+            node = row - begin + 1 if values[row] != 0 else size + 1
+            while node <= size:
+                tree[node] += values[row]
+                node += node & -node
+            if late[row] and include:
+                out[row] = _read_between(tree, low[row] - begin, high[row] - begin)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ofs_spark.features.kernel import GroupRows, Values
+from ofs_spark.features.kernel.words import as_words, repeat_integer
+from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.compile import compile_profile
 from ofs_spark.pins.profile.model import Group
 from tests.worlds.model import profile, window
@@ -25,6 +27,12 @@ def group(type_: str, features: list[dict[str, Any]], **changes: Any) -> Group:
     return compiled
 
 
+def words(integers: Sequence[int], width: int = 2) -> Array:
+    """Integers as words, one row each."""
+    none = np.zeros((0, width), np.uint64)
+    return np.concatenate([none, *(as_words(repeat_integer(one, 1), width) for one in integers)])
+
+
 def rows(
     ts: Sequence[int],
     data: Sequence[int] | None = None,
@@ -35,7 +43,7 @@ def rows(
 ) -> GroupRows:
     """Rows that all are source events and anchors, with one numeric value each (default 1)."""
     n = len(ts)
-    values = np.array(data or [1] * n, object if wide else np.int64)
+    values = words(data or [1] * n) if wide else np.array(data or [1] * n, np.int64)
     every = np.ones(n, np.bool_)
     return GroupRows(
         np.array(key or [0] * n, np.int64),

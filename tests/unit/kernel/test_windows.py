@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ofs_spark.features.kernel import GroupRows, compute_group
-from ofs_spark.features.kernel.windows import MOST_EXCEPTIONS, Windows, find_windows
+from ofs_spark.features.kernel.windows import Windows, find_windows, order_deliveries
 from tests.unit.kernel.rows import HOUR, group, members, rows
 
 COUNT = [{"name": "n", "aggregate": "count"}]
@@ -26,13 +26,16 @@ EVERY = [
 ]
 
 
+def find(r: GroupRows, length: int | None, delay: int, include: bool) -> Windows:
+    return find_windows(order_deliveries(r.key, r.ts, r.rank, r.anchor), length, delay, include)
+
+
 def found(w: Windows, row: int) -> list[int]:
+    """The anchor's rows; all of its range where it is not late-bound."""
     inside = range(int(w.low[row]), int(w.high[row]))
-    if w.dirty[row]:
-        return [e for e in inside if (w.include if e == row else w.rank[e] < w.rank[row])]
-    out = set(w.except_rows[w.except_at[row] : w.except_at[row + 1]].tolist())
-    assert out <= set(inside)
-    return [e for e in inside if e not in out]
+    known = [e for e in inside if w.deliveries.rank[e] < w.horizon[row]]
+    assert w.late[row] or known == list(inside)
+    return known
 
 
 @st.composite
@@ -48,9 +51,13 @@ def late(draw: st.DrawFn) -> GroupRows:
 @given(late(), st.sampled_from([None, 1, 4, 5, 10]), st.sampled_from([0, 0, 1, 5]), st.booleans())
 def test_rows_of_every_window(r: GroupRows, length: int | None, delay: int, include: bool) -> None:
     include = include and delay == 0
-    w = find_windows(r.key, r.ts, r.rank, r.anchor, length, delay, include)
+    w = find(r, length, delay, include)
     for row in range(len(r.ts)):
         assert found(w, row) == members(r, row, length, delay, include)
+    late = [row for row in range(len(r.ts)) if w.late[row]]
+    keys = [set(range(int(a), int(b))) for a, b in zip(w.starts, w.ends, strict=True)]
+    assert all(any(row in rows for rows in keys) for row in late)
+    assert all(rows & set(late) and len({int(r.key[row]) for row in rows}) == 1 for rows in keys)
 
 
 def behind(late_rows: int) -> GroupRows:
@@ -60,12 +67,12 @@ def behind(late_rows: int) -> GroupRows:
     return rows(list(range(0, 10 * n, 10)), data=[7 * i % 31 - 9 for i in range(n)], rank=rank)
 
 
-@pytest.mark.parametrize("late_rows", [1, MOST_EXCEPTIONS - 1, MOST_EXCEPTIONS, MOST_EXCEPTIONS + 1, 300])
+@pytest.mark.parametrize("late_rows", [1, 31, 32, 33, 64, 300])
 @pytest.mark.parametrize("include", [True, False])
-def test_more_exceptions_than_are_listed(late_rows: int, include: bool) -> None:
+def test_any_number_of_pending_rows(late_rows: int, include: bool) -> None:
     r = behind(late_rows)
-    w = find_windows(r.key, r.ts, r.rank, r.anchor, HOUR, 0, include)
-    assert bool(w.dirty.any()) is (late_rows > MOST_EXCEPTIONS)
+    w = find(r, HOUR, 0, include)
+    assert w.late.tolist() == [False] * (late_rows + 1) + [True] * 3
     columns = compute_group(group("int", EVERY, include_anchor=include), r)
     for row in range(len(r.ts)):
         inside = members(r, row, HOUR, 0, include)
@@ -78,14 +85,14 @@ def by_definition(values: list[int]) -> list[Any]:
     return [len(values), *(map(float, some) if some else [None] * 5), len(set(values))]
 
 
-def test_in_delivery_order_nothing_is_an_exception() -> None:
-    r = rows([0, 5, 5, 9])
-    w = find_windows(r.key, r.ts, r.rank, r.anchor, None, 0, True)
-    assert len(w.except_rows) == 0
+def test_in_delivery_order_nobody_is_late_bound() -> None:
+    w = find(rows([0, 5, 5, 9]), None, 0, True)
+    assert not w.late.any()
+    assert len(w.starts) == 0
     assert (w.high - w.low).tolist() == [1, 2, 3, 4]
 
 
 def test_no_rows_at_all() -> None:
     empty = np.zeros(0, np.int64)
-    w = find_windows(empty, empty, empty, np.zeros(0, np.bool_), HOUR, 0, True)
+    w = find_windows(order_deliveries(empty, empty, empty, np.zeros(0, np.bool_)), HOUR, 0, True)
     assert len(w.low) == 0

@@ -1,0 +1,35 @@
+"""What every benchmark writes: the machine, the versions, each run; one JSON document a run under results/."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ofs_spark.foundation.config import read_code_release
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def describe_machine(**versions: str) -> dict[str, Any]:
+    """This machine, its Python, the code release, and the versions of what was measured."""
+    return {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        **versions,
+        "release": read_code_release(),
+    }
+
+
+def write_results(kind: str, document: dict[str, Any]) -> Path:
+    """benchmarks/results/{UTC now}-{kind}.json, relative to the repository."""
+    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{kind}.json"
+    target.write_text(json.dumps(document, indent=1, default=str) + "\n")
+    return target.relative_to(ROOT)
