@@ -96,7 +96,7 @@ def multiply(a: Array, b: Array) -> Array:
     if a.ndim == b.ndim == 1 and find_greatest(a) * find_greatest(b) < 2**63:
         product: Array = a * b
         return product
-    wide: Array = _multiply_words(as_words(a), as_words(b))
+    wide: Array = _multiply_rows(as_words(a), as_words(b))
     return wide
 
 
@@ -106,7 +106,7 @@ def subtract(a: Array, b: Array) -> Array:
         difference: Array = a - b
         return difference
     width = max(as_words(a).shape[1], as_words(b).shape[1]) + 1
-    wide: Array = _subtract_words(as_words(a, width), as_words(b, width))
+    wide: Array = _subtract_rows(as_words(a, width), as_words(b, width))
     return wide
 
 
@@ -154,7 +154,7 @@ def _exceeds(values: Array, greatest: Array) -> Array:
 
 
 @compile_loop(NEW_WORDS(WORDS, WORDS))
-def _multiply_words(a: Array, b: Array) -> Array:
+def _multiply_rows(a: Array, b: Array) -> Array:
     width_a, width_b = a.shape[1], b.shape[1]
     width = width_a + width_b
     out = np.zeros((len(a), width), np.uint64)
@@ -179,7 +179,7 @@ def _multiply_words(a: Array, b: Array) -> Array:
 
 
 @compile_loop(NEW_WORDS(WORDS, WORDS))
-def _subtract_words(a: Array, b: Array) -> Array:
+def _subtract_rows(a: Array, b: Array) -> Array:
     out = np.empty(a.shape, np.uint64)
     for row in range(len(a)):
         borrow = ZERO
