@@ -1,7 +1,8 @@
 """The `ofs` command: arguments → one call of the pipeline → an answer for people or, with --json, for programs.
 
-Standard output carries the result alone; progress and messages for people go to standard error. With --json the last
-line of standard output is one JSON object. Exit status: 0 done, 2 usage, else the status of the refusal's code.
+Standard output carries the result alone; progress and messages for people go to standard error. With --json standard
+output is one JSON object, however the command ended. Exit status: 0 done, 1 a defect, 2 usage, 129, 130 or 143 after a
+signal, else the status of the refusal's code.
 
 Each command loads what it needs when it runs: the parser is the standard library's, because one that builds on a
 validation library costs more than `ofs status` itself.
@@ -10,19 +11,19 @@ validation library costs more than `ofs status` itself.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.foundation.errors import OfsError, Refusal
+from ofs_spark.foundation.files import read_file
+from ofs_spark.foundation.ports import ObjectTooLarge
 
 Answer = dict[str, Any]
 MIN_PAYMENTS = 1_000
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+"""Of a file given as an argument: a segment index lists every file of a platform run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,9 +33,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not stated:
         parser.print_help()
         return 2
-    options = parser.parse_args(stated)
-    status: int = options.run(options)
+    return _run(parser, stated, as_json="--json" in stated)
+
+
+def submit_build(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
+    parser = _Parser(prog="build_dataset.py", description=_build.__doc__)
+    parser.add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    _add_places(parser)
+    parser.set_defaults(run=_build, json=True, quiet=False)
+    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+
+
+def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -> int:
+    try:
+        options = parser.parse_args(stated)
+        status: int = options.run(options)
+    except _WrongUse as wrong:
+        return console.answer_usage(wrong.message, wrong.usage, as_json=as_json)
     return status
+
+
+class _WrongUse(Exception):
+    """The command is not used as it can be: what is wrong, and how it is used."""
+
+    def __init__(self, message: str, usage: str = "") -> None:
+        super().__init__(message, usage)
+        self.message, self.usage = message, usage
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,16 +69,14 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
-        """Exit 2, with the usage."""
-        console.print_usage_error(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
-        raise SystemExit(2)
+        """Wrong use, with the usage."""
+        raise _WrongUse(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
 
 
 def _build_parser() -> argparse.ArgumentParser:
     about = "Rebuilds training data from the archived event stream, or refuses with a reason."
     parser = _Parser(prog="ofs", description=about)
-    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
-    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
+    _add_places(parser)
     parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
     parser.add_argument("--quiet", action="store_true", help="No progress.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -61,7 +84,9 @@ def _build_parser() -> argparse.ArgumentParser:
     def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         """The parser of one command: named and described as the function that runs it."""
         text = run.__doc__ or ""
-        made: argparse.ArgumentParser = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
+        made: argparse.ArgumentParser = commands.add_parser(
+            run.__name__.removeprefix("_").removeprefix("run_"), help=text, description=text
+        )
         made.set_defaults(run=run)
         return made
 
@@ -83,6 +108,11 @@ def _build_parser() -> argparse.ArgumentParser:
     events = "Events to generate; 88 %% of them are payments. [default: 350000; at least 1000]"
     world.add_argument("--payments", type=_parse_payments, default=350_000, metavar="COUNT", help=events)
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
+    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
 
 
 def _run_identity(options: argparse.Namespace) -> int:
@@ -145,7 +175,13 @@ def _run_demo(options: argparse.Namespace) -> int:
 
     return _answer(
         options,
-        lambda: run_demo(options.folder, options.seed, options.payments, _make_progress(options)),
+        lambda: run_demo(
+            options.folder,
+            options.seed,
+            options.payments,
+            _make_progress(options),
+            sys.stderr if options.json else sys.stdout,
+        ),
         people=lambda _answer: None,  # the demo has shown its summary
     )
 
@@ -157,11 +193,15 @@ def _parse_payments(text: str) -> int:
 
 
 def _read_bytes(path: Path) -> bytes:
+    """The argument's file. Wrong use if it is no regular file, or has more bytes than any document."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        console.print_usage_error(f"cannot read {path}: {error.strerror}")
-        raise SystemExit(2) from None
+        return read_file(path, MAX_DOCUMENT_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _WrongUse(f"cannot read {path}: {reason}") from None
+    except ObjectTooLarge as error:
+        message = f"cannot read {path}: it has {error.found} bytes; at most {error.allowed} are read"
+        raise _WrongUse(message) from None
 
 
 def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
@@ -187,45 +227,8 @@ def _answer(
     status: Callable[[Answer], int] = lambda _answer: 0,
     people: Callable[[Answer], None] = console.print_answer,
 ) -> int:
-    """Prints what `run` answers, or its refusal; gives the exit status."""
-    with _catch_stop():
-        try:
-            answer = run()
-            code = status(answer)
-        except Refusal as refusal:
-            answer, code, people = refusal.to_document(), refusal.exit_status, console.print_refusal
-        except OfsError as error:
-            answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
-    if options.json:
-        console.print_json(answer)
-    else:
-        people(answer)
-    return code
-
-
-class _Stopped(BaseException):
-    """SIGTERM, as an exception: what is under way ends in order."""
-
-    exit_status = 143
-
-
-@contextmanager
-def _catch_stop() -> Iterator[None]:
-    """Ctrl-C ends the process with 130 and SIGTERM with 143, after the ledger was told."""
-
-    def stop(_number: int, _frame: object) -> None:
-        """Ends what is under way."""
-        raise _Stopped
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except (KeyboardInterrupt, _Stopped) as stopped:
-        status = getattr(stopped, "exit_status", 130)
-        console.print_stop()
-        os._exit(status)  # not by way of atexit: the JVM may be busy, and ends with this process
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    """Prints what `run` answers, or how it ended; gives the exit status."""
+    return console.answer_command(run, as_json=options.json, status=status, people=people)
 
 
 if __name__ == "__main__":

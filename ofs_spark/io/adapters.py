@@ -6,6 +6,7 @@ that this release does not serve yet is reserved: it stands here as None.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,6 +82,14 @@ def load_wiring(path: Path | None) -> Wiring:
         profiles_root=profiles.resolve(stated.profiles_root, stated.folder),
         unused=tuple(key for key in stated.unused if key not in used),
     )
+
+
+def require_root(wiring: Wiring) -> None:
+    """ENVIRONMENT_UNFIT unless the object root stands: a mistyped one is never made."""
+    if _read_scheme(wiring.objects_root) == "file" and not os.path.isdir(wiring.objects_root):
+        found = "a file" if os.path.exists(wiring.objects_root) else "not there"
+        message = f"is {found}; name the folder that holds the platform's objects, or make it"
+        raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
 
 
 def open_objects(root: str) -> Objects:

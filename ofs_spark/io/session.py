@@ -12,7 +12,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyspark
@@ -59,6 +61,26 @@ def build_session(
         _prepare_environment(checkout)
         _start_jvm(conf, jvm_log, java_version)
     return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def stop_session(session: SparkSession, seconds: float = 20.0) -> None:
+    """Stops a session of this process in order, and ends its JVM where that is asked too much: after a signal, too late.
+
+    A JVM that a stopped driver leaves behind would go on with the job.
+    """
+    process = getattr(SparkContext._gateway, "proc", None)
+    busy = sys.exc_info()[0] is not None and not issubclass(sys.exc_info()[0] or Exception, Exception)
+    stopping = threading.Thread(target=_try_stopping, args=(session,), daemon=True)
+    if not busy:
+        stopping.start()
+        stopping.join(seconds)
+    if process is not None and (busy or stopping.is_alive()):
+        process.kill()
+
+
+def _try_stopping(session: SparkSession) -> None:
+    with suppress(Exception):  # the JVM may be gone
+        session.stop()
 
 
 def read_properties(file: Path) -> dict[str, str]:
