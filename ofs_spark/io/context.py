@@ -121,7 +121,9 @@ class _Spark:
         )
         log = Path(self._wiring.objects_root, ".spark", "jvm.log")
         master = None if submitted else settings.pop("spark.master", "local[*]")
-        session = build_session(settings, master, "ofs", jvm_log=None if submitted else log)
+        session = build_session(
+            settings, master, "ofs", jvm_log=None if submitted else log, private=self._wiring.private
+        )
         if not submitted:
             self._stop = lambda: stop_session(session)
         return SparkEngine(session, lambda name: self._announce("engine", name))

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.secrets import is_secret_name
 
 JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,7 @@ def build_session(
     app_name: str,
     *,
     jvm_log: Path | None = None,
+    private: Collection[str] = (),
     checkout: Path = _CHECKOUT,
 ) -> SparkSession:
     """The process's session with `settings` in force.
@@ -46,6 +48,7 @@ def build_session(
         app_name: what Spark's own pages and logs call this run.
         jvm_log: file that takes everything the JVM prints, for programs that own the terminal; appended to. Not used
             where the JVM exists already.
+        private: names of settings that the JVM's command line, which everybody of this machine can read, must not show.
         checkout: folder whose `.jars/`, `jars/sha256.txt` and `conf/spark/log4j2.properties` count.
 
     Raises:
@@ -59,7 +62,7 @@ def build_session(
         jars = os.pathsep.join(str(jar) for jar in check_jars(checkout))
         conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
         _prepare_environment(checkout)
-        _start_jvm(conf, jvm_log, java_version)
+        _start_jvm(_leave_out_secrets(conf, private), jvm_log, java_version)
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
@@ -139,6 +142,13 @@ def _prepare_environment(checkout: Path) -> None:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
 
+def _leave_out_secrets(conf: SparkConf, private: Collection[str]) -> SparkConf:
+    """The settings that the JVM is started with; the others are given to the session through the gateway."""
+    stated = conf.getAll()
+    shown = [(name, value) for name, value in stated if name not in private and not is_secret_name(name)]
+    return SparkConf(loadDefaults=False).setAll([one for one in shown if not one[0].startswith("spark.hadoop.")])
+
+
 def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None:
     try:
         if jvm_log is None:
@@ -148,7 +158,7 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
             with jvm_log.open("ab") as log:
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
-        where = f"; its own words are in {jvm_log}" if jvm_log else ""
+        where = "; its own words are in .spark/jvm.log of the object root" if jvm_log else ""
         raise _refuse_unfit(
             f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]
         ) from error

@@ -55,7 +55,7 @@ REFUSED = [
     ({"profiles": {"root": "s3://bucket/p"}}, "/profiles/root", "profiles.root is s3"),
     ({"profiles": {"root": "file:///tmp/x"}}, "/profiles/root", "profiles.root is file://"),
     (
-        {"ledger": {"dsn": "postgresql://u:hunter2@h/d"}},
+        {"ledger": {"dsn": "postgresql://hunter2@h/d"}},
         "/ledger/dsn",
         "ledger.dsn is postgresql: this release reaches",
     ),

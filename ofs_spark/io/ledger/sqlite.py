@@ -45,7 +45,7 @@ class SqliteLedger:
 
     def register(self, run: Run, event: Transition) -> Run:
         """The standing run, inserted with its first event if there is none; creates or migrates the file as needed."""
-        with _map_errors(self.path):
+        with _map_errors():
             if not os.path.exists(self.path):
                 _create_ledger(Path(self.path))
         with self._begin_writing() as connection:
@@ -90,7 +90,7 @@ class SqliteLedger:
     @contextmanager
     def _begin_reading(self) -> Iterator[sqlite3.Connection | None]:
         """One deferred transaction; None where nothing was ever registered."""
-        with _map_errors(self.path):
+        with _map_errors():
             if not os.path.exists(self.path):
                 yield None
                 return
@@ -101,7 +101,7 @@ class SqliteLedger:
     @contextmanager
     def _begin_writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction with the write lock from its start; rolled back if the block raises."""
-        with _map_errors(self.path), closing(open_for_writing(self.path)) as connection:
+        with _map_errors(), closing(open_for_writing(self.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -169,12 +169,13 @@ def _find_version(connection: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _map_errors(path: str) -> Iterator[None]:
+def _map_errors() -> Iterator[None]:
     """Errors of SQLite and of the file system as ENVIRONMENT_UNFIT."""
     try:
         yield
     except (sqlite3.Error, OSError) as failed:
-        raise _refuse_unfit(f"the ledger {path} cannot be used: {failed}") from failed
+        reason = failed.strerror if isinstance(failed, OSError) else str(failed)
+        raise _refuse_unfit(f"the ledger that ledger.dsn names cannot be used: {reason}") from failed
 
 
 def _refuse_unfit(message: str) -> Refusal:
