@@ -22,6 +22,8 @@ from ofs_spark.foundation.ports import ObjectTooLarge
 
 Answer = dict[str, Any]
 MIN_PAYMENTS = 1_000
+NEWEST = 50
+"""Runs that `ofs status` shows of a ledger that has more."""
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 """Of a file given as an argument: a segment index lists every file of a platform run."""
 
@@ -98,7 +100,9 @@ def _build_parser() -> argparse.ArgumentParser:
     command(_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     command(_verify).add_argument("manifest", help=manifest)
     command(_show).add_argument("manifest", help=manifest)
-    command(_run_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    status = command(_run_status)
+    status.add_argument("run_key", nargs="?", help=f"A run; default: the {NEWEST} newest runs.")
+    status.add_argument("--all", action="store_true", help="Every run.")
     world = command(_run_demo)
     folder = Path("demo-world")
     world.add_argument(
@@ -165,7 +169,8 @@ def _run_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context))
+    most = None if options.all else NEWEST
+    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context, most))
     return _answer(options, run, people=console.print_status)
 
 

@@ -22,7 +22,8 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
     context.announce("intent", "reads the intent")
     intent = read_intent(raw)
     admit(intent, "build")
-    run = context.control.open(derive_run_key(intent.request_id), intent.request_id, hash_intent_payload(intent))
+    run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
+    run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
         context.announce("intent", "this request was answered before")
         return dict(run.outcome)
@@ -89,12 +90,12 @@ def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
     return read_manifest(find_manifest(manifest, context), context)
 
 
-def describe_runs(run_key: str | None, context: RunContext) -> Answer:
-    """One run with its events, or all runs."""
+def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:
+    """One run with its events, or runs: the `most` newest (None: all), the newest last, and how many there are."""
     from ofs_spark.workflow.answer import describe_run, describe_transition
 
     ledger = context.control.ledger
     if run_key is None:
-        return {"runs": [describe_run(run) for run in ledger.list_runs()]}
+        return {"runs": [describe_run(run) for run in ledger.list_runs(most)], "total": ledger.count_runs()}
     run = context.control.find(run_key)
     return {**describe_run(run), "events": [describe_transition(event) for event in ledger.list_events(run_key)]}

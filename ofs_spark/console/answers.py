@@ -91,6 +91,10 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         )
         screen.print_line()
         cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
+    older = answer.get("total", len(runs)) - len(runs)
+    if older > 0:
+        screen.print_line()
+        screen.print_line(f"and {older:,} older runs; all of them: ofs status --all")
     if cut:
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()

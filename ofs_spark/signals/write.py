@@ -171,12 +171,9 @@ def _merge_entries(
     """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
     entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
     entries |= {mine["run_key"]: mine}
-    for run in control.ledger.list_runs():
-        published = str((run.outcome or {}).get("manifest_ref") or platform_run_id)
-        if entries.get(run.run_key, {}).get("attempt") == run.token or not published.startswith(platform_run_id):
+    for run_key, token in control.ledger.list_tokens(platform_run_id):
+        if token == 0 or entries.get(run_key, {}).get("attempt") == token:
             continue
-        standing_own = writer.read_standing(
-            name_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION
-        )
-        entries |= {one["run_key"]: one for one in standing_own["runs"]} if standing_own else {}
+        told = writer.read_standing(name_contribution(platform_run_id, run_key), reconciliation.SCHEMA_VERSION)
+        entries |= {one["run_key"]: one for one in told["runs"]} if told else {}
     return entries

@@ -124,7 +124,7 @@ def test_reading_a_wiring_judges_and_resolves_no_address(tmp_path: Path) -> None
 def test_a_command_that_only_reads_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     with open_context(wired(tmp_path), None, lambda _room, _doing: None, LocalEngine) as context:
-        assert pipeline.describe_runs(None, context) == {"runs": []}
+        assert pipeline.describe_runs(None, context) == {"runs": [], "total": 0}
         with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
             pipeline.describe_runs("0" * 32, context)
         with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
