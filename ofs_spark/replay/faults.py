@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.errors import CODES, ROOM_ORDER, Refusal, refuse
 from ofs_spark.foundation.positions import Range
 from ofs_spark.replay.segment_groups import list_partitions
 
@@ -39,8 +39,17 @@ class ReplayFault:
 
 
 def sort_faults(faults: Iterable[ReplayFault]) -> tuple[ReplayFault, ...]:
-    """Faults in the order in which they are told; equals keep theirs."""
-    return tuple(sorted(faults, key=lambda fault: _ORDER.index(fault.code)))
+    """Faults in the order in which they are told; equals keep theirs.
+
+    The store, too, refuses inside a scan. Codes that are not of this list come in the order of rooms: those of earlier
+    rooms before all of these, those of later ones after them.
+    """
+    return tuple(sorted(faults, key=_find_place))
+
+
+def _find_place(fault: ReplayFault) -> tuple[int, int, str]:
+    room = ROOM_ORDER.index(CODES[fault.code].room)
+    return room, _ORDER.index(fault.code) if fault.code in _ORDER else len(_ORDER), fault.code
 
 
 def locate_sample(basis: Sequence[Range], sample: Document) -> Document:
