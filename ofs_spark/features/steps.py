@@ -45,7 +45,8 @@ def plan_steps(
     program = plan.program
     keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
     routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
-    load = Load(objects, plan.intent.platform_run_id, terms.types, content_key, widths.events)
+    run_id, most = plan.intent.platform_run_id, plan.policy.most_decoded_bytes
+    load = Load(objects, run_id, terms.types, content_key, widths.events, most)
     built = [
         Step("load", MeasuredWork("labels", load), widths.events),
         Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0])), routes[0].width),

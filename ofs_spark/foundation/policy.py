@@ -42,6 +42,7 @@ class Policy:
     publish_retries: int
     lease_seconds: int
     file_digests: Mapping[str, str]
+    most_decoded_bytes: int = 8 * 1024**3
 
     @property
     def run_config_digest(self) -> str:

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 from ofs_spark.labels.terms import VOCABULARY
@@ -42,25 +43,29 @@ _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
 
 
-def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes) -> pa.Table:
+def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes, most: int = MOST_DECODED_BYTES) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
     try:
-        body = objects.read(entry.ref)
+        body = objects.read(entry.ref, entry.bytes)
     except ObjectMissing:
         raise refuse("LABEL_STORE_UNAVAILABLE", f"{entry.ref} of the extract is missing", ref=entry.ref) from None
+    except ObjectTooLarge as error:
+        message = f"{entry.ref} has {error.found} bytes; the extract states {entry.bytes}"
+        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
     except OSError as unanswered:
         message = f"{entry.ref} of the extract cannot be read: {unanswered}"
         raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
-    return read_assertions(body, entry, key)
+    return read_assertions(body, entry, key, most)
 
 
-def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes) -> pa.Table:
+def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes, most: int = MOST_DECODED_BYTES) -> pa.Table:
     """All assertions of the file as `ASSERTIONS` rows, in file order. `key`: 16 bytes, the same for all files of an extract.
 
     LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract states; LABEL_SCOPE_INVALID, with every fault
-    naming file and field, if a column or a row is not a label assertion.
+    naming file and field, if a column or a row is not a label assertion; RESOURCE_EXCEEDED if the file decodes to more
+    than `most` bytes.
     """
-    rows = _check_columns(_prove_table(body, entry), entry)
+    rows = _check_columns(_prove_table(body, entry, most), entry)
     times = {name: read_micros(rows[name]) for name in TIMES}
     ids, wellformed = parse_hex(rows["label_assertion_id"], 16)
     faults = list(_find_row_faults(rows, times, wellformed))
@@ -92,7 +97,7 @@ def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
     return find_clashing_ids(combine_chunks(assertions.column(m.IDENTITY)), bound)
 
 
-def _prove_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
+def _prove_table(body: bytes, entry: m.ExtractFile, most: int) -> pa.Table:
     found = sha256(body).hexdigest()
     if (len(body), found) != (entry.bytes, entry.sha256):
         raise refuse(
@@ -103,7 +108,7 @@ def _prove_table(body: bytes, entry: m.ExtractFile) -> pa.Table:
     try:
         coded = list(_REPETITIVE)
         file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=coded, page_checksum_verification=True)
-        table = file.read(use_threads=False)
+        table = read_bounded(file, body, entry.ref, None, most)
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
         message = f"{entry.ref} is not readable Parquet: {unreadable}"

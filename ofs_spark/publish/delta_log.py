@@ -14,6 +14,9 @@ from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.model import FileEntry
 
+MOST_BYTES = 1024**3
+"""Of the one log entry: a file takes some hundred bytes, and some more a column."""
+
 
 @dataclass(frozen=True)
 class TableLog:
@@ -30,7 +33,7 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
     """The table's only commit. MATERIALIZATION_CORRUPT if there is none, more than one, or it is unreadable."""
     ref = name_table_commit(table_ref, 0)
     try:
-        body = objects.read(ref)
+        body = objects.read(ref, MOST_BYTES)
     except ObjectMissing:
         raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
     if objects.exists(name_table_commit(table_ref, 1)):

@@ -16,7 +16,7 @@ from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import (
     OwnedRef,
     name_contribution,
@@ -48,6 +48,8 @@ Announce = Callable[[str, str], None]
 
 EVIDENCE = ("replay_completeness", "label_resolution")
 """Evidence that an attempt may leave under a name of its own."""
+MOST_BYTES = 1 << 30
+"""Of a platform run's document that is read back: an entry takes about a kilobyte."""
 ROUNDS = 8
 """Times a platform run's document is written anew because another driver wrote it meanwhile."""
 
@@ -84,8 +86,8 @@ class SignalWriter:
     def read_standing(self, ref: str, contract: str) -> Document | None:
         """The document at `ref` if one that keeps its contract stands there."""
         try:
-            document = parse_json(self.objects.read(ref), what=ref, max_bytes=1 << 30)
-        except (ObjectMissing, CanonicalError, OSError, OfsError):
+            document = parse_json(self.objects.read(ref, MOST_BYTES), what=ref, max_bytes=MOST_BYTES)
+        except (ObjectMissing, ObjectTooLarge, CanonicalError, OSError, OfsError):
             return None
         return document if not find_faults(document, contract) else None
 

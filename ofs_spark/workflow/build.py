@@ -71,6 +71,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         event_types=scope.event_types,
         anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
+        most_decoded=plan.policy.most_decoded_bytes,
     )
     completeness, staged = scan_basis(
         attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training

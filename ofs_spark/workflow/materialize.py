@@ -94,7 +94,8 @@ def _compose_checks(resolution: Resolution, made: BuildResult) -> Checks:
     for feature in (feature for group in plan.program.groups for feature in group.features):
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
-    return Checks(plan.schema, terms.types, terms.find_cutoff_us(resolution.extract.committed_up_to_utc), before)
+    cutoff = terms.find_cutoff_us(resolution.extract.committed_up_to_utc)
+    return Checks(plan.schema, terms.types, cutoff, before, plan.policy.most_decoded_bytes)
 
 
 def _gather_inputs(

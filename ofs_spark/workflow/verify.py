@@ -74,7 +74,10 @@ def _check_table(manifest: dict[str, Any], context: RunContext) -> tuple[str, st
     text = find_cutoff(labels["posture"], labels["label_asof_utc"], labels["extract"]["committed_up_to_utc"])
     schema = tuple((column.name, column.type) for column in columns)
     found = verify_table(
-        context.engine(), context.objects, entries, Checks(schema, tuple(labels["types"]), parse_instant(text), {})
+        context.engine(),
+        context.objects,
+        entries,
+        Checks(schema, tuple(labels["types"]), parse_instant(text), {}, context.policy.most_decoded_bytes),
     )
     if found.leaks:
         raise refuse("LEAKAGE_POLICY_VIOLATION", f"{found.leaks} labels were observed after {text}", count=found.leaks)

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.instants import is_instant
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.replay.scan.spec import SegmentFile
 
 EVENT_ID, EVENT_TYPE, TS_UTC = "event_id", "event_type", "ts_utc"
@@ -68,11 +69,12 @@ ORIGIN_FIELDS: Mapping[str, _Rule] = {
 }
 
 
-def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
+def read_segment(objects: Objects, file: SegmentFile, most: int = MOST_DECODED_BYTES) -> pa.Table:
     """The rows of one file in stored order: the columns a build reads, and the fields of origin_offset beside them.
 
     ARCHIVE_SEGMENT_CORRUPT if the file is missing, is not the index' bytes, is no Parquet or lacks the contract's
-    columns. Page checksums are verified where the writer left them.
+    columns; RESOURCE_EXCEEDED if it decodes to more than `most` bytes. Page checksums are verified where the writer left
+    them.
     """
     body = _fetch(objects, file)
     try:
@@ -81,7 +83,7 @@ def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
         if faults:
             raise _refuse_corrupt(file, "; ".join(faults), faults=faults)
         present = [name for name in (*_READ, ORIGIN) if name in parquet.schema_arrow.names]
-        table = parquet.read(columns=present, use_threads=False)
+        table = read_bounded(parquet, body, file.path, present, most)
     except (pa.ArrowException, OSError, EOFError) as error:
         raise _refuse_corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
     return _flatten(table)
@@ -89,9 +91,11 @@ def read_segment(objects: Objects, file: SegmentFile) -> pa.Table:
 
 def _fetch(objects: Objects, file: SegmentFile) -> bytes:
     try:
-        body = objects.read(file.path)
+        body = objects.read(file.path, file.bytes)
     except ObjectMissing:
         raise _refuse_corrupt(file, "is missing") from None
+    except ObjectTooLarge as error:
+        raise _refuse_corrupt(file, f"has {error.found} bytes, the index states {file.bytes}") from None
     if len(body) != file.bytes:
         raise _refuse_corrupt(file, f"has {len(body)} bytes, the index states {file.bytes}")
     found = hashlib.sha256(body).hexdigest()
