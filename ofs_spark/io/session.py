@@ -7,14 +7,16 @@ Python of the workers and the network address, so that none of them depends on w
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyspark
@@ -63,7 +65,22 @@ def build_session(
         conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
         _prepare_environment(checkout)
         _start_jvm(_leave_out_secrets(conf, private), jvm_log, java_version)
-    return SparkSession.builder.config(conf=conf).getOrCreate()
+    logging.getLogger("py4j").addHandler(
+        logging.NullHandler()
+    )  # it tells of a dead JVM by tracebacks; `own_errors` does
+    with _keep_interrupt():
+        return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+@contextmanager
+def _keep_interrupt() -> Iterator[None]:
+    """Ctrl-C stays what it was: PySpark's own handler calls the JVM in the middle of another call, and fails."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def stop_session(session: SparkSession, seconds: float = 20.0) -> None:
