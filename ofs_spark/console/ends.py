@@ -6,6 +6,7 @@ reaches the terminal: it stands in a file that the message names.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ def answer_command(
     After a signal the process ends here, with the signal's status: what still runs, such as a busy JVM, is not waited
     for.
     """
+    if not logging.getLogger().handlers:  # libraries log an interrupted call with its traceback, there if nowhere else
+        logging.getLogger().addHandler(logging.NullHandler())
     with _end_by_signal():
         try:
             answer = run()
