@@ -161,7 +161,7 @@ def test_a_wiring_that_is_refused(text: str, told: str, tmp_path: Path) -> None:
 
 def test_a_password_is_not_told(tmp_path: Path) -> None:
     text = WIRING.replace("sqlite:///ledger.sqlite", "postgresql://ofs:hunter2@db/ledger")
-    with pytest.raises(Refusal, match="/ledger/dsn: .* may hold a password") as caught:
+    with pytest.raises(Refusal, match=r"/ledger/dsn: .* may hold a password") as caught:
         load_wiring(wired(tmp_path, text))
     assert "hunter2" not in str(caught.value.to_document())
 
