@@ -1,7 +1,8 @@
 """The `ofs` command: arguments → one call of the pipeline → an answer for people or, with --json, for programs.
 
-Standard output carries the result alone; progress and messages for people go to standard error. With --json the last
-line of standard output is one JSON object. Exit status: 0 done, 2 usage, else the status of the refusal's code.
+Standard output carries the result alone; progress and messages for people go to standard error. With --json standard
+output is one JSON object, however the command ended. Exit status: 0 done, 1 a defect, 2 usage, 129, 130 or 143 after a
+signal, else the status of the refusal's code.
 
 Each command loads what it needs when it runs: the parser is the standard library's, because one that builds on a
 validation library costs more than `ofs status` itself.
@@ -10,20 +11,22 @@ validation library costs more than `ofs status` itself.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
 from ofs_spark.foundation.commands import Caller, name_program
-from ofs_spark.foundation.errors import OfsError, Refusal
+from ofs_spark.foundation.files import read_file
+from ofs_spark.foundation.ports import ObjectTooLarge
 
 Answer = dict[str, Any]
 MIN_PAYMENTS = 1_000
+NEWEST = 50
+"""Runs that `ofs status` shows of a ledger that has more."""
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+"""Of a file given as an argument: a segment index lists every file of a platform run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +36,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not stated:
         parser.print_help()
         return 2
-    options = parser.parse_args(stated)
-    options.caller = _describe_caller(options, stated)
-    status: int = options.run(options)
+    return _run(parser, stated, as_json="--json" in stated)
+
+
+def submit_build(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
+    parser = _Parser(prog="build_dataset.py", description=_answer_build.__doc__)
+    parser.add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
+    _add_places(parser)
+    parser.set_defaults(run=_answer_build, json=True, quiet=False)
+    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+
+
+def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -> int:
+    try:
+        options = parser.parse_args(stated)
+        options.caller = _describe_caller(options, stated)
+        status: int = options.run(options)
+    except _WrongUse as wrong:
+        return console.answer_usage(wrong.message, wrong.usage, as_json=as_json)
     return status
+
+
+class _WrongUse(Exception):
+    """The command is not used as it can be: what is wrong, and how it is used."""
+
+    def __init__(self, message: str, usage: str = "") -> None:
+        super().__init__(message, usage)
+        self.message, self.usage = message, usage
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,16 +73,14 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
-        """Exit 2, with the usage."""
-        console.print_usage_error(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
-        raise SystemExit(2)
+        """Wrong use, with the usage."""
+        raise _WrongUse(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
 
 
 def _build_parser() -> argparse.ArgumentParser:
     about = "Rebuilds training data from the archived event stream, or refuses with a reason."
     parser = _Parser(prog="ofs", description=about)
-    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
-    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
+    _add_places(parser)
     parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
     parser.add_argument("--quiet", action="store_true", help="No progress.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -77,7 +102,9 @@ def _build_parser() -> argparse.ArgumentParser:
     command(_answer_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     command(_answer_verify).add_argument("manifest", help=manifest)
     command(_answer_show).add_argument("manifest", help=manifest)
-    command(_answer_status).add_argument("run_key", nargs="?", help="A run; default: every run.")
+    status = command(_answer_status)
+    status.add_argument("run_key", nargs="?", help=f"A run; default: the {NEWEST} newest runs.")
+    status.add_argument("--all", action="store_true", help="Every run.")
     world = command(_answer_demo)
     folder = Path("demo-world")
     world.add_argument(
@@ -87,6 +114,11 @@ def _build_parser() -> argparse.ArgumentParser:
     events = "Events to generate; 88 %% of them are payments. [default: 350000; at least 1000]"
     world.add_argument("--payments", type=_parse_payments, default=350_000, metavar="COUNT", help=events)
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
+    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
 
 
 def _answer_identity(options: argparse.Namespace) -> int:
@@ -139,7 +171,8 @@ def _answer_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
     from ofs_spark import pipeline
 
-    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context))
+    most = None if options.all else NEWEST
+    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context, most))
     return _answer(options, run, people=console.print_status)
 
 
@@ -149,7 +182,13 @@ def _answer_demo(options: argparse.Namespace) -> int:
 
     return _answer(
         options,
-        lambda: run_demo(options.folder, options.seed, options.payments, _make_progress(options)),
+        lambda: run_demo(
+            options.folder,
+            options.seed,
+            options.payments,
+            _make_progress(options),
+            sys.stderr if options.json else sys.stdout,
+        ),
         people=lambda _answer: None,  # the demo has shown its summary
     )
 
@@ -169,11 +208,15 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
 
 
 def _read_bytes(path: Path) -> bytes:
+    """The argument's file. Wrong use if it is no regular file, or has more bytes than any document."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        console.print_usage_error(f"cannot read {path}: {error.strerror}")
-        raise SystemExit(2) from None
+        return read_file(path, MAX_DOCUMENT_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _WrongUse(f"cannot read {path}: {reason}") from None
+    except ObjectTooLarge as error:
+        message = f"cannot read {path}: it has {error.found} bytes; at most {error.allowed} are read"
+        raise _WrongUse(message) from None
 
 
 def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
@@ -200,45 +243,8 @@ def _answer(
     status: Callable[[Answer], int] = lambda _answer: 0,
     people: Callable[[Answer], None] = console.print_answer,
 ) -> int:
-    """Prints what `run` answers, or its refusal; gives the exit status."""
-    with _catch_stop():
-        try:
-            answer = run()
-            code = status(answer)
-        except Refusal as refusal:
-            answer, code, people = refusal.to_document(options.caller), refusal.exit_status, console.print_refusal
-        except OfsError as error:
-            answer, code, people = {"outcome": "FAILED", "message": str(error)}, 1, console.print_answer
-    if options.json:
-        console.print_json(answer)
-    else:
-        people(answer)
-    return code
-
-
-class _Stopped(BaseException):
-    """SIGTERM, as an exception: what is under way ends in order."""
-
-    exit_status = 143
-
-
-@contextmanager
-def _catch_stop() -> Iterator[None]:
-    """Ctrl-C ends the process with 130 and SIGTERM with 143, after the ledger was told."""
-
-    def stop(_number: int, _frame: object) -> None:
-        """Ends what is under way."""
-        raise _Stopped
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except (KeyboardInterrupt, _Stopped) as stopped:
-        status = getattr(stopped, "exit_status", 130)
-        console.print_stop()
-        os._exit(status)  # not by way of atexit: the JVM may be busy, and ends with this process
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    """Prints what `run` answers, or how it ended; gives the exit status."""
+    return console.answer_command(run, as_json=options.json, status=status, people=people, caller=options.caller)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
     """Builds and publishes the dataset an intent names, once: the answer of `ofs build`, or the refusal of a room."""
     context.announce("intent", "reads the intent")
     intent = read_intent(raw, "build")
-    run = context.control.open(derive_run_key(intent.request_id), intent.request_id, hash_intent_payload(intent))
+    run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
+    run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
         from ofs_spark.workflow.answer import answer_again
 
@@ -89,12 +90,12 @@ def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
     return read_manifest(find_manifest(manifest, context), context)
 
 
-def describe_runs(run_key: str | None, context: RunContext) -> Answer:
-    """One run with its events, or all runs."""
+def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:
+    """One run with its events, or runs: the `most` newest (None: all), the newest last, and how many there are."""
     from ofs_spark.workflow.answer import describe_run, describe_transition
 
     ledger = context.control.ledger
     if run_key is None:
-        return {"runs": [describe_run(run) for run in ledger.list_runs()]}
+        return {"runs": [describe_run(run) for run in ledger.list_runs(most)], "total": ledger.count_runs()}
     run = context.control.find(run_key)
     return {**describe_run(run), "events": [describe_transition(event) for event in ledger.list_events(run_key)]}

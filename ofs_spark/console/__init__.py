@@ -1,32 +1,36 @@
 """What people see: which room is at work, answers, refusals, wrong use. Nothing else of OFS prints for people.
 
-`screen.py` is the page: width, colours, what is cut and what never is. `answers.py` says what stands on it.
+`screen.py` is the page: width, colours, what is cut and what never is. `answers.py` says what stands on it. `ends.py`
+turns the end of a command into an answer and an exit status.
 """
 
 from ofs_spark.console.answers import (
     print_answer,
     print_checks,
     print_demo,
+    print_failure,
     print_json,
     print_manifest,
     print_refusal,
     print_status,
-    print_stop,
     print_usage_error,
 )
+from ofs_spark.console.ends import answer_command, answer_usage
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 
 __all__ = [
     "ROOMS",
     "Progress",
+    "answer_command",
+    "answer_usage",
     "print_answer",
     "print_checks",
     "print_demo",
+    "print_failure",
     "print_json",
     "print_manifest",
     "print_refusal",
     "print_status",
-    "print_stop",
     "print_usage_error",
     "report_nothing",
 ]

@@ -91,6 +91,10 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         )
         screen.print_line()
         cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
+    older = answer.get("total", len(runs)) - len(runs)
+    if older > 0:
+        screen.print_line()
+        screen.print_line(f"and {older:,} older runs; all of them: ofs status --all")
     if cut:
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()
@@ -122,13 +126,14 @@ def print_usage_error(message: str, usage: str = "", stream: TextIO | None = Non
     screen.print_line(f"ofs: {message}")
 
 
-def print_stop(stream: TextIO | None = None) -> None:
-    """The last line of a process that a signal stopped, on standard error; flushed, for the process ends at once."""
-    page = stream or sys.stderr
-    screen = Screen(page)
+def print_failure(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """An end that is no refusal, on standard error."""
+    screen = Screen(stream or sys.stderr)
+    stopped = answer["reason"] in ("INTERRUPTED", "CANCELLED")
     screen.print_line()
-    screen.print_line("ofs: stopped; run the same command again to start over")
-    page.flush()
+    screen.print_line(
+        "ofs: stopped; run the same command again to start over" if stopped else f"ofs: {answer['message']}"
+    )
 
 
 def print_demo(

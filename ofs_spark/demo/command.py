@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ofs_spark import pipeline
 from ofs_spark.console import print_demo
@@ -28,8 +28,8 @@ MARK = ".ofs-demo"
 AGAIN = "objects-again"
 
 
-def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict[str, Any]:
-    """Generates, builds, verifies, builds again in a second root, compares the digests, and prints the summary."""
+def run_demo(folder: Path, seed: int, payments: int, announce: Announce, page: TextIO) -> dict[str, Any]:
+    """Generates, builds, verifies, builds again in a second root, compares digests, prints the summary on `page`."""
     world = _prepare_world(folder, seed, payments, announce)
     with open_context(world.wiring, None, announce) as context:
         answer = pipeline.build_dataset(world.training.read_bytes(), context)
@@ -42,7 +42,7 @@ def run_demo(folder: Path, seed: int, payments: int, announce: Announce) -> dict
     same = again["content_digest"] == answer["content_digest"]
     facts = _describe(world, answer, manifest, again, same)
     places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
-    print_demo(facts, places, _list_commands(world, answer["manifest_ref"]))
+    print_demo(facts, places, _list_commands(world, answer["manifest_ref"]), page)
     if not same:
         raise InternalError("two builds of one plan have different digests")
     return {**answer, "verified": True, "second_digest": again["content_digest"], "same_digest": same}

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ofs_spark.features.routing import EVENTS, split_chunks
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
@@ -38,7 +39,7 @@ class Load:
     """Reads one task's file and routes its rows by event id (label identities by assertion id).
 
     label_key: 16 bytes of the extract's digest, for the content hashes of its assertions. int96_is_utc: whether its
-    INT96 columns are times.
+    INT96 columns are times. most_decoded: bytes that one file may decode to.
     """
 
     objects: Objects
@@ -47,6 +48,7 @@ class Load:
     label_key: bytes
     width: int
     int96_is_utc: bool = False
+    most_decoded: int = MOST_DECODED_BYTES
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the exchange by event id; a `Fault` instead where a file is refused."""
@@ -69,7 +71,7 @@ class Load:
         yield from self._route(EVENTS, table, r.EVENT_ID)
 
     def _send_labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
-        assertions = fetch_assertions(self.objects, file, self.label_key, self.int96_is_utc)
+        assertions = fetch_assertions(self.objects, file, self.label_key, self.int96_is_utc, self.most_decoded)
         yield from self._route(LABELS, select_relevant(assertions, self.platform_run_id, self.label_types), m.EVENT_ID)
         known = assertions.select([m.IDENTITY])
         targets = route_identities(combine_chunks(known.column(m.IDENTITY)), self.width)

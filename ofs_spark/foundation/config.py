@@ -14,20 +14,23 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.strict_yaml import parse_yaml
+from ofs_spark.foundation.files import read_file
+from ofs_spark.foundation.ports import ObjectTooLarge
+from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
+
+MOST_RELEASE = 1024
+"""Characters of a release: as the contract of an intent has it."""
 
 
 def read_code_release() -> str:
     """The running code's release: OFS_CODE_RELEASE where the packager set it, else the package's version.
 
-    ENVIRONMENT_UNFIT where it is no line that a plan or a manifest can hold.
+    ENVIRONMENT_UNFIT for a variable that is not what an intent can pin: one line of text without blanks at its ends.
     """
     stated = os.environ.get("OFS_CODE_RELEASE")
     if stated:
-        from ofs_spark.foundation.contracts import is_line  # loads jsonschema, which a look at the ledger does without
-
-        if not is_line(stated):
-            message = "OFS_CODE_RELEASE must be one line of at most 1024 characters, without blanks at its ends"
+        if not stated.isprintable() or stated != stated.strip() or len(stated) > MOST_RELEASE:
+            message = f"OFS_CODE_RELEASE is no line of at most {MOST_RELEASE} printable characters in UTF-8"
             raise refuse("ENVIRONMENT_UNFIT", message)
         return stated
     try:
@@ -42,13 +45,20 @@ def find_conf_root() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "conf"
 
 
-def read_conf(file: Traversable, what: str) -> Any:
-    """The YAML document in `file`. ENVIRONMENT_UNFIT, naming `what` it is, if it cannot be read or is no YAML."""
+def read_conf(file: Traversable, what: str, *, quote: bool = True) -> Any:
+    """The YAML document in `file`. ENVIRONMENT_UNFIT, naming `what` it is, if it cannot be read or is no YAML.
+
+    `quote`: as `parse_yaml`.
+    """
     try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {error.strerror}") from None
+        raw = read_file(file, MAX_YAML_BYTES) if isinstance(file, Path) else file.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a file"
+        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}") from None
+    except ObjectTooLarge as error:
+        message = f"{what} {file} has {error.found} bytes; at most {error.allowed} are read"
+        raise refuse("ENVIRONMENT_UNFIT", message) from None
     try:
-        return parse_yaml(raw, what=f"{what} {file}")
+        return parse_yaml(raw, what=f"{what} {file}", quote=quote)
     except CanonicalError as error:
         raise refuse("ENVIRONMENT_UNFIT", str(error)) from None

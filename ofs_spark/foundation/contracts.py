@@ -5,7 +5,8 @@ of the repository; a wheel or a shipped archive holds the same folder inside the
 
 Two things are stricter than plain JSON Schema, because documents feed identities: an integer is written as one (`7.0`
 is refused), and a `date-time` is an instant in UTC (naive times are refused). The annotation `x-refusal` names the
-code that a fault at exactly that pointer carries instead of SCHEMA_INVALID.
+code that a fault at exactly that pointer carries instead of SCHEMA_INVALID; `x-secret` marks a contract whose documents
+may hold secrets: their faults show no value.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from ofs_spark.foundation.errors import InternalError
 SUFFIX = ".schema.json"
 MOST_FAULTS = 1_000
 """Faults told of one document: an answer to a person stays readable, and no document can make it cost more."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_-]{1,40}|(?:spark|ofs)\.[A-Za-z0-9_.-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ def recognise_contract(document: Any) -> str | None:
 def is_yaml(contract: str) -> bool:
     """Whether documents of this contract are written as YAML."""
     return bool(load_schema(contract).get("x-format") == "yaml")
+
+
+def is_secret(contract: str) -> bool:
+    """Whether documents of this contract may hold secrets."""
+    return bool(load_schema(contract).get("x-secret"))
 
 
 def find_faults(document: Any, contract: str) -> list[DocumentFault]:
@@ -193,12 +201,14 @@ def _list_faults(error: ValidationError, contract: str) -> Iterator[DocumentFaul
         for one in meant:
             yield from _list_faults(one, contract)
         return
-    for extra, message in _locate_faults(error):
+    secret = is_secret(contract)
+    for extra, message in _locate_faults(error, secret):
         path = [*error.absolute_path, *extra]
-        yield DocumentFault(_find_code(contract, path), format_pointer(path), message)
+        pointer = format_secret_pointer(path) if secret else format_pointer(path)
+        yield DocumentFault(_find_code(contract, path), pointer, message)
 
 
-def _locate_faults(error: ValidationError) -> list[tuple[list[str], str]]:
+def _locate_faults(error: ValidationError, secret: bool) -> list[tuple[list[str], str]]:
     """(path below the error's own, message): missing and unknown members are faults at the member itself."""
     rule: Any = error.validator_value
     instance: Any = error.instance
@@ -211,12 +221,22 @@ def _locate_faults(error: ValidationError) -> list[tuple[list[str], str]]:
         return [([name], "is not a field of this document") for name in unknown]
     if error.validator == "not":
         return [([], "must not stand beside the other members that are here")]
-    return [([], shorten(str(error.cause or error.message)))]
+    return [([], _name_rule(error) if secret else shorten(str(error.cause or error.message)))]
+
+
+def _name_rule(error: ValidationError) -> str:
+    """The rule that a value breaks, without the value."""
+    return f"is not what the contract allows ({error.validator}); it is not shown, for it may hold a password"
 
 
 def format_pointer(path: list[Any]) -> str:
     """RFC 6901 pointer of a path of keys and indexes."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def format_secret_pointer(path: list[Any]) -> str:
+    """The pointer of a path in a document that may hold secrets: a key that is no plain name may be one."""
+    return format_pointer([part if not isinstance(part, str) or _PLAIN_KEY.fullmatch(part) else "…" for part in path])
 
 
 def _find_code(contract: str, path: list[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, parse_json
 from ofs_spark.foundation.contracts import DocumentFault, describe_more, find_faults
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -81,11 +81,14 @@ def judge_model(document: Any, kind: DocumentKind, ref: str, model: type[Model])
 
 
 def fetch_document(objects: Objects, kind: DocumentKind, ref: str) -> bytes:
-    """The bytes at `ref`, or the kind's refusal where nothing stands there."""
+    """The bytes at `ref`, or the kind's refusal where nothing stands there, or more than the kind may have."""
     try:
-        return objects.read(ref)
+        return objects.read(ref, kind.max_bytes)
     except ObjectMissing:
         raise kind.refuse_missing(ref) from None
+    except ObjectTooLarge as error:
+        message = f"the {kind.noun} has {error.found} bytes, at most {error.allowed} are read"
+        raise kind.refuse(ref, message, found=error.found, allowed=error.allowed) from None
 
 
 def parse_document(raw: bytes, kind: DocumentKind, ref: str) -> Any:

@@ -5,16 +5,33 @@ A *ref* is a path relative to the object root (`platform_…/ofs/manifests/dm_�
 
 from __future__ import annotations
 
-import re
-
 from ofs_spark.foundation.errors import refuse
 
-_PART = re.compile(r"[A-Za-z0-9_=:@+,~ .-]{1,255}")
+MOST_REF = 1024
+"""Characters of a ref."""
+MOST_PART = 255
+"""UTF-8 bytes of one part: file systems and object stores take no more."""
+_SHOWN = 200
 
 
 def check_relative(ref: str) -> tuple[str, ...]:
-    """The parts of a relative ref; REF_SCOPE_INVALID for traversal, empty parts, schemes, globs or odd characters."""
+    r"""The parts of a relative ref.
+
+    REF_SCOPE_INVALID for `.`, `..`, an empty part (so for a leading `/` and for other roots: `s3://…`), `\`, what is
+    not printable (control characters, lone surrogates), and what is too long. Any other character is a part of a name.
+    """
     parts = tuple(ref.split("/"))
-    if len(ref) > 1024 or "://" in ref or any(p in (".", "..") or not _PART.fullmatch(p) for p in parts):
-        raise refuse("REF_SCOPE_INVALID", "a ref is a plain path inside the object root", ref=ref[:200])
+    if len(ref) > MOST_REF or not all(map(_is_name, parts)):
+        message = f"{show_ref(ref)}: a ref is a path inside the object root, of printable characters, without .. or \\"
+        raise refuse("REF_SCOPE_INVALID", message, ref=show_ref(ref))
     return parts
+
+
+def show_ref(ref: str) -> str:
+    """A ref as messages show it: what cannot be printed is escaped, what is too long is cut."""
+    shown = ref if ref.isprintable() else repr(ref)[1:-1]
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+
+def _is_name(part: str) -> bool:
+    return part not in ("", ".", "..") and "\\" not in part and part.isprintable() and len(part.encode()) <= MOST_PART

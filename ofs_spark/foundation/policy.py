@@ -43,6 +43,7 @@ class Policy:
     lease_seconds: int
     file_digests: Mapping[str, str]
     archive_int96: Literal["refuse", "utc"] = "refuse"
+    most_decoded_bytes: int = 8 * 1024**3
 
     @property
     def run_config_digest(self) -> str:

@@ -14,6 +14,17 @@ class ObjectMissing(LookupError):
     """No object stands at a ref that is inside the root."""
 
 
+class ObjectTooLarge(Exception):
+    """An object has more bytes than its reader takes; nothing of it was read. found, allowed: bytes."""
+
+    def __init__(self, ref: str, found: int, allowed: int) -> None:
+        super().__init__(ref, found, allowed)
+        self.ref, self.found, self.allowed = ref, found, allowed
+
+    def __str__(self) -> str:
+        return f"{self.ref} has {self.found} bytes, {self.allowed} are allowed"
+
+
 class Put(Enum):
     """What a conditional put found."""
 
@@ -28,15 +39,18 @@ class Objects(Protocol):
 
     - REF_SCOPE_INVALID: the ref is outside the root. Every method raises it, before it asks the store anything.
     - REF_ACCESS_DENIED: the store refused the call. Nothing was read, and nothing was written.
+    - ENVIRONMENT_UNFIT: the store cannot (full, read-only, no such root, a file where a folder must be). Nothing was
+      written.
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
       the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a call by itself.
-    - ObjectMissing: nothing stands at the ref. Only `read` raises it.
+    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read` raises it.
+    - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
 
     An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
     """
 
-    def read(self, ref: str) -> bytes:
-        """The whole object, never a part of it.
+    def read(self, ref: str, most: int | None = None, /) -> bytes:
+        """The whole object, never a part of it. `most`: bytes; a larger object is ObjectTooLarge, and is not read.
 
         ObjectMissing if there is none. A body that is shorter or longer than the store says is an OSError: an adapter
         that cannot tell by other means compares the length.

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ofs_spark.foundation.canonical import MAX_DEPTH, CanonicalError
+from ofs_spark.foundation.canonical import MAX_DEPTH, MAX_DIGITS, CanonicalError
 
 MAX_YAML_BYTES = 1024 * 1024
 
@@ -59,22 +59,33 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})\\Z"), _first)
 
 
-def parse_yaml(data: bytes, *, what: str = "document", number: Callable[[str], Any] | None = None) -> Any:
+def parse_yaml(
+    data: bytes, *, what: str = "document", number: Callable[[str], Any] | None = None, quote: bool = True
+) -> Any:
     """The value of one YAML document, or CanonicalError naming the line.
 
-    `number` turns a decimal's text into a value (default: int, or float where it has a point or an exponent).
+    `number` turns a decimal's text into a value (default: int, or float where it has a point or an exponent). `quote`:
+    messages may hold what stands there; False for a document that may hold secrets.
     """
     if len(data) > MAX_YAML_BYTES:
         raise CanonicalError(f"{what} has {len(data)} bytes, at most {MAX_YAML_BYTES} are read")
     try:
         node = yaml.compose(data.decode("utf-8"), Loader=_Loader)
-        return None if node is None else _Unfolding(number or _read_number).read(node, 1)
+        return None if node is None else _Unfolding(number or _read_number, quote).read(node, 1)
     except UnicodeDecodeError as error:
         raise CanonicalError(f"{what} is not UTF-8: byte {error.start}") from None
     except yaml.YAMLError as error:
-        raise CanonicalError(f"{what} is not YAML: {' '.join(str(error).split())}") from None
+        raise CanonicalError(f"{what} is not YAML: {_describe_error(error, quote)}") from None
     except CanonicalError as error:
         raise CanonicalError(f"{what}: {error}") from None
+
+
+def _describe_error(error: yaml.YAMLError, quote: bool) -> str:
+    """The library's words, which quote the text; without them the place alone."""
+    if quote:
+        return " ".join(str(error).split())[:300]
+    mark = getattr(error, "problem_mark", None)
+    return "a character is not allowed" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _read_number(text: str) -> int | float:
@@ -89,6 +100,7 @@ class _Unfolding:
     """Turns nodes into values, aliases unfolded, and counts what that comes to."""
 
     number: Callable[[str], Any]
+    quote: bool = True
     size: int = 0
 
     def read(self, node: yaml.Node, depth: int) -> Any:
@@ -107,16 +119,21 @@ class _Unfolding:
         for key, value in node.value:
             name, line = self.read(key, depth + 1), key.start_mark.line + 1
             if not isinstance(name, str) or name == "<<":
-                raise CanonicalError(f"line {line}: a key is text; quote {name!r:.40} if it is meant as text")
+                raise CanonicalError(f"line {line}: a key is text; quote {self._show(name)} if it is meant as text")
             if name in found:
-                raise CanonicalError(f"line {line}: key {name!r:.80} appears twice")
+                raise CanonicalError(f"line {line}: key {self._show(name)} appears twice")
             found[name] = self.read(value, depth + 1)
         return found
 
     def _read_scalar(self, node: yaml.Node, line: int) -> Any:
+        if node.tag == _NUMBER and len(node.value) > MAX_DIGITS:
+            raise CanonicalError(f"line {line}: a number has more than {MAX_DIGITS} digits")
         if node.tag == _NUMBER:
             return self.number(node.value)
         if node.tag in (_DATE, _ODD):
             kind = "date" if node.tag == _DATE else "number that is no plain decimal"
-            raise CanonicalError(f"line {line}: {node.value[:40]!r} is an unquoted {kind}")
+            raise CanonicalError(f"line {line}: {self._show(node.value)} is an unquoted {kind}")
         return {_NULL: None, _BOOL: node.value.lower() == "true"}.get(node.tag, node.value)
+
+    def _show(self, value: Any) -> str:
+        return repr(value)[:80] if self.quote else "what stands there"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.config import find_conf_root, read_conf
 from ofs_spark.foundation.errors import refuse
-
-_SECRET = {"", "/ledger", "/ledger/dsn", "/labels", "/labels/dsn"}
+from ofs_spark.foundation.secrets import expand_text, holds_literal_secret, names_variable
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Wiring:
 
     folder: of the wiring's file, absolute; relative addresses count from there.
     unused: optional keys that are stated and that no chosen adapter uses; told at the start of a run.
+    private: names of the Spark settings whose values came from the environment; they are shown nowhere.
     """
 
     kind: Literal["local", "dev", "prod"]
@@ -40,19 +40,23 @@ class Wiring:
     bus: str = "none"
     spark: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    private: frozenset[str] = frozenset()
 
 
 def read_wiring(path: Path | None) -> Wiring:
     """The wiring at `path` (default: OFS_WIRING, else conf/wiring/local.yaml) as it is stated: nothing is resolved.
 
-    ENVIRONMENT_UNFIT names every fault; whether anything serves an address is not asked here.
+    `${NAME}` and `~/` are expanded. ENVIRONMENT_UNFIT names every fault by its pointer and shows no value;
+    whether anything serves an address is not asked here.
     """
     stated = path or os.environ.get("OFS_WIRING")
     file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
-    document = read_conf(file, "the wiring")
-    faults = [_hide_password(fault) for fault in contracts.find_faults(document, "wiring")]
+    raw = read_conf(file, "the wiring", quote=False)
+    faults = list(_find_secrets(raw, []))
+    document = raw if faults else _expand(raw, [])
+    faults += contracts.find_faults(document, "wiring")
     if faults:
-        message = f"the wiring {file}: {faults[0].pointer}: {faults[0].message}"
+        message = f"the wiring {file}: {faults[0].pointer or 'the document'}: {faults[0].message}"
         raise refuse("ENVIRONMENT_UNFIT", message, faults=[f.to_document() for f in faults])
     labels = document["labels"]
     return Wiring(
@@ -65,14 +69,32 @@ def read_wiring(path: Path | None) -> Wiring:
         bus=document.get("bus", {}).get("kind", "none"),
         spark={name: _find_property(value) for name, value in document.get("spark", {}).items()},
         unused=tuple(_list_optional_keys(document)),
+        private=frozenset(name for name, value in raw.get("spark", {}).items() if names_variable(str(value))),
     )
 
 
-def _hide_password(fault: contracts.DocumentFault) -> contracts.DocumentFault:
-    """The fault, without a value that may be, or may hold, the address of a database."""
-    if fault.pointer not in _SECRET or fault.message == "is required":
-        return fault
-    return replace(fault, message="is not what the contract allows; it is not shown, for it may hold a password")
+def _find_secrets(value: Any, path: list[Any]) -> Iterator[contracts.DocumentFault]:
+    """Every text that holds a password of its own."""
+    for part, below in _list_members(value):
+        yield from _find_secrets(below, [*path, part])
+    if isinstance(value, str) and holds_literal_secret(value, str(path[-1]) if path else ""):
+        message = "stands in the file, and it may hold a password; name a variable of the environment instead: ${NAME}"
+        yield contracts.DocumentFault("SCHEMA_INVALID", contracts.format_secret_pointer(path), message)
+
+
+def _expand(value: Any, path: list[Any]) -> Any:
+    """The document with its texts expanded."""
+    if isinstance(value, dict):
+        return {key: _expand(one, [*path, key]) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_expand(one, [*path, index]) for index, one in enumerate(value)]
+    return expand_text(value, contracts.format_secret_pointer(path)) if isinstance(value, str) else value
+
+
+def _list_members(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _find_property(value: Any) -> str:

@@ -70,4 +70,4 @@ def _parse(raw: bytes, contract: str | None) -> Any:
         return parse_json(raw, max_bytes=MAX_VALIDATED_BYTES)
     from ofs_spark.foundation.strict_yaml import parse_yaml  # the YAML library is loaded for YAML alone
 
-    return parse_yaml(raw)
+    return parse_yaml(raw, quote=contract is not None and not contracts.is_secret(contract))

@@ -27,16 +27,16 @@ class RunControl:
     is_gone: Callable[[str], bool] = lambda _owner: False
     pause: Callable[[float], None] = time.sleep
 
-    def open(self, run_key: str, request_id: str, intent_hash: str) -> Run:
+    def open(self, run_key: str, request_id: str, intent_hash: str, platform_run_id: str | None = None) -> Run:
         """The run of a request, registered if it is new. REQUEST_ID_PAYLOAD_MISMATCH for another intent.
 
         A DONE run carries its outcome: answer with it. Any other may be claimed.
         """
-        fresh = Run(run_key, request_id, intent_hash)
+        fresh = Run(run_key, request_id, intent_hash, platform_run_id=platform_run_id)
         event = Transition(run_key, self._read_clock(), 0, None, State.QUEUED, "REQUESTED", {"request_id": request_id})
         run = self.ledger.register(fresh, event)
         require_same_intent(run, intent_hash)
-        return run
+        return run if run.platform_run_id else replace(run, platform_run_id=platform_run_id)
 
     def claim(self, run: Run, *, publish_only: bool = False) -> Run:
         """The run held by this driver under a new token; refuses as `run.claim`, and if another driver was faster.

@@ -49,6 +49,18 @@ class Ledger(Protocol):
         """The run's events, oldest first; none for an unknown run."""
         ...
 
-    def list_runs(self) -> list[Run]:
-        """All runs, in the order in which they were registered."""
+    def list_runs(self, most: int | None = None) -> list[Run]:
+        """Runs in the order in which they were registered: the `most` latest; None: all."""
+        ...
+
+    def count_runs(self) -> int:
+        """How many runs there are."""
+        ...
+
+    def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
+        """(run_key, token) of each run of a platform run, and of those of which the ledger does not know that."""
+        ...
+
+    def find_publisher(self, dataset_manifest_id: str) -> Run | None:
+        """The first registered run that ended with this dataset; None if there is none."""
         ...

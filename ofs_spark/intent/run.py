@@ -55,7 +55,7 @@ class Run:
 
     attempts: full attempts started; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
     lease_until: µs, None unless RUNNING; publish_only: what the latest claim may do; outcome: answer of the last ended
-    attempt, JSON-ready.
+    attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release.
     """
 
     run_key: str
@@ -69,6 +69,7 @@ class Run:
     lease_until: int | None = None
     publish_only: bool = False
     outcome: Mapping[str, Any] | None = None
+    platform_run_id: str | None = None
 
     @property
     def attempt(self) -> str:

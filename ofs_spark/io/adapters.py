@@ -6,6 +6,7 @@ that this release does not serve yet is reserved: it stands here as None.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,12 @@ LABEL_STORES: Mapping[str, Literal[True] | None] = {"extract": True, "postgres":
 """True: served without an adapter. No bus is nothing to open; the labels room reads an extract from the object store."""
 
 
+_OTHER_SCHEMES = frozenset(
+    {"file", "gs", "abfss", "hdfs", "http", "https", "s3a", "s3n", "mysql", "sqlite", "postgres"}
+)
+"""Schemes that no release reaches and that people name."""
+
+
 def load_wiring(path: Path | None) -> Wiring:
     """The wiring at `path` (default: as `read_wiring`), its addresses absolute, all of them served by this release.
 
@@ -83,6 +90,14 @@ def load_wiring(path: Path | None) -> Wiring:
     )
 
 
+def require_root(wiring: Wiring) -> None:
+    """ENVIRONMENT_UNFIT unless the object root stands: a mistyped one is never made."""
+    if _read_scheme(wiring.objects_root) == "file" and not os.path.isdir(wiring.objects_root):
+        found = "a file" if os.path.exists(wiring.objects_root) else "not there"
+        message = f"is {found}; name the folder that holds the platform's objects, or make it"
+        raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
+
+
 def open_objects(root: str) -> Objects:
     """The object store at an absolute address. Creates nothing."""
     return _find_store(root, "objects.root").open(root)
@@ -101,7 +116,7 @@ def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -
     adapter = adapters.get(scheme)
     if adapter is None:
         served = ", ".join(name for name, one in adapters.items() if one is not None)
-        raise _refuse_unfit(key, f"{scheme}: this release reaches {served} only")
+        raise _refuse_unfit(key, f"{_show_scheme(scheme, adapters)}: this release reaches {served} only")
     return adapter
 
 
@@ -115,6 +130,11 @@ def _read_scheme(address: str) -> str:
     """`s3` of s3://bucket/p, `sqlite` of sqlite:///f, `file` of a path."""
     scheme, colon, _ = address.partition("://")
     return scheme if colon else "file"
+
+
+def _show_scheme(scheme: str, adapters: Mapping[str, object]) -> str:
+    """A scheme, if it is a known one: before a mistyped `://` may stand anything."""
+    return scheme if scheme in adapters or scheme in _OTHER_SCHEMES else "of an unknown kind"
 
 
 def _refuse_unfit(key: str, found: str) -> Refusal:

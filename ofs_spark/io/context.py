@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from ofs_spark.foundation.clock import SystemClock
 from ofs_spark.foundation.config import find_conf_root, read_code_release
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wiring import Wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
-from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects
+from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root
 from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.workflow.context import RunContext
 
@@ -36,6 +38,8 @@ def open_context(
     Stops the Spark it started. ENVIRONMENT_UNFIT for a wiring, a policy or a ledger that is of no use.
     """
     where, meaning = load_wiring(wiring), load_policy(policy)
+    require_root(where)
+    width = _read_width(where)
     for name in where.unused:
         announce("intent", f"note: the wiring states {name}, which this release does not use")
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
@@ -56,10 +60,18 @@ def open_context(
             engine=used.get,
             environment=lambda: {**_describe_process(), **used.describe_versions()},
             announce=announce,
-            width=int(where.spark.get(WIDTH, "8")),
+            width=width,
         )
     finally:
         spark.stop()
+
+
+def _read_width(wiring: Wiring) -> int:
+    stated = wiring.spark.get(WIDTH, "8")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", stated):
+        message = f"spark.{WIDTH} is no whole number from 1 to 99999"
+        raise refuse("ENVIRONMENT_UNFIT", message, pointer=f"/spark/{WIDTH}")
+    return int(stated)
 
 
 class _OneEngine:
@@ -99,7 +111,7 @@ class _Spark:
 
     def engine(self) -> Engine:
         """The engine over this process' session."""
-        from ofs_spark.io.session import build_session, read_properties
+        from ofs_spark.io.session import build_session, read_properties, stop_session
         from ofs_spark.io.spark_engine import SparkEngine
 
         submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -109,14 +121,19 @@ class _Spark:
         )
         log = Path(self._wiring.objects_root, ".spark", "jvm.log")
         master = None if submitted else settings.pop("spark.master", "local[*]")
-        session = build_session(settings, master, "ofs", jvm_log=None if submitted else log)
+        session = build_session(
+            settings, master, "ofs", jvm_log=None if submitted else log, private=self._wiring.private
+        )
         if not submitted:
-            self._stop = session.stop
+            self._stop = lambda: stop_session(session)
         return SparkEngine(session, lambda name: self._announce("engine", name))
 
     def stop(self) -> None:
-        """Stops the session if this process started one."""
-        self._stop()
+        """Stops the session if this process started one. Whatever goes wrong in it hides nothing that went before."""
+        try:
+            self._stop()
+        except Exception as error:  # noqa: BLE001  # a JVM that is gone has nothing to stop
+            self._announce("engine", f"note: Spark did not stop in order: {type(error).__name__}")
 
 
 def _describe_process() -> Mapping[str, str]:

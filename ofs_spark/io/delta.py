@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deltalake import CommitProperties, Schema
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import CONFIGURATION, describe_schema, describe_statistics
@@ -43,9 +50,9 @@ class DeltaTables:
             AddAction(f.name, f.bytes, {}, committed_ms, True, json.dumps(describe_statistics(f, columns)))
             for f in ordered
         ]
-        try:
+        with _own_errors(location), _name_place(location) as place:
             create_table_with_add_actions(
-                location,
+                place,
                 Schema.from_json(json.dumps(describe_schema(columns))),
                 adds,
                 mode="error",
@@ -55,6 +62,49 @@ class DeltaTables:
                 storage_options=dict(self.storage_options),
                 commit_properties=CommitProperties(custom_metadata=dict(metadata)),
             )
-        except DeltaError as refused:
-            message = f"Delta refused to create a table: {refused}; the folder of a new attempt holds none"
-            raise refuse("MATERIALIZATION_CORRUPT", message, ref=name_table_commit(location, 0)) from refused
+
+
+@contextmanager
+def _name_place(location: str) -> Iterator[str]:
+    """The address that delta-rs is given for a table's folder.
+
+    It reads an address back decoded once too often, so that a folder named `a%2Fb` is looked for as `a/b`. A table in
+    such a folder is created aside, and its one log entry, which names no folder, is linked into place.
+    """
+    if "%" not in location:
+        yield location
+        return
+    with tempfile.TemporaryDirectory(prefix="ofs-delta-") as aside:
+        yield aside
+        made, log = Path(name_table_commit(aside, 0)), Path(name_table_commit(location, 0))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        copy = log.with_name(f".{log.name}.{os.getpid()}")
+        shutil.copyfile(made, copy)
+        try:
+            os.link(copy, log)
+        except FileExistsError as exists:
+            raise _refuse_log(location, "a log stands there already") from exists
+        finally:
+            copy.unlink()
+
+
+@contextmanager
+def _own_errors(location: str) -> Iterator[None]:
+    """What delta-rs raises: the machine's errors by their number, anything else as MATERIALIZATION_CORRUPT."""
+    try:
+        yield
+    except (DeltaError, OSError) as failed:
+        number = re.search(r"os error ([0-9]+)", str(failed))
+        if number is not None and not isinstance(failed, FileExistsError):
+            cause = OSError(int(number[1]), os.strerror(int(number[1])))
+            raise refuse_os_error(cause, "the table's log", ref=name_table_commit(location, 0)) from failed
+        if isinstance(failed, OSError) and failed.errno is not None and not is_unanswered(failed):
+            raise refuse_os_error(failed, "the table's log", ref=name_table_commit(location, 0)) from failed
+        if isinstance(failed, DeltaError):
+            raise _refuse_log(location, str(failed)) from failed
+        raise
+
+
+def _refuse_log(location: str, found: str) -> Refusal:
+    message = f"Delta refused to create a table: {found}; the folder of a new attempt holds none"
+    return refuse("MATERIALIZATION_CORRUPT", message, ref=name_table_commit(location, 0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.paths import check_relative
-from ofs_spark.foundation.ports import ObjectMissing, Put
+from ofs_spark.foundation.files import IrregularFileError, read_file
+from ofs_spark.foundation.paths import check_relative, show_ref
+from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put
 
 UNFINISHED = ".put-"
 """How the name of a file begins that is still being written."""
@@ -31,53 +35,59 @@ class LocalObjects:
         """The store rooted at `folder`, which need not exist yet."""
         return cls(str(Path(folder).resolve()))
 
-    def read(self, ref: str) -> bytes:
+    def read(self, ref: str, most: int | None = None) -> bytes:
         """The whole object; OSError for a file that is being written by others than this store."""
         path = self._find_path(ref)
-        try:
-            with _map_errors(ref, "the object exists but this process may not read it"), path.open("rb") as file:
-                size, body = os.fstat(file.fileno()).st_size, file.read()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise ObjectMissing(ref) from None
-        if len(body) != size:
-            raise OSError(f"{ref}: {len(body)} bytes were read of a file of {size}")
-        return body
+        with _map_errors(ref):
+            try:
+                return read_file(path, sys.maxsize if most is None else most)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError):
+                raise ObjectMissing(ref) from None
+            except ObjectTooLarge as error:
+                raise ObjectTooLarge(ref, error.found, error.allowed) from None
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
         path = self._find_path(ref)
-        with _map_errors(ref, "this process may not look there"):
-            return path.is_file()
+        with _map_errors(ref):
+            try:
+                return stat.S_ISREG(os.stat(path).st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def list_below(self, ref: str) -> list[str]:
         """Every file below the folder `ref`. A write that a killed process left unfinished is no object."""
         folder = self._find_path(ref)
-        with _map_errors(ref, "this process may not look there"):
+        with _map_errors(ref):
             found = [Path(at, name) for at, _, names in os.walk(folder, onerror=_raise_error) for name in names]
         files = (path.relative_to(folder).as_posix() for path in found if not path.name.startswith(UNFINISHED))
         return sorted(f"{self.relative(ref)}/{path}" for path in files)
 
     def put_if_absent(self, ref: str, body: bytes) -> Put:
-        """Durable exclusive create: a finished temporary file is linked to its name, which fails if the name exists."""
+        """Durable exclusive create: a finished temporary file is linked to its name, which fails if the name exists.
+
+        REF_ACCESS_DENIED where something stands that is no regular file.
+        """
         target = self._find_path(ref)
-        with _map_errors(ref, "this process may not write there"):
-            if target.exists():
+        with _map_errors(ref):
+            if self._has_object(target, ref):
                 return Put.EXISTS
             with _name_temporary(target, body) as temporary:
                 try:
                     os.link(temporary, target)
                 except FileExistsError:
                     return Put.EXISTS
-            _sync_folder(target.parent)
+        _sync_folder(target.parent)
         return Put.CREATED
 
     def replace(self, ref: str, body: bytes) -> None:
-        """Durable write by rename."""
+        """Durable write by rename. REF_ACCESS_DENIED where something stands that is no regular file."""
         target = self._find_path(ref)
-        with _map_errors(ref, "this process may not write there"):
+        with _map_errors(ref):
+            self._has_object(target, ref)
             with _name_temporary(target, body) as temporary:
                 os.replace(temporary, target)
-            _sync_folder(target.parent)
+        _sync_folder(target.parent)
 
     def relative(self, ref: str) -> str:
         """The checked ref relative to the root."""
@@ -85,7 +95,7 @@ class LocalObjects:
         if inside.startswith(self.root + "/"):
             inside = inside[len(self.root) + 1 :]
         elif inside != ref:
-            raise refuse("REF_SCOPE_INVALID", "the ref is outside the object root", ref=ref[:200])
+            raise refuse("REF_SCOPE_INVALID", f"{show_ref(ref)}: it is outside the object root", ref=show_ref(ref))
         return "/".join(check_relative(inside))
 
     def locate(self, ref: str) -> str:
@@ -94,9 +104,23 @@ class LocalObjects:
 
     def _find_path(self, ref: str) -> Path:
         path = Path(self.root, self.relative(ref))
-        if not path.resolve().is_relative_to(self.root):
-            raise refuse("REF_SCOPE_INVALID", "the ref leaves the object root through a symbolic link", ref=ref[:200])
+        try:
+            inside = path.resolve().is_relative_to(self.root)
+        except (OSError, RuntimeError):  # links that go in a circle
+            inside = False
+        if not inside:
+            raise refuse("REF_SCOPE_INVALID", f"{ref}: it leaves the object root through a symbolic link", ref=ref)
         return path
+
+    def _has_object(self, target: Path, ref: str) -> bool:
+        """Whether an object stands where one is to be written; REF_ACCESS_DENIED if something else does."""
+        try:
+            mode = os.stat(target).st_mode
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISREG(mode):
+            raise refuse("REF_ACCESS_DENIED", f"{ref}: something that is no object stands there", ref=ref)
+        return True
 
 
 def _raise_error(error: OSError) -> None:
@@ -106,12 +130,14 @@ def _raise_error(error: OSError) -> None:
 
 
 @contextmanager
-def _map_errors(ref: str, message: str) -> Iterator[None]:
-    """A permission that this process lacks, as REF_ACCESS_DENIED."""
+def _map_errors(ref: str) -> Iterator[None]:
+    """What the store may not or cannot, as a refusal; silence stays an OSError."""
     try:
         yield
-    except PermissionError:
-        raise refuse("REF_ACCESS_DENIED", message, ref=ref) from None
+    except OSError as error:
+        if is_unanswered(error):
+            raise
+        raise refuse_os_error(error, f"the object {ref}", ref=ref) from None
 
 
 @contextmanager
@@ -131,6 +157,14 @@ def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Makes a new name durable. Whatever fails here is silence: the object stands already."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        raise OSError(f"the new name in {folder.name} may not survive a power cut: {error.strerror}") from error
+
+
+def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -144,12 +178,15 @@ class MemoryObjects:
 
     bodies: dict[str, bytes] = field(default_factory=dict)
 
-    def read(self, ref: str) -> bytes:
+    def read(self, ref: str, most: int | None = None) -> bytes:
         """The whole object."""
         try:
-            return self.bodies[self.relative(ref)]
+            body = self.bodies[self.relative(ref)]
         except KeyError:
             raise ObjectMissing(ref) from None
+        if most is not None and len(body) > most:
+            raise ObjectTooLarge(ref, len(body), most)
+        return body
 
     def exists(self, ref: str) -> bool:
         """Whether an object stands at `ref`."""

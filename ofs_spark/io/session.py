@@ -7,12 +7,16 @@ Python of the workers and the network address, so that none of them depends on w
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyspark
@@ -22,6 +26,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.secrets import is_secret_name
 
 JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -34,6 +39,7 @@ def build_session(
     app_name: str,
     *,
     jvm_log: Path | None = None,
+    private: Collection[str] = (),
     checkout: Path = _CHECKOUT,
 ) -> SparkSession:
     """The process's session with `settings` in force.
@@ -44,6 +50,7 @@ def build_session(
         app_name: what Spark's own pages and logs call this run.
         jvm_log: file that takes everything the JVM prints, for programs that own the terminal; appended to. Not used
             where the JVM exists already.
+        private: names of settings that the JVM's command line, which everybody of this machine can read, must not show.
         checkout: folder whose `.jars/`, `jars/sha256.txt` and `conf/spark/log4j2.properties` count.
 
     Raises:
@@ -57,8 +64,43 @@ def build_session(
         jars = os.pathsep.join(str(jar) for jar in check_jars(checkout))
         conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
         _prepare_environment(checkout)
-        _start_jvm(conf, jvm_log, java_version)
-    return SparkSession.builder.config(conf=conf).getOrCreate()
+        _start_jvm(_leave_out_secrets(conf, private), jvm_log, java_version)
+    logging.getLogger("py4j").addHandler(
+        logging.NullHandler()
+    )  # it tells of a dead JVM by tracebacks; `own_errors` does
+    with _keep_interrupt():
+        return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+@contextmanager
+def _keep_interrupt() -> Iterator[None]:
+    """Ctrl-C stays what it was: PySpark's own handler calls the JVM in the middle of another call, and fails."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+def stop_session(session: SparkSession, seconds: float = 20.0) -> None:
+    """Stops a session of this process in order, and ends its JVM where that is asked too much: after a signal, too late.
+
+    A JVM that a stopped driver leaves behind would go on with the job.
+    """
+    process = getattr(SparkContext._gateway, "proc", None)
+    busy = sys.exc_info()[0] is not None and not issubclass(sys.exc_info()[0] or Exception, Exception)
+    stopping = threading.Thread(target=_try_stopping, args=(session,), daemon=True)
+    if not busy:
+        stopping.start()
+        stopping.join(seconds)
+    if process is not None and (busy or stopping.is_alive()):
+        process.kill()
+
+
+def _try_stopping(session: SparkSession) -> None:
+    with suppress(Exception):  # the JVM may be gone
+        session.stop()
 
 
 def read_properties(file: Path) -> dict[str, str]:
@@ -117,6 +159,13 @@ def _prepare_environment(checkout: Path) -> None:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
 
+def _leave_out_secrets(conf: SparkConf, private: Collection[str]) -> SparkConf:
+    """The settings that the JVM is started with; the others are given to the session through the gateway."""
+    stated = conf.getAll()
+    shown = [(name, value) for name, value in stated if name not in private and not is_secret_name(name)]
+    return SparkConf(loadDefaults=False).setAll([one for one in shown if not one[0].startswith("spark.hadoop.")])
+
+
 def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None:
     try:
         if jvm_log is None:
@@ -126,7 +175,7 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
             with jvm_log.open("ab") as log:
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
-        where = f"; its own words are in {jvm_log}" if jvm_log else ""
+        where = "; its own words are in .spark/jvm.log of the object root" if jvm_log else ""
         raise _refuse_unfit(
             f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]
         ) from error

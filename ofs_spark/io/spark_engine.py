@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step, Work
+from ofs_spark.io.spark_errors import own_errors, send_errors
 
 _SCHEMA = pa.schema([("target", pa.int32()), ("for_driver", pa.bool_()), ("body", pa.binary())])
 _SPARK_SCHEMA = "target int, for_driver boolean, body binary"
@@ -31,9 +32,16 @@ class SparkEngine:
     announce: Callable[[str], None] = lambda _name: None
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
-        """All notes. One Spark job; a task's failure beyond Spark's own retries raises Spark's exception."""
+        """All notes. One Spark job; what a step raised beyond Spark's own retries is raised here as its own refusal.
+
+        ENVIRONMENT_UNFIT for a JVM or a worker that died, RESOURCE_EXCEEDED where memory ran out.
+        """
         if not tasks:
             return []
+        with own_errors():
+            return self._run(tasks, steps)
+
+    def _run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         name = " → ".join(step.name for step in steps)
         self.announce(name)
         self.session.sparkContext.setJobDescription(name)
@@ -68,8 +76,9 @@ class _Adapter:
         inbox = _Inbox(batches)
         target = inbox.find_target()
         if target is not None:
-            for chunk in self.work(target, inbox.read_chunks()):
-                yield _make_batch(chunk)
+            with send_errors():
+                for chunk in self.work(target, inbox.read_chunks()):
+                    yield _make_batch(chunk)
         for body in inbox.drain_notes():
             yield _make_batch(Chunk(DRIVER, body))
         _settle_worker()

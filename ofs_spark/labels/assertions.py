@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
@@ -27,7 +28,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
     to_text,
 )
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 from ofs_spark.labels.terms import VOCABULARY
@@ -51,26 +52,38 @@ _OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
 
 
-def fetch_assertions(objects: Objects, entry: m.ExtractFile, key: bytes, int96_is_utc: bool = False) -> pa.Table:
+def fetch_assertions(
+    objects: Objects,
+    entry: m.ExtractFile,
+    key: bytes,
+    int96_is_utc: bool = False,
+    most: int = MOST_DECODED_BYTES,
+) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
     try:
-        body = objects.read(entry.ref)
+        body = objects.read(entry.ref, entry.bytes)
     except ObjectMissing:
         raise refuse("LABEL_STORE_UNAVAILABLE", f"{entry.ref} of the extract is missing", ref=entry.ref) from None
+    except ObjectTooLarge as error:
+        message = f"{entry.ref} has {error.found} bytes; the extract states {entry.bytes}"
+        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
     except OSError as unanswered:
         message = f"{entry.ref} of the extract cannot be read: {unanswered}"
         raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
-    return read_assertions(body, entry, key, int96_is_utc)
+    return read_assertions(body, entry, key, int96_is_utc, most)
 
 
-def read_assertions(body: bytes, entry: m.ExtractFile, key: bytes, int96_is_utc: bool = False) -> pa.Table:
+def read_assertions(
+    body: bytes, entry: m.ExtractFile, key: bytes, int96_is_utc: bool = False, most: int = MOST_DECODED_BYTES
+) -> pa.Table:
     """All assertions of the file as `ASSERTIONS` rows, in file order. `key`: 16 bytes, the same for all files of an extract.
 
     INT96 columns are times if `int96_is_utc` says so. LABEL_STORE_UNAVAILABLE if the bytes are not the ones the extract
     states, or a column is missing or of another type, unless it holds no value at all; LABEL_SCOPE_INVALID, with every
-    fault naming file and field, if they are no Parquet or a row is not a label assertion.
+    fault naming file and field, if they are no Parquet or a row is not a label assertion; RESOURCE_EXCEEDED if they
+    decode to more than `most` bytes.
     """
-    rows = _read_columns(body, entry, int96_is_utc)
+    rows = _read_columns(body, entry, int96_is_utc, most)
     times = {name: read_micros(rows[name]) for name in TIMES}
     ids, wellformed = parse_hex(rows["label_assertion_id"], 16)
     faults = list(_find_row_faults(rows, times, wellformed))
@@ -102,7 +115,7 @@ def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
     return find_clashing_ids(combine_chunks(assertions.column(m.IDENTITY)), bound)
 
 
-def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool) -> dict[str, pa.Array]:
+def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool, most: int) -> dict[str, pa.Array]:
     """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
     _prove_bytes(body, entry)
     try:
@@ -113,7 +126,7 @@ def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool) -> dict
             raise _refuse_schema(entry, faults)
         known = {column.name: column for column in stored if column.name in TEXTS + TIMES}
         coded = [name for name in _REPETITIVE if name in known and known[name].is_text]
-        table = open_parquet(body, coded).read(columns=list(known), use_threads=False)
+        table = read_bounded(open_parquet(body, coded), body, entry.ref, list(known), most)
         table.validate()
         columns = {name: combine_chunks(table.column(name)) for name in known}
         columns |= {name: read_int96(body, name) for name, column in known.items() if column.is_int96}

@@ -32,6 +32,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1000
 _LAST = 253_402_300_799_999
 """The last millisecond of the year 9999, counted from the epoch."""
+MOST_BYTES = 1024**3
+"""Of the one log entry: a file takes some hundred bytes, and some more a column."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
     """The table's only commit. MATERIALIZATION_CORRUPT if there is none or anything beside it, or it is unreadable."""
     ref = name_table_commit(table_ref, 0)
     try:
-        body = objects.read(ref)
+        body = objects.read(ref, MOST_BYTES)
     except ObjectMissing:
         raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
     more = sorted(set(objects.list_below(name_table_log(table_ref))) - {ref})

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ofs_spark.foundation.columnar.bounded import read_bounded
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.foundation.refs import OwnedRef, name_file_list
@@ -20,6 +22,8 @@ from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import encode_parquet
 
+MOST_BYTES = 4 * 1024**3
+"""Of a file list: a leaf takes some hundred bytes."""
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -85,7 +89,7 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
     MATERIALIZATION_CORRUPT if the list is missing or is not the one that `listed` names.
     """
     try:
-        body = objects.read(listed.ref)
+        body = objects.read(listed.ref, MOST_BYTES)
     except ObjectMissing:
         raise refuse("MATERIALIZATION_CORRUPT", "the file list is missing", ref=listed.ref) from None
     found = hashlib.sha256(body).hexdigest()
@@ -93,7 +97,7 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
         message = f"the file list has sha256 {found}; the manifest names {listed.sha256}"
         raise refuse("MATERIALIZATION_CORRUPT", message, ref=listed.ref)
     entries: dict[str, FileEntry] = {}
-    for row in pq.read_table(pa.BufferReader(body), page_checksum_verification=True).to_pylist():
+    for row in _decode(body, listed.ref):
         leaf = LeafDigest(row["leaf"], row["leaf_rows"], tuple(row["digests"]))
         before = entries.get(row["path"])
         nulls = dict(zip(columns, row["null_counts"], strict=True))
@@ -108,3 +112,12 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
             (*(before.leaves if before else ()), leaf),
         )
     return list(entries.values())
+
+
+def _decode(body: bytes, ref: str) -> list[dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+        rows: list[dict[str, Any]] = read_bounded(file, body, ref).to_pylist()
+    except (pa.ArrowException, OSError) as unreadable:
+        raise refuse("MATERIALIZATION_CORRUPT", f"the file list is not readable: {unreadable}", ref=ref) from None
+    return rows

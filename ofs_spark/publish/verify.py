@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import count_true
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.notes import Note
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.labels.coverage import TypeCounts, add_counts, recount_labels
@@ -29,6 +30,7 @@ class Checks:
     schema: (column, Arrow type as text) in order. label_types with `cutoff_us` give the leakage invariant, and with
     `mature_until_us` the label counts.
     truncated_before: column → µs; rows with ts_utc before it have a window that starts before the basis.
+    most_decoded: bytes that one file may decode to.
     """
 
     schema: tuple[tuple[str, str], ...]
@@ -36,6 +38,7 @@ class Checks:
     cutoff_us: int
     mature_until_us: int
     truncated_before: Mapping[str, int]
+    most_decoded: int = MOST_DECODED_BYTES
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     sha256 = hashlib.sha256(body).hexdigest()
     if (len(body), sha256) != (entry.bytes, entry.sha256):
         raise _make_corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
-    table = _decode(body, entry)
+    table = _decode(body, entry, checks.most_decoded)
     _require_equal(entry, "rows", table.num_rows, entry.rows)
     schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)
     _require_equal(entry, "schema", schema, checks.schema)
@@ -110,9 +113,10 @@ def add_checks(parts: Sequence[FileCheck]) -> FileCheck:
     )
 
 
-def _decode(body: bytes, entry: FileEntry) -> pa.Table:
+def _decode(body: bytes, entry: FileEntry, most: int) -> pa.Table:
     try:
-        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
+        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+        table = read_bounded(file, body, entry.path, None, most)
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
         raise _make_corrupt(entry, "Parquet", str(unreadable), "a readable file") from None

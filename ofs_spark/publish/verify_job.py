@@ -10,7 +10,7 @@ from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Fault, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.publish import verify
 from ofs_spark.publish.model import FileEntry
 
@@ -32,9 +32,12 @@ class VerifyFile:
 
     def _read(self, entry: FileEntry) -> bytes:
         try:
-            return self.objects.read(entry.path)
+            return self.objects.read(entry.path, entry.bytes)
         except ObjectMissing:
             raise refuse("MATERIALIZATION_CORRUPT", f"{entry.path} is missing", ref=entry.path) from None
+        except ObjectTooLarge as error:
+            message = f"{entry.path} has {error.found} bytes; {entry.bytes} were written"
+            raise refuse("MATERIALIZATION_CORRUPT", message, ref=entry.path) from None
 
 
 def verify_table(

@@ -16,7 +16,7 @@ from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import (
     OwnedRef,
     name_contribution,
@@ -48,6 +48,8 @@ Announce = Callable[[str, str], None]
 
 EVIDENCE = ("replay_completeness", "label_resolution")
 """Evidence that an attempt may leave under a name of its own."""
+MOST_BYTES = 1 << 30
+"""Of a platform run's document that is read back: an entry takes about a kilobyte."""
 ROUNDS = 8
 """Times a platform run's document is written anew because another driver wrote it meanwhile."""
 
@@ -86,8 +88,8 @@ class SignalWriter:
     def read_standing(self, ref: str, contract: str) -> Document | None:
         """The document at `ref` if one that keeps its contract stands there."""
         try:
-            document = parse_json(self.objects.read(ref), what=ref, max_bytes=1 << 30)
-        except (ObjectMissing, CanonicalError, OSError, OfsError):
+            document = parse_json(self.objects.read(ref, MOST_BYTES), what=ref, max_bytes=MOST_BYTES)
+        except (ObjectMissing, ObjectTooLarge, CanonicalError, OSError, OfsError):
             return None
         return document if not find_faults(document, contract) else None
 
@@ -173,12 +175,9 @@ def _merge_entries(
     """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
     entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
     entries |= {mine["run_key"]: mine}
-    for run in control.ledger.list_runs():
-        published = str((run.outcome or {}).get("manifest_ref") or platform_run_id)
-        if entries.get(run.run_key, {}).get("attempt") == run.token or not published.startswith(platform_run_id):
+    for run_key, token in control.ledger.list_tokens(platform_run_id):
+        if token == 0 or entries.get(run_key, {}).get("attempt") == token:
             continue
-        standing_own = writer.read_standing(
-            name_contribution(platform_run_id, run.run_key), reconciliation.SCHEMA_VERSION
-        )
-        entries |= {one["run_key"]: one for one in standing_own["runs"]} if standing_own else {}
+        told = writer.read_standing(name_contribution(platform_run_id, run_key), reconciliation.SCHEMA_VERSION)
+        entries |= {one["run_key"]: one for one in told["runs"]} if told else {}
     return entries

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.clock import Clock
-from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ends import describe_end, find_owner
+from ofs_spark.foundation.errors import OfsError, Refusal
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.refs import OwnedRef, name_staging, name_table
 from ofs_spark.intent.model import Intent
@@ -77,19 +78,23 @@ def record_end(run: Run, intent: Intent, context: RunContext, audit: Audit) -> I
     answer: Answer = {}
     try:
         yield answer
-    except Refusal as refusal:
-        pending = refusal.code == "COMMIT_OUTCOME_UNKNOWN"
-        state = State.PUBLISH_PENDING if pending else State.FAILED
-        _record(run, state, refusal.code, refusal.to_document(), intent, context, audit)
-        raise
     except BaseException as error:  # an interrupt too: the next attempt need not wait for the lease to run out
-        defect = isinstance(error, Exception)
-        reason, status = ("INTERNAL", 1) if defect else ("INTERRUPTED", getattr(error, "exit_status", 130))
-        message = str(error) or type(error).__name__
-        outcome = {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": status}
-        _record(run, State.FAILED, reason, outcome, intent, context, audit)
-        raise
+        owner, outcome = find_owner(error), describe_end(error)
+        _record_failure(run, outcome, intent, context, audit)
+        if owner is None or owner is error:
+            raise
+        raise owner from error
     _record(run, State.DONE, answer["outcome"], answer, intent, context, audit)
+
+
+def _record_failure(run: Run, outcome: Answer, intent: Intent, context: RunContext, audit: Audit) -> None:
+    """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out."""
+    reason = str(outcome.get("code") or outcome["reason"])
+    state = State.PUBLISH_PENDING if reason == "COMMIT_OUTCOME_UNKNOWN" else State.FAILED
+    try:
+        _record(run, state, reason, outcome, intent, context, audit)
+    except OfsError as untold:
+        context.announce("signals", f"FAILED to record how the run ended: {untold}")
 
 
 def _record(

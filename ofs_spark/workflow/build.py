@@ -79,6 +79,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
         int96_is_utc=plan.policy.archive_int96 == "utc",
+        most_decoded=plan.policy.most_decoded_bytes,
     )
     completeness, staged = scan_basis(
         attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training

@@ -22,10 +22,9 @@ def find_manifest(manifest: str, context: RunContext) -> str:
     """The ref of a manifest given by ref or by id. RUN_NOT_FOUND for an id that no run of the ledger published."""
     if "/" in manifest:
         return context.objects.relative(manifest)
-    for run in context.control.ledger.list_runs():
-        outcome = run.outcome or {}
-        if outcome.get("dataset_manifest_id") == manifest and "manifest_ref" in outcome:
-            return str(outcome["manifest_ref"])
+    run = context.control.ledger.find_publisher(manifest)
+    if run is not None and run.outcome is not None:
+        return str(run.outcome["manifest_ref"])
     message = f"no run of this ledger published {manifest}; name the manifest by its ref"
     raise refuse("RUN_NOT_FOUND", message)
 

@@ -99,7 +99,7 @@ def _compose_checks(resolution: Resolution, made: BuildResult) -> Checks:
         if made.truncated_before is not None and feature.window_us is not None:
             before[feature.column] = made.truncated_before + feature.delay_us + feature.window_us
     cutoff = terms.find_cutoff_us(resolution.extract.committed_up_to_utc)
-    return Checks(plan.schema, terms.types, cutoff, terms.mature_until_us, before)
+    return Checks(plan.schema, terms.types, cutoff, terms.mature_until_us, before, plan.policy.most_decoded_bytes)
 
 
 def _gather_inputs(

@@ -87,7 +87,14 @@ class StoredTable:
         labels = self.manifest["labels"]
         cutoff = find_cutoff(labels["posture"], labels["label_asof_utc"], labels["extract"]["committed_up_to_utc"])
         mature = parse_instant(labels["label_asof_utc"]) - (labels.get("maturity_days") or 0) * DAY_US
-        checks = Checks(self._schema, tuple(labels["types"]), parse_instant(cutoff), mature, {})
+        checks = Checks(
+            self._schema,
+            tuple(labels["types"]),
+            parse_instant(cutoff),
+            mature,
+            {},
+            self.context.policy.most_decoded_bytes,
+        )
         self.checked = verify_table(self.context.engine(), self.context.objects, self.entries, checks)
         self.content_digest = digest_content(self._schema, self.checked.leaves)
         return self.content_digest, self._table["content_digest"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.codes import CODES
+from ofs_spark.foundation.contracts import find_faults
 from tests.spec.tables.windows import world
 from tests.worlds.command import Result, run_command
 from tests.worlds.model import canon, label
@@ -126,7 +127,10 @@ def test_identity_and_validate_need_no_world(tmp_path: Path) -> None:
 )
 def test_wrong_use_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     wrong = ofs(write_world(WORLD, tmp_path), *arguments)
-    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert (wrong.exit_code, wrong.stdout.count("\n")) == (2, 1)
+    told = last(wrong)
+    assert (told["outcome"], told["reason"], told["exit_status"]) == ("FAILED", "USAGE", 2)
+    assert find_faults(told, "failure_answer") == []
     assert "ofs: " in wrong.stderr.splitlines()[-1]
 
 

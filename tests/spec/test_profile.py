@@ -279,7 +279,7 @@ def test_what_is_no_plain_yaml_mapping_is_no_profile(text: str) -> None:
 @pytest.mark.parametrize("name", ["", "../card_fraud", "a/b", ".hidden", "x" * 129, "card fraud"])
 def test_a_set_name_is_no_path(name: str) -> None:
     class Untouched(MemoryObjects):
-        def read(self, ref: str) -> Any:
+        def read(self, ref: str, _most: int | None = None, /) -> Any:
             raise AssertionError(f"read {ref}")
 
     with pytest.raises(Refusal, match="is no name of a feature set"):

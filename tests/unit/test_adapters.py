@@ -55,7 +55,7 @@ REFUSED = [
     ({"profiles": {"root": "s3://bucket/p"}}, "/profiles/root", "profiles.root is s3"),
     ({"profiles": {"root": "file:///tmp/x"}}, "/profiles/root", "profiles.root is file://"),
     (
-        {"ledger": {"dsn": "postgresql://u:hunter2@h/d"}},
+        {"ledger": {"dsn": "postgresql://hunter2@h/d"}},
         "/ledger/dsn",
         "ledger.dsn is postgresql: this release reaches",
     ),
@@ -122,15 +122,40 @@ def test_reading_a_wiring_judges_and_resolves_no_address(tmp_path: Path) -> None
 
 
 def test_a_command_that_only_reads_creates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
     with open_context(wired(tmp_path), None, lambda _room, _doing: None, LocalEngine) as context:
-        assert pipeline.describe_runs(None, context) == {"runs": []}
+        assert pipeline.describe_runs(None, context) == {"runs": [], "total": 0}
         with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
             pipeline.describe_runs("0" * 32, context)
         with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
             pipeline.show_manifest("dm_x", context)
         with pytest.raises(Refusal, match="REF_ACCESS_DENIED"):
             pipeline.show_manifest("run/ofs/manifests/dm_x.json", context)
-    assert [path.name for path in tmp_path.iterdir()] == ["wiring.yaml"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["objects", "wiring.yaml"]
+
+
+@pytest.mark.parametrize("root", ["mistyped", "wiring.yaml", "wiring.yaml/below"])
+def test_an_object_root_that_does_not_stand_is_refused_and_never_made(root: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(Refusal, match=r"ENVIRONMENT_UNFIT: objects\.root is ") as refused,
+        open_context(wired(tmp_path, objects={"root": root}), None, lambda _room, _doing: None, LocalEngine),
+    ):
+        raise AssertionError("it was opened")
+    assert refused.value.details == {"pointer": "/objects/root"}
+    assert root not in refused.value.message
+    assert [path.name for path in tmp_path.rglob("*")] == ["wiring.yaml"]
+
+
+@pytest.mark.parametrize("width", ["abc", "0", "-1", "", "1.5", "8 ", "٣", True, 1 << 70])
+def test_a_width_that_is_no_count_is_refused(width: Any, tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    path = wired(tmp_path, spark={"ofs.exchange.width": width})
+    with (
+        pytest.raises(Refusal, match="is no whole number") as refused,
+        open_context(path, None, lambda _room, _doing: None, LocalEngine),
+    ):
+        raise AssertionError("it was opened")
+    assert refused.value.details == {"pointer": "/spark/ofs.exchange.width"}
 
 
 def test_the_environment_of_a_build_names_the_engine_that_was_used(tmp_path: Path) -> None:
@@ -138,6 +163,7 @@ def test_the_environment_of_a_build_names_the_engine_that_was_used(tmp_path: Pat
         def describe_versions(self) -> dict[str, str]:
             return {"spark": "4.0.9-answered", "java": "21"}
 
+    (tmp_path / "objects").mkdir()
     made: list[Versioned] = []
 
     def make() -> Versioned:

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
     "audit", "canonical", "clock", "code_folder", "codes", "collect", "commands", "config", "contracts",
-    "documents", "errors", "ownership", "paths", "policy", "ports", "positions", "refs", "strict_yaml", "wiring",
+    "documents", "ends", "errors", "files", "ownership", "paths", "policy", "ports", "positions", "refs",
+    "secrets", "strict_yaml", "wiring",
 }  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
     "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
     "cli": FOUNDATION | ROOMS | {"pipeline", "console", "io", "demo", "cli"},
-    "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io"},
+    "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io", "cli"},
     **{package: set[str]() for package in ("", "foundation")},  # their __init__.py
 }
 

@@ -452,13 +452,49 @@ def test_a_ledger_of_the_first_release_opens_unchanged_and_goes_on(tmp_path: Pat
     taken = house.driver().claim(house.driver().find("dead"))
     _, held = house.started()
     assert house.ledger.list_runs() == [done, taken, held]
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
-        assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
     fresh = SqliteLedger.at(f"sqlite:///{tmp_path}/fresh.sqlite")
     House(fresh, FixedClock()).started()
-    with closing(sqlite3.connect(fresh.path)) as connection:
-        assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
+    schemas = []
+    for file in ("ledger.sqlite", "fresh.sqlite"):
+        with closing(sqlite3.connect(tmp_path / file)) as connection:
+            schemas.append(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
+            assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    assert schemas[0] == schemas[1]
+    assert {name for _, name, _ in before} < {name for _, name, _ in schemas[0]}
+
+
+def test_a_migration_knows_the_platform_run_of_what_was_published(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.executescript(OLD_DDL)
+        outcome = '{"manifest_ref":"platform_1/ofs/manifests/dm_1.json","dataset_manifest_id":"dm_1"}'
+        connection.execute("UPDATE ofs_run SET outcome = ? WHERE run_key = 'old'", (outcome,))
+        connection.commit()
+    ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite")
+    assert ledger.list_tokens("platform_1") == [("old", 1), ("dead", 2)]  # as it is: of whose data nobody knows
+    House(ledger, FixedClock()).driver().open("new", REQUEST, INTENT, "platform_2")
+    assert [run.platform_run_id for run in ledger.list_runs()] == ["platform_1", None, "platform_2"]
+    assert sorted(ledger.list_tokens("platform_1")) == [("dead", 2), ("old", 1)]
+    assert sorted(ledger.list_tokens("platform_2")) == [("dead", 2), ("new", 0)]
+    house = House(ledger, FixedClock())
+    house.clock.advance(1)
+    driver = house.driver()
+    driver.claim(driver.open("dead", "request.dead", "ef", "platform_2"))
+    assert ledger.list_tokens("platform_1") == [("old", 1)]
+
+
+def test_runs_are_listed_by_what_is_asked(house: House) -> None:
+    driver = house.driver()
+    held = [driver.claim(driver.open(f"k{n}", f"request.000{n}", INTENT, f"platform_{n % 2}")) for n in range(5)]
+    assert house.ledger.list_runs() == held
+    assert house.ledger.list_runs(2) == held[3:]
+    assert (house.ledger.list_runs(0), house.ledger.list_runs(9), house.ledger.count_runs()) == ([], held, 5)
+    assert sorted(house.ledger.list_tokens("platform_1")) == [("k1", 1), ("k3", 1)]
+    published = {"dataset_manifest_id": "dm_1", "manifest_ref": "a/dm_1.json"}
+    driver.end(held[3], State.DONE, "COMMITTED", published)
+    driver.end(held[4], State.FAILED, "X", {"code": "X", "message": "dm_1"})
+    found = house.ledger.find_publisher("dm_1")
+    assert found is not None
+    assert (found.run_key, house.ledger.find_publisher("dm_%")) == ("k3", None)
 
 
 class Twins(RuleBasedStateMachine):

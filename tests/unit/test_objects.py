@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
+import socket
 import tempfile
 import threading
 from collections.abc import Callable
@@ -12,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from ofs_spark.foundation.errors import PinsRefused
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.errors import PinsRefused, Refusal
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from tests.unit.permissions import unprivileged
 
@@ -94,11 +96,10 @@ def test_missing_object_is_named(objects: Objects) -> None:
         "a/./b",
         "a\x00b",
         "a\\b",
-        "a/*",
-        "a?b",
-        "{a,b}",
-        "%2e%2e/x",
         "a\u200bb",
+        "a\x1b[31mb",
+        "a\ud800b",
+        "é" * 200,
         "x" * 2000,
     ],
 )
@@ -113,6 +114,96 @@ def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
     ):
         with pytest.raises(PinsRefused, match="REF_SCOPE_INVALID"):
             call(ref)
+
+
+@pytest.mark.parametrize("name", ["a*", "a?b", "{a,b}", "%2e%2e", "a%2Fb", "q?x=1#f", "wörld", "a b", "日本", ":", "~"])
+def test_any_printable_name_is_a_name_and_nothing_is_decoded(objects: Objects, name: str) -> None:
+    ref = f"{name}/x"
+    assert objects.put_if_absent(ref, b"1") is Put.CREATED
+    assert (objects.read(ref), objects.relative(ref), objects.read(objects.locate(ref))) == (b"1", ref, b"1")
+
+
+def test_what_is_no_regular_file_is_no_object_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    objects = LocalObjects.at(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        for ref in ("pipe", "folder", "socket"):
+            assert not objects.exists(ref)
+            with pytest.raises(ObjectMissing):
+                objects.read(ref)
+            for write in (objects.put_if_absent, objects.replace):
+                with pytest.raises(Refusal, match=f"REF_ACCESS_DENIED: {ref}: something that is no object"):
+                    write(ref, b"x")
+
+
+def test_a_size_is_looked_at_before_anything_is_read(objects: Objects) -> None:
+    objects.put_if_absent("a", b"four")
+    assert objects.read("a", 4) == b"four"
+    with pytest.raises(ObjectTooLarge) as found:
+        objects.read("a", 3)
+    assert (found.value.ref, found.value.found, found.value.allowed) == ("a", 4, 3)
+    if isinstance(objects, LocalObjects):
+        os.truncate(objects.locate("a"), 1 << 40)  # a sparse file that no memory holds
+        with pytest.raises(ObjectTooLarge):
+            objects.read("a", 1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "ENVIRONMENT_UNFIT"),
+        (errno.EDQUOT, "ENVIRONMENT_UNFIT"),
+        (errno.EROFS, "ENVIRONMENT_UNFIT"),
+        (errno.ENOMEM, "RESOURCE_EXCEEDED"),
+        (errno.EPERM, "REF_ACCESS_DENIED"),
+        (errno.EIO, None),
+        (errno.ESTALE, None),
+        (errno.ETIMEDOUT, None),
+    ],
+    ids=str,
+)
+def test_a_store_that_cannot_says_so_and_silence_stays_silence(
+    number: int, code: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any, **_named: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    objects = LocalObjects.at(tmp_path)
+    objects.put_if_absent("a", b"1")
+    calls = {
+        "os.fsync": (lambda: objects.put_if_absent("b", b"2"), lambda: objects.replace("a", b"2")),
+        "os.open": (lambda: objects.read("a"),),
+    }
+    for place, ones in calls.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(place, fail)
+            for call in ones:
+                with pytest.raises(OSError if code is None else Refusal) as found:
+                    call()
+                assert code is None or str(found.value).startswith(f"{code}: the object ")
+    assert objects.read("a") == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_where_a_folder_must_be_is_an_unfit_place(tmp_path: Path) -> None:
+    objects = LocalObjects.at(tmp_path)
+    objects.put_if_absent("a", b"1")
+    with pytest.raises(Refusal, match="ENVIRONMENT_UNFIT: the object a/b"):
+        objects.put_if_absent("a/b", b"2")
+
+
+def test_an_object_that_may_not_survive_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is there already: only a later read tells, however definite the error looks."""
+
+    def fail(_folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ofs_spark.io.objects._sync", fail)
+    with pytest.raises(OSError, match="may not survive"):
+        LocalObjects.at(tmp_path).put_if_absent("a", b"1")
+    assert LocalObjects.at(tmp_path).read("a") == b"1"
 
 
 def test_a_symbolic_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
@@ -159,18 +250,18 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
         assert sorted(path.name for path in Path(objects.root).rglob("*")) == ["a", "a", "closed", "open"]
 
 
-def test_a_store_without_an_answer_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_root_that_is_a_file_is_an_unfit_environment(tmp_path: Path) -> None:
     (tmp_path / "root").write_bytes(b"a file where the root should be")
     objects = LocalObjects.at(tmp_path / "root")
     for write in (objects.put_if_absent, objects.replace):
-        with pytest.raises(OSError, match="root"):
+        with pytest.raises(Refusal, match="ENVIRONMENT_UNFIT: the object a/b"):
             write("a/b", b"x")
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     objects = LocalObjects.at(tmp_path)
     objects.put_if_absent("a/b", b"x")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(Refusal, match="REF_ACCESS_DENIED"):
         objects.replace("a", b"x")
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
 

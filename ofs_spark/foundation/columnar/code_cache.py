@@ -7,6 +7,7 @@ time. `foundation/code_folder.py` says where that is; where none can be written,
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -45,3 +46,9 @@ class CodeCacheLocator(_CacheLocator):
         except OSError:
             return None
         return locator
+
+
+def forget_code(function: Callable[..., Any]) -> None:
+    """Removes what is kept of a function's module."""
+    shutil.rmtree(find_code_folder() / function.__module__, ignore_errors=True)
+    CodeCacheLocator.from_function(function, "")  # makes the folder anew

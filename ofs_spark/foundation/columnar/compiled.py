@@ -13,7 +13,7 @@ import numba
 from numba import njit, types
 from numba.core.caching import CacheImpl
 
-from ofs_spark.foundation.columnar.code_cache import CodeCacheLocator
+from ofs_spark.foundation.columnar.code_cache import CodeCacheLocator, forget_code
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,10 +36,20 @@ def compile_loop(signature: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         """The function compiled, and kept where that can be."""
         kept = CodeCacheLocator.from_function(function, "") is not None
-        made: F = njit(signature, cache=kept, nogil=True)(function)
-        return made
+        try:
+            return _compile(function, signature, kept)
+        except Exception:
+            if not kept:
+                raise
+        forget_code(function)  # what was kept cannot be read
+        return _compile(function, signature, kept)
 
     return decorate
+
+
+def _compile(function: F, signature: Any, kept: bool) -> F:
+    made: F = njit(signature, cache=kept, nogil=True)(function)
+    return made
 
 
 def type_array(element: Any, dimensions: int = 1) -> Any:

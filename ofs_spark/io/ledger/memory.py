@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from ofs_spark.intent.run import Run, State, Transition
-from ofs_spark.io.ledger.rows import refuse_late
+from ofs_spark.io.ledger.rows import is_publisher, refuse_late
 
 
 @dataclass
@@ -49,9 +49,23 @@ class MemoryLedger:
         """The run's events."""
         return [event for event in self.happened if event.run_key == run_key]
 
-    def list_runs(self) -> list[Run]:
-        """All runs."""
-        return list(self.held.values())
+    def list_runs(self, most: int | None = None) -> list[Run]:
+        """Runs, the latest last."""
+        runs = list(self.held.values())
+        return runs if most is None else runs[max(0, len(runs) - most) :]
+
+    def count_runs(self) -> int:
+        """How many there are."""
+        return len(self.held)
+
+    def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
+        """Run keys and tokens of a platform run."""
+        own = (platform_run_id, None)
+        return [(run.run_key, run.token) for run in self.held.values() if run.platform_run_id in own]
+
+    def find_publisher(self, dataset_manifest_id: str) -> Run | None:
+        """The first run that ended with this dataset."""
+        return next((run for run in self.held.values() if is_publisher(run, dataset_manifest_id)), None)
 
 
 def _is_as_seen(standing: Run | None, seen: Run, *, is_takeover: bool) -> bool:

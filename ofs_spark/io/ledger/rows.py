@@ -41,6 +41,12 @@ def decode_event(row: Row) -> Transition:
     return Transition(**{**row, "before": before, "after": State(row["after"]), "detail": json.loads(row["detail"])})
 
 
+def is_publisher(run: Run, dataset_manifest_id: str) -> bool:
+    """Whether the run's last attempt ended with this dataset."""
+    outcome = run.outcome or {}
+    return outcome.get("dataset_manifest_id") == dataset_manifest_id and "manifest_ref" in outcome
+
+
 def refuse_late(run_key: str, token: int) -> Refusal:
     """LEASE_LOST, ready to raise: the run is no longer as the writer under claim `token` has seen it."""
     message = f"run {run_key} changed since it was read under claim {token}: another driver holds it"

@@ -20,11 +20,13 @@ from typing import Any
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.intent.run import Run, Transition
 from ofs_spark.io.ledger import statements
-from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event, encode_run, refuse_late
+from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event, encode_run, is_publisher, refuse_late
 
 SCHEME = "sqlite:///"
 _BUSY_S = 30
 """How long a transaction waits for another one."""
+_ALL = -1
+"""A limit that is none."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,14 @@ class SqliteLedger:
 
     def register(self, run: Run, event: Transition) -> Run:
         """The standing run, inserted with its first event if there is none; creates or migrates the file as needed."""
-        with _map_errors(self.path):
+        with _map_errors():
             if not os.path.exists(self.path):
                 _create_ledger(Path(self.path))
         with self._begin_writing() as connection:
-            _migrate(connection)
             if connection.execute(statements.INSERT_RUN, encode_run(run)).rowcount == 1:
                 connection.execute(statements.INSERT_EVENT, encode_event(event))
-            standing = connection.execute(statements.FIND_RUN, {"run_key": run.run_key}).fetchone()
+            find = statements.FIND_RUN.format(runs=statements.TABLES[-1])
+            standing = connection.execute(find, {"run_key": run.run_key}).fetchone()
             return decode_run(dict(standing))
 
     def find(self, run_key: str) -> Run | None:
@@ -79,18 +81,36 @@ class SqliteLedger:
         """The run's events, oldest first."""
         return [decode_event(row) for row in self._select(statements.LIST_EVENTS, run_key=run_key)]
 
-    def list_runs(self) -> list[Run]:
-        """All runs, oldest first."""
-        return [decode_run(row) for row in self._select(statements.LIST_RUNS)]
+    def list_runs(self, most: int | None = None) -> list[Run]:
+        """Runs, the latest last."""
+        latest_first = self._select(statements.LIST_RUNS, most=_ALL if most is None else most)
+        return [decode_run(row) for row in reversed(latest_first)]
+
+    def count_runs(self) -> int:
+        """How many there are."""
+        return next((int(row["found"]) for row in self._select(statements.COUNT_RUNS)), 0)
+
+    def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
+        """Run keys and tokens of a platform run."""
+        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id)
+        return [(row["run_key"], row["token"]) for row in rows]
+
+    def find_publisher(self, dataset_manifest_id: str) -> Run | None:
+        """The first run that ended with this dataset."""
+        found = self._select(statements.FIND_PUBLISHERS, pattern=f"%{dataset_manifest_id}%")
+        return next((run for run in map(decode_run, found) if is_publisher(run, dataset_manifest_id)), None)
 
     def _select(self, statement: str, **values: Any) -> list[Row]:
         with self._begin_reading() as connection:
-            return [] if connection is None else [dict(row) for row in connection.execute(statement, values)]
+            if connection is None:
+                return []
+            asked = statement.format(runs=statements.TABLES[_find_version(connection)])
+            return [dict(row) for row in connection.execute(asked, values)]
 
     @contextmanager
     def _begin_reading(self) -> Iterator[sqlite3.Connection | None]:
         """One deferred transaction; None where nothing was ever registered."""
-        with _map_errors(self.path):
+        with _map_errors():
             if not os.path.exists(self.path):
                 yield None
                 return
@@ -101,8 +121,9 @@ class SqliteLedger:
     @contextmanager
     def _begin_writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction with the write lock from its start; rolled back if the block raises."""
-        with _map_errors(self.path), closing(open_for_writing(self.path)) as connection:
+        with _map_errors(), closing(open_for_writing(self.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            _migrate(connection)
             yield connection
             connection.execute("COMMIT")
 
@@ -169,12 +190,13 @@ def _find_version(connection: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _map_errors(path: str) -> Iterator[None]:
+def _map_errors() -> Iterator[None]:
     """Errors of SQLite and of the file system as ENVIRONMENT_UNFIT."""
     try:
         yield
     except (sqlite3.Error, OSError) as failed:
-        raise _refuse_unfit(f"the ledger {path} cannot be used: {failed}") from failed
+        reason = failed.strerror if isinstance(failed, OSError) else str(failed)
+        raise _refuse_unfit(f"the ledger that ledger.dsn names cannot be used: {reason}") from failed
 
 
 def _refuse_unfit(message: str) -> Refusal:

@@ -18,7 +18,17 @@ _NEVER = "BEFORE {} ON ofs_run_event BEGIN SELECT RAISE(ABORT, 'events are appen
 _EVENTS_KEPT = "CREATE TRIGGER ofs_run_event_kept " + _NEVER.format("DELETE")
 _EVENTS_FIXED = "CREATE TRIGGER ofs_run_event_fixed " + _NEVER.format("UPDATE")
 
-MIGRATIONS = ((_RUN_TABLE, _EVENT_TABLE, _EVENTS_OF_RUN, _EVENTS_KEPT, _EVENTS_FIXED),)
+_PLATFORM_RUN = "ALTER TABLE ofs_run ADD COLUMN platform_run_id TEXT"
+_PLATFORM_RUN_KNOWN = """UPDATE ofs_run
+    SET platform_run_id = substr(json_extract(outcome, '$.manifest_ref'), 1,
+                                 instr(json_extract(outcome, '$.manifest_ref'), '/') - 1)
+    WHERE json_valid(outcome) AND instr(coalesce(json_extract(outcome, '$.manifest_ref'), ''), '/') > 1"""
+_RUNS_OF_PLATFORM_RUN = "CREATE INDEX ofs_run_of_platform_run ON ofs_run (platform_run_id, run_key, token)"
+
+MIGRATIONS = (
+    (_RUN_TABLE, _EVENT_TABLE, _EVENTS_OF_RUN, _EVENTS_KEPT, _EVENTS_FIXED),
+    (_PLATFORM_RUN, _PLATFORM_RUN_KNOWN, _RUNS_OF_PLATFORM_RUN),
+)
 """SQLite's statements of each schema version, oldest first. A published version is never edited; a change is a new one.
 
 A plain list keeps the start of a command fast: a migration framework's import alone takes longer than all of them.
@@ -26,9 +36,9 @@ A plain list keeps the start of a command fast: a migration framework's import a
 
 INSERT_RUN = """
 INSERT INTO ofs_run (run_key, request_id, intent_hash, state, attempts, publish_retries, token, owner, lease_until,
-                     publish_only, outcome)
+                     publish_only, outcome, platform_run_id)
 VALUES (:run_key, :request_id, :intent_hash, :state, :attempts, :publish_retries, :token, :owner, :lease_until,
-        :publish_only, :outcome)
+        :publish_only, :outcome, :platform_run_id)
 ON CONFLICT (run_key) DO NOTHING"""
 """Inserts one row, or none where the run stands."""
 
@@ -40,7 +50,7 @@ CHANGE_RUN = """
 UPDATE ofs_run
 SET request_id = :request_id, intent_hash = :intent_hash, state = :state, attempts = :attempts,
     publish_retries = :publish_retries, token = :token, owner = :owner, lease_until = :lease_until,
-    publish_only = :publish_only, outcome = :outcome
+    publish_only = :publish_only, outcome = :outcome, platform_run_id = :platform_run_id
 WHERE run_key = :run_key AND token = :seen_token AND state = :seen_state"""
 """Changes one row if the run is as it was seen, else none."""
 
@@ -55,13 +65,23 @@ EXTEND_LEASE = """
 UPDATE ofs_run SET lease_until = :lease_until
 WHERE run_key = :run_key AND token = :token AND state = 'RUNNING'"""
 
+TABLES = ("", "(SELECT *, NULL AS platform_run_id FROM ofs_run)", "ofs_run")
+"""By schema version, what a query takes for the table of runs: reading an older ledger does not migrate it."""
+
 _RUNS = """
 SELECT run_key, request_id, intent_hash, state, attempts, publish_retries, token, owner, lease_until, publish_only,
-       outcome
-FROM ofs_run"""
+       outcome, platform_run_id
+FROM {runs} AS runs"""
 
 FIND_RUN = f"{_RUNS} WHERE run_key = :run_key"
-LIST_RUNS = f"{_RUNS} ORDER BY ordinal"
+LIST_RUNS = f"{_RUNS} ORDER BY ordinal DESC LIMIT :most"
+COUNT_RUNS = "SELECT count(*) AS found FROM {runs} AS runs"
+LIST_TOKENS = """
+SELECT run_key, token FROM {runs} AS runs WHERE platform_run_id = :platform_run_id
+UNION ALL
+SELECT run_key, token FROM {runs} AS runs WHERE platform_run_id IS NULL"""
+FIND_PUBLISHERS = f"{_RUNS} WHERE outcome LIKE :pattern ORDER BY ordinal"
+"""Runs whose outcome holds a text, as a first sieve."""
 
 LIST_EVENTS = """
 SELECT run_key, "at", token, "before", "after", reason, detail

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.instants import is_instant
 from ofs_spark.foundation.columnar.stored_columns import (
     INSTANT,
@@ -22,7 +23,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
     to_text,
 )
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.replay.scan.spec import SegmentFile
 
 EVENT_ID, EVENT_TYPE, TS_UTC = "event_id", "event_type", "ts_utc"
@@ -70,28 +71,31 @@ COLUMNS: Mapping[str, _Rule] = {
 ORIGIN_FIELDS: Mapping[str, _Rule] = {TOPIC: _TEXT_RULE, PARTITION: _NUMBER_RULE, OFFSET: _TEXT_RULE, KIND: _TEXT_RULE}
 
 
-def read_segment(objects: Objects, file: SegmentFile, int96_is_utc: bool = False) -> pa.Table:
+def read_segment(
+    objects: Objects, file: SegmentFile, int96_is_utc: bool = False, most: int = MOST_DECODED_BYTES
+) -> pa.Table:
     """The rows of one file in stored order: the columns a build reads, and the fields of origin_offset beside them.
 
     ARCHIVE_SEGMENT_CORRUPT if the file is missing, is not the index' bytes or is no Parquet; ARCHIVE_SCHEMA_UNSUPPORTED
     if a column is missing or of another type than the contract's, unless it holds no value at all. INT96 columns are
-    times if `int96_is_utc` says so. Page checksums are verified where the writer left them.
+    times if `int96_is_utc` says so. RESOURCE_EXCEEDED if it decodes to more than `most` bytes. Page checksums are verified
+    where the writer left them.
     """
     body = _fetch(objects, file)
     try:
-        return _read_columns(body, file, int96_is_utc)
+        return _read_columns(body, file, int96_is_utc, most)
     except (pa.ArrowException, OSError, EOFError) as error:
         raise _refuse_corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
 
 
-def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool) -> pa.Table:
+def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool, most: int) -> pa.Table:
     parquet = open_parquet(body, large=True)
     stored = list_columns(parquet)
     faults = list(_find_column_faults(parquet, stored, int96_is_utc))
     if faults:
         raise _refuse_schema(file, faults)
     known = {column.name: column for column in stored}
-    table = parquet.read(columns=[name for name in (*_READ, ORIGIN) if name in known], use_threads=False)
+    table = read_bounded(parquet, body, file.path, [name for name in (*_READ, ORIGIN) if name in known], most)
     for name in (name for name in _TIMES if name in known and known[name].is_int96):
         times = read_int96(body, name)
         table = table.set_column(table.column_names.index(name), name, times)
@@ -100,9 +104,11 @@ def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool) -> pa.Tabl
 
 def _fetch(objects: Objects, file: SegmentFile) -> bytes:
     try:
-        body = objects.read(file.path)
+        body = objects.read(file.path, file.bytes)
     except ObjectMissing:
         raise _refuse_corrupt(file, "is missing") from None
+    except ObjectTooLarge as error:
+        raise _refuse_corrupt(file, f"has {error.found} bytes, the index states {file.bytes}") from None
     if len(body) != file.bytes:
         raise _refuse_corrupt(file, f"has {len(body)} bytes, the index states {file.bytes}")
     found = hashlib.sha256(body).hexdigest()

@@ -66,7 +66,7 @@ def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Documen
     faults, tables = [], []
     for file in task.segments:
         try:
-            tables.append(a.read_segment(objects, file, spec.int96_is_utc))
+            tables.append(a.read_segment(objects, file, spec.int96_is_utc, spec.most_decoded))
         except Refusal as refusal:
             faults.append(_make_fault(refusal.code, refusal.message, **refusal.details))
     if faults:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay.anchors import EVERY_EVENT, AnchorRule
 
@@ -79,7 +80,8 @@ class ScanSpec:
     """How every record is read and judged. `None` for a list of event types means all of them.
 
     An event is in scope if `event_types` has its type; `anchors` says which of those can be anchors. `arrival` names the
-    column of arrival times, `int96_is_utc` whether INT96 columns are times.
+    column of arrival times, `int96_is_utc` whether INT96 columns are times. `most_decoded`: bytes that one file may
+    decode to.
     """
 
     platform_run_id: str
@@ -89,3 +91,4 @@ class ScanSpec:
     anchors: AnchorRule = EVERY_EVENT
     arrival: ArrivalSource = "published_at_utc"
     int96_is_utc: bool = False
+    most_decoded: int = MOST_DECODED_BYTES

@@ -67,7 +67,7 @@ ADMITTED: dict[str, dict[str, Any]] = {
 }
 AWAY = (
     "../other/merchants.parquet", "context/../../x", "/etc/passwd", "file:///etc/passwd", "s3://other/x", "http://h/x",
-    "context//x", "./x", "context/.", "~/../x", "a\x00b", "a\\..\\b", "%2e%2e/x", "context/%2e%2e%2fx", "a/*", "a?b", "x/" * 512,
+    "context//x", "./x", "context/.", "~/../x", "a\x00b", "a\\..\\b", "a\x1bb", "x/" * 512,
 )  # fmt: skip
 DENIED = {
     "no receipt at all": {},

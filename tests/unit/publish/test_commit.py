@@ -91,7 +91,7 @@ class Unsteady(MemoryObjects):
             raise ConnectionResetError("no answer")
         return put
 
-    def read(self, ref: str) -> bytes:
+    def read(self, ref: str, _most: int | None = None, /) -> bytes:
         if self.lost_reads:
             self.lost_reads -= 1
             raise TimeoutError("no answer")
@@ -163,7 +163,7 @@ def test_without_reads_a_created_manifest_is_committed_and_an_existing_one_unkno
 
 def test_a_manifest_that_may_not_be_read_is_not_taken_for_a_refused_put() -> None:
     class WriteOnly(MemoryObjects):
-        def read(self, ref: str) -> bytes:
+        def read(self, ref: str, _most: int | None = None, /) -> bytes:
             raise refuse("REF_ACCESS_DENIED", "no", ref=ref)
 
     assert committed(WriteOnly(), manifest()).outcome is Outcome.COMMITTED

@@ -150,3 +150,22 @@ def test_statistics_have_milliseconds_and_enclose_the_rows(published: tuple[Loca
         assert least == entry.ts_min - 1
         assert greatest == entry.ts_max + 999
         assert stats["nullCount"] == {name: nulls for name, nulls in entry.null_counts.items() if name != "l"}
+
+
+@pytest.mark.parametrize("name", ["a%2Fb", "%2e%2e", "q?x=1#f", "wörld", "a b", "a%20b", "100%", "{a}*[b]"])
+def test_a_table_may_stand_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    objects = LocalObjects.at(tmp_path / name)
+    entries = stage(objects)
+    create(objects, entries)
+    verify_log(read_log(objects, TABLE), TABLE, COLUMNS, entries)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
+        create(objects, entries)
+
+
+def test_a_log_that_cannot_be_written_is_the_machines(tmp_path: Path) -> None:
+    objects = LocalObjects.at(tmp_path)
+    entries = stage(objects)
+    Path(objects.locate(TABLE), "_delta_log").write_bytes(b"a file where a folder must be")
+    with pytest.raises(Refusal, match="ENVIRONMENT_UNFIT"):
+        create(objects, entries)

@@ -37,7 +37,7 @@ class Folder:
 
     root: Path
 
-    def read(self, ref: str) -> bytes:
+    def read(self, ref: str, _most: int | None = None, /) -> bytes:
         try:
             return (self.root / ref).read_bytes()
         except FileNotFoundError:

@@ -56,7 +56,7 @@ class Single:
     def __init__(self, body: bytes | None) -> None:
         self.body = body
 
-    def read(self, ref: str) -> bytes:
+    def read(self, ref: str, _most: int | None = None, /) -> bytes:
         if self.body is None:
             raise ObjectMissing(ref)
         return self.body
