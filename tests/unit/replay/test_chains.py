@@ -15,7 +15,7 @@ from ofs_spark.replay.index import Segment
 from ofs_spark.replay.scan.spec import SegmentFile
 
 QUICK = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-NIGHT = settings(max_examples=30_000, deadline=None, suppress_health_check=list(HealthCheck))
+NIGHT = settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 
 Drawn = tuple[Segment, frozenset[int]]
 """A segment and the offsets of its rows."""

@@ -94,7 +94,7 @@ def logs(draw: st.DrawFn) -> World:
         lie = draw(st.sampled_from(["stated_last", "stated_count"] + ["stated_first"] * (kind == "kafka_offset")))
         honest = segments[0]
         shifted = {"stated_first": honest.first - 1, "stated_last": honest.last + 1, "stated_count": honest.count + 1}
-        if shifted[lie] >= 0:
+        if shifted[lie] >= 0 and (kind == "kinesis_sequence" or shifted[lie] <= LAST):
             segments[0] = Segment(**{**honest.__dict__, lie: shifted[lie]})
     end = LAST if kind == "kafka_offset" else base + 48
     first, size = base + draw(st.integers(0, 24)), draw(st.integers(0, 24))
