@@ -161,7 +161,7 @@ _FEATURES_CODES = (
     Code("WINDOW_TRUNCATED", _BUILD, "windows reach back before the basis and policy refuses that",
          "start `replay_basis` earlier, or allow window_truncated in policy `features.yaml`" + _ANEW),
     Code("RESOURCE_EXCEEDED", _BUILD, "the work needs more memory or disk than policy allows",
-         "give more memory or disk, or shorten the basis", reserved=True),
+         "give more memory or disk, or shorten the basis"),
 )
 _PUBLISH_CODES = (
     Code("MANIFEST_ABSENT", _BUILD, "this request is answered, but the manifest it published is not there",

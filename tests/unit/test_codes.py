@@ -75,6 +75,7 @@ WITNESSES = {
     "LEAKAGE_POLICY_VIOLATION": "unit/publish/test_gate.py::test_what_must_hold_for_any_dataset",
     "FEATURE_VALUE_INVALID": "integration/test_refusals.py::test_world_is_refused",
     "FEATURE_NUMERIC_OVERFLOW": "unit/kernel/test_totals.py::test_a_sum_beyond_38_digits_is_refused",
+    "RESOURCE_EXCEEDED": "unit/test_bounded.py::test_a_bomb_is_refused_before_it_takes_the_memory",
     "WINDOW_TRUNCATED": "unit/publish/test_gate.py::test_what_must_hold_for_any_dataset",
     "MANIFEST_ABSENT": "integration/test_refusals.py::test_a_finished_request_is_answered_from_the_store",
     "MANIFEST_IMMUTABILITY_VIOLATION": "unit/signals/test_foreign_manifests.py::test_what_is_no_manifest_is_no_answer",
