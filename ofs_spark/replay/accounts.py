@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.positions import Range
 from ofs_spark.replay.completeness import Completeness
+from ofs_spark.replay.counts import has_closed
 from ofs_spark.replay.dedupe import COUNTS, EventAccount
 from ofs_spark.replay.faults import SAMPLES, Document, ReplayFault, find_anomalies, locate_sample, sort_faults
 
@@ -51,12 +52,6 @@ def close_accounts(
         faults.append(ReplayFault("REPLAY_EVENTS_EMPTY", message, {"counts": counts}))
     invalid = (*completeness.samples["invalid"], *samples["invalid"])[:SAMPLES]
     return ReplayTotals(counts, {**completeness.samples, **samples, "invalid": invalid}, sort_faults(faults))
-
-
-def has_closed(counts: Mapping[str, int]) -> bool:
-    """Whether the counts add up: each delivery is a position or a copy of one, each position came to one end."""
-    settled = sum(counts[name] for name in ("rows", "redeliveries", "conflicts", "out_of_scope", "invalid"))
-    return counts["positions"] == settled and counts["delivered"] == counts["positions"] + counts["position_duplicates"]
 
 
 def _merge_samples(basis: Sequence[Range], accounts: Sequence[EventAccount], kind: str) -> tuple[Document, ...]:

@@ -9,7 +9,7 @@ from ofs_spark.labels.coverage import TypeCounts, find_shortfalls
 from ofs_spark.labels.coverage_policy import CoveragePolicy
 from ofs_spark.labels.receipt import describe_type
 from ofs_spark.publish.manifest import summarise_labels, summarise_replay
-from ofs_spark.replay.accounts import has_closed
+from ofs_spark.replay.counts import has_closed
 from ofs_spark.workflow.checks import Finding, compare
 from ofs_spark.workflow.claims import Claims, Document
 
