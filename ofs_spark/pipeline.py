@@ -23,10 +23,13 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
     run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
     run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
+        from ofs_spark.signals.write import mend_published
         from ofs_spark.workflow.answer import answer_again
 
         context.announce("intent", "this request was answered before")
-        return answer_again(intent, run.outcome, context)
+        answer = answer_again(intent, run.outcome, context)
+        mend_published(context.objects, context.announce, run, intent, answer["manifest_ref"])
+        return answer
     held = context.control.claim(run)
     audit: Audit = []
     with keep_lease(context.control, held), record_end(held, intent, context, audit) as answer:

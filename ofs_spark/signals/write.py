@@ -122,6 +122,11 @@ def write_signals(
         writer.write(receipt_ref, receipt, once=False)
 
 
+def mend_published(objects: Objects, announce: Announce, run: Run, intent: Intent, ref: str) -> None:
+    """Writes again what follows from the manifest of a finished run and is missing or says something else. Never raises."""
+    _write_published(SignalWriter(objects, announce), run, intent, ref)
+
+
 def _write_published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
     """Tells of the manifest a run ended with: receipt, plan index, v0 view, fact. The manifest, None if unreadable.
 
