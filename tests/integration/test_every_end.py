@@ -320,6 +320,7 @@ def test_a_defect_leaves_its_traceback_in_a_file_of_its_own(
 WAITS = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as those of nohup ignore this one
 from ofs_spark.console import answer_command
 def run():
     print("ready", file=sys.stderr, flush=True)

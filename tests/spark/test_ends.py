@@ -23,6 +23,7 @@ from pathlib import Path
 from pyspark import SparkContext
 from ofs_spark.cli import main
 from ofs_spark.io import spark_engine
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started the tests may have ignored
 run = spark_engine.SparkEngine.run
 def spy(self, tasks, steps):
     jvm = SparkContext._gateway.proc.pid
