@@ -205,6 +205,7 @@ def test_any_arguments_are_answered(
 ) -> None:
     written = write_world(WORLD, tmp_path)
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
     answer = check(run_command(*(str(written.intent) if one == "{file}" else one for one in arguments)))
     assert not is_defect(answer), answer
 
