@@ -44,7 +44,7 @@ def submit_build(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="build_dataset.py", description=_answer_build.__doc__)
     parser.add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     _add_places(parser)
-    parser.set_defaults(run=_answer_build, json=True, quiet=False)
+    parser.set_defaults(run=_answer_build, json=True, quiet=False, submitted=True)
     return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
 
 
@@ -204,7 +204,10 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     program = name_program(sys.argv[0])
     given = [("--wiring", options.wiring), ("--policy", options.policy)]
     where = [text for flag, path in given if path is not None for text in (flag, str(path))]
-    return Caller((program, *where), (program, *stated), str(getattr(options, "intent", "")))
+    intent = str(getattr(options, "intent", ""))
+    # A submitted job is called without a command; who runs it again by hand needs one.
+    line = (*where, "build", intent) if getattr(options, "submitted", False) else stated
+    return Caller((program, *where), (program, *line), intent)
 
 
 def _read_bytes(path: Path) -> bytes:

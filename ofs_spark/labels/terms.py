@@ -63,7 +63,7 @@ class LabelTerms:
     @property
     def mature_until_us(self) -> int:
         """The last instant, µs, of a mature anchor or label: the as-of less the days of maturity."""
-        return self._asof_us - (self.maturity_days or 0) * DAY_US
+        return find_mature_until_us(self.label_asof_utc, self.maturity_days)
 
     def find_cutoff_us(self, committed_up_to_utc: str) -> int:
         """`find_cutoff` of these terms and the pinned store state, in µs."""
@@ -105,6 +105,11 @@ def resolve_rule(name: str) -> str:
         message = f"resolution_rule {name[:80]!r} is unknown; one of {sorted(RULES)} is required"
         raise refuse("LABEL_RULE_UNSUPPORTED", message, pointer="/label_basis/resolution_rule", supported=sorted(RULES))
     return RULES[name]
+
+
+def find_mature_until_us(label_asof_utc: str, maturity_days: int | None) -> int:
+    """The last instant, µs, of a mature anchor or label: the as-of less the days of maturity."""
+    return parse_instant(label_asof_utc) - (maturity_days or 0) * DAY_US
 
 
 def find_cutoff(posture: str, label_asof_utc: str, committed_up_to_utc: str) -> str:

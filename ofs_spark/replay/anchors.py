@@ -79,13 +79,13 @@ def make_anchor_rule(plan: BuildPlan) -> AnchorRule:
 
 def spell_constants(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
     """Filter values as (type, text) constants: numbers by the digits that were written."""
+    return tuple(map(_spell_constant, values))
 
-    def spell(value: Any) -> tuple[str, str]:
-        if isinstance(value, bool):
-            return "bool", "true" if value else "false"
-        return ("string", value) if isinstance(value, str) else ("number", repr(value))
 
-    return tuple(spell(value) for value in values)
+def _spell_constant(value: Any) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return "bool", "true" if value else "false"
+    return ("string", value) if isinstance(value, str) else ("number", repr(value))
 
 
 def flag_anchors(rule: AnchorRule, flags: Array, kinds: pa.DictionaryArray, ts: Array, tokens: t.Tokens) -> Array:

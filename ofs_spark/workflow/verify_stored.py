@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ofs_spark.foundation.clock import DAY_US, parse_instant
+from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.refs import name_table_log
-from ofs_spark.labels.terms import find_cutoff
+from ofs_spark.labels.terms import find_cutoff, find_mature_until_us
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.digest import digest_content
@@ -86,7 +86,7 @@ class StoredTable:
         """The content digest recomputed from every stored file, and the one published."""
         labels = self.manifest["labels"]
         cutoff = find_cutoff(labels["posture"], labels["label_asof_utc"], labels["extract"]["committed_up_to_utc"])
-        mature = parse_instant(labels["label_asof_utc"]) - (labels.get("maturity_days") or 0) * DAY_US
+        mature = find_mature_until_us(labels["label_asof_utc"], labels.get("maturity_days"))
         checks = Checks(
             self._schema,
             tuple(labels["types"]),

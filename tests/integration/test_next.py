@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.cli import submit_build
 from ofs_spark.io.local_engine import LocalEngine
 from tests.integration.test_command import DAMAGES
 from tests.integration.test_refusals import CASES, FOUR
@@ -92,3 +93,12 @@ def test_a_policy_folder_that_was_given_is_given_again(tmp_path: Path) -> None:
     assert told["code"] == "ENVIRONMENT_UNFIT"
     assert f"--policy {tmp_path / 'no'}" in told["next"]
     run_next(told)
+
+
+def test_a_submitted_job_tells_a_command_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """spark-submit gives the job no command; the line to run again has one."""
+    written = write_world(world(FOUR).with_intent(run_facts_ref="../elsewhere.json"), tmp_path)
+    status = submit_build([str(written.intent), "--wiring", str(written.wiring)])
+    refusal = json.loads(capsys.readouterr().out)
+    assert (refusal["code"], status) == ("REF_SCOPE_INVALID", 20)
+    assert shlex.split(refusal["next"]) == ["ofs", "--wiring", str(written.wiring), "build", str(written.intent)]

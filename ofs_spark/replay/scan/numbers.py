@@ -13,6 +13,18 @@ _MOST_EXPONENT = 10**17
 """Where exponents stop counting: far beyond the digits that any text in memory can have."""
 
 
+@compile_loop(I64(BYTES, I64, I64))
+def _read_exponent(data: Array, at: int, end: int) -> int:
+    """The exponent whose sign or first digit stands at `at`, no further from 0 than _MOST_EXPONENT."""
+    exponent, sign = 0, -1 if data[at] == 45 else 1
+    if data[at] == 45 or data[at] == 43:
+        at += 1
+    while at < end:
+        exponent = min(exponent * 10 + (data[at] - 48), _MOST_EXPONENT)
+        at += 1
+    return exponent * sign
+
+
 @compile_loop(type_tuple(types.boolean, I64)(BYTES, I64, I64, I64, I64))
 def parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[bool, int]:
     """(exact, value × 10^scale) of the number text data[at:end], if that is whole and has at most `digits` digits.
@@ -30,8 +42,7 @@ def parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> t
         elif c == 101 or c == 69:
             break
         else:
-            if seen_point:
-                point += 1
+            point += 1 if seen_point else 0
             if c == 48:
                 zeros += 1 if used else 0
             else:
@@ -44,17 +55,7 @@ def parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> t
         at += 1
     if used == 0:
         return True, 0
-    exponent = 0
-    if at < end:
-        at += 1
-        sign = -1 if data[at] == 45 else 1
-        if data[at] == 45 or data[at] == 43:
-            at += 1
-        while at < end:
-            exponent = min(exponent * 10 + (data[at] - 48), _MOST_EXPONENT)
-            at += 1
-        exponent *= sign
-    shift = zeros - point + exponent + scale
+    shift = zeros - point + scale + (_read_exponent(data, at + 1, end) if at < end else 0)
     if shift < 0 or used + shift > digits:
         return False, 0
     for _ in range(shift):
