@@ -65,7 +65,7 @@ def test_generated_worlds_in_small_buckets(world: World) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("small", [False, True], ids=["one_bucket", "small_buckets"])
 def test_many_generated_worlds(small: bool) -> None:
-    @settings(max_examples=500, suppress_health_check=QUIET)
+    @settings(max_examples=1_000, suppress_health_check=QUIET)
     @given(worlds())
     def check(world: World) -> None:
         agree(world, LocalEngine, small)
@@ -84,7 +84,7 @@ def test_generated_worlds_on_spark(spark: SparkSession) -> None:
 
 @pytest.mark.nightly
 def test_many_generated_worlds_on_spark(spark: SparkSession) -> None:
-    @settings(max_examples=60, suppress_health_check=QUIET)
+    @settings(max_examples=200, suppress_health_check=QUIET)
     @given(worlds())
     def check(world: World) -> None:
         agree(world, lambda: SparkEngine(spark))
