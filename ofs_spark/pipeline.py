@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.foundation.refs import name_manifest
 from ofs_spark.intent.heartbeat import keep_lease
-from ofs_spark.intent.identity import derive_manifest_id, derive_run_key, fingerprint_dataset, hash_intent_payload
+from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.intent.validate import read_intent
-from ofs_spark.workflow.attempt import Answer, Timings, begin_attempt, record_end
+from ofs_spark.workflow.attempt import Timings, begin_attempt
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.ending import Answer, Ending, Recorder, record_end
 from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
+from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published
 
 
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
@@ -23,31 +24,27 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
     run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
     run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
-        from ofs_spark.signals.write import mend_published
+        from ofs_spark.signals.write import write_again
         from ofs_spark.workflow.answer import answer_again
 
         context.announce("intent", "this request was answered before")
         answer = answer_again(intent, run.outcome, context)
-        mend_published(context.objects, context.announce, run, intent, answer["manifest_ref"])
+        write_again(context.objects, context.announce, context.control, run, intent)
         return answer
-    held = context.control.claim(run)
     audit: Audit = []
-    with keep_lease(context.control, held), record_end(held, intent, context, audit) as answer:
-        answer.update(answer_published(intent, held, context, audit) or _publish(intent, held, context, audit))
-    return answer
+    held = claim_published(run, intent, context)
+    if held is None:
+        return answer_beside(run, intent, context)
+    recorder = Recorder(
+        held, intent, context, audit, lambda is_put: answer_published(intent, held, context, [], is_put)
+    )
+    with keep_lease(context.control, held), record_end(recorder) as ending:
+        published = answer_published(intent, held, context, audit)
+        ending.answer.update(published or _publish(intent, held, context, audit, ending))
+    return ending.answer
 
 
-def answer_published(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer | None:
-    """The answer of an already published dataset, or None. Starts no engine."""
-    ref = name_manifest(intent.platform_run_id, derive_manifest_id(fingerprint_dataset(intent)))
-    if not context.objects.exists(ref):
-        return None
-    from ofs_spark.workflow.answer import answer_from_manifest
-
-    return answer_from_manifest(intent, held, ref, context, audit)
-
-
-def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit) -> Answer:
+def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
     """The walk of one attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.loading import load_build_rooms
 
@@ -76,7 +73,7 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit) -> An
         receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
         writer.refuse_first(made.refusals, *receipts)
         staged = materialize(resolution, replay, made, attempt, context)
-        outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context)
+        outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context, ending)
     return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
 
 

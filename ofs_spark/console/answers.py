@@ -129,11 +129,11 @@ def print_usage_error(message: str, usage: str = "", stream: TextIO | None = Non
 def print_failure(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """An end that is no refusal, on standard error."""
     screen = Screen(stream or sys.stderr)
-    stopped = answer["reason"] in ("INTERRUPTED", "CANCELLED")
+    stopped, stands = answer["reason"] in ("INTERRUPTED", "CANCELLED"), answer.get("manifest_ref")
+    rest = f"the dataset stands: {stands}" if stands else "run the same command again to start over"
+    said = f"stopped; {rest}" if stopped else f"{answer['message']}{f'; {rest}' if stands else ''}"
     screen.print_line()
-    screen.print_line(
-        "ofs: stopped; run the same command again to start over" if stopped else f"ofs: {answer['message']}"
-    )
+    screen.print_line(f"ofs: {said}")
 
 
 def print_demo(

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ofs_spark.console.answers import print_answer, print_failure, print_json, print_refusal, print_usage_error
 from ofs_spark.foundation.commands import NOBODY, Caller
 from ofs_spark.foundation.ends import (
-    EXIT_HANGUP,
     EXIT_INTERNAL,
     EXIT_USAGE,
     Stopped,
@@ -27,6 +25,7 @@ from ofs_spark.foundation.ends import (
     describe_end,
     find_owner,
 )
+from ofs_spark.foundation.stops import end_by_signal
 
 Answer = dict[str, Any]
 Print = Callable[[Answer], None]
@@ -47,7 +46,7 @@ def answer_command(
     """
     if not logging.getLogger().handlers:  # libraries log an interrupted call with its traceback, there if nowhere else
         logging.getLogger().addHandler(logging.NullHandler())
-    with _end_by_signal():
+    with end_by_signal():
         try:
             answer = run()
             code = status(answer)
@@ -104,28 +103,6 @@ def _print(answer: Answer, code: int, write: Print) -> int:
             print_usage_error(f"the answer could not be written: {unwritten.strerror}")
         return code or EXIT_INTERNAL
     return code
-
-
-@contextmanager
-def _end_by_signal() -> Iterator[None]:
-    """SIGTERM and SIGHUP as `Stopped`, once: what is under way ends in order and is not stopped at that."""
-    statuses = {signal.SIGTERM: Stopped().exit_status, signal.SIGHUP: EXIT_HANGUP}
-
-    def stop(number: int, _frame: object) -> None:
-        """Ends what is under way."""
-        for one in statuses:
-            signal.signal(one, signal.SIG_IGN)
-        raise Stopped(statuses[signal.Signals(number)])
-
-    previous = {one: signal.getsignal(one) for one in statuses}
-    for one, handler in previous.items():
-        if handler is not signal.SIG_IGN:  # a process under nohup outlives its terminal
-            signal.signal(one, stop)
-    try:
-        yield
-    finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
 
 
 def _leave(status: int) -> None:

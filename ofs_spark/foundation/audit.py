@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.paths import show_ref
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,19 @@ class Resolution:
 
 Audit = list[Resolution]
 """Every resolution of a protected ref in one attempt, in order."""
+
+KEPT = "protected_refs"
+"""Where the detail of a ledger's event holds the audit of the attempt that it ends."""
+
+
+def describe_audit(audit: Audit) -> dict[str, Any]:
+    """The audit as the ledger keeps it and receipts tell it: {protected_refs: [{ref, purpose, outcome}]}."""
+    return {KEPT: [{"ref": show_ref(one.ref), "purpose": one.purpose, "outcome": one.outcome} for one in audit]}
+
+
+def read_audit(detail: Mapping[str, Any]) -> Audit | None:
+    """The audit that an event's detail holds; None for an event of an earlier release, which holds none."""
+    return [Resolution(**one) for one in detail[KEPT]] if KEPT in detail else None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ofs_spark.foundation.commands import NOBODY, Caller
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge
 
 Reason = Literal["INTERNAL", "USAGE", "INTERRUPTED", "CANCELLED"]
@@ -32,11 +32,19 @@ _UNABLE = frozenset(
 
 
 class Stopped(BaseException):
-    """A signal told this process to end: what is under way ends in order."""
+    """A signal told this process to end: what is under way ends in order. manifest_ref: the dataset that stands by then."""
 
-    def __init__(self, exit_status: int = EXIT_CANCELLED) -> None:
-        super().__init__(exit_status)
-        self.exit_status = exit_status
+    def __init__(self, exit_status: int = EXIT_CANCELLED, manifest_ref: str = "") -> None:
+        super().__init__(exit_status, manifest_ref)
+        self.exit_status, self.manifest_ref = exit_status, manifest_ref
+
+
+class PublishedDefectError(InternalError):
+    """A defect of OFS, its cause, after the dataset at `manifest_ref` was published."""
+
+    def __init__(self, manifest_ref: str) -> None:
+        super().__init__(manifest_ref)
+        self.manifest_ref = manifest_ref
 
 
 def is_unanswered(error: OSError) -> bool:
@@ -77,20 +85,23 @@ def describe_end(error: BaseException, caller: Caller = NOBODY) -> dict[str, Any
     owner = find_owner(error)
     if owner is not None:
         return owner.to_document(caller)
+    stands = error.manifest_ref if isinstance(error, Stopped | PublishedDefectError) else ""
     if isinstance(error, Stopped):
         reason: Reason = "CANCELLED" if error.exit_status == EXIT_CANCELLED else "INTERRUPTED"
-        return compose_failure(reason, "a signal ended this process", error.exit_status)
+        return compose_failure(reason, "a signal ended this process", error.exit_status, stands)
     if isinstance(error, KeyboardInterrupt):
         return compose_failure("INTERRUPTED", "the process was interrupted", EXIT_INTERRUPTED)
-    message = f"{type(error).__name__}: {error}"
+    defect = (error.__cause__ or error) if stands else error
+    message = f"{type(defect).__name__}: {defect}"
     if len(message) > MOST_CHARACTERS:
         message = f"{message[:MOST_CHARACTERS]} …"
-    return compose_failure("INTERNAL", message, EXIT_INTERNAL)
+    return compose_failure("INTERNAL", message, EXIT_INTERNAL, stands)
 
 
-def compose_failure(reason: Reason, message: str, exit_status: int) -> dict[str, Any]:
-    """The answer of an end that is no refusal."""
-    return {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": exit_status}
+def compose_failure(reason: Reason, message: str, exit_status: int, manifest_ref: str = "") -> dict[str, Any]:
+    """The answer of an end that is no refusal. manifest_ref: the dataset that stands nevertheless, "" for none."""
+    stands = {"manifest_ref": manifest_ref} if manifest_ref else {}
+    return {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": exit_status, **stands}
 
 
 def read_exit_status(answer: Mapping[str, Any]) -> int:

@@ -38,7 +38,7 @@ class RunControl:
         require_same_intent(run, intent_hash)
         return run if run.platform_run_id else replace(run, platform_run_id=platform_run_id)
 
-    def claim(self, run: Run, *, publish_only: bool = False) -> Run:
+    def claim(self, run: Run, *, publish_only: bool = False, settles: bool = False) -> Run:
         """The run held by this driver under a new token; refuses as `run.claim`, and if another driver was faster.
 
         A driver that is gone is replaced at once. Where the lease ends later than any that could have been given by
@@ -46,7 +46,7 @@ class RunControl:
         """
         abandoned = run.state is State.RUNNING and (self.is_gone(run.owner) or self._is_silent(run))
         now = self._read_clock()
-        held = claim(run, self.owner, now, self.limits, publish_only=publish_only, abandoned=abandoned)
+        held = claim(run, self.owner, now, self.limits, publish_only=publish_only, abandoned=abandoned, settles=settles)
         reason = "TAKEN_OVER" if run.state is State.RUNNING else "PUBLISH_ONLY" if held.publish_only else "STARTED"
         counts = {"attempts": held.attempts, "publish_retries": held.publish_retries}
         detail = {"owner": self.owner, **counts, "lease_seconds": self.limits.lease_s}
@@ -64,13 +64,17 @@ class RunControl:
         """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
         require_held(self._find_standing(held), held.token)
 
-    def end(self, held: Run, state: State, reason: str, outcome: Mapping[str, Any]) -> Run:
-        """The run as it ended, recorded. LEASE_LOST, and nothing recorded, if this driver no longer holds it."""
+    def end(
+        self, held: Run, state: State, reason: str, outcome: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+    ) -> Run:
+        """The run as it ended, recorded. LEASE_LOST, and nothing recorded, if this driver no longer holds it.
+
+        beside: what the event holds in addition to the outcome.
+        """
         now, standing = self._read_clock(), self._find_standing(held)
-        after = end(standing, held.token, state, outcome)
-        self.ledger.change(
-            standing, after, Transition(held.run_key, now, held.token, standing.state, state, reason, outcome)
-        )
+        after, detail = end(standing, held.token, state, reason, outcome), {**outcome, **(beside or {})}
+        event = Transition(held.run_key, now, held.token, standing.state, state, reason, detail)
+        self.ledger.change(standing, after, event)
         return after
 
     def find(self, run_key: str) -> Run:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.intent.run import Run
 
 Document = dict[str, Any]
 
@@ -26,10 +25,10 @@ def compose_dataset_published(manifest: Mapping[str, Any], ref: str, sha256: str
 
 
 def compose_dataset_build_failed(
-    held: Run, platform_run_id: str, outcome: Mapping[str, Any], receipt_ref: str
+    run_key: str, attempt: int, platform_run_id: str, outcome: Mapping[str, Any], receipt_ref: str
 ) -> Document:
     """DatasetBuildFailed: one per attempt of a run. `receipt_ref`: where the refusal stands in full."""
-    about = {"platform_run_id": platform_run_id, "run_key": held.run_key, "attempt": held.token}
+    about = {"platform_run_id": platform_run_id, "run_key": run_key, "attempt": attempt}
     ended = {"code": outcome.get("code") or outcome["reason"], "receipt_ref": receipt_ref}
     return _make_fact("DatasetBuildFailed", about | ended)
 

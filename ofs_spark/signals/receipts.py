@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.refs import name_plan
@@ -54,7 +54,7 @@ def compose_run_receipt(
         "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
-        "protected_refs": [{"ref": one.ref, "purpose": one.purpose, "outcome": one.outcome} for one in audit],
+        **describe_audit(audit),
         "signals": dict(sorted(signals.items())),
     }
     if "code" in outcome:
@@ -88,7 +88,6 @@ def compose_publication_receipt(
     COMMITTED iff the manifest names this run's evidence: so an attempt that took over from a driver which died right
     after its commit says what that driver would have said.
     """
-    own = manifest["evidence"]["resolved_build_plan"]["ref"] == name_plan(manifest["platform_run_id"], run_key)
     return {
         "schema_version": "ofs.publication_receipt.v1",
         "run_key": run_key,
@@ -96,10 +95,16 @@ def compose_publication_receipt(
         "platform_run_id": manifest["platform_run_id"],
         "plan_id": manifest["plan_id"],
         "dataset_manifest_id": manifest["dataset_manifest_id"],
-        "outcome": "COMMITTED" if own else "ALREADY_PUBLISHED",
+        "outcome": "COMMITTED" if is_own_commit(manifest, run_key) else "ALREADY_PUBLISHED",
         "manifest": dict(named),
         "content_digest": manifest["materialization"]["content_digest"],
     }
+
+
+def is_own_commit(manifest: Mapping[str, Any], run_key: str) -> bool:
+    """Whether the manifest names this run's evidence: the run committed it, in this attempt or an earlier one."""
+    own = name_plan(manifest["platform_run_id"], run_key)
+    return bool(manifest["evidence"]["resolved_build_plan"]["ref"] == own)
 
 
 def compose_plan_index(manifest: Mapping[str, Any], named: Mapping[str, str]) -> Document:

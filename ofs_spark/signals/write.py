@@ -1,4 +1,4 @@
-"""What is written after a claimed run ended, whichever way: receipts, fact, reconciliation, and the views of a manifest.
+"""What is written of a run: the views of its manifest, before the ledger says DONE, and what follows from how it ended.
 
 All of it is derived from the ledger and the manifest and can be written again. A document that cannot be written is
 announced, and recorded as failed in the run receipt; it undoes and blocks nothing.
@@ -7,12 +7,11 @@ announced, and recorded as failed in the run receipt; it undoes and blocks nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.audit import read_audit
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.errors import OfsError
@@ -32,16 +31,14 @@ from ofs_spark.foundation.refs import (
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.identity import compose_manifest_v0
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Run
+from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.publish.gate import TRAINING_READY
 from ofs_spark.signals import governance, reconciliation
 from ofs_spark.signals.receipts import (
-    PENDING,
     Document,
     compose_plan_index,
     compose_publication_receipt,
     compose_run_receipt,
-    name_end,
 )
 
 Announce = Callable[[str, str], None]
@@ -50,6 +47,8 @@ EVIDENCE = ("replay_completeness", "label_resolution")
 """Evidence that an attempt may leave under a name of its own."""
 MOST_BYTES = 1 << 30
 """Of a platform run's document that is read back: an entry takes about a kilobyte."""
+MOST_FAILURES = 16
+"""Failed attempts whose facts a later one looks for: policy allows fewer, and any number may have been interrupted."""
 ROUNDS = 8
 """Times a platform run's document is written anew because another driver wrote it meanwhile."""
 
@@ -94,58 +93,67 @@ class SignalWriter:
         return document if not find_faults(document, contract) else None
 
 
-def write_signals(
-    objects: Objects,
-    announce: Announce,
-    control: RunControl,
-    held: Run,
-    intent: Intent,
-    outcome: Mapping[str, Any],
-    audit: Audit,
-) -> None:
-    """Everything that is told of a run that ended with `outcome`. Never raises; the run receipt comes last."""
-    writer, run_id = SignalWriter(objects, announce), intent.platform_run_id
-    receipt_ref, plan_ref = name_run_receipt(run_id, held.run_key), name_plan(run_id, held.run_key)
-    manifest = None
-    if outcome.get("manifest_ref"):
-        manifest = _write_published(writer, held, intent, outcome["manifest_ref"])
-    elif name_end(outcome) != PENDING:  # after that nobody knows whether there is a dataset: neither fact is told
-        fact = governance.compose_dataset_build_failed(held, intent.platform_run_id, outcome, receipt_ref)
-        writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
-    _reconcile(writer, control, intent.platform_run_id, reconciliation.compose_entry(held, outcome, manifest, audit))
-    with writer.try_writing(receipt_ref):
-        plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
-        events = control.ledger.list_events(held.run_key)
-        receipt = compose_run_receipt(held, intent, outcome, events, audit, writer.written, manifest or plan)
-        receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
-        receipt["refs"] |= _own_evidence(objects, run_id, held.run_key, receipt["attempts"])
-        writer.write(receipt_ref, receipt, once=False)
+def write_published(writer: SignalWriter, run: Run, intent: Intent, ref: str) -> Document | None:
+    """What follows from the manifest that a run ended with: receipt, plan index, v0 view, fact. None if it is unreadable.
 
-
-def mend_published(objects: Objects, announce: Announce, run: Run, intent: Intent, ref: str) -> None:
-    """Writes again what follows from the manifest of a finished run and is missing or says something else. Never raises."""
-    _write_published(SignalWriter(objects, announce), run, intent, ref)
-
-
-def _write_published(writer: SignalWriter, held: Run, intent: Intent, ref: str) -> Document | None:
-    """Tells of the manifest a run ended with: receipt, plan index, v0 view, fact. The manifest, None if unreadable.
-
-    Each is written once: it follows from the manifest alone, and a later attempt adds only what is still missing.
+    Each is written once: it follows from the manifest alone, and whoever comes later adds what is missing and mends what
+    says something else.
     """
     run_id = intent.platform_run_id
-    publication = name_publication(run_id, held.run_key)
+    publication = name_publication(run_id, run.run_key)
     manifest: Document | None = None
     with writer.try_writing(publication):
-        body = writer.objects.read(ref)
+        body = writer.objects.read(ref, MOST_BYTES)
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
         fact = governance.compose_dataset_published(found, ref, named["sha256"])
-        writer.write(publication, compose_publication_receipt(held.run_key, held.request_id, found, named), once=True)
+        writer.write(publication, compose_publication_receipt(run.run_key, run.request_id, found, named), once=True)
         writer.write(name_plan_index(run_id, found["plan_id"]), compose_plan_index(found, named), once=True)
         if found["status"] == TRAINING_READY:
             writer.write(name_manifest_v0(run_id, found["dataset_manifest_id"]), compose_manifest_v0(intent), once=True)
         writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
     return manifest
+
+
+def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Intent, manifest: Document | None) -> None:
+    """What follows from the ledger of a run that ended: facts of failed attempts, reconciliation, receipt, which is last.
+
+    Never raises. manifest: the one that the run ended with. Written again by a later driver, all of it says the same.
+    """
+    run_id = intent.platform_run_id
+    receipt_ref, plan_ref = name_run_receipt(run_id, run.run_key), name_plan(run_id, run.run_key)
+    with writer.try_writing(receipt_ref):
+        events, outcome = control.ledger.list_events(run.run_key), dict(run.outcome or {})
+        _write_failures(writer, run, run_id, events, receipt_ref)
+        standing = writer.read_standing(receipt_ref, "ofs.run_receipt.v1")
+        audit = read_audit(events[-1].detail)
+        if audit is None and standing is not None:  # an earlier release told more than its ledger holds
+            return
+        _reconcile(writer, control, run_id, reconciliation.compose_entry(run, outcome, manifest, audit or []))
+        plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
+        receipt = compose_run_receipt(run, intent, outcome, events, audit or [], writer.written, manifest or plan)
+        receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
+        receipt["refs"] |= _own_evidence(writer.objects, run_id, run.run_key, receipt["attempts"])
+        if standing is None or {**standing, "signals": receipt["signals"]} != receipt:
+            writer.write(receipt_ref, receipt, once=False)
+
+
+def write_again(objects: Objects, announce: Announce, control: RunControl, run: Run, intent: Intent) -> None:
+    """Everything that is told of a finished run, where it is missing or says something else. Never raises."""
+    writer, outcome = SignalWriter(objects, announce), run.outcome or {}
+    manifest = write_published(writer, run, intent, str(outcome["manifest_ref"]))
+    write_ended(writer, control, run, intent, manifest)
+
+
+def _write_failures(
+    writer: SignalWriter, run: Run, platform_run_id: str, events: Sequence[Transition], receipt_ref: str
+) -> None:
+    """The fact of each attempt that failed. Of an outcome that nobody knows neither fact is told."""
+    for event in [one for one in events if one.after is State.FAILED][-MOST_FAILURES:]:
+        fact = governance.compose_dataset_build_failed(
+            run.run_key, event.token, platform_run_id, event.detail, receipt_ref
+        )
+        writer.write(name_fact(platform_run_id, fact["event_id"]), fact, once=True)
 
 
 def _own_evidence(objects: Objects, platform_run_id: str, run_key: str, attempts: list[Document]) -> dict[str, str]:

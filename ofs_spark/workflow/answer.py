@@ -17,6 +17,7 @@ from ofs_spark.intent.run import Run, Transition
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
+from ofs_spark.signals.receipts import is_own_commit
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.manifests import read_standing_manifest
 
@@ -24,8 +25,12 @@ MOST_BYTES = 1 << 30
 """Of an index or extract whose digest is compared."""
 
 
-def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContext, audit: Audit) -> dict[str, Any]:
+def answer_from_manifest(
+    intent: Intent, held: Run, ref: str, context: RunContext, audit: Audit, is_put: bool = False
+) -> dict[str, Any]:
     """ALREADY_PUBLISHED, from the recorded pins. What the intent itself names is resolved again and must be equal.
+
+    is_put: this attempt may have put the manifest; it is COMMITTED if it names the run's own evidence.
 
     MANIFEST_IMMUTABILITY_VIOLATION names the pins that differ; TRAINING_NOT_ADMISSIBLE the gates a training intent misses.
     """
@@ -56,7 +61,8 @@ def answer_from_manifest(intent: Intent, held: Run, ref: str, context: RunContex
             differing=differing,
         )
     require_admissible(manifest, intent.training, ref)
-    return compose_build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
+    own = is_put and is_own_commit(manifest, held.run_key)
+    return compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
 
 
 def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:

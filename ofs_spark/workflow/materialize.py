@@ -19,6 +19,7 @@ from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.build import BuildResult, ReplayResult
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.ending import Ending
 from ofs_spark.workflow.evidence import EvidenceWriter, Receipt
 from ofs_spark.workflow.plan import Resolution
 
@@ -125,7 +126,12 @@ def _gather_inputs(
 
 
 def publish_manifest(
-    staged: Staged, made: BuildResult, receipts: tuple[Receipt, Receipt], writer: EvidenceWriter, context: RunContext
+    staged: Staged,
+    made: BuildResult,
+    receipts: tuple[Receipt, Receipt],
+    writer: EvidenceWriter,
+    context: RunContext,
+    ending: Ending,
 ) -> tuple[str, Mapping[str, Any], str]:
     """Writes the evidence, then commits the manifest: (what the commit came to, the manifest that stands, its ref).
 
@@ -141,5 +147,11 @@ def publish_manifest(
         plan.describe_pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
     )
     ref = name_manifest(plan.intent.platform_run_id, plan.dataset_manifest_id)
-    done = commit(context.objects, ref, manifest, lambda: context.control.fence(writer.run))
+
+    def fence() -> None:
+        """Nothing but the put follows: from here on the manifest may stand."""
+        context.control.fence(writer.run)
+        ending.is_put = True
+
+    done = commit(context.objects, ref, manifest, fence)
     return done.outcome.value, require_committed(done, ref, manifest), ref

@@ -12,7 +12,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.run import Limits, Run, State
-from ofs_spark.workflow.attempt import record_end
+from ofs_spark.workflow.ending import Recorder, record_end
 
 
 @dataclass
@@ -63,6 +63,7 @@ def test_a_lost_lease_hides_no_refusal_of_the_build() -> None:
     context.control = Lost.__new__(Lost)
     context.announce = lambda _room, doing: said.append(doing)
     run, intent = Run("k" * 32, "request.0001", "ab" * 32, State.RUNNING), Any
-    with pytest.raises(Refusal, match="REPLAY_BASIS_GAP"), record_end(run, intent, context, []):  # type: ignore[arg-type]
+    recorder = Recorder(run, intent, context, [], lambda _is_put: None)  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match="REPLAY_BASIS_GAP"), record_end(recorder):
         raise refuse("REPLAY_BASIS_GAP", "a hole")
     assert ["claim 1 is lost" in one for one in said] == [True]

@@ -249,10 +249,10 @@ def test_only_drawn_transitions_are_legal(before: State, after: State) -> None:
             with pytest.raises(InternalError):
                 claim(run, "me", 10, LIMITS)
     elif before is State.RUNNING and after in LEGAL[before]:
-        assert end(run, 1, after, {}).state is after
+        assert end(run, 1, after, "X", {}).state is after
     else:
         with pytest.raises((InternalError, Refusal)):
-            end(run, 1, after, {})
+            end(run, 1, after, "X", {})
 
 
 def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""How a claimed run ends: recorded in the ledger, whichever way, and told; what stands is never told as a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ofs_spark.foundation.audit import Audit, describe_audit
+from ofs_spark.foundation.ends import EXIT_INTERRUPTED, PublishedDefectError, Stopped, describe_end, find_owner
+from ofs_spark.foundation.errors import OfsError, Refusal, refuse
+from ofs_spark.foundation.stops import hold_stops
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run, State
+from ofs_spark.workflow.context import RunContext
+
+Answer = dict[str, Any]
+UNKNOWN = "COMMIT_OUTCOME_UNKNOWN"
+CONFLICT = "MANIFEST_IMMUTABILITY_VIOLATION"
+
+
+@dataclass
+class Ending:
+    """What an attempt came to so far. answer: the published dataset's; is_put: its manifest may have been put."""
+
+    answer: Answer = field(default_factory=dict)
+    is_put: bool = False
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Records one claimed run.
+
+    answer_standing: the answer of the dataset that stands, None where nothing does; asked with whether this attempt may
+    have committed it.
+    """
+
+    run: Run
+    intent: Intent
+    context: RunContext
+    audit: Audit
+    answer_standing: Callable[[bool], Answer | None]
+
+    def record_published(self, answer: Answer) -> None:
+        """Tells of the manifest, and only then records DONE. What cannot be recorded is a warning: the dataset stands."""
+        from ofs_spark.signals.write import SignalWriter, write_ended, write_published
+
+        context = self.context
+        context.announce("signals", "records how the run ended")
+        writer = SignalWriter(context.objects, context.announce)
+        manifest = write_published(writer, self.run, self.intent, answer["manifest_ref"])
+        ended = self._end(State.DONE, answer["outcome"], answer, answer["warnings"])
+        if ended is not None:
+            write_ended(writer, context.control, ended, self.intent, manifest)
+
+    def record_failure(self, outcome: Answer) -> None:
+        """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out."""
+        from ofs_spark.signals.write import SignalWriter, write_ended
+
+        reason = str(outcome.get("code") or outcome["reason"])
+        if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
+            return
+        ended = self._end(State.PUBLISH_PENDING if reason == UNKNOWN else State.FAILED, reason, outcome, [])
+        if ended is not None:
+            context = self.context
+            context.announce("signals", "records how the run ended")
+            write_ended(SignalWriter(context.objects, context.announce), context.control, ended, self.intent, None)
+
+    def _end(self, state: State, reason: str, outcome: Answer, warnings: list[str]) -> Run | None:
+        try:
+            return self.context.control.end(self.run, state, reason, outcome, describe_audit(self.audit))
+        except OfsError as untold:
+            lost = isinstance(untold, Refusal) and untold.code == "LEASE_LOST"
+            said = f"{untold}; it records how the run ends" if lost else f"FAILED to record how the run ended: {untold}"
+            self.context.announce("signals", f"note: {said}")
+            warnings.append(said)
+            return None
+
+
+@contextmanager
+def record_end(recorder: Recorder) -> Iterator[Ending]:
+    """Records how the block ended. The block fills the answer; where the dataset stands nevertheless, it is filled here.
+
+    Before a failure is told the store is asked. A stop stays a stop, and names the manifest that stands; so does a
+    defect. Any other error after the manifest stands is a warning of the answer. A signal that comes while the end is
+    recorded takes effect afterwards.
+    """
+    ending = Ending()
+    try:
+        yield ending
+    except BaseException as error:  # noqa: BLE001  # an interrupt too: the next attempt need not wait for the lease
+        with hold_stops():
+            end = _settle(error, ending, recorder)
+        if end is not None:
+            raise end from (None if end is error else error)
+        return
+    try:
+        with hold_stops():
+            recorder.record_published(ending.answer)
+    except Stopped as stopped:
+        raise Stopped(stopped.exit_status, ending.answer["manifest_ref"]) from None
+
+
+def _settle(error: BaseException, ending: Ending, recorder: Recorder) -> BaseException | None:
+    """Records the end that `error` is: what to raise, None where the answer of a standing dataset stands for it."""
+    owner = find_owner(error)
+    standing, is_known = _ask_store(error, ending, recorder)
+    if standing is not None:
+        told = [] if owner is None else [f"after the dataset was published: {owner}"]
+        ending.answer.update(standing, warnings=[*standing["warnings"], *told])
+        recorder.record_published(ending.answer)
+        return None if owner is not None else _name_dataset(error, standing["manifest_ref"])
+    if ending.is_put and not (is_known and isinstance(error, Refusal)):
+        message = "the attempt ended during the manifest's put, and the manifest cannot be read; staged data is kept"
+        unknown = refuse(UNKNOWN, message, run_key=recorder.run.run_key)
+        recorder.record_failure(unknown.to_document())
+        return error if owner is None else unknown
+    recorder.record_failure(describe_end(error))
+    return error if owner is None else owner
+
+
+def _ask_store(error: BaseException, ending: Ending, recorder: Recorder) -> tuple[Answer | None, bool]:
+    """(the answer of the dataset that stands, whether the store told). A conflict is about what stands, and is kept."""
+    if isinstance(error, Refusal) and error.code == CONFLICT:
+        return None, True
+    try:
+        return recorder.answer_standing(ending.is_put), True
+    except Refusal as refusal:
+        return None, refusal.code in (CONFLICT, "TRAINING_NOT_ADMISSIBLE")
+    except Exception:  # noqa: BLE001  # the store does not tell: the error itself is what is told
+        return None, False
+
+
+def _name_dataset(error: BaseException, ref: str) -> BaseException:
+    """A stop or a defect with the dataset that stands by then."""
+    if isinstance(error, Stopped):
+        return Stopped(error.exit_status, ref)
+    if isinstance(error, KeyboardInterrupt):
+        return Stopped(EXIT_INTERRUPTED, ref)
+    return PublishedDefectError(ref)

@@ -1,0 +1,57 @@
+"""The look before a build: whether its dataset stands already. It precedes the claim, and outranks what the ledger says."""
+
+from __future__ import annotations
+
+from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.errors import InternalError, Refusal
+from ofs_spark.foundation.refs import OwnedRef, name_manifest
+from ofs_spark.intent.identity import derive_manifest_id, fingerprint_dataset
+from ofs_spark.intent.model import Intent
+from ofs_spark.intent.run import Run
+from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.ending import Answer
+
+
+def claim_published(run: Run, intent: Intent, context: RunContext) -> Run | None:
+    """The run held by this driver: for a build, or to record the dataset that stands, which is no attempt.
+
+    None where the dataset stands and the run cannot be had: another driver holds it, or the ledger is of no use. Refuses
+    as `RunControl.claim` where nothing stands. A store that does not tell is asked again under the claim.
+    """
+    try:
+        stands = context.objects.exists(_name_manifest(intent))
+    except (Refusal, OSError):
+        stands = False
+    try:
+        return context.control.claim(run, settles=stands)
+    except Refusal:
+        if stands:
+            return None
+        raise
+
+
+def answer_published(
+    intent: Intent, run: Run, context: RunContext, audit: Audit, is_put: bool = False
+) -> Answer | None:
+    """The answer of an already published dataset, or None. Starts no engine. is_put: this attempt may have published it."""
+    ref = _name_manifest(intent)
+    if not context.objects.exists(ref):
+        return None
+    from ofs_spark.workflow.answer import answer_from_manifest
+
+    return answer_from_manifest(intent, run, ref, context, audit, is_put)
+
+
+def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
+    """The answer of a published dataset whose run this driver does not hold: another one records how the run ends."""
+    from ofs_spark.signals.write import SignalWriter, write_published
+
+    answer = answer_published(intent, run, context, [])
+    if answer is None:
+        raise InternalError("a manifest that stood is gone")
+    write_published(SignalWriter(context.objects, context.announce), run, intent, answer["manifest_ref"])
+    return answer
+
+
+def _name_manifest(intent: Intent) -> OwnedRef:
+    return name_manifest(intent.platform_run_id, derive_manifest_id(fingerprint_dataset(intent)))
