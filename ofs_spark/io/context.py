@@ -19,7 +19,9 @@ from ofs_spark.foundation.wiring import Wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
 from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root
+from ofs_spark.io.failpoints import read_failpoints
 from ofs_spark.io.process import is_gone, name_process
+from ofs_spark.io.watched import watch
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # loads Arrow
@@ -39,7 +41,7 @@ def open_context(
     """
     where, meaning = load_wiring(wiring), load_policy(policy)
     require_root(where)
-    width = _read_width(where)
+    width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
     for name in where.unused:
         announce("intent", f"note: the wiring states {name}, which this release does not use")
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
@@ -48,7 +50,7 @@ def open_context(
     spark = _Spark(where, announce)
     used = _OneEngine(engine or spark.engine)
     try:
-        yield RunContext(
+        context = RunContext(
             wiring=where,
             policy=meaning,
             release=read_code_release(),
@@ -62,6 +64,7 @@ def open_context(
             announce=announce,
             width=width,
         )
+        yield watch(context, failpoints) if failpoints else context
     finally:
         spark.stop()
 
