@@ -39,6 +39,15 @@ class Collector:
             raise merge_refusals(self.refusals)
 
 
+def keep_first(refusals: Iterable[Refusal], most: int) -> list[Refusal]:
+    """The first `most` of the refusals in the order of telling; `fault_count` of the last counts the faults of the rest."""
+    ordered = sort_refusals(refusals)
+    kept, rest = ordered[:most], ordered[most:]
+    if rest:
+        kept[-1].details["fault_count"] = sum(map(count_faults, (kept[-1], *rest)))
+    return kept
+
+
 def merge_refusals(refusals: Iterable[Refusal]) -> Refusal:
     """One refusal for one or more: the first in the order of telling, `details["faults"]` holding the faults of all.
 
@@ -50,7 +59,7 @@ def merge_refusals(refusals: Iterable[Refusal]) -> Refusal:
     message = first.message + (f"; and {', '.join(others)}" if others else "")
     details = {**first.details, "faults": faults}
     if any("fault_count" in one.details for one in ordered):  # some kind lists fewer faults than it counts
-        details["fault_count"] = sum(one.details.get("fault_count", len(list_faults(one))) for one in ordered)
+        details["fault_count"] = sum(map(count_faults, ordered))
     return refuse(first.code, message, first.next_command, **details)
 
 
@@ -59,6 +68,11 @@ def list_faults(refusal: Refusal) -> list[dict[str, Any]]:
     own = {"code": refusal.code, "pointer": str(refusal.details.get("pointer", "")), "message": refusal.message}
     listed = refusal.details.get("faults") or ()
     return [{**own, **fault} for fault in listed if isinstance(fault, Mapping)] or [own]
+
+
+def count_faults(refusal: Refusal) -> int:
+    """How many faults a refusal stands for: those that it lists, or more where it says so."""
+    return int(refusal.details.get("fault_count", len(list_faults(refusal))))
 
 
 def refuse_all(found: Iterable[DocumentFault]) -> Refusal:

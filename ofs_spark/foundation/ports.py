@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
@@ -25,6 +26,14 @@ class ObjectTooLarge(Exception):
         return f"{self.ref} has {self.found} bytes, {self.allowed} are allowed"
 
 
+@dataclass(frozen=True)
+class Tail:
+    """The end of an object. size: bytes of the whole object; body: its last bytes."""
+
+    size: int
+    body: bytes
+
+
 class Put(Enum):
     """What a conditional put found."""
 
@@ -43,7 +52,7 @@ class Objects(Protocol):
       written.
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
       the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a call by itself.
-    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read` raises it.
+    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read` and `read_tail` raise it.
     - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
 
     An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
@@ -54,6 +63,14 @@ class Objects(Protocol):
 
         ObjectMissing if there is none. A body that is shorter or longer than the store says is an OSError: an adapter
         that cannot tell by other means compares the length.
+        """
+        ...
+
+    def read_tail(self, ref: str, most: int, /) -> Tail:
+        """The last `most` bytes of the object, one or more; all of them where it has fewer. One call, as a ranged GET is.
+
+        ObjectMissing if there is none. An empty object has the tail b"". A body of another length than was asked for is
+        an OSError.
         """
         ...
 

@@ -14,9 +14,9 @@ from threading import Lock
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.files import IrregularFileError, read_file
+from ofs_spark.foundation.files import IrregularFileError, read_file, read_file_tail
 from ofs_spark.foundation.paths import check_relative, show_ref
-from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put
+from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put, Tail
 
 UNFINISHED = ".put-"
 """How the name of a file begins that is still being written."""
@@ -38,13 +38,17 @@ class LocalObjects:
     def read(self, ref: str, most: int | None = None) -> bytes:
         """The whole object; OSError for a file that is being written by others than this store."""
         path = self._find_path(ref)
-        with _map_errors(ref):
+        with _map_errors(ref), _map_missing(ref):
             try:
                 return read_file(path, sys.maxsize if most is None else most)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError):
-                raise ObjectMissing(ref) from None
             except ObjectTooLarge as error:
                 raise ObjectTooLarge(ref, error.found, error.allowed) from None
+
+    def read_tail(self, ref: str, most: int) -> Tail:
+        """The object's last bytes; OSError as `read`."""
+        path = self._find_path(ref)
+        with _map_errors(ref), _map_missing(ref):
+            return read_file_tail(path, most)
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
@@ -141,6 +145,15 @@ def _map_errors(ref: str) -> Iterator[None]:
 
 
 @contextmanager
+def _map_missing(ref: str) -> Iterator[None]:
+    """Where no file stands, no object does."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError):
+        raise ObjectMissing(ref) from None
+
+
+@contextmanager
 def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,13 +193,15 @@ class MemoryObjects:
 
     def read(self, ref: str, most: int | None = None) -> bytes:
         """The whole object."""
-        try:
-            body = self.bodies[self.relative(ref)]
-        except KeyError:
-            raise ObjectMissing(ref) from None
+        body = self._find_body(ref)
         if most is not None and len(body) > most:
             raise ObjectTooLarge(ref, len(body), most)
         return body
+
+    def read_tail(self, ref: str, most: int) -> Tail:
+        """The object's last bytes."""
+        body = self._find_body(ref)
+        return Tail(len(body), body[max(0, len(body) - most) :])
 
     def exists(self, ref: str) -> bool:
         """Whether an object stands at `ref`."""
@@ -217,3 +232,9 @@ class MemoryObjects:
     def locate(self, ref: str) -> str:
         """A `memory://` address."""
         return "memory://" + self.relative(ref)
+
+    def _find_body(self, ref: str) -> bytes:
+        try:
+            return self.bodies[self.relative(ref)]
+        except KeyError:
+            raise ObjectMissing(ref) from None

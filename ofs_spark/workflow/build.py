@@ -78,7 +78,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         event_types=scope.event_types,
         anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
-        int96_is_utc=plan.policy.archive_int96 == "utc",
+        int96_is_utc=plan.policy.int96_is_utc,
         most_decoded=plan.policy.most_decoded_bytes,
     )
     completeness, staged = scan_basis(

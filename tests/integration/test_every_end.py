@@ -22,7 +22,7 @@ from ofs_spark import pipeline
 from ofs_spark.console import answer_command
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.contracts import find_faults
-from ofs_spark.foundation.ports import Put
+from ofs_spark.foundation.ports import Put, Tail
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects import LocalObjects
@@ -254,6 +254,11 @@ class Failing(LocalObjects):
         if self._meet():
             self._fail()
         return super().read(ref, most)
+
+    def read_tail(self, ref: str, most: int, /) -> Tail:
+        if self._meet():
+            self._fail()
+        return super().read_tail(ref, most)
 
     def exists(self, ref: str) -> bool:
         if self._meet():
