@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ofs_spark.foundation.columnar.bounded import _read_page_size, read_bounded
+from ofs_spark.foundation.columnar.stored_columns import has_no_value
 from ofs_spark.foundation.errors import Refusal
 
 
@@ -73,3 +74,20 @@ def test_the_size_of_a_dictionary_is_the_one_that_its_page_states() -> None:
     chunk = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0)
     assert _read_page_size(body, chunk.dictionary_page_offset) == 1_508  # two lengths of four bytes
     assert _read_page_size(body, 10**9) == _read_page_size(b"no page", 0) - len(b"no page") + len(body)
+
+
+@pytest.mark.parametrize(("values", "batches"), [([7], 1), ([None], 5)], ids=["a value", "none"])
+def test_a_column_that_nobody_reads_is_decoded_to_its_first_value(
+    values: list[int | None], batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, taken = written(pa.table({"a": pa.array(values * 5_000, pa.int64())})), []
+    iterate = pq.ParquetFile.iter_batches
+
+    def count(*arguments: Any, **named: Any) -> Any:
+        for batch in iterate(*arguments, **named):
+            taken.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", count)
+    assert has_no_value(pq.ParquetFile(pa.BufferReader(body)), "a") is (values == [None])
+    assert len(taken) == batches

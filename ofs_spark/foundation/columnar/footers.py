@@ -5,7 +5,8 @@ schema. What is told is told by the reader's own proof of a file in doubt, which
 
 Bounds of one call: MOST_FOOTERS files are looked at, spread evenly over all, a footer of more than MOST_FOOTER_BYTES is
 not read, and proofs read MOST_PROVEN_BYTES together. What lies beyond them, and a file of which the store said nothing,
-is left to whoever reads the rows, and who asks all of this again.
+is left to whoever reads the rows, and who asks all of this again. Price: about a second for 1,000 good files, five for
+all that are looked at (benchmarks/footers.py).
 """
 
 from __future__ import annotations
