@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -105,8 +106,8 @@ def retyped(content: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return content.set_column(content.schema.get_field_index(name), name, values)
 
 
-def flipped(body: bytes, place: int) -> bytes:
-    return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+def flipped(body: bytes, place: int, bit: int = 1) -> bytes:
+    return body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :]
 
 
 def describe(refusals: list[Refusal]) -> list[tuple[Any, ...]]:
@@ -177,9 +178,6 @@ def test_proven_bytes_are_told_as_their_reader_tells_them(make: Callable[[pa.Tab
 GOOD: dict[str, Callable[[Room], bytes]] = {
     "as written": lambda room: encode(room.table),
     "more columns": lambda room: encode(room.table.append_column("more", pa.array([[1]]))),
-    "an empty column of another type": lambda room: encode(
-        retyped(room.table, room.optional, pa.nulls(1, pa.float64()))
-    ),
     "an empty column of no type": lambda room: encode(retyped(room.table, room.optional, pa.nulls(1))),
     "a footer longer than the first look": lambda room: encode(
         room.table.append_column("more", pa.array(["x"])).replace_schema_metadata({"note": "n" * 100_000})
@@ -199,11 +197,29 @@ def test_a_good_file_is_not_read(make: Callable[[Room], bytes], room: Room) -> N
 
 
 def test_a_doubt_that_the_bytes_do_not_bear_out_is_not_told(room: Room) -> None:
-    """Without statistics nobody knows that a column of another type is empty, until it is read."""
-    body = encode(retyped(room.table, room.optional, pa.nulls(1, pa.float64())), write_statistics=False)
+    """Whether a column of another type is empty is known when it is read."""
+    body = encode(retyped(room.table, room.optional, pa.nulls(1, pa.float64())))
     objects, file = Watched({"f": body}), room.state("f", body, 1)
     assert room.look(objects, [file]) == []
     assert objects.whole == ["f"]
+
+
+def test_no_flipped_bit_of_a_footer_is_told_as_a_schema_or_ends_the_process(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bit of each byte. Nor does one that was indexed so make the look and the reader disagree."""
+    body = encode(retyped(room.table, "event_id", pa.array([7])))
+    places = range(len(body) - measure_footer(body), len(body))
+    bodies = {str(place): flipped(body, place, 1 << place % 8) for place in places}
+    objects = MemoryObjects(bodies)
+    monkeypatch.setattr(footers, "MOST_LISTED", len(bodies))
+    told = room.look(objects, [room.state(ref, body, 1) for ref in bodies])
+    assert {one.code for one in told} <= {"ARCHIVE_SEGMENT_CORRUPT", "LABEL_STORE_UNAVAILABLE"}
+    assert len(told) > len(bodies) // 2
+    assert all("faults" not in one.details for one in told)
+    stated = {ref: room.state(ref, bodies[ref], 1) for ref in list(bodies)[::97]}
+    found = {one.message for one in room.look(objects, list(stated.values()))}
+    assert found <= {refusal_of(partial(room.read, objects, file)).message for file in stated.values()}
 
 
 def test_a_store_that_does_not_answer_says_nothing_of_its_files(room: Room) -> None:

@@ -147,19 +147,12 @@ def _is_null(column: pa.Array, path: str) -> bool:
 
 
 def states_no_value(file: pq.ParquetFile, path: str) -> bool:
-    """Whether the footer alone states what `has_no_value` finds: every value of the column at a dotted path is null."""
-    places = [place for place in range(len(file.schema)) if file.schema.column(place).path == path]
-    if len(places) != 1 or file.schema.column(places[0]).max_repetition_level:
-        return False
-    if _read_annotation(file.schema.column(places[0]))["Type"] == "Null":
-        return True
-    groups = (file.metadata.row_group(number).column(places[0]) for number in range(file.metadata.num_row_groups))
-    return all(
-        chunk.statistics is not None
-        and chunk.statistics.has_null_count
-        and chunk.statistics.null_count == chunk.num_values
-        for chunk in groups
-    )
+    """Whether the schema alone states what `has_no_value` finds: the column at a dotted path is annotated as ever null.
+
+    Statistics are not asked: on a broken one Arrow ends the process, and a footer's bytes may not be proven yet.
+    """
+    leaves = (file.schema.column(place) for place in range(len(file.schema)))
+    return [_read_annotation(leaf)["Type"] for leaf in leaves if leaf.path == path] == ["Null"]
 
 
 def to_text(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> pa.ChunkedArray | pa.Array:
