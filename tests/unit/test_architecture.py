@@ -16,9 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
-    "audit", "canonical", "clock", "code_folder", "codes", "collect", "commands", "config", "contracts",
-    "documents", "ends", "errors", "files", "ownership", "paths", "policy", "ports", "positions", "refs",
-    "secrets", "strict_yaml", "wiring",
+    "audit", "canonical", "clock", "code_folder", "codes", "collect", "commands", "config", "contract_faults",
+    "contracts", "documents", "ends", "errors", "files", "ownership", "paths", "policy", "ports", "positions",
+    "proofs", "refs", "secrets", "strict_yaml", "wiring",
 }  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""
 COLUMNAR = "columnar"
