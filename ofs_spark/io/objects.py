@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -14,12 +15,13 @@ from threading import Lock
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.files import IrregularFileError, read_file
+from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file
 from ofs_spark.foundation.paths import check_relative, show_ref
 from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put
 
 UNFINISHED = ".put-"
 """How the name of a file begins that is still being written."""
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError)
 _MEMORY = Lock()
 """Held while an in-memory store decides a race. Not a part of the store: a lock does not pickle."""
 
@@ -35,16 +37,25 @@ class LocalObjects:
         """The store rooted at `folder`, which need not exist yet."""
         return cls(str(Path(folder).resolve()))
 
-    def read(self, ref: str, most: int | None = None) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize) -> bytes:
         """The whole object; OSError for a file that is being written by others than this store."""
         path = self._find_path(ref)
         with _map_errors(ref):
             try:
-                return read_file(path, sys.maxsize if most is None else most)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError):
+                return read_file(path, most)
+            except _NO_FILE:
                 raise ObjectMissing(ref) from None
             except ObjectTooLarge as error:
                 raise ObjectTooLarge(ref, error.found, error.allowed) from None
+
+    def digest(self, ref: str) -> str:
+        """SHA-256 of the object; OSError as `read`."""
+        path = self._find_path(ref)
+        with _map_errors(ref):
+            try:
+                return digest_file(path)
+            except _NO_FILE:
+                raise ObjectMissing(ref) from None
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
@@ -178,15 +189,19 @@ class MemoryObjects:
 
     bodies: dict[str, bytes] = field(default_factory=dict)
 
-    def read(self, ref: str, most: int | None = None) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize) -> bytes:
         """The whole object."""
         try:
             body = self.bodies[self.relative(ref)]
         except KeyError:
             raise ObjectMissing(ref) from None
-        if most is not None and len(body) > most:
+        if len(body) > most:
             raise ObjectTooLarge(ref, len(body), most)
         return body
+
+    def digest(self, ref: str) -> str:
+        """SHA-256 of the object."""
+        return hashlib.sha256(self.read(ref, sys.maxsize)).hexdigest()
 
     def exists(self, ref: str) -> bool:
         """Whether an object stands at `ref`."""

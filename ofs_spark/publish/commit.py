@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.publish.manifest import find_differing_pins, is_same_dataset
 
@@ -96,7 +96,9 @@ def _read_back(objects: Objects, ref: str, pause: Callable[[float], None]) -> by
     """The standing manifest's bytes; None if no read of a bounded number found any."""
     for wait in READ_BACK_PAUSES_S:
         try:
-            return objects.read(ref)
+            return objects.read(ref, MAX_BYTES)
+        except ObjectTooLarge:
+            return b""  # no manifest of anybody is so large: it conflicts with every other
         except ObjectMissing:
             # Absence right after an unanswered put is no proof: the put may still land.
             pass

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
+from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import OfsError
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import (
@@ -79,7 +80,11 @@ class SignalWriter:
         with self.try_writing(ref):
             require_valid(document, document["schema_version"])
             body = encode_canonical(document)
-            if once and self.objects.put_if_absent(ref, body) is Put.EXISTS and self.objects.read(ref) == body:
+            if (
+                once
+                and self.objects.put_if_absent(ref, body) is Put.EXISTS
+                and not describe_other(self.objects, ref, body)
+            ):
                 self.written[ref] = "EXISTS"
                 return
             self.objects.replace(ref, body)
@@ -136,7 +141,7 @@ def _write_published(writer: SignalWriter, held: Run, intent: Intent, ref: str) 
     publication = name_publication(run_id, held.run_key)
     manifest: Document | None = None
     with writer.try_writing(publication):
-        body = writer.objects.read(ref)
+        body = writer.objects.read(ref, MAX_BYTES)
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
         fact = governance.compose_dataset_published(found, ref, named["sha256"])

@@ -250,10 +250,15 @@ class Failing(LocalObjects):
         number = type(self).number
         raise OSError(number, os.strerror(number))
 
-    def read(self, ref: str, most: int | None = None, /) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize, /) -> bytes:
         if self._meet():
             self._fail()
         return super().read(ref, most)
+
+    def digest(self, ref: str) -> str:
+        if self._meet():
+            self._fail()
+        return super().digest(ref)
 
     def exists(self, ref: str) -> bool:
         if self._meet():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import pickle
 import socket
 import tempfile
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, P
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from tests.unit.permissions import unprivileged
 
+MOST = 1 << 20
+
 
 @pytest.fixture(params=["folder", "memory"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
@@ -28,7 +32,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 def test_first_put_creates_and_the_second_changes_nothing(objects: Objects) -> None:
     assert objects.put_if_absent("a/b.json", b"one") is Put.CREATED
     assert objects.put_if_absent("a/b.json", b"two") is Put.EXISTS
-    assert objects.read("a/b.json") == b"one"
+    assert objects.read("a/b.json", MOST) == b"one"
 
 
 def test_equal_bytes_are_no_second_creation(objects: Objects) -> None:
@@ -39,20 +43,20 @@ def test_equal_bytes_are_no_second_creation(objects: Objects) -> None:
 def test_replace_replaces(objects: Objects) -> None:
     objects.replace("v", b"1")
     objects.replace("v", b"2")
-    assert objects.read("v") == b"2"
+    assert objects.read("v", MOST) == b"2"
 
 
 def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
     body = b"one object in memory"
     assert [objects.put_if_absent("a", body) for _ in range(2)] == [Put.CREATED, Put.EXISTS]
     assert [objects.put_if_absent("b", b"") for _ in range(2)] == [Put.CREATED, Put.EXISTS]
-    assert objects.read("b") == b""
+    assert objects.read("b", MOST) == b""
 
 
 def test_a_store_is_empty_until_it_is_written_and_looking_creates_nothing(objects: Objects, tmp_path: Path) -> None:
     assert not objects.exists("a")
     with pytest.raises(ObjectMissing):
-        objects.read("a")
+        objects.read("a", MOST)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,14 +65,14 @@ def test_a_folder_is_no_object(objects: Objects) -> None:
     assert not objects.exists("a")
     for ref in ("a", "a/b/c"):
         with pytest.raises(ObjectMissing):
-            objects.read(ref)
+            objects.read(ref, MOST)
         assert not objects.exists(ref)
 
 
 def test_a_ref_and_its_address_name_one_object(objects: Objects) -> None:
     objects.put_if_absent("a/b", b"x")
     address = objects.locate("a/b")
-    assert (objects.read(address), objects.relative(address), objects.relative("a/b")) == (b"x", "a/b", "a/b")
+    assert (objects.read(address, MOST), objects.relative(address), objects.relative("a/b")) == (b"x", "a/b", "a/b")
 
 
 def test_a_store_travels(objects: Objects) -> None:
@@ -79,7 +83,7 @@ def test_a_store_travels(objects: Objects) -> None:
 def test_missing_object_is_named(objects: Objects) -> None:
     assert not objects.exists("no/such")
     with pytest.raises(ObjectMissing, match="no/such"):
-        objects.read("no/such")
+        objects.read("no/such", MOST)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,8 @@ def test_missing_object_is_named(objects: Objects) -> None:
 )
 def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
     for call in (
-        objects.read,
+        lambda ref: objects.read(ref, MOST),
+        objects.digest,
         objects.exists,
         objects.relative,
         objects.locate,
@@ -120,7 +125,11 @@ def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
 def test_any_printable_name_is_a_name_and_nothing_is_decoded(objects: Objects, name: str) -> None:
     ref = f"{name}/x"
     assert objects.put_if_absent(ref, b"1") is Put.CREATED
-    assert (objects.read(ref), objects.relative(ref), objects.read(objects.locate(ref))) == (b"1", ref, b"1")
+    assert (objects.read(ref, MOST), objects.relative(ref), objects.read(objects.locate(ref), MOST)) == (
+        b"1",
+        ref,
+        b"1",
+    )
 
 
 def test_what_is_no_regular_file_is_no_object_and_nobody_waits_for_it(tmp_path: Path) -> None:
@@ -132,7 +141,7 @@ def test_what_is_no_regular_file_is_no_object_and_nobody_waits_for_it(tmp_path: 
         for ref in ("pipe", "folder", "socket"):
             assert not objects.exists(ref)
             with pytest.raises(ObjectMissing):
-                objects.read(ref)
+                objects.read(ref, MOST)
             for write in (objects.put_if_absent, objects.replace):
                 with pytest.raises(Refusal, match=f"REF_ACCESS_DENIED: {ref}: something that is no object"):
                     write(ref, b"x")
@@ -148,6 +157,21 @@ def test_a_size_is_looked_at_before_anything_is_read(objects: Objects) -> None:
         os.truncate(objects.locate("a"), 1 << 40)  # a sparse file that no memory holds
         with pytest.raises(ObjectTooLarge):
             objects.read("a", 1 << 30)
+
+
+def test_a_digest_is_of_the_whole_object_and_never_holds_it(objects: Objects) -> None:
+    objects.put_if_absent("a", b"four")
+    assert objects.digest("a") == hashlib.sha256(b"four").hexdigest()
+    with pytest.raises(ObjectMissing):
+        objects.digest("b")
+    if isinstance(objects, LocalObjects):
+        os.truncate(objects.locate("a"), 64 << 20)
+        tracemalloc.start()
+        found = objects.digest("a")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found == hashlib.sha256(b"four".ljust(64 << 20, b"\0")).hexdigest()
+        assert peak < 4 << 20
 
 
 @pytest.mark.parametrize(
@@ -174,7 +198,7 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
     objects.put_if_absent("a", b"1")
     calls = {
         "os.fsync": (lambda: objects.put_if_absent("b", b"2"), lambda: objects.replace("a", b"2")),
-        "os.open": (lambda: objects.read("a"),),
+        "os.open": (lambda: objects.read("a", MOST),),
     }
     for place, ones in calls.items():
         with monkeypatch.context() as patched:
@@ -183,7 +207,7 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
                 with pytest.raises(OSError if code is None else Refusal) as found:
                     call()
                 assert code is None or str(found.value).startswith(f"{code}: the object ")
-    assert objects.read("a") == b"1"
+    assert objects.read("a", MOST) == b"1"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
@@ -212,7 +236,7 @@ def test_a_symbolic_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     os.symlink(tmp_path / "secret", tmp_path / "root" / "link")
     with pytest.raises(PinsRefused, match="symbolic link"):
-        objects.read("link")
+        objects.read("link", MOST)
 
 
 def test_a_full_address_inside_the_root_is_the_same_ref(tmp_path: Path) -> None:
@@ -232,8 +256,8 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
         Path(objects.root, "open").chmod(0o555)
         Path(objects.root, "closed").chmod(0o000)
         calls: list[Callable[[], Any]] = [
-            lambda: objects.read("open/a"),
-            lambda: objects.read("closed/a"),
+            lambda: objects.read("open/a", MOST),
+            lambda: objects.read("closed/a", MOST),
             lambda: objects.exists("closed/a"),
             lambda: objects.put_if_absent("open/b", b"2"),
             lambda: objects.put_if_absent("closed/b", b"2"),
@@ -246,7 +270,7 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
         Path(objects.root, "open").chmod(0o755)
         Path(objects.root, "closed").chmod(0o755)
         Path(objects.locate("open/a")).chmod(0o644)
-        assert objects.read("open/a") == b"1"
+        assert objects.read("open/a", MOST) == b"1"
         assert sorted(path.name for path in Path(objects.root).rglob("*")) == ["a", "a", "closed", "open"]
 
 

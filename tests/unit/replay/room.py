@@ -43,6 +43,9 @@ class Folder:
         except FileNotFoundError:
             raise ObjectMissing(ref) from None
 
+    def digest(self, ref: str) -> str:
+        raise NotImplementedError
+
     def exists(self, ref: str) -> bool:
         return (self.root / ref).exists()
 
