@@ -140,6 +140,17 @@ _ROOMS: dict[str, type[Refusal]] = {
 }
 
 
+MOST_SHOWN = 200
+"""Characters of a name or an id that somebody else chose, where it is told."""
+
+
+def show_text(text: str) -> str:
+    """A text of others as messages and samples show it: what cannot be printed is escaped, what is too long is cut."""
+    shown = text[: MOST_SHOWN + 1]
+    shown = shown if shown.isprintable() else repr(shown)[1:-1]
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+
+
 def sort_refusals(refusals: Iterable[Refusal]) -> list[Refusal]:
     """The refusals in the order of telling, which is the table's; equals in the order given."""
     return sorted(refusals, key=lambda refusal: find_turn(refusal.code))

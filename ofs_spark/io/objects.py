@@ -14,9 +14,9 @@ from pathlib import Path
 from threading import Lock
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file
-from ofs_spark.foundation.paths import check_relative, show_ref
+from ofs_spark.foundation.paths import check_relative
 from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put
 
 UNFINISHED = ".put-"
@@ -106,7 +106,7 @@ class LocalObjects:
         if inside.startswith(self.root + "/"):
             inside = inside[len(self.root) + 1 :]
         elif inside != ref:
-            raise refuse("REF_SCOPE_INVALID", f"{show_ref(ref)}: it is outside the object root", ref=show_ref(ref))
+            raise refuse("REF_SCOPE_INVALID", f"{show_text(ref)}: it is outside the object root", ref=show_text(ref))
         return "/".join(check_relative(inside))
 
     def locate(self, ref: str) -> str:

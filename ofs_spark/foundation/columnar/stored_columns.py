@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.errors import show_text
 
 _NOTE, _NO_NOTE = b"ARROW:schema", b"arrow-schema"
 _MAGIC, _TAIL = b"PAR1", 8
@@ -54,7 +55,7 @@ class StoredColumn:
     def describe(self) -> str:
         """What was found, for people."""
         if not self.physical:
-            return str(self.type)
+            return show_text(str(self.type))  # a struct may have any number of members
         zone = (
             ""
             if self.annotation != "TIMESTAMP"
