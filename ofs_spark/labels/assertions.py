@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
@@ -121,7 +120,7 @@ def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool, most: i
     try:
         file = open_parquet(body)
         stored = list_columns(file)
-        faults = list(_find_column_faults(file, stored, int96_is_utc))
+        faults = list(_find_column_faults(partial(has_no_value, file, body, entry.ref, most), stored, int96_is_utc))
         if faults:
             raise _refuse_schema(entry, faults)
         known = {column.name: column for column in stored if column.name in TEXTS + TIMES}
@@ -161,7 +160,7 @@ def _refuse_schema(entry: m.ExtractFile, faults: Sequence[Mapping[str, str]]) ->
 
 
 def _find_column_faults(
-    file: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
+    is_empty: Callable[[str], bool], stored: Sequence[StoredColumn], int96_is_utc: bool
 ) -> Iterator[dict[str, str]]:
     """Columns that do not stand in the file exactly once (optional ones may be absent), or are of another type."""
     for name in TEXTS + TIMES:
@@ -169,7 +168,7 @@ def _find_column_faults(
         named = [column for column in stored if column.name == name]
         if len(named) > 1 or (not named and name not in _OPTIONAL):
             yield {"field": name, "found": f"there {len(named)} times" if named else "absent", "required": required}
-        elif named and not _fits(named[0], int96_is_utc) and not has_no_value(file, name):
+        elif named and not _fits(named[0], int96_is_utc) and not is_empty(name):
             yield {"field": name, "found": named[0].describe(), "required": required}
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.bounded import read_bounded
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.foundation.errors import show_text
 
@@ -109,10 +110,13 @@ def _make_column(name: str, type_: pa.DataType, leaves: Iterator[Any]) -> Stored
     return StoredColumn(name, type_, leaf.physical_type, leaf.logical_type.type, adjusted)
 
 
-def has_no_value(file: pq.ParquetFile, path: str) -> bool:
-    """Whether the column at a dotted path is null in every row. One that Arrow cannot read holds something."""
+def has_no_value(file: pq.ParquetFile, body: bytes, what: str, most: int, path: str) -> bool:
+    """Whether the column at a dotted path is null in every row. One that Arrow cannot read holds something.
+
+    RESOURCE_EXCEEDED as `read_bounded`.
+    """
     try:
-        column = combine_chunks(file.read(columns=[path], use_threads=False).column(0))
+        column = combine_chunks(read_bounded(file, body, what, [path], most).column(0))
     except (pa.ArrowException, OSError):
         return False
     while pa.types.is_struct(column.type) and "." in path:

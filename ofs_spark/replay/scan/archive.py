@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.instants import is_instant
@@ -91,7 +91,7 @@ def read_segment(
 def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool, most: int) -> pa.Table:
     parquet = open_parquet(body, large=True)
     stored = list_columns(parquet)
-    faults = list(_find_column_faults(parquet, stored, int96_is_utc))
+    faults = list(_find_column_faults(partial(has_no_value, parquet, body, file.path, most), stored, int96_is_utc))
     if faults:
         raise _refuse_schema(file, faults)
     known = {column.name: column for column in stored}
@@ -132,20 +132,20 @@ def _refuse_schema(file: SegmentFile, faults: Sequence[Mapping[str, str]]) -> Re
 
 
 def _find_column_faults(
-    parquet: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
+    is_empty: Callable[[str], bool], stored: Sequence[StoredColumn], int96_is_utc: bool
 ) -> Iterator[dict[str, str]]:
     """What of a file's schema is not the contract's: column, found, required."""
     for name, rule in COLUMNS.items():
         fitting = _INT96_RULE if rule is _TIME_RULE and int96_is_utc else rule
-        yield from _judge_column(parquet, "", name, stored, fitting)
-    yield from _judge_column(parquet, "", ORIGIN, stored, _Rule("a struct", lambda column: bool(column.members)))
+        yield from _judge_column(is_empty, "", name, stored, fitting)
+    yield from _judge_column(is_empty, "", ORIGIN, stored, _Rule("a struct", lambda column: bool(column.members)))
     for origin in (column for column in stored if column.name == ORIGIN):
         for name, rule in ORIGIN_FIELDS.items() if pa.types.is_struct(origin.type) else ():
-            yield from _judge_column(parquet, f"{ORIGIN}.", name, origin.members, rule)
+            yield from _judge_column(is_empty, f"{ORIGIN}.", name, origin.members, rule)
 
 
 def _judge_column(
-    parquet: pq.ParquetFile, inside: str, name: str, stored: Sequence[StoredColumn], rule: _Rule
+    is_empty: Callable[[str], bool], inside: str, name: str, stored: Sequence[StoredColumn], rule: _Rule
 ) -> Iterator[dict[str, str]]:
     named = [column for column in stored if column.name == name]
     if not named and name == PUBLISHED:
@@ -156,7 +156,7 @@ def _judge_column(
             "found": f"there {len(named)} times" if named else "missing",
             "required": rule.required,
         }
-    elif not rule.fits(named[0]) and not has_no_value(parquet, inside + name):
+    elif not rule.fits(named[0]) and not is_empty(inside + name):
         yield {"column": inside + name, "found": named[0].describe(), "required": rule.required}
 
 
