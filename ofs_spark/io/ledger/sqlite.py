@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.intent.ports import MOST_UNPLACED
 from ofs_spark.intent.run import Run, Transition
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event, encode_run, is_publisher, refuse_late
@@ -96,7 +97,7 @@ class SqliteLedger:
 
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
         """Run keys and tokens of a platform run."""
-        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id)
+        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id, unplaced=MOST_UNPLACED)
         return [(row["run_key"], row["token"]) for row in rows]
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
