@@ -7,6 +7,7 @@ that this release does not serve yet is reserved: it stands here as None.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ofs_spark.io.objects import LocalObjects
 
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
+_NO_TABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,18 @@ def load_wiring(path: Path | None) -> Wiring:
 
 
 def require_root(wiring: Wiring) -> None:
-    """ENVIRONMENT_UNFIT unless the object root stands: a mistyped one is never made."""
-    if _read_scheme(wiring.objects_root) == "file" and not os.path.isdir(wiring.objects_root):
+    """ENVIRONMENT_UNFIT unless the object root stands, at a path that tables can have: a mistyped one is never made.
+
+    Delta's stores take no backslash, no control character and nothing but UTF-8, however an address spells them.
+    """
+    if _read_scheme(wiring.objects_root) != "file":
+        return
+    if _NO_TABLE.search(wiring.objects_root):
+        message = (
+            "is at a path with a backslash, a control character or bytes that are no UTF-8: Delta writes no table there"
+        )
+        raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
+    if not os.path.isdir(wiring.objects_root):
         found = "a file" if os.path.exists(wiring.objects_root) else "not there"
         message = f"is {found}; name the folder that holds the platform's objects, or make it"
         raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
