@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,10 @@ UNDATED = (
 SPOILED = replace(
     times(0, "e0", 0), envelope='{"payload":{"card":"A","spoiled":true}}', payload_hash=times(0, "e0", 0).hash
 )
+SPACED = replace(times(0, "e0", 0), envelope=(times(0, "e0", 0).envelope or "").replace(",", ", "))
+OWN_BYTES = replace(SPACED, payload_hash=hashlib.sha256((SPACED.envelope or "").encode()).hexdigest())
+"""Another spelling of an envelope, with the hash of those bytes: the law hashes what Python would write of it."""
+BROKEN = replace(times(0, "e0", 0), envelope="{", payload_hash=hashlib.sha256(b"{").hexdigest())
 WRONG_HASH = replace(times(0, "e0", 0), payload_hash="00" * 32)
 OTHER_RUN = replace(times(1, "e1", 1), platform_run_id="platform_20250101T000000Z")
 INVALID = {
@@ -119,6 +124,27 @@ CASES = {
     "spoiled_copy_outside_training": Case(
         "Outside training a position with a spoiled copy is one invalid record.",
         over((segment(SPOILED, times(0, "e0", 0), times(1, "e1", 1)),), slice_(0, 1)),
+        {"e1": {"g__count_1h": 1}},
+        {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
+    ),
+    "another_spelling": Case(
+        "A copy in another spelling, under the hash of what it says, is the same delivery.",
+        training(over((segment(SPACED, times(0, "e0", 0)),), slice_(0, 0))),
+        expected("event|count_1h\ne0|1"),
+    ),
+    "hash_of_a_spelling_at_one_position": Case(
+        "The hash of its bytes as they are spelled is not an envelope's.",
+        training(over((segment(OWN_BYTES, OWN_BYTES),), slice_(0, 0))),
+        code="REPLAY_EVENT_INVALID",
+    ),
+    "hash_of_a_spelling_of_one_event": Case(
+        "Nor is it for an event seen twice.",
+        training(over((segment(OWN_BYTES, replace(OWN_BYTES, offset=1)),), slice_(0, 1))),
+        code="REPLAY_EVENT_INVALID",
+    ),
+    "hash_of_no_json": Case(
+        "What is no JSON has no hash of its own, also where another copy would be kept.",
+        over((segment(times(0, "e0", 0), BROKEN, times(1, "e1", 1)),), slice_(0, 1)),
         {"e1": {"g__count_1h": 1}},
         {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
     ),
