@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.spec.tables.ranges import over
 from tests.spec.tables.windows import world
-from tests.worlds.model import Row, World, row, segment, slice_
+from tests.worlds.model import SCENARIO, Row, World, row, segment, slice_
 from tests.worlds.tables import Case, expected, stream
 
 
@@ -61,6 +61,15 @@ OWN_BYTES = replace(SPACED, payload_hash=hashlib.sha256((SPACED.envelope or "").
 BROKEN = replace(times(0, "e0", 0), envelope="{", payload_hash=hashlib.sha256(b"{").hexdigest())
 WRONG_HASH = replace(times(0, "e0", 0), payload_hash="00" * 32)
 OTHER_RUN = replace(times(1, "e1", 1), platform_run_id="platform_20250101T000000Z")
+LACKING = {
+    "no_event_id": replace(times(0, "e0", 0), event_id=None),
+    "no_type": replace(times(0, "e0", 0), event_type=None),
+    "no_run": replace(times(0, "e0", 0), platform_run_id=None),
+    "no_scenario": replace(times(0, "e0", 0), scenario_run_id=None),
+    "no_time": replace(times(0, "e0", 0), ts_utc=None),
+    "no_instant": replace(times(0, "e0", 0), ts_utc="2026-02-10"),
+}
+"""Copies of one payload hash that lack a column: another copy has it."""
 INVALID = {
     "no_event_id": replace(times(1, "e1", 1), event_id=None),
     "empty_type": replace(times(1, "e1", 1), event_type=""),
@@ -148,6 +157,16 @@ CASES = {
         {"e1": {"g__count_1h": 1}},
         {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
     ),
+    **{
+        f"copy_with_{name}_{place}": Case(
+            "Of equal hashes and arrivals the copy that lacks nothing is kept, in whichever order they are stored.",
+            training(over((segment(*copies, times(1, "e1", 1)),), slice_(0, 1), scenario_run_ids=[SCENARIO])),
+            expected("event|count_1h\ne0|1\ne1|2"),
+            {"positions": 2, "position_duplicates": 1, "rows": 2},
+        )
+        for name, lacking in LACKING.items()
+        for place, copies in (("first", (lacking, times(0, "e0", 0))), ("last", (times(0, "e0", 0), lacking)))
+    },
     "hash_of_one": Case(
         "The hash of a record seen once is taken as stated.",
         training(over((segment(WRONG_HASH),), slice_(0, 0))),
