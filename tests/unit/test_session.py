@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import EnvironmentUnfit
 from ofs_spark.io.session import check_jars, check_java, read_properties
 
@@ -50,7 +51,7 @@ def test_missing_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("JAVA_HOME", home)
     with pytest.raises(EnvironmentUnfit, match="no java in") as caught:
         check_java()
-    assert caught.value.next_command == "make setup"
+    assert caught.value.next_command is None  # nothing that OFS can run brings a Java
 
 
 def test_jars_come_in_the_order_of_the_list(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_missing_jars_are_named(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnfit, match="2 of 2 jars") as caught:
         check_jars(tmp_path)
     assert caught.value.details["missing"] == ["a.jar", "b.jar"]
-    assert caught.value.next_command == "make setup"
+    assert caught.value.write_next(NOBODY) == f"make -C {tmp_path} setup"
 
 
 def test_no_checkout_is_said(tmp_path: Path) -> None:
