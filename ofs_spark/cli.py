@@ -11,8 +11,11 @@ validation library costs more than `ofs status` itself.
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,7 +100,7 @@ def _build_parser() -> argparse.ArgumentParser:
     manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
     command(_answer_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     document = command(_answer_validate)
-    document.add_argument("file", type=Path, help="Any contract document.")
+    document.add_argument("file", nargs="+", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
     command(_answer_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     command(_answer_verify).add_argument("manifest", help=manifest)
@@ -130,12 +133,16 @@ def _answer_identity(options: argparse.Namespace) -> int:
 
 
 def _answer_validate(options: argparse.Namespace) -> int:
-    """Lists every fault of a contract document: no Java, no store."""
-    from ofs_spark.intent.answers import answer_validate
+    """Lists every fault of contract documents; of an intent also what its pins refuse, where a wiring is given."""
+    from ofs_spark.workflow.validate import answer_validate
 
-    raw = _read_bytes(options.file)
+    files = [(str(path), _read_bytes(path)) for path in options.file]
+    stated = options.wiring is not None or bool(os.environ.get("OFS_WIRING"))
     return _answer(
-        options, lambda: answer_validate(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
+        options,
+        lambda: answer_validate(files, options.contract, (lambda: _open(options)) if stated else None),
+        status=lambda found: 0 if found["valid"] else 10,
+        people=console.print_validation,
     )
 
 
@@ -173,7 +180,8 @@ def _answer_status(options: argparse.Namespace) -> int:
 
     most = None if options.all else NEWEST
     run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context, most))
-    return _answer(options, run, people=console.print_status)
+    program = shlex.join(options.caller.program)
+    return _answer(options, run, people=lambda answer: console.print_status(answer, program=program))
 
 
 def _answer_demo(options: argparse.Namespace) -> int:
@@ -227,13 +235,19 @@ def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> 
 
     def run() -> Answer:
         """The call's answer."""
-        from ofs_spark.io.context import open_context
-
-        with open_context(options.wiring, options.policy, _make_progress(options)) as context:
-            options.caller.locate = context.locate_file
+        with _open(options) as context:
             return call(context)
 
     return run
+
+
+@contextmanager
+def _open(options: argparse.Namespace) -> Iterator[Any]:
+    from ofs_spark.io.context import open_context
+
+    with open_context(options.wiring, options.policy, _make_progress(options)) as context:
+        options.caller.locate = context.locate_file
+        yield context
 
 
 def _make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:

@@ -14,6 +14,7 @@ from ofs_spark.console.answers import (
     print_refusal,
     print_status,
     print_usage_error,
+    print_validation,
 )
 from ofs_spark.console.ends import answer_command, answer_usage
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
@@ -32,5 +33,6 @@ __all__ = [
     "print_refusal",
     "print_status",
     "print_usage_error",
+    "print_validation",
     "report_nothing",
 ]

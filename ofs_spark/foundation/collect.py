@@ -6,7 +6,7 @@ that no fault is told that is only another one's shadow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, TypeVar
 
 from ofs_spark.foundation.contracts import DocumentFault, describe_more, sort_faults
@@ -67,6 +67,19 @@ def refuse_all(found: Iterable[DocumentFault]) -> Refusal:
     first = ordered[0]
     message = f"{first.pointer or 'the document'}: {first.message}{describe_more(len(ordered))}"
     return refuse(first.code, message, pointer=first.pointer, faults=[fault.to_document() for fault in ordered])
+
+
+def join_faults(found: Iterable[DocumentFault], late: Iterable[DocumentFault]) -> list[DocumentFault]:
+    """Faults in fault order: those of a schema, and of the late ones those that no fault at or above their place tells."""
+    first = list(found)
+    told = {fault.pointer for fault in first if fault.pointer}
+    return sort_faults([*first, *(fault for fault in late if not _is_covered(fault.pointer, told))])
+
+
+def _is_covered(pointer: str, told: Set[str]) -> bool:
+    """Whether a fault is told at the pointer or above it."""
+    parts = pointer.split("/")
+    return any("/".join(parts[:depth]) in told for depth in range(2, len(parts) + 1))
 
 
 def _list_distinct(faults: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

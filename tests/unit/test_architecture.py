@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "console": FOUNDATION | {"console"},
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
     "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
-    "cli": FOUNDATION | ROOMS | {"pipeline", "console", "io", "demo", "cli"},
+    "cli": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo", "cli"},
     "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io", "cli"},
     **{package: set[str]() for package in ("", "foundation")},  # their __init__.py
 }
