@@ -16,13 +16,14 @@ from ofs_spark.console.answers import (
     print_usage_error,
     print_validation,
 )
-from ofs_spark.console.ends import answer_command, answer_usage
+from ofs_spark.console.ends import answer_command, answer_end, answer_usage
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 
 __all__ = [
     "ROOMS",
     "Progress",
     "answer_command",
+    "answer_end",
     "answer_usage",
     "print_answer",
     "print_checks",

@@ -176,7 +176,7 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
             with jvm_log.open("ab") as log:
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
-        where = "; its own words are in .spark/jvm.log of the object root" if jvm_log else ""
+        where = f"; its own words are in {jvm_log}" if jvm_log else ""
         message = f"Spark's JVM (Java {java_version}) did not start{where}"
         raise refuse("ENVIRONMENT_UNFIT", message, reason=str(error)[:500]) from error
     SparkContext._ensure_initialized(gateway=gateway)  # the next context of this process uses this JVM

@@ -102,3 +102,17 @@ def test_a_submitted_job_tells_a_command_that_runs(tmp_path: Path, capsys: pytes
     refusal = json.loads(capsys.readouterr().out)
     assert (refusal["code"], status) == ("REF_SCOPE_INVALID", 20)
     assert shlex.split(refusal["next"]) == ["ofs", "--wiring", str(written.wiring), "build", str(written.intent)]
+
+
+def test_what_to_run_next_is_found_where_files_may_not_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profiles root is closed between the refusal and its answer."""
+    written = write_world(world(FOUR).with_group(features=[{"name": "a", "aggregate": "median"}]), tmp_path)
+
+    def deny(_path: Path, **_named: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.stat", deny)
+    told = refuse(written)
+    assert told["code"] == "FEATURE_PROFILE_UNRESOLVED"

@@ -6,7 +6,9 @@ import pytest
 
 from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import EnvironmentUnfit
+from ofs_spark.io.context import find_log
 from ofs_spark.io.session import check_jars, check_java, read_properties
+from tests.unit.permissions import unprivileged
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +93,19 @@ def test_shipped_settings_agree_on_what_must_not_differ(name: str) -> None:
     assert settings["spark.sql.ansi.enabled"] == "true"
     assert settings["spark.hadoop.parquet.page.verify-checksum.enabled"] == "true"
     assert settings["spark.sql.execution.arrow.maxRecordsPerBatch"] == "16"
+
+
+def test_a_command_that_reads_leaves_no_log_in_the_object_root(tmp_path: Path) -> None:
+    assert find_log(str(tmp_path), reads=False) == tmp_path / ".spark" / "jvm.log"
+    log = find_log(str(tmp_path), reads=True)
+    assert log.is_file()
+    assert not log.is_relative_to(tmp_path)
+    log.unlink()
+
+
+def test_an_object_root_that_may_not_be_written_holds_no_log(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with unprivileged():
+        log = find_log(str(tmp_path), reads=False)
+    assert not log.is_relative_to(tmp_path)
+    log.unlink()
