@@ -83,11 +83,19 @@ def load_wiring(path: Path | None) -> Wiring:
     used = objects.uses | ledger.uses | profiles.uses
     return replace(
         stated,
-        objects_root=objects.resolve(stated.objects_root, stated.folder),
-        ledger_dsn=ledger.resolve(stated.ledger_dsn, stated.folder),
-        profiles_root=profiles.resolve(stated.profiles_root, stated.folder),
+        objects_root=_resolve(objects, stated.objects_root, stated.folder, "objects.root"),
+        ledger_dsn=_resolve(ledger, stated.ledger_dsn, stated.folder, "ledger.dsn"),
+        profiles_root=_resolve(profiles, stated.profiles_root, stated.folder, "profiles.root"),
         unused=tuple(key for key in stated.unused if key not in used),
     )
+
+
+def _resolve(adapter: Adapter[Port], address: str, folder: str, key: str) -> str:
+    """The absolute address; ENVIRONMENT_UNFIT, showing no value, for one that no file can have."""
+    try:
+        return adapter.resolve(address, folder)
+    except (OSError, RuntimeError, ValueError):  # links in a circle are a RuntimeError of pathlib
+        raise _refuse_unfit(key, "no path: its links go in a circle, or it holds what no name can") from None
 
 
 def require_root(wiring: Wiring) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ofs_spark import pipeline
 from ofs_spark.console import answer_command
@@ -416,3 +417,23 @@ def test_a_library_that_cannot_be_loaded_is_an_unfit_machine(
 
 def test_a_part_of_ofs_that_is_missing_is_a_defect() -> None:
     assert find_owner(ModuleNotFoundError("no module", name="ofs_spark.nowhere")) is None
+
+
+ADDRESSES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "objects": lambda text: {"objects": {"root": text}},
+    "profiles": lambda text: {"profiles": {"root": text}},
+    "ledger": lambda text: {"ledger": {"dsn": f"sqlite:///{text}"}},
+}
+
+
+@pytest.mark.parametrize("text", ["loop", "loop/x", "a\0b", "x" * 5_000, "file/x"])
+@pytest.mark.parametrize("place", ADDRESSES)
+def test_an_address_that_no_file_can_have_is_answered(place: str, text: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    document = yaml.safe_load(written.wiring.read_text())
+    written.wiring.write_text(yaml.safe_dump({**document, **ADDRESSES[place](text)}))
+    for command in (("status",), ("build", str(written.intent))):
+        answer = check(run_command("--json", "--quiet", "--wiring", str(written.wiring), *command))
+        assert not is_defect(answer), answer
