@@ -254,6 +254,7 @@ def test_every_refusal_writes_only_what_ofs_owns(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.spark
 def test_every_command_writes_only_what_ofs_owns_on_spark(tmp_path: Path) -> None:
     """The JVM and its workers are not heard, but can write nowhere else either, and the world is compared."""
     watched = watch(plan_commands(tmp_path / "world"), tmp_path, HOLES, engine="spark")

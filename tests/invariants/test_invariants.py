@@ -183,6 +183,15 @@ def test_a_whole_root_breaks_nothing(whole: Copy, tmp_path: Path) -> None:
     assert find_violations(tmp_path, tmp_path / "no ledger") == []
 
 
+def test_what_has_not_changed_is_not_read_again(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History()
+    assert find_names(copy, history) == set()
+    monkeypatch.setattr("tests.invariants.stored.DeltaTable", None)
+    assert find_names(copy, history) == set()
+    flip_data(copy)
+    assert find_names(copy, history) == {"I3", "I4"}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_what_does_not_hold_is_named(name: str, copy: Copy) -> None:
     damage, expected = CASES[name]
