@@ -23,7 +23,7 @@ test: setup ## the default tests
 
 .PHONY: test-nightly
 test-nightly: setup ## every test, the long ones too
-	@$(BIN)/python -m pytest -m "nightly or not nightly" --hypothesis-profile=nightly
+	@$(BIN)/python -m pytest -m "nightly or not nightly" --hypothesis-profile=nightly --timeout=7200
 
 .PHONY: test-unit
 test-unit: setup ## the tests that start no JVM

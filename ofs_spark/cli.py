@@ -11,13 +11,16 @@ validation library costs more than `ofs status` itself.
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.foundation.commands import Caller, name_program
+from ofs_spark.foundation.commands import NOBODY, Caller, name_program
 from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.ports import ObjectTooLarge
 
@@ -49,12 +52,15 @@ def submit_build(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -> int:
+    caller = NOBODY
     try:
         options = parser.parse_args(stated)
-        options.caller = _describe_caller(options, stated)
+        options.caller = caller = _describe_caller(options, stated)
         status: int = options.run(options)
     except _WrongUse as wrong:
         return console.answer_usage(wrong.message, wrong.usage, as_json=as_json)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # before the command itself: a file too large to read
+        return console.answer_end(error, as_json=as_json, caller=caller)
     return status
 
 
@@ -97,7 +103,7 @@ def _build_parser() -> argparse.ArgumentParser:
     manifest = "Ref of a DatasetManifest, or its dataset_manifest_id."
     command(_answer_identity).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     document = command(_answer_validate)
-    document.add_argument("file", type=Path, help="Any contract document.")
+    document.add_argument("file", nargs="+", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
     command(_answer_build).add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     command(_answer_verify).add_argument("manifest", help=manifest)
@@ -123,37 +129,47 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def _answer_identity(options: argparse.Namespace) -> int:
     """Shows the ids an intent has: no Java, no store."""
-    from ofs_spark.intent.answers import answer_identity
-
     raw = _read_bytes(options.intent)
-    return _answer(options, lambda: answer_identity(raw))
+
+    def run() -> Answer:
+        """The ids."""
+        from ofs_spark.intent.answers import answer_identity
+
+        return answer_identity(raw)
+
+    return _answer(options, run)
 
 
 def _answer_validate(options: argparse.Namespace) -> int:
-    """Lists every fault of a contract document: no Java, no store."""
-    from ofs_spark.intent.answers import answer_validate
+    """Lists every fault of contract documents; of an intent also what its pins refuse, where a wiring is given."""
+    files = [(str(path), _read_bytes(path)) for path in options.file]
+    stated = options.wiring is not None or bool(os.environ.get("OFS_WIRING"))
 
-    raw = _read_bytes(options.file)
+    def run() -> Answer:
+        """What was found of each."""
+        from ofs_spark.workflow.validate import answer_validate
+
+        return answer_validate(files, options.contract, (lambda: _open(options)) if stated else None)
+
     return _answer(
-        options, lambda: answer_validate(raw, options.contract), status=lambda found: 0 if found["valid"] else 10
+        options,
+        run,
+        status=lambda found: 0 if found["valid"] else 10,
+        people=console.print_validation,
     )
 
 
 def _answer_build(options: argparse.Namespace) -> int:
     """Builds and publishes the dataset an intent names, or refuses."""
-    from ofs_spark import pipeline
-
     raw = _read_bytes(options.intent)
-    return _answer(options, _open_around(options, lambda context: pipeline.build_dataset(raw, context)))
+    return _answer(options, _open_around(options, lambda pipeline, context: pipeline.build_dataset(raw, context)))
 
 
 def _answer_verify(options: argparse.Namespace) -> int:
     """Recomputes a published dataset's digests from its stored bytes."""
-    from ofs_spark import pipeline
-
     return _answer(
         options,
-        _open_around(options, lambda context: pipeline.verify_dataset(options.manifest, context)),
+        _open_around(options, lambda pipeline, context: pipeline.verify_dataset(options.manifest, context), reads=True),
         status=lambda found: 0 if found["verified"] else 60,
         people=console.print_checks,
     )
@@ -161,36 +177,29 @@ def _answer_verify(options: argparse.Namespace) -> int:
 
 def _answer_show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
-    from ofs_spark import pipeline
-
-    run = _open_around(options, lambda context: pipeline.show_manifest(options.manifest, context))
+    run = _open_around(options, lambda pipeline, context: pipeline.show_manifest(options.manifest, context))
     return _answer(options, run, people=console.print_manifest)
 
 
 def _answer_status(options: argparse.Namespace) -> int:
     """Shows what the ledger knows of runs."""
-    from ofs_spark import pipeline
-
     most = None if options.all else NEWEST
-    run = _open_around(options, lambda context: pipeline.describe_runs(options.run_key, context, most))
-    return _answer(options, run, people=console.print_status)
+    run = _open_around(options, lambda pipeline, context: pipeline.describe_runs(options.run_key, context, most))
+    program = shlex.join(options.caller.program)
+    return _answer(options, run, people=lambda answer: console.print_status(answer, program=program))
 
 
 def _answer_demo(options: argparse.Namespace) -> int:
     """Generates a card-fraud world, builds a dataset from it twice, and shows what happened."""
-    from ofs_spark.demo.command import run_demo
 
-    return _answer(
-        options,
-        lambda: run_demo(
-            options.folder,
-            options.seed,
-            options.payments,
-            _make_progress(options),
-            sys.stderr if options.json else sys.stdout,
-        ),
-        people=lambda _answer: None,  # the demo has shown its summary
-    )
+    def run() -> Answer:
+        """The answer of its first build."""
+        from ofs_spark.demo.command import run_demo
+
+        page = sys.stderr if options.json else sys.stdout
+        return run_demo(options.folder, options.seed, options.payments, _make_progress(options), page)
+
+    return _answer(options, run, people=lambda _answer: None)  # the demo has shown its summary
 
 
 def _parse_payments(text: str) -> int:
@@ -222,18 +231,31 @@ def _read_bytes(path: Path) -> bytes:
         raise _WrongUse(message) from None
 
 
-def _open_around(options: argparse.Namespace, call: Callable[[Any], Answer]) -> Callable[[], Answer]:
-    """A call of the pipeline, with the plane that the options name opened around it."""
+def _open_around(
+    options: argparse.Namespace, call: Callable[[Any, Any], Answer], reads: bool = False
+) -> Callable[[], Answer]:
+    """A call of the pipeline, with the plane that the options name opened around it.
+
+    All that is loaded is loaded inside the run: where a library cannot be, that too is answered.
+    """
 
     def run() -> Answer:
         """The call's answer."""
-        from ofs_spark.io.context import open_context
+        from ofs_spark import pipeline
 
-        with open_context(options.wiring, options.policy, _make_progress(options)) as context:
-            options.caller.locate = context.locate_file
-            return call(context)
+        with _open(options, reads) as context:
+            return call(pipeline, context)
 
     return run
+
+
+@contextmanager
+def _open(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]:
+    from ofs_spark.io.context import open_context
+
+    with open_context(options.wiring, options.policy, _make_progress(options), reads=reads) as context:
+        options.caller.locate = context.locate_file
+        yield context
 
 
 def _make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:

@@ -31,16 +31,13 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
         answer = answer_again(intent, run.outcome, context)
         write_again(context.objects, context.announce, context.control, run, intent)
         return answer
-    audit: Audit = []
-    held = claim_published(run, intent, context)
+    recorder = Recorder(intent, context, answer_published)
+    held = claim_published(run, recorder)
     if held is None:
         return answer_beside(run, intent, context)
-    recorder = Recorder(
-        held, intent, context, audit, lambda is_put: answer_published(intent, held, context, [], is_put)
-    )
-    with keep_lease(context.control, held), record_end(recorder) as ending:
-        published = answer_published(intent, held, context, audit)
-        ending.answer.update(published or _publish(intent, held, context, audit, ending))
+    with keep_lease(context.control, held), record_end(recorder, held) as ending:
+        published = answer_published(intent, held, context, recorder.audit)
+        ending.answer.update(published or _publish(intent, held, context, recorder.audit, ending))
     return ending.answer
 
 

@@ -14,14 +14,16 @@ from ofs_spark.console.answers import (
     print_refusal,
     print_status,
     print_usage_error,
+    print_validation,
 )
-from ofs_spark.console.ends import answer_command, answer_usage
+from ofs_spark.console.ends import answer_command, answer_end, answer_usage
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 
 __all__ = [
     "ROOMS",
     "Progress",
     "answer_command",
+    "answer_end",
     "answer_usage",
     "print_answer",
     "print_checks",
@@ -32,5 +34,6 @@ __all__ = [
     "print_refusal",
     "print_status",
     "print_usage_error",
+    "print_validation",
     "report_nothing",
 ]

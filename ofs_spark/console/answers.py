@@ -34,6 +34,17 @@ def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     screen.print_pairs(_describe(screen, answer, indent=0))
 
 
+def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Whether documents are valid, and every fault, one a line; a blank line between two files."""
+    screen = Screen(stream or sys.stdout)
+    for number, one in enumerate(answer.get("files", [answer])):
+        if number:
+            screen.print_line()
+        screen.print_pairs({name: [_show_value(one[name])] for name in ("file", "valid", "contract") if name in one})
+        for fault in one["faults"]:
+            screen.print_line("  ", Styled(fault["pointer"], "yellow"), f" {fault['code']}: {fault['message']}")
+
+
 def print_checks(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """A verification: one line per check, and what was found where one failed."""
     screen = Screen(stream or sys.stdout)
@@ -76,8 +87,8 @@ def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) ->
     screen.print_pairs(facts)
 
 
-def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """Runs of a ledger, one line each; of one run also its transitions."""
+def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, program: str = "ofs") -> None:
+    """Runs of a ledger, one line each; of one run also its transitions. `program`: as it was called, for what to run next."""
     screen = Screen(stream or sys.stdout)
     runs = answer.get("runs", [answer])
     if not runs:
@@ -94,11 +105,11 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     older = answer.get("total", len(runs)) - len(runs)
     if older > 0:
         screen.print_line()
-        screen.print_line(f"and {older:,} older runs; all of them: ofs status --all")
+        screen.print_line(f"and {older:,} older runs; all of them: {program} status --all")
     if cut:
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()
-        screen.print_line(f"… marks what was cut; whole: ofs --json {again}")
+        screen.print_line(f"… marks what was cut; whole: {program} --json {again}")
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:

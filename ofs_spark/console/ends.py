@@ -51,9 +51,9 @@ def answer_command(
             answer = run()
             code = status(answer)
         except Exception as error:  # noqa: BLE001  # every end is answered
-            return _answer_end(error, as_json, caller)
+            return answer_end(error, as_json=as_json, caller=caller)
         except (KeyboardInterrupt, Stopped) as stopped:
-            _leave(_answer_end(stopped, as_json, caller))
+            _leave(answer_end(stopped, as_json=as_json, caller=caller))
     return _print(answer, code, print_json if as_json else people)
 
 
@@ -65,8 +65,8 @@ def answer_usage(message: str, usage: str, *, as_json: bool) -> int:
     return EXIT_USAGE
 
 
-def _answer_end(error: BaseException, as_json: bool, caller: Caller) -> int:
-    """Answers an exception: a refusal's document, or a failure's."""
+def answer_end(error: BaseException, *, as_json: bool, caller: Caller = NOBODY) -> int:
+    """Answers an exception, a refusal's document or a failure's; gives the exit status."""
     answer, owner = describe_end(error, caller), find_owner(error)
     if owner is not None:
         return _print(answer, owner.exit_status, print_json if as_json else print_refusal)

@@ -14,7 +14,7 @@ from ofs_spark import pipeline
 from ofs_spark.console import print_demo
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
-from ofs_spark.foundation.canonical import encode_canonical, parse_json
+from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.commands import Next, name_program
 from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
@@ -26,6 +26,8 @@ FACTS = "demo.json"
 MARK = ".ofs-demo"
 """Stands in a folder that a demo made: one whose world was never finished is made anew."""
 AGAIN = "objects-again"
+_PATHS = ("objects", "wiring", "training", "explore")
+_COUNTS = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
 
 
 def run_demo(folder: Path, seed: int, payments: int, announce: Announce, page: TextIO) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
     asked = {"seed": seed, "payments": payments}
     facts = folder / FACTS
     if facts.is_file():
-        known = parse_json(facts.read_bytes(), what=str(facts))
+        known = _read_facts(facts)
         if known["asked"] != asked:
             raise refuse(
                 "ENVIRONMENT_UNFIT", f"{folder} holds another demo world: {known['asked']}", _name_other(folder)
@@ -75,18 +77,29 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
         "ofs_code_release_id": read_code_release(),
     }
     world = write_demo_world(folder, seed, _scale_shape(payments), releases, announce)
-    names = ("objects", "wiring", "training", "explore")
-    counts = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
     facts.write_bytes(
         encode_canonical(
             {
                 "asked": asked,
-                "paths": {name: str(getattr(world, name).relative_to(folder)) for name in names},
-                "counts": {name: getattr(world, name) for name in counts},
+                "paths": {name: str(getattr(world, name).relative_to(folder)) for name in _PATHS},
+                "counts": {name: getattr(world, name) for name in _COUNTS},
             }
         )
     )
     return world
+
+
+def _read_facts(facts: Path) -> dict[str, Any]:
+    """What stands of a finished world; ENVIRONMENT_UNFIT where it is not what a demo writes."""
+    try:
+        known = parse_json(facts.read_bytes(), what=str(facts))
+    except CanonicalError as error:
+        raise refuse("ENVIRONMENT_UNFIT", str(error), _name_other(facts.parent)) from None
+    names = {"paths": _PATHS, "counts": _COUNTS}
+    whole = isinstance(known, dict) and "asked" in known
+    if not whole or any(set(known.get(part) or ()) != set(names[part]) for part in names):
+        raise refuse("ENVIRONMENT_UNFIT", f"{facts} is not what a demo writes", _name_other(facts.parent))
+    return dict(known)
 
 
 def _name_other(folder: Path) -> Next:

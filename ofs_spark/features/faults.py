@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array, read_values
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.positions import Range
 from ofs_spark.pins.profile.model import Program, Value, format_path
 from ofs_spark.replay import rows as r
@@ -24,6 +24,7 @@ def make_fault(code: str, subject: str, message: str, bad: Array, table: pa.Tabl
     ordinal, seq = read_values(table, r.PARTITION_ORDINAL)[rows], read_values(table, r.SEQ)[rows]
     first = int(rows[np.lexsort((seq, ordinal))[0]])
     named = table.select([r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.EVENT_ID]).slice(first, 1).to_pylist()[0]
+    named[r.EVENT_ID] = show_text(named[r.EVENT_ID])
     return Fault(code, message, subject=subject, count=len(rows), first=EventPlace(**named))
 
 

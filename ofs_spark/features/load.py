@@ -18,7 +18,7 @@ from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.ports import Objects, ObjectTooLarge
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
@@ -62,7 +62,10 @@ class Load:
             yield encode_note(Fault.from_refusal(refusal))
 
     def _send_events(self, task: Staged) -> Iterator[Chunk]:
-        body = self.objects.read(task.ref)
+        try:
+            body = self.objects.read(task.ref, task.bytes)
+        except ObjectTooLarge:
+            body = b""
         if hashlib.sha256(body).hexdigest() != task.sha256:
             raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
         table = pa.ipc.open_stream(body).read_all()

@@ -46,8 +46,8 @@ def plan_steps(
     keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
     routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
     run_id, policy = plan.intent.platform_run_id, plan.policy
-    int96_is_utc = policy.archive_int96 == "utc"
-    load = Load(objects, run_id, terms.types, content_key, widths.events, int96_is_utc, policy.most_decoded_bytes)
+    read_as = policy.int96_is_utc, policy.most_decoded_bytes
+    load = Load(objects, run_id, terms.types, content_key, widths.events, *read_as)
     built = [
         Step("load", MeasuredWork("labels", load), widths.events),
         Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0])), routes[0].width),

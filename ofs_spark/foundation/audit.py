@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.paths import show_ref
+from ofs_spark.foundation.errors import Refusal, show_text
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ KEPT = "protected_refs"
 
 def describe_audit(audit: Audit) -> dict[str, Any]:
     """The audit as the ledger keeps it and receipts tell it: {protected_refs: [{ref, purpose, outcome}]}."""
-    return {KEPT: [{"ref": show_ref(one.ref), "purpose": one.purpose, "outcome": one.outcome} for one in audit]}
+    return {KEPT: [{"ref": show_text(one.ref), "purpose": one.purpose, "outcome": one.outcome} for one in audit]}
 
 
 def read_audit(detail: Mapping[str, Any]) -> Audit | None:

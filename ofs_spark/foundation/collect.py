@@ -6,7 +6,7 @@ that no fault is told that is only another one's shadow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, TypeVar
 
 from ofs_spark.foundation.contracts import DocumentFault, describe_more, sort_faults
@@ -39,6 +39,15 @@ class Collector:
             raise merge_refusals(self.refusals)
 
 
+def keep_first(refusals: Iterable[Refusal], most: int) -> list[Refusal]:
+    """The first `most` of the refusals in the order of telling; `fault_count` of the last counts the faults of the rest."""
+    ordered = sort_refusals(refusals)
+    kept, rest = ordered[:most], ordered[most:]
+    if rest:
+        kept[-1].details["fault_count"] = sum(map(count_faults, (kept[-1], *rest)))
+    return kept
+
+
 def merge_refusals(refusals: Iterable[Refusal]) -> Refusal:
     """One refusal for one or more: the first in the order of telling, `details["faults"]` holding the faults of all.
 
@@ -50,7 +59,7 @@ def merge_refusals(refusals: Iterable[Refusal]) -> Refusal:
     message = first.message + (f"; and {', '.join(others)}" if others else "")
     details = {**first.details, "faults": faults}
     if any("fault_count" in one.details for one in ordered):  # some kind lists fewer faults than it counts
-        details["fault_count"] = sum(one.details.get("fault_count", len(list_faults(one))) for one in ordered)
+        details["fault_count"] = sum(map(count_faults, ordered))
     return refuse(first.code, message, first.next_command, **details)
 
 
@@ -61,12 +70,30 @@ def list_faults(refusal: Refusal) -> list[dict[str, Any]]:
     return [{**own, **fault} for fault in listed if isinstance(fault, Mapping)] or [own]
 
 
+def count_faults(refusal: Refusal) -> int:
+    """How many faults a refusal stands for: those that it lists, or more where it says so."""
+    return int(refusal.details.get("fault_count", len(list_faults(refusal))))
+
+
 def refuse_all(found: Iterable[DocumentFault]) -> Refusal:
     """The refusal of a document's faults: of the first in pointer order, with all of them in its details."""
     ordered = sort_faults(found)
     first = ordered[0]
     message = f"{first.pointer or 'the document'}: {first.message}{describe_more(len(ordered))}"
     return refuse(first.code, message, pointer=first.pointer, faults=[fault.to_document() for fault in ordered])
+
+
+def join_faults(found: Iterable[DocumentFault], late: Iterable[DocumentFault]) -> list[DocumentFault]:
+    """Faults in fault order: those of a schema, and of the late ones those that no fault at or above their place tells."""
+    first = list(found)
+    told = {fault.pointer for fault in first if fault.pointer}
+    return sort_faults([*first, *(fault for fault in late if not _is_covered(fault.pointer, told))])
+
+
+def _is_covered(pointer: str, told: Set[str]) -> bool:
+    """Whether a fault is told at the pointer or above it."""
+    parts = pointer.split("/")
+    return any("/".join(parts[:depth]) in told for depth in range(2, len(parts) + 1))
 
 
 def _list_distinct(faults: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -30,10 +30,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Next:
-    """A command of `ofs` with its arguments. Without a command: the same command line once more."""
+    """A command of `ofs` with its arguments. Without a command: the same command line once more.
+
+    program: another one than `ofs`, with the options that stand before the command.
+    """
 
     command: str = ""
     arguments: tuple[str | Place, ...] = ()
+    program: tuple[str, ...] = ()
 
 
 INTENT = Place("intent")
@@ -64,7 +68,7 @@ class Caller:
         if not template.command:
             return shlex.join(self.line)
         filled = [one if isinstance(one, str) else self._fill(one, details) for one in template.arguments]
-        return shlex.join([*self.program, template.command, *filled]) if all(filled) else ""
+        return shlex.join([*(template.program or self.program), template.command, *filled]) if all(filled) else ""
 
     def _fill(self, place: Place, details: Mapping[str, Any]) -> str:
         if place.root == "intent":

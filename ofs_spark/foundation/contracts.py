@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from heapq import nsmallest
@@ -23,16 +22,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
-
-from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.proofs import Proof, compile_proof
 
 SUFFIX = ".schema.json"
+_URN = "urn:ofs:"
 MOST_FAULTS = 1_000
 """Faults told of one document: an answer to a person stays readable, and no document can make it cost more."""
 
@@ -102,9 +96,13 @@ def find_faults(document: Any, contract: str) -> list[DocumentFault]:
     """
     if contract not in list_contracts():
         raise KeyError(contract)
+    if _make_proof(contract)(document):
+        return []
+    from ofs_spark.foundation.contract_faults import meet_faults  # loads the validator, for a document that has faults
+
     found: set[DocumentFault] = set()
-    for error in _make_validator(contract).iter_errors(document):
-        found.update(_list_faults(error, contract))
+    for fault in meet_faults(document, contract):
+        found.add(fault)
         if len(found) >= MOST_FAULTS:
             break
     return sort_faults(found)
@@ -135,15 +133,19 @@ def load_schema(contract: str) -> dict[str, Any]:
     return load_contract_file(f"{contract}{SUFFIX}")
 
 
+@cache
+def _make_proof(contract: str) -> Proof:
+    return compile_proof(resolve_schema(contract))
+
+
 def is_line(value: str) -> bool:
     """Whether a text is what contracts call a text: one line, at most 1,024 characters, no blanks at its ends."""
-    return next(_make_line_validator().iter_errors(value), None) is None
+    return _make_line_proof()(value)
 
 
 @cache
-def _make_line_validator() -> Draft202012Validator:
-    checked: Draft202012Validator = _Strict(load_contract_file("definitions.json")["$defs"]["text"])
-    return checked
+def _make_line_proof() -> Proof:
+    return compile_proof(load_contract_file("definitions.json")["$defs"]["text"])
 
 
 def shorten(message: str, most: int = 300) -> str:
@@ -158,75 +160,32 @@ def load_contract_file(name: str) -> dict[str, Any]:
 
 
 @cache
-def _make_registry() -> Registry[Any]:
-    """Every schema by its `$id`, for references from one to another."""
-    documents = [load_contract_file("definitions.json"), *(load_schema(name) for name in list_contracts())]
-    return Registry().with_resources((document["$id"], DRAFT202012.create_resource(document)) for document in documents)
+def _load_referenced(name: str) -> dict[str, Any]:
+    """The document that a reference names by its `$id` without `urn:ofs:`: a contract, or the shared definitions."""
+    return load_contract_file("definitions.json") if name == "definitions" else load_schema(name)
 
 
 @cache
 def resolve_schema(contract: str) -> dict[str, Any]:
     """The schema of a contract with every reference replaced by what it names: looked up once, not per value judged."""
-    whole = load_schema(contract)
-    resolved = _replace_references({"$ref": whole["$id"]}, _make_registry().resolver())
+    resolved: dict[str, Any] = _replace_references({"$ref": "#"}, contract)
     return {name: part for name, part in resolved.items() if name not in ("$id", "$defs")}
 
 
-def _replace_references(node: Any, resolver: Any) -> Any:
-    """A part of a schema, members beside a reference laid over what it names."""
+def _replace_references(node: Any, home: str) -> Any:
+    """A part of the schema `home`, members beside a reference laid over what it names."""
     if isinstance(node, list):
-        return [_replace_references(one, resolver) for one in node]
+        return [_replace_references(one, home) for one in node]
     if not isinstance(node, dict):
         return node
-    own = {name: _replace_references(one, resolver) for name, one in node.items() if name not in ("$ref", "$defs")}
+    own = {name: _replace_references(one, home) for name, one in node.items() if name not in ("$ref", "$defs")}
     if "$ref" not in node:
         return own
-    found = resolver.lookup(node["$ref"])
-    return {**_replace_references(found.contents, found.resolver), **own}
-
-
-@cache
-def _make_validator(contract: str) -> Draft202012Validator:
-    checked: Draft202012Validator = _Strict(resolve_schema(contract), format_checker=_FORMATS)
-    return checked
-
-
-def _list_faults(error: ValidationError, contract: str) -> Iterator[DocumentFault]:
-    if error.context and error.validator in ("anyOf", "oneOf"):
-        # The branch whose faults lie deepest is the one that was meant.
-        branches: dict[Any, list[ValidationError]] = {}
-        for inner in error.context:
-            branches.setdefault(inner.schema_path[0], []).append(inner)
-        meant = max(branches.values(), key=lambda inner: max(len(one.absolute_path) for one in inner))
-        for one in meant:
-            yield from _list_faults(one, contract)
-        return
-    secret = is_secret(contract)
-    for extra, message in _locate_faults(error, secret):
-        path = [*error.absolute_path, *extra]
-        pointer = format_secret_pointer(path) if secret else format_pointer(path)
-        yield DocumentFault(_find_code(contract, path), pointer, message)
-
-
-def _locate_faults(error: ValidationError, secret: bool) -> list[tuple[list[str], str]]:
-    """(path below the error's own, message): missing and unknown members are faults at the member itself."""
-    rule: Any = error.validator_value
-    instance: Any = error.instance
-    schema_here: Any = error.schema
-    if error.validator == "required":
-        return [([name], "is required") for name in rule if name not in instance]
-    if error.validator == "additionalProperties":
-        known = schema_here.get("properties", {})
-        unknown = nsmallest(MOST_FAULTS, (name for name in instance if name not in known), key=str)
-        return [([name], "is not a field of this document") for name in unknown]
-    if error.validator == "not":
-        return [([], "must not stand beside the other members that are here")]
-    return [([], _name_rule(error) if secret else shorten(str(error.cause or error.message)))]
-
-
-def _name_rule(error: ValidationError) -> str:
-    """The rule that a value breaks, without the value."""
-    return f"is not what the contract allows ({error.validator}); it is not shown, for it may hold a password"
+    name, _, pointer = node["$ref"].removeprefix(_URN).partition("#")
+    found: Any = _load_referenced(name or home)
+    for part in pointer.split("/")[1:]:
+        found = found[part]
+    return {**_replace_references(found, name or home), **own}
 
 
 def format_pointer(path: list[Any]) -> str:
@@ -237,58 +196,3 @@ def format_pointer(path: list[Any]) -> str:
 def format_secret_pointer(path: list[Any]) -> str:
     """The pointer of a path in a document that may hold secrets: a key that is no plain name may be one."""
     return format_pointer([part if not isinstance(part, str) or _PLAIN_KEY.fullmatch(part) else "…" for part in path])
-
-
-def _find_code(contract: str, path: list[Any]) -> str:
-    """The code annotated at exactly this place of the schema; SCHEMA_INVALID for a place no schema has."""
-    node: Any = resolve_schema(contract)
-    for part in path:
-        below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
-        node = below if isinstance(below, dict) else {}
-    code: str = node.get("x-refusal", "SCHEMA_INVALID")
-    return code
-
-
-def _check_pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
-    if validator.is_type(instance, "string") and not _compile_pattern(pattern).search(instance):
-        yield ValidationError(f"{instance[:120]!r} does not match {pattern}")
-
-
-@cache
-def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    # Python's `$` also matches before a final newline; the pattern language of JSON Schema does not.
-    return re.compile(re.sub(r"\$$", r"\\Z", pattern))
-
-
-def _check_members(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    # The library's own check writes every unknown name into one message.
-    if allowed is not False:
-        yield from _CHECKS["additionalProperties"](validator, allowed, instance, schema)
-    elif validator.is_type(instance, "object") and not instance.keys() <= schema.get("properties", {}).keys():
-        yield ValidationError("holds unknown members")
-
-
-def _is_instant(text: object) -> bool:
-    if isinstance(text, str):
-        parse_instant(text)
-    return True
-
-
-_FORMATS = FormatChecker(formats=())
-_FORMATS.checks("date-time", raises=ValueError)(_is_instant)
-_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, instance: type(instance) is int)
-_extend: Callable[..., Any] = extend  # the library leaves it untyped
-
-
-def _check_distinct(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[ValidationError]:
-    # The library's own check compares every pair and writes the whole list into its message.
-    if wanted and validator.is_type(instance, "array"):
-        seen = Counter(json.dumps(item, sort_keys=True) for item in instance)
-        twice = next((text for text, times in seen.items() if times > 1), None)
-        if twice is not None:
-            yield ValidationError(f"holds {shorten(twice)} twice")
-
-
-_CHECKS = Draft202012Validator.VALIDATORS
-_OWN_CHECKS = {"pattern": _check_pattern, "additionalProperties": _check_members, "uniqueItems": _check_distinct}
-_Strict = _extend(Draft202012Validator, _OWN_CHECKS, type_checker=_TYPES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,6 +90,24 @@ def fetch_document(objects: Objects, kind: DocumentKind, ref: str) -> bytes:
     except ObjectTooLarge as error:
         message = f"the {kind.noun} has {error.found} bytes, at most {error.allowed} are read"
         raise kind.refuse(ref, message, found=error.found, allowed=error.allowed) from None
+
+
+def describe_other(objects: Objects, ref: str, body: bytes) -> str:
+    """What stands at `ref` if it is not `body`, for people; "" if it is. ObjectMissing if nothing stands.
+
+    A larger object is another one, and is not held. Half an object, from a store that gives one, is read again.
+    """
+    other = ""
+    for _ in range(2):
+        try:
+            standing = objects.read(ref, len(body))
+        except ObjectTooLarge as error:
+            other = f"{error.found} bytes"
+            continue
+        if standing == body:
+            return ""
+        other = f"sha256 {hashlib.sha256(standing).hexdigest()}"
+    return other
 
 
 def parse_document(raw: bytes, kind: DocumentKind, ref: str) -> Any:

@@ -75,6 +75,9 @@ def find_owner(error: BaseException) -> Refusal | None:
         return refuse("REF_ACCESS_DENIED", f"{error}: there is no object at this ref", ref=str(error))
     if isinstance(error, MemoryError):
         return refuse("RESOURCE_EXCEEDED", "memory ran out; give more, or shorten the basis")
+    if isinstance(error, ImportError) and not (error.name or "").startswith("ofs_spark"):
+        name = (error.name or "a library").partition(".")[0]
+        return refuse("ENVIRONMENT_UNFIT", f"{name} could not be loaded: it is not installed whole, or memory ran out")
     if isinstance(error, OSError):
         return refuse_os_error(error, "this machine or a store could not be used")
     return None

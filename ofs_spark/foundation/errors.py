@@ -36,7 +36,7 @@ class InternalError(OfsError):
 class Refusal(OfsError):
     """A rule said no. `details` is JSON-ready.
 
-    next_command: what to run now, "" to leave it to the code's entry in the table.
+    next_command: what to run now, None to leave it to the code's entry in the table.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Refusal(OfsError):
         code: str,
         message: str,
         details: Mapping[str, Any] | None = None,
-        next_command: Next | str = "",
+        next_command: Next | None = None,
     ) -> None:
         super().__init__(code, message, dict(details or {}), next_command)
         self.code = code
@@ -76,9 +76,7 @@ class Refusal(OfsError):
 
     def write_next(self, caller: Caller) -> str:
         """The command to run now, ready for a shell; "" where none helps, or none can be written out."""
-        if isinstance(self.next_command, str) and self.next_command:
-            return self.next_command
-        own = (self.next_command,) if isinstance(self.next_command, Next) else CODES[self.code].next
+        own = CODES[self.code].next if self.next_command is None else (self.next_command,)
         return next(filter(None, (caller.write(template, self.details) for template in own)), "")
 
     def describe_do(self, caller: Caller) -> dict[str, str]:
@@ -140,12 +138,23 @@ _ROOMS: dict[str, type[Refusal]] = {
 }
 
 
+MOST_SHOWN = 200
+"""Characters of a name or an id that somebody else chose, where it is told."""
+
+
+def show_text(text: str) -> str:
+    """A text of others as messages and samples show it: what cannot be printed is escaped, what is too long is cut."""
+    shown = text[: MOST_SHOWN + 1]
+    shown = shown if shown.isprintable() else repr(shown)[1:-1]
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+
+
 def sort_refusals(refusals: Iterable[Refusal]) -> list[Refusal]:
     """The refusals in the order of telling, which is the table's; equals in the order given."""
     return sorted(refusals, key=lambda refusal: find_turn(refusal.code))
 
 
-def refuse(code: str, message: str, next_command: Next | str = "", **details: Any) -> Refusal:
+def refuse(code: str, message: str, next_command: Next | None = None, /, **details: Any) -> Refusal:
     """The exception of `code`'s room, ready to raise; an unknown code is a defect of OFS.
 
     next_command: a command to run that is more exact than the table's.

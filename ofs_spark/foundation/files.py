@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from ofs_spark.foundation.ports import ObjectTooLarge
+from ofs_spark.foundation.ports import ObjectTooLarge, Tail
+
+_PIECE = 1 << 20
+"""Bytes of a file that are hashed at once."""
 
 
 def read_file(path: Path | str, most: int) -> bytes:
@@ -16,17 +23,33 @@ def read_file(path: Path | str, most: int) -> bytes:
     OSError as the system says it; EINVAL "is no regular file" for a device, a pipe, a socket, EISDIR for a folder: they
     are looked at and never opened, for that may wait for ever. A file that changes its size meanwhile is an OSError too.
     """
-    _require_regular(os.stat(path), path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        _require_regular(found, path)  # another may have taken its name since
-        if found.st_size > most:
-            raise ObjectTooLarge(os.fspath(path), found.st_size, most)
-        body = file.read(found.st_size + 1)
-    if len(body) != found.st_size:
-        raise OSError(f"{len(body)} bytes were read of a file of {found.st_size}")
+    with _open_regular(path) as (file, size):
+        if size > most:
+            raise ObjectTooLarge(os.fspath(path), size, most)
+        body = file.read(size + 1)
+    _require_whole(len(body), size)
     return body
+
+
+def read_file_tail(path: Path | str, most: int) -> Tail:
+    """The last `most` bytes of the file, all of them where it has fewer, and its size. OSError as `read_file`."""
+    with _open_regular(path) as (file, size):
+        length = min(size, most)
+        file.seek(size - length)
+        body = file.read(length + 1)
+    _require_whole(len(body), length)
+    return Tail(size, body)
+
+
+def digest_file(path: Path | str) -> str:
+    """SHA-256 of a file of any size as lower-case hex, in memory for one piece of it. OSError as `read_file`."""
+    found, taken = hashlib.sha256(), 0
+    with _open_regular(path) as (file, size):
+        while taken <= size and (piece := file.read(_PIECE)):
+            found.update(piece)
+            taken += len(piece)
+    _require_whole(taken, size)
+    return found.hexdigest()
 
 
 class IrregularFileError(OSError):
@@ -34,6 +57,23 @@ class IrregularFileError(OSError):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(errno.EINVAL, "is no regular file", os.fspath(path))
+
+
+@contextmanager
+def _open_regular(path: Path | str) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, and its size in bytes as it was opened."""
+    _require_regular(os.stat(path), path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        _require_regular(found, path)  # another may have taken its name since
+        yield file, found.st_size
+
+
+def _require_whole(taken: int, stated: int) -> None:
+    """OSError unless as many bytes were read as were left of the file when it was opened."""
+    if taken != stated:
+        raise OSError(f"{taken} bytes were read where {stated} are left of the file")
 
 
 def _require_regular(found: os.stat_result, path: Path | str) -> None:

@@ -5,13 +5,12 @@ A *ref* is a path relative to the object root (`platform_…/ofs/manifests/dm_�
 
 from __future__ import annotations
 
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import refuse, show_text
 
 MOST_REF = 1024
 """Characters of a ref."""
 MOST_PART = 255
 """UTF-8 bytes of one part: file systems and object stores take no more."""
-_SHOWN = 200
 
 
 def check_relative(ref: str) -> tuple[str, ...]:
@@ -22,15 +21,9 @@ def check_relative(ref: str) -> tuple[str, ...]:
     """
     parts = tuple(ref.split("/"))
     if len(ref) > MOST_REF or not all(map(_is_name, parts)):
-        message = f"{show_ref(ref)}: a ref is a path inside the object root, of printable characters, without .. or \\"
-        raise refuse("REF_SCOPE_INVALID", message, ref=show_ref(ref))
+        message = f"{show_text(ref)}: a ref is a path inside the object root, of printable characters, without .. or \\"
+        raise refuse("REF_SCOPE_INVALID", message, ref=show_text(ref))
     return parts
-
-
-def show_ref(ref: str) -> str:
-    """A ref as messages show it: what cannot be printed is escaped, what is too long is cut."""
-    shown = ref if ref.isprintable() else repr(ref)[1:-1]
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _is_name(part: str) -> bool:

@@ -46,6 +46,11 @@ class Policy:
     most_decoded_bytes: int = 8 * 1024**3
 
     @property
+    def int96_is_utc(self) -> bool:
+        """Whether INT96 columns of archive and label extract are times, in UTC."""
+        return self.archive_int96 == "utc"
+
+    @property
     def run_config_digest(self) -> str:
         """`H` of the policy files that can change rows or admission."""
         return digest_run_config(self.file_digests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
@@ -25,6 +26,14 @@ class ObjectTooLarge(Exception):
         return f"{self.ref} has {self.found} bytes, {self.allowed} are allowed"
 
 
+@dataclass(frozen=True)
+class Tail:
+    """The end of an object. size: bytes of the whole object; body: its last bytes."""
+
+    size: int
+    body: bytes
+
+
 class Put(Enum):
     """What a conditional put found."""
 
@@ -43,17 +52,35 @@ class Objects(Protocol):
       written.
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
       the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a call by itself.
-    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read` raises it.
+    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail` and
+      `digest` raise it.
     - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
 
     An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
     """
 
-    def read(self, ref: str, most: int | None = None, /) -> bytes:
+    def read(self, ref: str, most: int, /) -> bytes:
         """The whole object, never a part of it. `most`: bytes; a larger object is ObjectTooLarge, and is not read.
+
+        There is no reading without a bound: whoever reads knows how much the object may be, if only of its own making.
 
         ObjectMissing if there is none. A body that is shorter or longer than the store says is an OSError: an adapter
         that cannot tell by other means compares the length.
+        """
+        ...
+
+    def read_tail(self, ref: str, most: int, /) -> Tail:
+        """The last `most` bytes of the object, one or more; all of them where it has fewer. One call, as a ranged GET is.
+
+        ObjectMissing if there is none. An empty object has the tail b"". A body of another length than was asked for is
+        an OSError.
+        """
+        ...
+
+    def digest(self, ref: str, /) -> str:
+        """SHA-256 of the whole object as lower-case hex, of any size: it is read piece by piece and never held.
+
+        ObjectMissing if there is none. OSError as `read`.
         """
         ...
 

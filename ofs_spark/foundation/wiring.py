@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +52,7 @@ def read_wiring(path: Path | None) -> Wiring:
     stated = path or os.environ.get("OFS_WIRING")
     file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
     raw = read_conf(file, "the wiring", quote=False)
-    faults = list(_find_secrets(raw, []))
+    faults = list(find_literal_secrets(raw))
     document = raw if faults else _expand(raw, [])
     faults += contracts.find_faults(document, "wiring")
     if faults:
@@ -73,13 +73,13 @@ def read_wiring(path: Path | None) -> Wiring:
     )
 
 
-def _find_secrets(value: Any, path: list[Any]) -> Iterator[contracts.DocumentFault]:
-    """Every text that holds a password of its own."""
+def find_literal_secrets(value: Any, path: Sequence[Any] = ()) -> Iterator[contracts.DocumentFault]:
+    """Every text of a wiring that holds a password of its own. `path`: of the value in its document."""
     for part, below in _list_members(value):
-        yield from _find_secrets(below, [*path, part])
+        yield from find_literal_secrets(below, [*path, part])
     if isinstance(value, str) and holds_literal_secret(value, str(path[-1]) if path else ""):
         message = "stands in the file, and it may hold a password; name a variable of the environment instead: ${NAME}"
-        yield contracts.DocumentFault("SCHEMA_INVALID", contracts.format_secret_pointer(path), message)
+        yield contracts.DocumentFault("SCHEMA_INVALID", contracts.format_secret_pointer(list(path)), message)
 
 
 def _expand(value: Any, path: list[Any]) -> Any:

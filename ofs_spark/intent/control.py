@@ -10,7 +10,17 @@ from typing import Any
 from ofs_spark.foundation.clock import SECOND_US, Clock, to_micros
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import Limits, Run, State, Transition, claim, end, require_held, require_same_intent
+from ofs_spark.intent.run import (
+    UNCOUNTED,
+    Limits,
+    Run,
+    State,
+    Transition,
+    claim,
+    end,
+    require_held,
+    require_same_intent,
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,18 @@ class RunControl:
         """
         abandoned = run.state is State.RUNNING and (self.is_gone(run.owner) or self._is_silent(run))
         now = self._read_clock()
-        held = claim(run, self.owner, now, self.limits, publish_only=publish_only, abandoned=abandoned, settles=settles)
-        reason = "TAKEN_OVER" if run.state is State.RUNNING else "PUBLISH_ONLY" if held.publish_only else "STARTED"
+        held = claim(
+            run,
+            self.owner,
+            now,
+            self.limits,
+            publish_only=publish_only,
+            abandoned=abandoned,
+            settles=settles,
+            forgiven=self._count_forgiven(run),
+        )
+        took, started = run.state is State.RUNNING, "PUBLISH_ONLY" if held.publish_only else "STARTED"
+        reason = "SETTLED" if settles else "TAKEN_OVER" if took else started
         counts = {"attempts": held.attempts, "publish_retries": held.publish_retries}
         detail = {"owner": self.owner, **counts, "lease_seconds": self.limits.lease_s}
         self.ledger.change(run, held, Transition(run.run_key, now, held.token, run.state, held.state, reason, detail))
@@ -72,10 +92,16 @@ class RunControl:
         beside: what the event holds in addition to the outcome.
         """
         now, standing = self._read_clock(), self._find_standing(held)
-        after, detail = end(standing, held.token, state, reason, outcome), {**outcome, **(beside or {})}
+        after, detail = end(standing, held.token, state, outcome), {**outcome, **(beside or {})}
         event = Transition(held.run_key, now, held.token, standing.state, state, reason, detail)
         self.ledger.change(standing, after, event)
         return after
+
+    def find_own(self, run: Run) -> Run | None:
+        """The run as this driver holds it; None if it does not."""
+        standing = self.ledger.find(run.run_key)
+        held = standing is not None and standing.state is State.RUNNING and standing.owner == self.owner
+        return standing if held else None
 
     def find(self, run_key: str) -> Run:
         """The run. RUN_NOT_FOUND if the ledger knows none."""
@@ -96,6 +122,12 @@ class RunControl:
             if (standing.token, standing.state, standing.lease_until) != (run.token, run.state, run.lease_until):
                 return False
         return True
+
+    def _count_forgiven(self, run: Run) -> int:
+        """Attempts of the run that ended for no reason of the build's; asked only where their number matters."""
+        if run.attempts < self.limits.attempts and run.publish_retries < self.limits.publish_retries:
+            return 0
+        return sum(event.reason in UNCOUNTED for event in self.ledger.list_events(run.run_key))
 
     def _find_lease(self, run: Run) -> int:
         """Seconds of the lease that the run's driver gives itself, as it said when it claimed the run."""

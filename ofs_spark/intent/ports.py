@@ -6,6 +6,9 @@ from typing import Protocol
 
 from ofs_spark.intent.run import Run, Transition
 
+MOST_UNPLACED = 100
+"""Runs of an unknown platform run that are named with those of another."""
+
 
 class Ledger(Protocol):
     """Runs and their events. Every write is one atomic, durable transaction; events are only ever appended.
@@ -58,7 +61,10 @@ class Ledger(Protocol):
         ...
 
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
-        """(run_key, token) of each run of a platform run, and of those of which the ledger does not know that."""
+        """(run_key, token) of each run of a platform run, and of the MOST_UNPLACED latest whose platform run is unknown.
+
+        Those are failed runs of the first release. Whoever asks looks for each of them elsewhere, so they are bounded.
+        """
         ...
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:

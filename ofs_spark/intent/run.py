@@ -41,7 +41,7 @@ LEGAL: Mapping[State, frozenset[State]] = {
 
 
 UNCOUNTED = frozenset({"INTERRUPTED", "CANCELLED"})
-"""Reasons of an end that say nothing of the build: such an attempt is not one of those that policy allows."""
+"""Reasons of an end that say nothing of the build: such an attempt is forgiven, whatever number policy allows."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Limits:
 class Run:
     """One run as the ledger holds it.
 
-    attempts: full attempts that count; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
+    attempts: full attempts started; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
     lease_until: µs, None unless RUNNING; publish_only: what the latest claim may do; outcome: answer of the last ended
     attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release.
     """
@@ -110,13 +110,14 @@ def claim(
     publish_only: bool = False,
     abandoned: bool = False,
     settles: bool = False,
+    forgiven: int = 0,
 ) -> Run:
     """The run held by `owner`, RUNNING under a new token. A DONE run is answered, not claimed (InternalError).
 
     publish_only demands a run that has staged data (RETRY_NOT_PENDING otherwise); without it, staged data is still
     published rather than built again. `abandoned`: the driver that holds it is known to be gone, whatever its lease
-    says. `settles`: the dataset stands, so that the claim only records it, and is no attempt. LEASE_LOST while another
-    driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
+    says. `settles`: the dataset stands, so that the claim only records it, and is no attempt. `forgiven`: attempts that do not
+    count. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
     """
     _require_legal(run.state, State.RUNNING)
     if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
@@ -127,7 +128,7 @@ def claim(
         message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
         raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
-    if used >= most and not settles:
+    if used - forgiven >= most and not settles:
         message = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"
         raise refuse("PUBLISH_RETRY_EXHAUSTED", message, run_key=run.run_key, used=used, allowed=most)
     return replace(
@@ -154,18 +155,13 @@ def require_held(run: Run, token: int) -> None:
         raise refuse("LEASE_LOST", message, run_key=run.run_key, token=token, standing=run.token)
 
 
-def end(run: Run, token: int, state: State, reason: str, outcome: Mapping[str, Any]) -> Run:
+def end(run: Run, token: int, state: State, outcome: Mapping[str, Any]) -> Run:
     """The run as its holder leaves it, with its answer: DONE, FAILED or PUBLISH_PENDING. Refuses as `require_held`."""
     require_held(run, token)
     _require_legal(run.state, state)
     if state is State.RUNNING:
         raise InternalError("a run does not end as RUNNING")
-    after = replace(run, state=state, lease_until=None, outcome=dict(outcome))
-    if reason not in UNCOUNTED:
-        return after
-    if run.publish_only:
-        return replace(after, publish_retries=max(0, run.publish_retries - 1))
-    return replace(after, attempts=max(0, run.attempts - 1))
+    return replace(run, state=state, lease_until=None, outcome=dict(outcome))
 
 
 def _require_legal(before: State, after: State) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.collect import refuse_all
-from ofs_spark.foundation.contracts import DocumentFault, find_faults, sort_faults
+from ofs_spark.foundation.collect import join_faults, refuse_all
+from ofs_spark.foundation.contracts import DocumentFault, find_faults
 from ofs_spark.foundation.positions import find_slice_faults
 from ofs_spark.intent.admission import find_admission_faults
 from ofs_spark.intent.model import V0, V1, Intent
@@ -45,8 +45,7 @@ def find_intent_faults(document: Any, command: str = "") -> list[DocumentFault]:
     late = list(_find_late_faults(document))
     if command:
         late += find_admission_faults(document, command)
-    told = {fault.pointer for fault in found if fault.pointer}
-    return sort_faults([*found, *(fault for fault in late if not _is_covered(fault.pointer, told))])
+    return join_faults(found, late)
 
 
 def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
@@ -61,12 +60,6 @@ def _find_late_faults(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
     if isinstance(output, dict):
         yield from _order_faults("SCHEMA_INVALID", "/output/anchor_time", output.get("anchor_time"), "from", "to")
         yield from _split_faults(output.get("splits"))
-
-
-def _is_covered(pointer: str, told: Set[str]) -> bool:
-    """Whether a fault is told at the pointer or above it."""
-    parts = pointer.split("/")
-    return any("/".join(parts[:depth]) in told for depth in range(2, len(parts) + 1))
 
 
 def _find_basis_faults(at: str, entries: Any) -> Iterator[DocumentFault]:

@@ -7,6 +7,7 @@ that this release does not serve yet is reserved: it stands here as None.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ofs_spark.io.objects import LocalObjects
 
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
+_NO_TABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,34 @@ def load_wiring(path: Path | None) -> Wiring:
     used = objects.uses | ledger.uses | profiles.uses
     return replace(
         stated,
-        objects_root=objects.resolve(stated.objects_root, stated.folder),
-        ledger_dsn=ledger.resolve(stated.ledger_dsn, stated.folder),
-        profiles_root=profiles.resolve(stated.profiles_root, stated.folder),
+        objects_root=_resolve(objects, stated.objects_root, stated.folder, "objects.root"),
+        ledger_dsn=_resolve(ledger, stated.ledger_dsn, stated.folder, "ledger.dsn"),
+        profiles_root=_resolve(profiles, stated.profiles_root, stated.folder, "profiles.root"),
         unused=tuple(key for key in stated.unused if key not in used),
     )
 
 
+def _resolve(adapter: Adapter[Port], address: str, folder: str, key: str) -> str:
+    """The absolute address; ENVIRONMENT_UNFIT, showing no value, for one that no file can have."""
+    try:
+        return adapter.resolve(address, folder)
+    except (OSError, RuntimeError, ValueError):  # links in a circle are a RuntimeError of pathlib
+        raise _refuse_unfit(key, "no path: its links go in a circle, or it holds what no name can") from None
+
+
 def require_root(wiring: Wiring) -> None:
-    """ENVIRONMENT_UNFIT unless the object root stands: a mistyped one is never made."""
-    if _read_scheme(wiring.objects_root) == "file" and not os.path.isdir(wiring.objects_root):
+    """ENVIRONMENT_UNFIT unless the object root stands, at a path that tables can have: a mistyped one is never made.
+
+    Delta's stores take no backslash, no control character and nothing but UTF-8, however an address spells them.
+    """
+    if _read_scheme(wiring.objects_root) != "file":
+        return
+    if _NO_TABLE.search(wiring.objects_root):
+        message = (
+            "is at a path with a backslash, a control character or bytes that are no UTF-8: Delta writes no table there"
+        )
+        raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
+    if not os.path.isdir(wiring.objects_root):
         found = "a file" if os.path.exists(wiring.objects_root) else "not there"
         message = f"is {found}; name the folder that holds the platform's objects, or make it"
         raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,21 @@ if TYPE_CHECKING:  # loads Arrow
 
 WIDTH = "ofs.exchange.width"
 """Wiring key under `spark`: targets of the exchanges whose width changes nothing but speed."""
+_LOG_MARK = "ofs-jvm-"
 
 
 @contextmanager
 def open_context(
-    wiring: Path | None, policy: Path | None, announce: Announce, engine: Callable[[], Engine] | None = None
+    wiring: Path | None,
+    policy: Path | None,
+    announce: Announce,
+    engine: Callable[[], Engine] | None = None,
+    *,
+    reads: bool = False,
 ) -> Iterator[RunContext]:
     """The context of `wiring` and `policy`, which creates nothing; `engine` replaces Spark, as tests do.
+
+    reads: for a command that only reads: not even Spark's log is written into the object root.
 
     Stops the Spark it started. ENVIRONMENT_UNFIT for a wiring, a policy or a ledger that is of no use.
     """
@@ -47,7 +56,7 @@ def open_context(
     limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
     clock = SystemClock()
     control = RunControl(open_ledger(where.ledger_dsn), clock, name_process(), limits, is_gone)
-    spark = _Spark(where, announce)
+    spark = _Spark(where, announce, reads)
     used = _OneEngine(engine or spark.engine)
     try:
         context = RunContext(
@@ -108,8 +117,8 @@ class _LazyTables:
 class _Spark:
     """Starts Spark when the first engine is asked for, and stops what it started."""
 
-    def __init__(self, wiring: Wiring, announce: Announce) -> None:
-        self._wiring, self._announce = wiring, announce
+    def __init__(self, wiring: Wiring, announce: Announce, reads: bool) -> None:
+        self._wiring, self._announce, self._reads = wiring, announce, reads
         self._stop: Callable[[], None] = lambda: None
 
     def engine(self) -> Engine:
@@ -122,13 +131,17 @@ class _Spark:
         settings = (
             stated if submitted else {**read_properties(Path(str(find_conf_root() / "spark" / "local.conf"))), **stated}
         )
-        log = Path(self._wiring.objects_root, ".spark", "jvm.log")
+        log = None if submitted else find_log(self._wiring.objects_root, self._reads)
         master = None if submitted else settings.pop("spark.master", "local[*]")
-        session = build_session(
-            settings, master, "ofs", jvm_log=None if submitted else log, private=self._wiring.private
-        )
-        if not submitted:
-            self._stop = lambda: stop_session(session)
+        session = build_session(settings, master, "ofs", jvm_log=log, private=self._wiring.private)
+        if log is not None:
+
+            def stop() -> None:
+                """Stops the session; its log stays where that fails."""
+                stop_session(session)
+                _forget_log(log)
+
+            self._stop = stop
         return SparkEngine(session, lambda name: self._announce("engine", name))
 
     def stop(self) -> None:
@@ -137,6 +150,23 @@ class _Spark:
             self._stop()
         except Exception as error:  # noqa: BLE001  # a JVM that is gone has nothing to stop
             self._announce("engine", f"note: Spark did not stop in order: {type(error).__name__}")
+
+
+def find_log(root: str, reads: bool) -> Path:
+    """The file that takes what the JVM prints: the object root's own; a new temporary one where nothing is to be, or can
+    be, written there."""
+    folder = Path(root, ".spark")
+    if not reads and os.access(folder if os.path.exists(folder) else root, os.W_OK, effective_ids=True):
+        return folder / "jvm.log"
+    descriptor, path = tempfile.mkstemp(prefix=_LOG_MARK, suffix=".log")
+    os.close(descriptor)
+    return Path(path)
+
+
+def _forget_log(log: Path) -> None:
+    """Removes a temporary log of a JVM that ended in order."""
+    if log.name.startswith(_LOG_MARK):
+        log.unlink(missing_ok=True)
 
 
 def _describe_process() -> Mapping[str, str]:

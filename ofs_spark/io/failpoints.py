@@ -26,8 +26,8 @@ Answer = TypeVar("Answer")
 VARIABLE = "OFS_FAILPOINT"
 EFFECTS = (
     *("ledger.register", "ledger.claim", "ledger.beat", "ledger.end", "ledger.find", "ledger.list"),
-    *("input.read", "input.look", "engine.start", "engine.scan", "engine.load", "engine.verify"),
-    *("plan.put", "staged_rows.put", "staged_rows.read", "table_file.put", "table_file.read"),
+    *("input.read", "input.tail", "engine.start", "engine.scan", "engine.load", "engine.verify"),
+    *("plan.put", "plan.read", "staged_rows.put", "staged_rows.read", "table_file.put", "table_file.read"),
     *(
         "table_log.commit",
         "table_log.read",
@@ -38,7 +38,7 @@ EFFECTS = (
     ),
     *("manifest.look", "manifest.put", "manifest.read", "publication.put", "plan_index.put", "manifest_v0.put"),
     *("fact.put", "contribution.replace", "reconciliation.read", "reconciliation.replace"),
-    *("run_receipt.read", "run_receipt.replace"),
+    *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
 )
 """Effects of a build, which a test compares with those of builds that it watches."""
 POINTS = frozenset(f"{effect}.{side}" for effect, side in product(EFFECTS, ("before", "after")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -13,13 +14,14 @@ from pathlib import Path
 from threading import Lock
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
-from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.files import IrregularFileError, read_file
-from ofs_spark.foundation.paths import check_relative, show_ref
-from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put
+from ofs_spark.foundation.errors import refuse, show_text
+from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_tail
+from ofs_spark.foundation.paths import check_relative
+from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put, Tail
 
 UNFINISHED = ".put-"
 """How the name of a file begins that is still being written."""
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError)
 _MEMORY = Lock()
 """Held while an in-memory store decides a race. Not a part of the store: a lock does not pickle."""
 
@@ -35,16 +37,26 @@ class LocalObjects:
         """The store rooted at `folder`, which need not exist yet."""
         return cls(str(Path(folder).resolve()))
 
-    def read(self, ref: str, most: int | None = None) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize) -> bytes:
         """The whole object; OSError for a file that is being written by others than this store."""
         path = self._find_path(ref)
-        with _map_errors(ref):
+        with _map_errors(ref), _map_missing(ref):
             try:
-                return read_file(path, sys.maxsize if most is None else most)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError):
-                raise ObjectMissing(ref) from None
+                return read_file(path, most)
             except ObjectTooLarge as error:
                 raise ObjectTooLarge(ref, error.found, error.allowed) from None
+
+    def read_tail(self, ref: str, most: int) -> Tail:
+        """The object's last bytes; OSError as `read`."""
+        path = self._find_path(ref)
+        with _map_errors(ref), _map_missing(ref):
+            return read_file_tail(path, most)
+
+    def digest(self, ref: str) -> str:
+        """SHA-256 of the object; OSError as `read`."""
+        path = self._find_path(ref)
+        with _map_errors(ref), _map_missing(ref):
+            return digest_file(path)
 
     def exists(self, ref: str) -> bool:
         """Whether a file stands at `ref`."""
@@ -95,7 +107,7 @@ class LocalObjects:
         if inside.startswith(self.root + "/"):
             inside = inside[len(self.root) + 1 :]
         elif inside != ref:
-            raise refuse("REF_SCOPE_INVALID", f"{show_ref(ref)}: it is outside the object root", ref=show_ref(ref))
+            raise refuse("REF_SCOPE_INVALID", f"{show_text(ref)}: it is outside the object root", ref=show_text(ref))
         return "/".join(check_relative(inside))
 
     def locate(self, ref: str) -> str:
@@ -141,6 +153,15 @@ def _map_errors(ref: str) -> Iterator[None]:
 
 
 @contextmanager
+def _map_missing(ref: str) -> Iterator[None]:
+    """Where no file stands, no object does."""
+    try:
+        yield
+    except _NO_FILE:
+        raise ObjectMissing(ref) from None
+
+
+@contextmanager
 def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -178,15 +199,21 @@ class MemoryObjects:
 
     bodies: dict[str, bytes] = field(default_factory=dict)
 
-    def read(self, ref: str, most: int | None = None) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize) -> bytes:
         """The whole object."""
-        try:
-            body = self.bodies[self.relative(ref)]
-        except KeyError:
-            raise ObjectMissing(ref) from None
-        if most is not None and len(body) > most:
+        body = self._find_body(ref)
+        if len(body) > most:
             raise ObjectTooLarge(ref, len(body), most)
         return body
+
+    def read_tail(self, ref: str, most: int) -> Tail:
+        """The object's last bytes."""
+        body = self._find_body(ref)
+        return Tail(len(body), body[max(0, len(body) - most) :])
+
+    def digest(self, ref: str) -> str:
+        """SHA-256 of the object."""
+        return hashlib.sha256(self._find_body(ref)).hexdigest()
 
     def exists(self, ref: str) -> bool:
         """Whether an object stands at `ref`."""
@@ -217,3 +244,9 @@ class MemoryObjects:
     def locate(self, ref: str) -> str:
         """A `memory://` address."""
         return "memory://" + self.relative(ref)
+
+    def _find_body(self, ref: str) -> bytes:
+        try:
+            return self.bodies[self.relative(ref)]
+        except KeyError:
+            raise ObjectMissing(ref) from None

@@ -25,12 +25,12 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.commands import Next
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.secrets import is_secret_name
 
 JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_SETUP = "make setup"
 
 
 def build_session(
@@ -119,16 +119,17 @@ def check_java() -> int:
     command = shutil.which(str(Path(home, "bin", "java"))) if home else shutil.which("java")
     place = f"JAVA_HOME ({home})" if home else "the PATH"
     if command is None:
-        raise _refuse_unfit(f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer", java_home=home)
+        message = f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer"
+        raise refuse("ENVIRONMENT_UNFIT", message, java_home=home)
     answer = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)(?:\.(\d+))?', answer.stderr)
     if version is None:
-        raise _refuse_unfit(
-            f"{command} -version gave no version; Spark needs Java {JAVA_MINIMUM} or newer", answer=answer.stderr[:500]
-        )
+        message = f"{command} -version gave no version; Spark needs Java {JAVA_MINIMUM} or newer"
+        raise refuse("ENVIRONMENT_UNFIT", message, answer=answer.stderr[:500])
     major = int(version[2] if version[1] == "1" and version[2] else version[1])  # Java 8 calls itself 1.8
     if major < JAVA_MINIMUM:
-        raise _refuse_unfit(f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer", command=command)
+        message = f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer"
+        raise refuse("ENVIRONMENT_UNFIT", message, command=command)
     return major
 
 
@@ -136,13 +137,13 @@ def check_jars(checkout: Path = _CHECKOUT) -> list[Path]:
     """The jars of `jars/sha256.txt` in its order; ENVIRONMENT_UNFIT names those that `.jars/` lacks."""
     checksums = checkout / "jars" / "sha256.txt"
     if not checksums.is_file():
-        raise _refuse_unfit(
-            "the list of jars is missing; outside a checkout start OFS with spark-submit", file=str(checksums)
-        )
+        message = "the list of jars is missing; outside a checkout start OFS with spark-submit"
+        raise refuse("ENVIRONMENT_UNFIT", message, file=str(checksums))
     names = [line.split()[1] for line in checksums.read_text(encoding="ascii").splitlines()]
     missing = [name for name in names if not (checkout / ".jars" / name).is_file()]
     if missing:
-        raise _refuse_unfit(f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}", missing=missing)
+        message = f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}"
+        raise refuse("ENVIRONMENT_UNFIT", message, _set_up(checkout), missing=missing)
     return [checkout / ".jars" / name for name in names]
 
 
@@ -175,12 +176,12 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
             with jvm_log.open("ab") as log:
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
-        where = "; its own words are in .spark/jvm.log of the object root" if jvm_log else ""
-        raise _refuse_unfit(
-            f"Spark's JVM (Java {java_version}) did not start{where}", reason=str(error)[:500]
-        ) from error
+        where = f"; its own words are in {jvm_log}" if jvm_log else ""
+        message = f"Spark's JVM (Java {java_version}) did not start{where}"
+        raise refuse("ENVIRONMENT_UNFIT", message, reason=str(error)[:500]) from error
     SparkContext._ensure_initialized(gateway=gateway)  # the next context of this process uses this JVM
 
 
-def _refuse_unfit(message: str, **details: object) -> Refusal:
-    return refuse("ENVIRONMENT_UNFIT", message, _SETUP, **details)
+def _set_up(checkout: Path) -> Next:
+    """What brings the jars: it can be typed in any folder."""
+    return Next("setup", program=("make", "-C", str(checkout)))

@@ -88,12 +88,10 @@ def find_spark_owner(error: Exception) -> Refusal | None:
 
 
 def encode_refusal(refusal: Refusal) -> str:
-    """A refusal as one word that no formatting of text takes apart."""
-    command = refusal.next_command if isinstance(refusal.next_command, str) else ""  # a template stays the table's
-    document = [refusal.code, refusal.message, refusal.details, command]
-    body = json.dumps(document)
+    """A refusal as one word that no formatting of text takes apart. What to run next stays the table's."""
+    body = json.dumps([refusal.code, refusal.message, refusal.details])
     if len(body) > _MOST:
-        body = json.dumps([refusal.code, refusal.message[:1_000], {}, command])
+        body = json.dumps([refusal.code, refusal.message[:1_000], {}])
     return f"<ofs-refusal {base64.b64encode(body.encode()).decode()}>"
 
 
@@ -102,8 +100,8 @@ def decode_refusal(text: str) -> Refusal | None:
     found = _SENT.search(text)
     if found is None:
         return None
-    code, message, details, next_command = json.loads(base64.b64decode(found[1]))
-    return refuse(code, message, next_command, **details) if code in CODES else None
+    code, message, details = json.loads(base64.b64decode(found[1]))
+    return refuse(code, message, **details) if code in CODES else None
 
 
 def _is_of_the_gateway(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ofs_spark.foundation.ports import Objects, Put
+from ofs_spark.foundation.ports import Objects, Put, Tail
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.workflow.context import RunContext
@@ -83,9 +83,17 @@ class WatchedObjects:
     store: Objects
     around: Around
 
-    def read(self, ref: str, most: int | None = None) -> bytes:
+    def read(self, ref: str, most: int) -> bytes:
         """`kind.read`."""
         return self.around(f"{name_kind(ref)}.read", lambda: self.store.read(ref, most))
+
+    def read_tail(self, ref: str, most: int) -> Tail:
+        """`kind.tail`."""
+        return self.around(f"{name_kind(ref)}.tail", lambda: self.store.read_tail(ref, most))
+
+    def digest(self, ref: str) -> str:
+        """`kind.digest`."""
+        return self.around(f"{name_kind(ref)}.digest", lambda: self.store.digest(ref))
 
     def exists(self, ref: str) -> bool:
         """`kind.look`."""

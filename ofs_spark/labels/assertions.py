@@ -1,54 +1,38 @@
-"""Label assertions of one extract file: bytes proven, every row checked, narrowed to what the build needs."""
+"""Label assertions of one extract file: every row checked, narrowed to what the build needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
-from ofs_spark.foundation.columnar.stored_columns import (
-    INSTANT,
-    TEXT,
-    StoredColumn,
-    has_no_value,
-    list_columns,
-    open_parquet,
-    read_int96,
-    to_text,
-)
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.columnar.stored_columns import open_parquet, read_int96, to_text
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m
+from ofs_spark.labels.extract_file import (
+    OPTIONAL,
+    TEXTS,
+    TIMES,
+    fetch_file,
+    open_proven,
+    prove_count,
+    refuse_unreadable,
+)
 from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
 from ofs_spark.labels.terms import VOCABULARY
 
-TEXTS = (
-    "label_assertion_id",
-    "platform_run_id",
-    "event_id",
-    "label_type",
-    "label_value",
-    "source_type",
-    "actor_id",
-    "payload_hash",
-    "evidence_refs_json",
-    "assertion_ref",
-)
-TIMES = ("effective_time", "observed_time", "committed_at_utc")
 _REPETITIVE = ("platform_run_id", "label_type", "label_value", "source_type", "actor_id")
 """Columns of few values: read as codes of a dictionary, and judged value by value instead of row by row."""
-_OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 _SAMPLE = 80
 
 
@@ -60,17 +44,7 @@ def fetch_assertions(
     most: int = MOST_DECODED_BYTES,
 ) -> pa.Table:
     """`read_assertions` of the stored file. LABEL_STORE_UNAVAILABLE if it is missing or the store does not answer."""
-    try:
-        body = objects.read(entry.ref, entry.bytes)
-    except ObjectMissing:
-        raise refuse("LABEL_STORE_UNAVAILABLE", f"{entry.ref} of the extract is missing", ref=entry.ref) from None
-    except ObjectTooLarge as error:
-        message = f"{entry.ref} has {error.found} bytes; the extract states {entry.bytes}"
-        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
-    except OSError as unanswered:
-        message = f"{entry.ref} of the extract cannot be read: {unanswered}"
-        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
-    return read_assertions(body, entry, key, int96_is_utc, most)
+    return read_assertions(fetch_file(objects, entry), entry, key, int96_is_utc, most)
 
 
 def read_assertions(
@@ -117,65 +91,16 @@ def find_conflicts(assertions: pa.Table, bound: int = 20) -> list[str]:
 
 def _read_columns(body: bytes, entry: m.ExtractFile, int96_is_utc: bool, most: int) -> dict[str, pa.Array]:
     """The label timeline's columns by name: text as strings (`_REPETITIVE` as codes), times as strings or timestamps."""
-    _prove_bytes(body, entry)
-    try:
-        file = open_parquet(body)
-        stored = list_columns(file)
-        faults = list(_find_column_faults(file, stored, int96_is_utc))
-        if faults:
-            raise _refuse_schema(entry, faults)
+    with refuse_unreadable(entry):
+        stored = open_proven(body, entry, int96_is_utc, most)
         known = {column.name: column for column in stored if column.name in TEXTS + TIMES}
         coded = [name for name in _REPETITIVE if name in known and known[name].is_text]
         table = read_bounded(open_parquet(body, coded), body, entry.ref, list(known), most)
         table.validate()
         columns = {name: combine_chunks(table.column(name)) for name in known}
         columns |= {name: read_int96(body, name) for name, column in known.items() if column.is_int96}
-    except (pa.ArrowException, OSError) as unreadable:
-        message = f"{entry.ref} is not readable Parquet: {unreadable}"
-        raise refuse("LABEL_SCOPE_INVALID", message, ref=entry.ref) from None
-    _prove_count(table.num_rows, entry)
+    prove_count(table.num_rows, entry)  # what the footer states is not what was decoded
     return {name: _make_plain(columns.get(name, pa.nulls(table.num_rows)), name) for name in TEXTS + TIMES}
-
-
-def _prove_bytes(body: bytes, entry: m.ExtractFile) -> None:
-    found = sha256(body).hexdigest()
-    if (len(body), found) != (entry.bytes, entry.sha256):
-        raise refuse(
-            "LABEL_STORE_UNAVAILABLE",
-            f"{entry.ref} has {len(body)} bytes of sha256 {found}; the extract states {entry.bytes} of {entry.sha256}",
-            ref=entry.ref,
-        )
-
-
-def _prove_count(rows: int, entry: m.ExtractFile) -> None:
-    if rows != entry.row_count:
-        message = f"{entry.ref} holds {rows} rows; the extract states {entry.row_count}"
-        raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref)
-
-
-def _refuse_schema(entry: m.ExtractFile, faults: Sequence[Mapping[str, str]]) -> Refusal:
-    first = faults[0]
-    message = f"{entry.ref}: column {first['field']} is {first['found']}; {first['required']} is required"
-    listed = [{"file": entry.ref, **fault} for fault in faults]
-    return refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref, faults=listed)
-
-
-def _find_column_faults(
-    file: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
-) -> Iterator[dict[str, str]]:
-    """Columns that do not stand in the file exactly once (optional ones may be absent), or are of another type."""
-    for name in TEXTS + TIMES:
-        required = f"{TEXT}, or {INSTANT}" if name in TIMES else TEXT
-        named = [column for column in stored if column.name == name]
-        if len(named) > 1 or (not named and name not in _OPTIONAL):
-            yield {"field": name, "found": f"there {len(named)} times" if named else "absent", "required": required}
-        elif named and not _fits(named[0], int96_is_utc) and not has_no_value(file, name):
-            yield {"field": name, "found": named[0].describe(), "required": required}
-
-
-def _fits(column: StoredColumn, int96_is_utc: bool) -> bool:
-    timed = column.name in TIMES and (column.is_instant or (column.is_int96 and int96_is_utc))
-    return column.is_text or timed
 
 
 def _make_plain(column: pa.Array, name: str) -> pa.Array:
@@ -201,7 +126,7 @@ def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellfor
             yield {"field": name, "row": first, "rows": len(undecodable), "found": found, "required": "text in UTF-8"}
     machine = _judge(rows["source_type"], lambda texts: pc.not_equal(texts, "HUMAN"), of_null=True)
     checks = [
-        (name, _judge(rows[name], _is_filled), "a text that is not empty") for name in TEXTS if name not in _OPTIONAL
+        (name, _judge(rows[name], _is_filled), "a text that is not empty") for name in TEXTS if name not in OPTIONAL
     ]
     checks += [
         ("label_assertion_id", wellformed, "32 lower-case hex digits"),

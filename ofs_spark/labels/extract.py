@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.documents import DocumentKind, digest_content, read_document
 from ofs_spark.foundation.errors import refuse
@@ -18,21 +21,28 @@ def read_extract(objects: Objects, ref: str) -> LabelExtract:
     LABEL_STORE_UNAVAILABLE if the document is missing, malformed, contradicts itself or has another digest.
     """
     document = read_document(objects, EXTRACT, ref)
-    computed = digest_content(document)
-    if computed != document["digest"]:
-        raise EXTRACT.refuse(ref, f"the extract's content has digest {computed}, it states {document['digest']}")
     files = tuple(
         ExtractFile(objects.relative(f["path"]), f["bytes"], f["sha256"], f["row_count"]) for f in document["files"]
     )
-    stated = sum(file.row_count for file in files)
-    if stated != document["row_count"]:
-        raise EXTRACT.refuse(ref, f"the extract states {document['row_count']} rows, its files {stated}")
-    if len({file.ref for file in files}) != len(files):
-        raise EXTRACT.refuse(ref, "the extract lists one file twice")
+    faults = list(find_extract_faults(document, [file.ref for file in files]))
+    if faults:
+        raise EXTRACT.refuse_faults(ref, faults)
     named = {
         name: document[name] for name in ("digest", "label_store_id", "marker", "committed_up_to_utc", "row_count")
     }
     return LabelExtract(ref=objects.relative(ref), **named, files=files, origin=document.get("origin"))
+
+
+def find_extract_faults(document: Mapping[str, Any], paths: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Where a manifest that keeps its contract contradicts itself: digest, rows, files. `paths`: of its files."""
+    computed = digest_content(document)
+    if computed != document["digest"]:
+        yield {"pointer": "/digest", "message": f"states {document['digest']}, the content's is {computed}"}
+    rows = sum(file["row_count"] for file in document["files"])
+    if rows != document["row_count"]:
+        yield {"pointer": "/row_count", "message": f"states {document['row_count']} rows, its files {rows}"}
+    if len(set(paths)) != len(paths):
+        yield {"pointer": "/files", "message": "lists one file twice"}
 
 
 def require_marker(extract: LabelExtract) -> None:

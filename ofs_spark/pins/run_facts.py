@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -91,7 +90,7 @@ def _find_admitted(objects: Objects, view: Mapping[str, Any], output_id: str) ->
         )
     ref = objects.relative(admitted[0]["path"])
     try:
-        found = hashlib.sha256(objects.read(ref)).hexdigest()
+        found = objects.digest(ref)
     except ObjectMissing:
         message = f"output {output_id} is admitted, but there are no bytes at {ref}"
         raise refuse("REF_ACCESS_DENIED", message, ref=ref) from None

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import OwnedRef
+from ofs_spark.foundation.stops import hold_stops
 from ofs_spark.publish.manifest import find_differing_pins, is_same_dataset
 
 READ_BACK_PAUSES_S = (0.2, 1.0, 3.0, 0.0)
@@ -52,18 +53,20 @@ def commit(
     the store does not answer is an OSError. Nothing is ever deleted here.
     """
     body = encode_canonical(dict(manifest))
-    fence()
-    try:
-        put: Put | None = objects.put_if_absent(ref, body)
-    except OSError:
-        # No answer is no refusal: the write may have landed. Only a read can tell.
-        put = None
-    standing = _read_back(objects, ref, pause)
-    if standing is None:
-        return Commit(Outcome.COMMITTED, manifest) if put is Put.CREATED else Commit(Outcome.UNKNOWN, None)
-    if standing == body:
+    with hold_stops():  # a signal finds the manifest put and read back, or not put
+        fence()
+        try:
+            put: Put | None = objects.put_if_absent(ref, body)
+        except OSError:
+            # No answer is no refusal: the write may have landed. Only a read can tell.
+            put = None
+        found = _read_back(objects, ref, pause)
+    if found is None and put is Put.CREATED:
         return Commit(Outcome.COMMITTED, manifest)
-    found = _parse_standing(standing)
+    if found is None or (not found and put is Put.CREATED):  # what we created is not what others put there
+        return Commit(Outcome.UNKNOWN, None)
+    if encode_canonical(found) == body:
+        return Commit(Outcome.COMMITTED, manifest)
     return Commit(Outcome.ALREADY_PUBLISHED if is_same_dataset(found, manifest) else Outcome.CONFLICT, found)
 
 
@@ -83,25 +86,33 @@ def require_committed(result: Commit, ref: str, manifest: Mapping[str, Any]) -> 
     return result.standing
 
 
-def _parse_standing(standing: bytes) -> dict[str, Any]:
-    """The standing manifest; an unreadable one has no pins and no content, so it conflicts with every other."""
-    try:
-        document = parse_json(standing, what="the standing manifest")
-    except CanonicalError:
-        return {}
-    return document if isinstance(document, dict) else {}
+def _read_back(objects: Objects, ref: str, pause: Callable[[float], None]) -> dict[str, Any] | None:
+    """The manifest that stands; {} if every answer of the store was something else; None if no read found any.
 
-
-def _read_back(objects: Objects, ref: str, pause: Callable[[float], None]) -> bytes | None:
-    """The standing manifest's bytes; None if no read of a bounded number found any."""
+    Half an object, from a store that gives one, is read again: only what stays unreadable is no manifest. That has no
+    pins and no content, so it conflicts with every other.
+    """
+    answers = []
     for wait in READ_BACK_PAUSES_S:
         try:
-            return objects.read(ref)
+            answers.append(_parse(objects.read(ref, MAX_BYTES)))
+        except ObjectTooLarge:
+            answers.append({})  # no manifest of anybody is so large
         except ObjectMissing:
             # Absence right after an unanswered put is no proof: the put may still land.
             pass
         except (OSError, Refusal):
             # No answer, or none for this reader: the put itself was admitted, so only a later read can tell.
             pass
+        if answers and answers[-1]:
+            return answers[-1]
         pause(wait)
-    return None
+    return {} if answers else None
+
+
+def _parse(standing: bytes) -> dict[str, Any]:
+    try:
+        document = parse_json(standing, what="the standing manifest")
+    except CanonicalError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.foundation.refs import name_table_commit, name_table_log
 from ofs_spark.pins.columns import Column, ColumnType, find_type
 from ofs_spark.publish.model import FileEntry
@@ -86,6 +86,8 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
         body = objects.read(ref, MOST_BYTES)
     except ObjectMissing:
         raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
+    except ObjectTooLarge as error:
+        raise _refuse_log(ref, f"the Delta commit has {error.found} bytes", f"at most {error.allowed}") from None
     more = sorted(set(objects.list_below(name_table_log(table_ref))) - {ref})
     if more:  # a later version, a checkpoint or a hint: a reader would see another table
         raise _refuse_log(more[0], f"the log has {len(more)} more entries", "one commit")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
+from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects, Put
 from ofs_spark.foundation.refs import OwnedRef
@@ -27,9 +28,6 @@ def write_once(objects: Objects, ref: OwnedRef, document: Mapping[str, Any], cod
     """Writes `document` as canonical JSON if nothing stands at `ref`; an equal one is accepted, another is `code`."""
     body = encode_canonical(dict(document))
     sha256 = hashlib.sha256(body).hexdigest()
-    if objects.put_if_absent(ref, body) is Put.EXISTS:
-        standing = objects.read(ref)
-        if standing != body:
-            found = hashlib.sha256(standing).hexdigest()
-            raise refuse(code, f"{ref} already exists with sha256 {found}; this run would write {sha256}", ref=ref)
+    if objects.put_if_absent(ref, body) is Put.EXISTS and (other := describe_other(objects, ref, body)):
+        raise refuse(code, f"{ref} already exists with {other}; this run would write sha256 {sha256}", ref=ref)
     return Evidence(ref, sha256)

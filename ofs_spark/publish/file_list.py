@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.bounded import read_bounded
+from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import OwnedRef, name_file_list
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
@@ -52,7 +53,7 @@ class FileList:
 
 def put_staged(objects: Objects, ref: OwnedRef, body: bytes) -> None:
     """Writes a table's file. A retried task finds its own bytes there; any other bytes are MATERIALIZATION_CORRUPT."""
-    if objects.put_if_absent(ref, body) is Put.EXISTS and objects.read(ref) != body:
+    if objects.put_if_absent(ref, body) is Put.EXISTS and describe_other(objects, ref, body):
         raise refuse(
             "MATERIALIZATION_CORRUPT", f"{ref} already exists with other bytes in this attempt's folder", ref=ref
         )
@@ -92,6 +93,9 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
         body = objects.read(listed.ref, MOST_BYTES)
     except ObjectMissing:
         raise refuse("MATERIALIZATION_CORRUPT", "the file list is missing", ref=listed.ref) from None
+    except ObjectTooLarge as error:
+        message = f"the file list has {error.found} bytes; at most {error.allowed} are read"
+        raise refuse("MATERIALIZATION_CORRUPT", message, ref=listed.ref) from None
     found = hashlib.sha256(body).hexdigest()
     if found != listed.sha256:
         message = f"the file list has sha256 {found}; the manifest names {listed.sha256}"

@@ -239,7 +239,7 @@ def _find_holes(partition: _Partition, offset_range: Range, scanned: _Scanned) -
     spans, gaps = select_intervals(partition.spans, first, last), partition.gaps.select(first, last)
     everything, trusted = (to_intervals((g.start, g.end) for g in gaps if g.attested or also) for also in (True, False))
     between = find_uncovered(first, last, spans, everything)
-    excused = find_uncovered(first, last, spans, trusted, between)
+    excused = find_uncovered(first, last, spans, trusted, between) if len(everything) > len(trusted) else trusted[:0]
     return _add_holes(scanned.missing, between), _add_holes(scanned.unattested, excused)
 
 

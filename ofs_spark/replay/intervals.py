@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
+
+_FEW = 8
+"""Intervals that plain integers are faster with."""
+_NONE = np.empty((0, 2), np.int64)
 
 
 def find_runs(offsets: Array) -> Array:
@@ -31,8 +35,10 @@ def find_uncovered(start: int, last: int, *covers: Array) -> Array:
     int64 holds: the sums here are unsigned.
     """
     if start > last:
-        return to_intervals(())
-    known = np.concatenate([*covers, to_intervals(())])
+        return _NONE
+    if sum(map(len, covers)) <= _FEW:
+        return to_intervals(_find_uncovered_of_few(start, last, [pair for one in covers for pair in one.tolist()]))
+    known = np.concatenate(covers)
     known = known[(known[:, 1] >= start) & (known[:, 0] <= last)].astype(np.uint64)
     known = known[np.argsort(known[:, 0], kind="stable")]
     one = np.uint64(1)
@@ -40,6 +46,19 @@ def find_uncovered(start: int, last: int, *covers: Array) -> Array:
     following = np.concatenate([known[:, 0], np.array([last + 1], np.uint64)])
     hole = reached < following
     return np.stack([reached[hole], following[hole] - one], axis=1).astype(np.int64)
+
+
+def _find_uncovered_of_few(start: int, last: int, covers: list[list[int]]) -> Iterator[tuple[int, int]]:
+    """The same by plain integers: an array costs more than this does with a handful of intervals."""
+    reached = start
+    for first, end in sorted(covers):
+        if first > last:
+            break
+        if reached < first:
+            yield reached, first - 1
+        reached = max(reached, end + 1)
+    if reached <= last:
+        yield reached, last
 
 
 def select_intervals(ascending: Array, first: int, last: int) -> Array:

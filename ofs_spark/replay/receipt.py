@@ -53,9 +53,10 @@ def _match_sources(
 ) -> Iterator[tuple[RangeCoverage, list[SourcedRange]]]:
     """Each range with the parts of it that one source was read for; both are in their total order."""
     ordered = sorted(sources, key=lambda part: part.range)
+    begins = [part.range.begin for part in ordered]
     for one in ranges:
-        begin = bisect_left(ordered, one.range.begin, key=lambda part: part.range.begin)
-        end = bisect_right(ordered, (*one.range.begin[:3], one.range.last), key=lambda part: part.range.begin)
+        begin = bisect_left(begins, one.range.begin)
+        end = bisect_right(begins, (*one.range.begin[:3], one.range.last))
         yield one, [part for part in ordered[begin:end] if is_within(part.range, one.range)]
 
 

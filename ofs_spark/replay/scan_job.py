@@ -24,11 +24,12 @@ from ofs_spark.replay.segment_groups import plan_scan
 
 @dataclass(frozen=True)
 class StagedFile:
-    """One file of typed rows: ref, sha256, rows."""
+    """One file of typed rows: ref, sha256, rows, and its length."""
 
     ref: str
     sha256: str
     rows: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ScanSegmentGroup:
             body = _encode_rows(rows)
             ref = name_staged_rows(self.folder, task.partition_ordinal, task.segment_group)
             self.objects.put_if_absent(ref, body)
-            staged = StagedFile(ref, hashlib.sha256(body).hexdigest(), rows.num_rows)
+            staged = StagedFile(ref, hashlib.sha256(body).hexdigest(), rows.num_rows, len(body))
         yield encode_note(SummaryNote(summary, staged))
 
 
@@ -93,7 +94,7 @@ def scan_basis(
 
 def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
-    return Staged(file.ref, file.sha256, file.rows, before)
+    return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
 
 
 def _encode_rows(rows: pa.Table) -> bytes:

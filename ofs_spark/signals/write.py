@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ofs_spark.foundation.audit import read_audit
-from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.contracts import find_faults, require_valid
+from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import OfsError
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import (
@@ -78,10 +79,12 @@ class SignalWriter:
         with self.try_writing(ref):
             require_valid(document, document["schema_version"])
             body = encode_canonical(document)
-            if once and self.objects.put_if_absent(ref, body) is Put.EXISTS and self.objects.read(ref) == body:
+            put = self.objects.put_if_absent(ref, body) if once else None
+            if put is Put.EXISTS and not describe_other(self.objects, ref, body):
                 self.written[ref] = "EXISTS"
                 return
-            self.objects.replace(ref, body)
+            if put is not Put.CREATED:
+                self.objects.replace(ref, body)
             self.written[ref] = "WRITTEN"
 
     def read_standing(self, ref: str, contract: str) -> Document | None:
@@ -103,7 +106,7 @@ def write_published(writer: SignalWriter, run: Run, intent: Intent, ref: str) ->
     publication = name_publication(run_id, run.run_key)
     manifest: Document | None = None
     with writer.try_writing(publication):
-        body = writer.objects.read(ref, MOST_BYTES)
+        body = writer.objects.read(ref, MAX_BYTES)
         manifest = found = dict(parse_json(body, what="the manifest"))
         named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
         fact = governance.compose_dataset_published(found, ref, named["sha256"])

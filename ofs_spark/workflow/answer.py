@@ -10,7 +10,7 @@ from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.collect import Collector, merge_refusals
 from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, Transition
@@ -115,8 +115,8 @@ def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunConte
 def _read_digest(objects: Objects, ref: str) -> str:
     """The digest of a document that states it, computed anew; "" where no such document stands."""
     try:
-        document = parse_json(objects.read(ref), what="the document", max_bytes=MOST_BYTES)
-    except (ObjectMissing, CanonicalError):
+        document = parse_json(objects.read(ref, MOST_BYTES), what="the document", max_bytes=MOST_BYTES)
+    except (ObjectMissing, ObjectTooLarge, CanonicalError):
         return ""
     return digest_content(document) if isinstance(document, dict) else ""
 

@@ -15,9 +15,10 @@ from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_task
 from ofs_spark.features.steps import Widths, plan_steps
+from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
-from ofs_spark.foundation.errors import Refusal, sort_refusals
+from ofs_spark.foundation.errors import InternalError, Refusal, sort_refusals
 from ofs_spark.labels.coverage import Shortfall, TypeCounts, add_counts, find_shortfalls, refuse_shortfalls
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
@@ -78,7 +79,7 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         event_types=scope.event_types,
         anchors=make_anchor_rule(plan),
         arrival=plan.policy.arrival,
-        int96_is_utc=plan.policy.archive_int96 == "utc",
+        int96_is_utc=plan.policy.int96_is_utc,
         most_decoded=plan.policy.most_decoded_bytes,
     )
     completeness, staged = scan_basis(
@@ -110,11 +111,17 @@ def _close_build(
 ) -> BuildResult:
     """The notes of all workers, added up."""
     intent, events = resolution.plan.intent, read_notes(notes, EventsNote)
-    totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
+    refused = merge_faults(read_notes(notes, Fault), intent.basis)
+    try:
+        totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
+    except InternalError:
+        if refused:  # rows that a worker could not read are not in the counts: that is what is told
+            raise merge_refusals(refused) from None
+        raise
     anchors = sum(one.anchors for one in events)
     counts = add_counts([one.types for one in read_notes(notes, LabelsNote)])
     shortfalls = find_shortfalls(counts, resolution.terms.policy)
-    refusals = [fault.make_refusal() for fault in totals.faults] + merge_faults(read_notes(notes, Fault), intent.basis)
+    refusals = [fault.make_refusal() for fault in totals.faults] + refused
     if not anchors:
         refusals.append(refuse_no_anchors())
     elif intent.training:

@@ -30,46 +30,41 @@ class Ending:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Records one claimed run.
+    """Records how runs of one intent end. answer_standing: as `preflight.answer_published`; audit: of this attempt."""
 
-    answer_standing: the answer of the dataset that stands, None where nothing does; asked with whether this attempt may
-    have committed it.
-    """
-
-    run: Run
     intent: Intent
     context: RunContext
-    audit: Audit
-    answer_standing: Callable[[bool], Answer | None]
+    answer_standing: Callable[[Intent, Run, RunContext, Audit, bool], Answer | None]
+    audit: Audit = field(default_factory=list)
 
-    def record_published(self, answer: Answer) -> None:
+    def record_published(self, run: Run, answer: Answer) -> None:
         """Tells of the manifest, and only then records DONE. What cannot be recorded is a warning: the dataset stands."""
         from ofs_spark.signals.write import SignalWriter, write_ended, write_published
 
         context = self.context
         context.announce("signals", "records how the run ended")
         writer = SignalWriter(context.objects, context.announce)
-        manifest = write_published(writer, self.run, self.intent, answer["manifest_ref"])
-        ended = self._end(State.DONE, answer["outcome"], answer, answer["warnings"])
+        manifest = write_published(writer, run, self.intent, answer["manifest_ref"])
+        ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
         if ended is not None:
             write_ended(writer, context.control, ended, self.intent, manifest)
 
-    def record_failure(self, outcome: Answer) -> None:
+    def record_failure(self, run: Run, outcome: Answer) -> None:
         """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out."""
         from ofs_spark.signals.write import SignalWriter, write_ended
 
         reason = str(outcome.get("code") or outcome["reason"])
         if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
             return
-        ended = self._end(State.PUBLISH_PENDING if reason == UNKNOWN else State.FAILED, reason, outcome, [])
+        ended = self._end(run, State.PUBLISH_PENDING if reason == UNKNOWN else State.FAILED, reason, outcome, [])
         if ended is not None:
             context = self.context
             context.announce("signals", "records how the run ended")
             write_ended(SignalWriter(context.objects, context.announce), context.control, ended, self.intent, None)
 
-    def _end(self, state: State, reason: str, outcome: Answer, warnings: list[str]) -> Run | None:
+    def _end(self, run: Run, state: State, reason: str, outcome: Answer, warnings: list[str]) -> Run | None:
         try:
-            return self.context.control.end(self.run, state, reason, outcome, describe_audit(self.audit))
+            return self.context.control.end(run, state, reason, outcome, describe_audit(self.audit))
         except OfsError as untold:
             lost = isinstance(untold, Refusal) and untold.code == "LEASE_LOST"
             said = f"{untold}; it records how the run ends" if lost else f"FAILED to record how the run ended: {untold}"
@@ -79,7 +74,7 @@ class Recorder:
 
 
 @contextmanager
-def record_end(recorder: Recorder) -> Iterator[Ending]:
+def record_end(recorder: Recorder, run: Run) -> Iterator[Ending]:
     """Records how the block ended. The block fills the answer; where the dataset stands nevertheless, it is filled here.
 
     Before a failure is told the store is asked. A stop stays a stop, and names the manifest that stands; so does a
@@ -91,41 +86,41 @@ def record_end(recorder: Recorder) -> Iterator[Ending]:
         yield ending
     except BaseException as error:  # noqa: BLE001  # an interrupt too: the next attempt need not wait for the lease
         with hold_stops():
-            end = _settle(error, ending, recorder)
+            end = _settle(error, ending, recorder, run)
         if end is not None:
             raise end from (None if end is error else error)
         return
     try:
         with hold_stops():
-            recorder.record_published(ending.answer)
+            recorder.record_published(run, ending.answer)
     except Stopped as stopped:
         raise Stopped(stopped.exit_status, ending.answer["manifest_ref"]) from None
 
 
-def _settle(error: BaseException, ending: Ending, recorder: Recorder) -> BaseException | None:
+def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) -> BaseException | None:
     """Records the end that `error` is: what to raise, None where the answer of a standing dataset stands for it."""
     owner = find_owner(error)
-    standing, is_known = _ask_store(error, ending, recorder)
+    standing, is_known = _ask_store(error, ending, recorder, run)
     if standing is not None:
         told = [] if owner is None else [f"after the dataset was published: {owner}"]
         ending.answer.update(standing, warnings=[*standing["warnings"], *told])
-        recorder.record_published(ending.answer)
+        recorder.record_published(run, ending.answer)
         return None if owner is not None else _name_dataset(error, standing["manifest_ref"])
     if ending.is_put and not (is_known and isinstance(error, Refusal)):
         message = "the attempt ended during the manifest's put, and the manifest cannot be read; staged data is kept"
-        unknown = refuse(UNKNOWN, message, run_key=recorder.run.run_key)
-        recorder.record_failure(unknown.to_document())
+        unknown = refuse(UNKNOWN, message, run_key=run.run_key)
+        recorder.record_failure(run, unknown.to_document())
         return error if owner is None else unknown
-    recorder.record_failure(describe_end(error))
+    recorder.record_failure(run, describe_end(error))
     return error if owner is None else owner
 
 
-def _ask_store(error: BaseException, ending: Ending, recorder: Recorder) -> tuple[Answer | None, bool]:
+def _ask_store(error: BaseException, ending: Ending, recorder: Recorder, run: Run) -> tuple[Answer | None, bool]:
     """(the answer of the dataset that stands, whether the store told). A conflict is about what stands, and is kept."""
     if isinstance(error, Refusal) and error.code == CONFLICT:
         return None, True
     try:
-        return recorder.answer_standing(ending.is_put), True
+        return recorder.answer_standing(recorder.intent, run, recorder.context, recorder.audit, ending.is_put), True
     except Refusal as refusal:
         return None, refusal.code in (CONFLICT, "TRAINING_NOT_ADMISSIBLE")
     except Exception:  # noqa: BLE001  # the store does not tell: the error itself is what is told

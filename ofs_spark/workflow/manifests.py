@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.refs import name_manifest
 from ofs_spark.workflow.context import RunContext
 
@@ -43,8 +43,14 @@ def parse_manifest(ref: str, context: RunContext) -> dict[str, Any]:
 
 
 def read_standing_manifest(ref: str, context: RunContext) -> dict[str, Any]:
-    """The manifest that stands at a ref. MANIFEST_IMMUTABILITY_VIOLATION for what is none, or is another dataset's."""
-    manifest = read_document(context.objects, STANDING, ref)
+    """The manifest that stands at a ref. MANIFEST_IMMUTABILITY_VIOLATION for what is none, or is another dataset's.
+
+    Half an object, from a store that gives one, is read again: only what stays unreadable is no manifest.
+    """
+    try:
+        manifest = read_document(context.objects, STANDING, ref)
+    except Refusal:
+        manifest = read_document(context.objects, STANDING, ref)
     own = name_manifest(manifest["platform_run_id"], manifest["dataset_manifest_id"])
     if ref != own:
         raise STANDING.refuse(ref, f"is no DatasetManifest of this place: it is the manifest of {own}")

@@ -13,6 +13,7 @@ from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.labels.extract import judge_marker, read_extract, require_marker
+from ofs_spark.labels.extract_file import find_extract_faults
 from ofs_spark.labels.model import LabelExtract
 from ofs_spark.labels.terms import LabelTerms, require_types, resolve_rule, resolve_terms
 from ofs_spark.pins.plan import Archive, BuildPlan, find_differences
@@ -22,6 +23,7 @@ from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from ofs_spark.publish.manifest import require_room
 from ofs_spark.replay.completeness import find_index_faults
 from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, read_index, select_segments
+from ofs_spark.replay.scan.archive import find_segment_faults
 from ofs_spark.workflow.context import RunContext
 
 
@@ -50,8 +52,9 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     """Every pin of an admitted intent, or one refusal that tells everything that is wrong with them.
 
     Nothing here reads an event or a label: what only those show is told after the scan. Told in the order of rooms: run
-    facts and outputs, profile, label rule; index, and the basis against it; label terms, extract and its marker. Parquet
-    footers are judged where a file's bytes are proven first: a footer of other bytes would be told as a wrong schema.
+    facts and outputs, profile, label rule; index, the basis against it, and what the footers of its segments show; label
+    terms, extract, its marker and the footers of its files. The bytes of a file are proven before its footer is told of,
+    and the scan and the build job ask everything of a file again: it may change, and not every footer is looked at.
     """
     scope, policy, faults = read_scope(intent), context.policy, Collector()
     differences = faults.attempt(lambda: find_differences(intent, policy, context.release, context.wiring.kind)) or ()
@@ -63,8 +66,11 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     if pins.extract:
         extract = pins.extract
         differences += faults.attempt(lambda: judge_marker(extract, intent)) or ()
+        faults.add(find_extract_faults(context.objects, extract.files, policy.int96_is_utc, policy.most_decoded_bytes))
     if pins.index:
         faults.add(_refuse_basis(pins.index, intent))
+        files = [segment.file for segment in select_segments(pins.index, intent.basis)]
+        faults.add(find_segment_faults(context.objects, files, policy.int96_is_utc, policy.most_decoded_bytes))
     faults.raise_all()
     for difference in differences:
         context.announce("pins", f"note: {difference}")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.ends import Stopped, describe_end
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.foundation.refs import OwnedRef, name_manifest
+from ofs_spark.foundation.stops import hold_stops
 from ofs_spark.intent.identity import derive_manifest_id, fingerprint_dataset
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.workflow.context import RunContext
-from ofs_spark.workflow.ending import Answer
+from ofs_spark.workflow.ending import Answer, Recorder
 
 
-def claim_published(run: Run, intent: Intent, context: RunContext) -> Run | None:
+def claim_published(run: Run, recorder: Recorder) -> Run | None:
     """The run held by this driver: for a build, or to record the dataset that stands, which is no attempt.
 
     None where the dataset stands and the run cannot be had: another driver holds it, or the ledger is of no use. Refuses
     as `RunControl.claim` where nothing stands. A store that does not tell is asked again under the claim.
     """
+    context = recorder.context
     try:
-        stands = context.objects.exists(_name_manifest(intent))
+        stands = context.objects.exists(_name_manifest(recorder.intent))
     except (Refusal, OSError):
         stands = False
     try:
@@ -27,6 +30,12 @@ def claim_published(run: Run, intent: Intent, context: RunContext) -> Run | None
     except Refusal:
         if stands:
             return None
+        raise
+    except (Stopped, KeyboardInterrupt) as stop:
+        with hold_stops():
+            held = context.control.find_own(run)
+            if held is not None:  # the claim had landed
+                recorder.record_failure(held, describe_end(stop))
         raise
 
 

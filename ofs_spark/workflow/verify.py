@@ -66,6 +66,6 @@ def _judge_contract(manifest: dict[str, Any]) -> Finding:
 
 def _judge_sha256(objects: Objects, ref: str, expected: str) -> Finding:
     try:
-        return hashlib.sha256(objects.read(ref)).hexdigest(), expected
+        return objects.digest(ref), expected
     except ObjectMissing:
         return "missing", expected

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
+from tests.invariants import find_violations
 from tests.oracle.build import Dataset
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
@@ -29,6 +30,7 @@ def agree(world: World, engine: Callable[[], Engine], small: bool = False) -> No
     with tempfile.TemporaryDirectory() as folder:
         policy = policy_with(Path(folder, "policy"), SMALL) if small else None
         found = run(world, Path(folder), engine=engine, policy=policy)
+        assert find_violations(found.root, Path(folder, "ledger.sqlite")) == []
         if expected.refusal:
             assert found.code in expected.codes, str(found.refusal)
             assert not manifests(found.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,20 @@ def test_labels_of_a_world_reach_the_answer(tmp_path: Path) -> None:
     written = write_world(type(labelled)(labelled.segments, labelled.intent, labelled.profile, (assertion,)), tmp_path)
     build(written)
     assert last(ofs(written, "build", str(written.intent)))["coverage"] == {"fraud_disposition": 0.5}
+
+
+def test_what_status_tells_people_to_run_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = write_world(WORLD, tmp_path / "a world")
+    for number in range(2):
+        document = {**json.loads(written.intent.read_bytes()), "request_id": f"request.{number}." + "x" * 100}
+        written.intent.write_bytes(canon(document))
+        written.run_facts.unlink(missing_ok=True)
+        ofs(written, "build", str(written.intent))
+    monkeypatch.setattr("ofs_spark.cli.NEWEST", 1)
+    told = ofs(written, "status", options=()).stdout
+    commands = [line.split(": ", 1)[1] for line in told.splitlines() if "ofs --wiring" in line]
+    assert len(commands) == 2
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "ofs"
+        assert run_command(*arguments).exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.abc
 import json
 import os
 import random
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ofs_spark import pipeline
 from ofs_spark.console import answer_command
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.contracts import find_faults
-from ofs_spark.foundation.ports import Put
+from ofs_spark.foundation.ends import find_owner
+from ofs_spark.foundation.ports import Put, Tail
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects import LocalObjects
@@ -250,10 +253,20 @@ class Failing(LocalObjects):
         number = type(self).number
         raise OSError(number, os.strerror(number))
 
-    def read(self, ref: str, most: int | None = None, /) -> bytes:
+    def read(self, ref: str, most: int = sys.maxsize, /) -> bytes:
         if self._meet():
             self._fail()
         return super().read(ref, most)
+
+    def read_tail(self, ref: str, most: int, /) -> Tail:
+        if self._meet():
+            self._fail()
+        return super().read_tail(ref, most)
+
+    def digest(self, ref: str) -> str:
+        if self._meet():
+            self._fail()
+        return super().digest(ref)
 
     def exists(self, ref: str) -> bool:
         if self._meet():
@@ -365,3 +378,72 @@ def test_an_answer_that_cannot_be_written_is_no_success() -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
     assert (done.returncode, done.stderr) == (1, "ofs: the answer could not be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("raised", "answered"),
+    [
+        (MemoryError(), "RESOURCE_EXCEEDED"),
+        (OSError(errno.EMFILE, "Too many open files"), "ENVIRONMENT_UNFIT"),
+        (ImportError("failed to map segment", name="pyarrow.lib"), "ENVIRONMENT_UNFIT"),
+        (KeyboardInterrupt(), "INTERRUPTED"),
+        (RuntimeError("x"), "INTERNAL"),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, BaseException) else one,
+)
+@pytest.mark.parametrize("command", ["build", "validate", "identity"])
+def test_what_ends_a_command_before_it_begins_is_answered(
+    command: str, raised: BaseException, answered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise raised
+
+    monkeypatch.setenv("OFS_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("ofs_spark.cli._read_bytes", fail)
+    answer = check(run_command("--json", command, "x"))
+    assert answered in (answer.get("code"), answer.get("reason"))
+
+
+@pytest.mark.parametrize("name", ["pyarrow.lib", "numpy", "yaml", None])
+@pytest.mark.parametrize("room", ["ofs_spark.pipeline", "ofs_spark.intent.answers", "ofs_spark.workflow.validate"])
+def test_a_library_that_cannot_be_loaded_is_an_unfit_machine(
+    room: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, fullname: str, *_: object) -> None:
+            if fullname == room:
+                raise ImportError("IMPORTANT: PLEASE READ THIS\n\n\x1b[31m" * 50, name=name)
+
+    written = write_world(WORLD, tmp_path)
+    monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, room, raising=False)
+    monkeypatch.delattr("ofs_spark.pipeline", raising=False)
+    command = {"pipeline": "build", "answers": "identity", "validate": "validate"}[room.rpartition(".")[2]]
+    told = run_command("--json", "--quiet", command, str(written.intent))
+    answer = check(told)
+    assert (answer["code"], len(answer["message"]) < 120) == ("ENVIRONMENT_UNFIT", True)
+
+
+def test_a_part_of_ofs_that_is_missing_is_a_defect() -> None:
+    assert find_owner(ModuleNotFoundError("no module", name="ofs_spark.nowhere")) is None
+
+
+ADDRESSES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "objects": lambda text: {"objects": {"root": text}},
+    "profiles": lambda text: {"profiles": {"root": text}},
+    "ledger": lambda text: {"ledger": {"dsn": f"sqlite:///{text}"}},
+}
+
+
+@pytest.mark.parametrize("text", ["loop", "loop/x", "a\0b", "x" * 5_000, "file/x"])
+@pytest.mark.parametrize("place", ADDRESSES)
+def test_an_address_that_no_file_can_have_is_answered(place: str, text: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    document = yaml.safe_load(written.wiring.read_text())
+    written.wiring.write_text(yaml.safe_dump({**document, **ADDRESSES[place](text)}))
+    for command in (("status",), ("build", str(written.intent))):
+        answer = check(run_command("--json", "--quiet", "--wiring", str(written.wiring), *command))
+        assert not is_defect(answer), answer

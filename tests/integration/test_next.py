@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from ofs_spark.cli import submit_build
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from tests.integration.test_command import DAMAGES
 from tests.integration.test_refusals import CASES, FOUR
 from tests.spec.tables.windows import world
+from tests.unit.permissions import unprivileged
 from tests.worlds.command import run_command
 from tests.worlds.running import build
 from tests.worlds.sabotage import SABOTAGES
@@ -102,3 +104,14 @@ def test_a_submitted_job_tells_a_command_that_runs(tmp_path: Path, capsys: pytes
     refusal = json.loads(capsys.readouterr().out)
     assert (refusal["code"], status) == ("REF_SCOPE_INVALID", 20)
     assert shlex.split(refusal["next"]) == ["ofs", "--wiring", str(written.wiring), "build", str(written.intent)]
+
+
+def test_a_file_that_may_not_be_looked_at_is_in_no_command(tmp_path: Path) -> None:
+    written = write_world(world(FOUR), tmp_path)
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        assert context.locate_file("profiles", written.profile.name) == str(written.profile)
+        written.profile.parent.chmod(0)
+        with unprivileged():
+            found = context.locate_file("profiles", written.profile.name)
+        written.profile.parent.chmod(0o755)
+    assert found == ""

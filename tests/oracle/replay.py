@@ -187,9 +187,18 @@ def one_per_position(delivered: list[Delivery], arrival_of: Callable[[Row], int 
 
 
 def preference(row: Row, arrival_of: Callable[[Row], int | None]) -> tuple[Any, ...]:
-    """Smallest hash; then the earliest arrival, publication, archival. What is not there comes last."""
-    times = (arrival_of(row), published(row), archived(row))
-    return (row.hash is None, row.hash or "", *((time is None, time or 0) for time in times))
+    """Smallest hash; then the earliest arrival, publication, archival, event time; then the content. Absent comes last."""
+    times = (arrival_of(row), published(row), archived(row), event_time(row))
+    texts = (row.envelope, row.event_id, row.event_type, row.platform_run_id, row.scenario_run_id, row.ts_utc)
+    content = ((text is None, (text or "").encode()) for text in texts)
+    return (row.hash is None, row.hash or "", *((time is None, time or 0) for time in times), *content)
+
+
+def event_time(row: Row) -> int | None:
+    try:
+        return micros(row.ts_utc or "")
+    except ValueError:
+        return None
 
 
 def archived(row: Row) -> int | None:

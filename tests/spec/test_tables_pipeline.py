@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.invariants import find_violations
 from tests.spec.tables import ALL
 from tests.worlds.running import SMALL, manifests, policy_with, run
 from tests.worlds.tables import Case, exactly
@@ -15,6 +16,7 @@ from tests.worlds.tables import Case, exactly
 def test_the_pipeline_gives_what_the_table_says(case: Case, tmp_path: Path) -> None:
     outcome = run(case.world, tmp_path)
     assert outcome.code == case.code, str(outcome.refusal)
+    assert find_violations(outcome.root, tmp_path / "ledger.sqlite") == []
     if case.code:
         assert not manifests(outcome.root)
         return
@@ -36,3 +38,4 @@ def test_the_pipeline_gives_what_the_table_says(case: Case, tmp_path: Path) -> N
 def test_small_buckets_and_hot_keys_hold_the_same_rows(case: Case, tmp_path: Path) -> None:
     outcome = run(case.world, tmp_path, policy=policy_with(tmp_path / "policy", SMALL))
     assert exactly(case.shown(outcome.rows)) == exactly(case.rows)
+    assert find_violations(outcome.root, tmp_path / "ledger.sqlite") == []

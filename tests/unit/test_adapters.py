@@ -146,6 +146,27 @@ def test_an_object_root_that_does_not_stand_is_refused_and_never_made(root: str,
     assert [path.name for path in tmp_path.rglob("*")] == ["wiring.yaml"]
 
 
+@pytest.mark.parametrize("name", ["a\\b", "a\tb", "a\x7fb", "a\x01b", "a\nb", "a\udcffb"])
+def test_an_object_root_where_no_table_can_be_written_is_refused_before_any_work(name: str, tmp_path: Path) -> None:
+    (tmp_path / name / "objects").mkdir(parents=True)
+    folder = tmp_path / name
+    with (
+        pytest.raises(Refusal, match=r"ENVIRONMENT_UNFIT: objects\.root is at a path with") as refused,
+        open_context(wired(folder), None, lambda _room, _doing: None, LocalEngine),
+    ):
+        raise AssertionError("it was opened")
+    assert refused.value.details == {"pointer": "/objects/root"}
+    assert name not in refused.value.message
+
+
+@pytest.mark.parametrize("name", ["a\x85b", "a\u2028b", "a\u202eb", "\U0010ffff", "a^b", "{a}", "a<b>"])
+def test_any_other_name_of_the_object_root_is_opened(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    (folder / "objects").mkdir(parents=True)
+    with open_context(wired(folder), None, lambda _room, _doing: None, LocalEngine) as context:
+        assert context.objects.exists("nothing") is False
+
+
 @pytest.mark.parametrize("width", ["abc", "0", "-1", "", "1.5", "8 ", "٣", True, 1 << 70])
 def test_a_width_that_is_no_count_is_refused(width: Any, tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()

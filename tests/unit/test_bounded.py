@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ofs_spark.foundation.columnar.bounded import _read_page_size, read_bounded
+from ofs_spark.foundation.columnar.bounded import read_bounded
+from ofs_spark.foundation.columnar.pages import PageHeaderError, read_page
+from ofs_spark.foundation.columnar.stored_columns import has_no_value
 from ofs_spark.foundation.errors import Refusal
 
 
@@ -68,8 +70,102 @@ def test_an_honest_file_is_read_the_same_in_batches_and_at_once(rows: int, most:
     assert read(body, most, ["b"]).column_names == ["b"]
 
 
-def test_the_size_of_a_dictionary_is_the_one_that_its_page_states() -> None:
-    body = written(pa.table({"a": ["x" * 1_000, "y" * 500] * 10}), compression="zstd")
-    chunk = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0)
-    assert _read_page_size(body, chunk.dictionary_page_offset) == 1_508  # two lengths of four bytes
-    assert _read_page_size(body, 10**9) == _read_page_size(b"no page", 0) - len(b"no page") + len(body)
+@pytest.mark.parametrize(("values", "batches"), [([7], 1), ([None], 5)], ids=["a value", "none"])
+def test_a_column_that_nobody_reads_is_decoded_to_its_first_value(
+    values: list[int | None], batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, taken = written(pa.table({"a": pa.array(values * 5_000, pa.int64())})), []
+    iterate = pq.ParquetFile.iter_batches
+
+    def count(*arguments: Any, **named: Any) -> Any:
+        for batch in iterate(*arguments, **named):
+            taken.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", count)
+    assert has_no_value(pq.ParquetFile(pa.BufferReader(body)), body, "a.parquet", 1 << 20, "a") is (values == [None])
+    assert len(taken) == batches
+
+
+def encode_varint(number: int, width: int) -> bytes:
+    """A zigzag number in exactly `width` bytes: readers take zeros that need not be there."""
+    rest = number << 1
+    return bytes([rest >> 7 * i & 0x7F | 0x80 * (i < width - 1) for i in range(width)])
+
+
+def lie(body: bytes, told: int, lies: int, *, in_footer: bool) -> bytes:
+    """The file with one size replaced by another, wherever its footer or else its pages state it."""
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    parts = [body[:footer], body[footer:]]
+    assert encode_varint(told, 5) in parts[in_footer]
+    parts[in_footer] = parts[in_footer].replace(encode_varint(told, 5), encode_varint(lies, 5))
+    return b"".join(parts)
+
+
+LARGE = 300_000_000
+
+
+def test_a_footer_that_hides_what_its_pages_hold_is_refused() -> None:
+    body = written(pa.table({"a": ["x" * LARGE]}), compression="zstd", use_dictionary=False)
+    chunk = pq.ParquetFile(pa.BufferReader(body)).metadata.row_group(0).column(0)
+    hidden = lie(body, chunk.total_uncompressed_size, 100, in_footer=True)
+    assert pq.ParquetFile(pa.BufferReader(hidden)).metadata.row_group(0).column(0).total_uncompressed_size == 100
+    with pytest.raises(Refusal, match="RESOURCE_EXCEEDED") as refused:
+        read(hidden, 128 << 20)
+    assert refused.value.details["found"] > LARGE
+
+
+def test_a_page_that_states_more_than_it_holds_is_refused_before_room_is_made_for_it() -> None:
+    """Arrow makes room for what the header states, two gigabytes here, before it decodes the page."""
+    body = written(pa.table({"a": ["x" * LARGE]}), compression="zstd", use_dictionary=False)
+    page = read_page(body, pq.ParquetFile(pa.BufferReader(body)).metadata.row_group(0).column(0).data_page_offset)
+    boasting = lie(body, page.uncompressed, 2**31 - 1, in_footer=False)
+    with pytest.raises(Refusal, match="RESOURCE_EXCEEDED") as refused:
+        read(boasting, 1 << 30)
+    assert refused.value.details["found"] >= 2**31 - 1
+
+
+def test_a_column_of_another_type_is_looked_at_within_the_bound_too() -> None:
+    body = BOMBS["zeros"]()
+    with pytest.raises(Refusal, match="RESOURCE_EXCEEDED"):
+        has_no_value(pq.ParquetFile(pa.BufferReader(body)), body, "a.parquet", 128 << 20, "a")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
+def test_the_pages_of_an_honest_file_hold_what_its_footer_states(version: str, compression: str) -> None:
+    texts = [f"text {n % 900}" for n in range(20_000)]
+    table = pa.table({"a": texts, "b": range(20_000), "c": [[n, n] for n in range(20_000)]})
+    body = written(
+        table, data_page_version=version, compression=compression, data_page_size=4_096, write_page_checksum=True
+    )
+    metadata = pq.ParquetFile(pa.BufferReader(body)).metadata
+    chunks = [metadata.row_group(0).column(i) for i in range(3)]
+    stated = sum(chunk.total_uncompressed_size for chunk in chunks)
+    with pytest.raises(Refusal) as refused:
+        read(body, stated - 1)
+    assert refused.value.details["found"] == stated
+    assert read_page(body, chunks[0].dictionary_page_offset).is_dictionary
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"\x15", b"\x15\x00", b"\x15\x00\x00", b"\x15" + b"\xff" * 20, b"\x1c" * 40, b"\x19\x00\x00", b"no page"],
+    ids=["nothing", "a field's head", "no end", "no sizes", "a long number", "deep", "a list", "text"],
+)
+def test_what_is_no_page_header_is_told_as_such(header: bytes) -> None:
+    with pytest.raises(PageHeaderError):
+        read_page(header, 0)
+
+
+@pytest.mark.parametrize("place", [-1, 10**9])
+def test_a_header_outside_the_file_is_none(place: int) -> None:
+    with pytest.raises(PageHeaderError):
+        read_page(written(pa.table({"a": [1]})), place)
+
+
+def test_a_header_whose_page_is_not_all_there_is_none() -> None:
+    body = written(pa.table({"a": ["x" * 100]}), use_dictionary=False)
+    whole = read_page(body, 4)
+    with pytest.raises(PageHeaderError, match="sizes"):
+        read_page(body[: whole.begin + whole.compressed - 1], 4)

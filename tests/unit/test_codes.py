@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import get_type_hints
 
 import pytest
 
@@ -18,7 +19,7 @@ from ofs_spark.features.faults import merge_faults
 from ofs_spark.foundation.codes import CODES, ROOM_ORDER, Code, find_turn
 from ofs_spark.foundation.collect import Collector, list_faults, merge_refusals
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
-from ofs_spark.foundation.commands import NOBODY, Caller
+from ofs_spark.foundation.commands import NOBODY, Caller, Next
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.documents import DocumentKind
 from ofs_spark.foundation.errors import Refusal, refuse, sort_refusals
@@ -185,6 +186,30 @@ def test_no_text_names_a_command_that_does_not_exist() -> None:
     exist = {"identity", "validate", "build", "verify", "show", "status", "demo"}
     assert told - exist == set()
     assert list(find_commands_told('x = "run `ofs doctor` or"')) == ["doctor"]
+
+
+def find_written_commands(source: str) -> Iterator[int]:
+    """Lines of calls that give a refusal a written text as what to run next: the third of their arguments."""
+    for node in ast.walk(ast.parse(source)):
+        name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in ("refuse", "Refusal"):
+            given = [*node.args[2:3], *(one.value for one in node.keywords if one.arg == "next_command")]
+            if any(isinstance(one, ast.Constant | ast.JoinedStr) for one in given):
+                yield node.lineno
+
+
+def test_what_to_run_next_is_a_template_that_the_caller_fills() -> None:
+    """A text that a room wrote itself would lack the wiring, the policy and the place of the program."""
+    written = {
+        str(path): list(find_written_commands(path.read_text(encoding="utf-8")))
+        for path in sorted((ROOT / "ofs_spark").rglob("*.py"))
+    }
+    assert {path: lines for path, lines in written.items() if lines} == {}
+    bad = (
+        'refuse("A", "m", "ofs status")\nrefuse("A", "m", f"ofs show {ref}", a=1)\nRefusal("A", "m", next_command="x")'
+    )
+    assert list(find_written_commands(bad)) == [1, 2, 3]
+    assert get_type_hints(refuse)["next_command"] == Next | None
 
 
 def shuffled(seed: int) -> list[str]:

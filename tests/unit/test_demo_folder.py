@@ -34,3 +34,14 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="neither empty nor a demo world"):
         heard(tmp_path)
     assert (tmp_path / "theirs").read_text() == "not ours"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"7", b"{}", b'{"asked": {}, "paths": [], "counts": 1}', b"\xff\xfe"]
+)
+def test_a_record_that_no_demo_wrote_is_told(body: bytes, tmp_path: Path) -> None:
+    (tmp_path / tour.FACTS).write_bytes(body)
+    with pytest.raises(Refusal, match=r"demo\.json") as caught:
+        heard(tmp_path)
+    assert caught.value.code == "ENVIRONMENT_UNFIT"
+    assert (tmp_path / tour.FACTS).read_bytes() == body

@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from ofs_spark.foundation.codes import BLOCKS, CODES, ROOM_ORDER, Code
+from ofs_spark.foundation.commands import STATUS, Next
 from ofs_spark.foundation.errors import InternalError, OfsError, Refusal, refuse
 
 EXIT_STATUS = {
@@ -75,7 +76,7 @@ def test_only_these_may_be_retried() -> None:
 
 
 def test_a_refusal_survives_the_way_between_processes() -> None:
-    refusal = refuse("REPLAY_BASIS_GAP", "offsets 5..7 are missing", "ofs doctor", topic="t", gaps=[{"start": "5"}])
+    refusal = refuse("REPLAY_BASIS_GAP", "offsets 5..7 are missing", STATUS, topic="t", gaps=[{"start": "5"}])
     for twin in (pickle.loads(pickle.dumps(refusal)), copy.copy(refusal)):
         assert type(twin) is type(refusal)
         assert twin.to_document() == refusal.to_document()
@@ -83,11 +84,13 @@ def test_a_refusal_survives_the_way_between_processes() -> None:
 
 
 def test_the_document_is_what_programs_read() -> None:
-    refusal = refuse("COVERAGE_POLICY_VIOLATION", "0.80 < 0.95", "ofs check i.json", type="fraud", measured="0.80")
+    refusal = refuse(
+        "COVERAGE_POLICY_VIOLATION", "0.80 < 0.95", Next("show", ("i.json",)), type="fraud", measured="0.80"
+    )
     document = refusal.to_document()
     assert json.loads(json.dumps(document)) == {
         "outcome": "REFUSED", "code": "COVERAGE_POLICY_VIOLATION", "room": "labels", "message": "0.80 < 0.95",
-        "details": {"type": "fraud", "measured": "0.80"}, "retryable": False, "next": "ofs check i.json",
+        "details": {"type": "fraud", "measured": "0.80"}, "retryable": False, "next": "ofs show i.json",
         "do": {"text": CODES["COVERAGE_POLICY_VIOLATION"].do},
     }  # fmt: skip
 

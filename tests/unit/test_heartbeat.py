@@ -63,7 +63,7 @@ def test_a_lost_lease_hides_no_refusal_of_the_build() -> None:
     context.control = Lost.__new__(Lost)
     context.announce = lambda _room, doing: said.append(doing)
     run, intent = Run("k" * 32, "request.0001", "ab" * 32, State.RUNNING), Any
-    recorder = Recorder(run, intent, context, [], lambda _is_put: None)  # type: ignore[arg-type]
-    with pytest.raises(Refusal, match="REPLAY_BASIS_GAP"), record_end(recorder):
+    recorder = Recorder(intent, context, lambda *_asked: None)  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match="REPLAY_BASIS_GAP"), record_end(recorder, run):
         raise refuse("REPLAY_BASIS_GAP", "a hole")
     assert ["claim 1 is lost" in one for one in said] == [True]

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ofs_spark.foundation.clock import FixedClock, to_micros
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
-from ofs_spark.intent.ports import Ledger
+from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
 from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
 from ofs_spark.io.ledger.sqlite import SqliteLedger, open_for_writing
@@ -249,10 +249,10 @@ def test_only_drawn_transitions_are_legal(before: State, after: State) -> None:
             with pytest.raises(InternalError):
                 claim(run, "me", 10, LIMITS)
     elif before is State.RUNNING and after in LEGAL[before]:
-        assert end(run, 1, after, "X", {}).state is after
+        assert end(run, 1, after, {}).state is after
     else:
         with pytest.raises((InternalError, Refusal)):
-            end(run, 1, after, "X", {})
+            end(run, 1, after, {})
 
 
 def test_racing_drivers_have_one_winner(tmp_path: Path) -> None:
@@ -470,7 +470,7 @@ def test_a_migration_knows_the_platform_run_of_what_was_published(tmp_path: Path
         connection.execute("UPDATE ofs_run SET outcome = ? WHERE run_key = 'old'", (outcome,))
         connection.commit()
     ledger = SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite")
-    assert ledger.list_tokens("platform_1") == [("old", 1), ("dead", 2)]  # as it is: of whose data nobody knows
+    assert ledger.list_tokens("platform_1") == [("dead", 2), ("old", 1)]  # as it is: of whose data nobody knows
     House(ledger, FixedClock()).driver().open("new", REQUEST, INTENT, "platform_2")
     assert [run.platform_run_id for run in ledger.list_runs()] == ["platform_1", None, "platform_2"]
     assert sorted(ledger.list_tokens("platform_1")) == [("dead", 2), ("old", 1)]
@@ -495,6 +495,16 @@ def test_runs_are_listed_by_what_is_asked(house: House) -> None:
     found = house.ledger.find_publisher("dm_1")
     assert found is not None
     assert (found.run_key, house.ledger.find_publisher("dm_%")) == ("k3", None)
+
+
+def test_runs_of_an_unknown_platform_run_are_named_in_a_bounded_number(house: House) -> None:
+    """Each is looked for in the store by every build: a ledger of the first release may hold any number of them."""
+    for n in range(MOST_UNPLACED + 20):
+        run = Run(f"{n:032d}", f"request.{n}", INTENT)
+        house.ledger.register(run, Transition(run.run_key, 0, 0, None, State.QUEUED, "REQUESTED", {}))
+    held = house.driver().open(KEY, REQUEST, INTENT, "platform_1")
+    named = [key for key, _ in house.ledger.list_tokens("platform_1")]
+    assert named == [held.run_key, *(f"{n:032d}" for n in reversed(range(20, MOST_UNPLACED + 20)))]
 
 
 class Twins(RuleBasedStateMachine):

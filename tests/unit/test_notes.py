@@ -20,7 +20,7 @@ from ofs_spark.replay.scan_job import StagedFile, SummaryNote
 
 LEAF = LeafDigest("b0", 2, ("aa", "bb"))
 RECORDS: list[Note] = [
-    SummaryNote({"partition_ordinal": 0, "faults": []}, StagedFile("s/0.arrow", "aa", 3)),
+    SummaryNote({"partition_ordinal": 0, "faults": []}, StagedFile("s/0.arrow", "aa", 3, 99)),
     SummaryNote({"partition_ordinal": 1, "faults": []}, None),
     EventsNote(EventAccount({"rows": 2}, {"invalid": [{"seq": 1, "offset": "ä"}]}), 1, (FirstEvent(0, 5, 9),)),
     LabelsNote({"fraud": TypeCounts(3, 1, 1, 1)}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import pickle
 import socket
 import tempfile
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.errors import PinsRefused, Refusal
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put, Tail
 from ofs_spark.io.objects import LocalObjects, MemoryObjects
 from tests.unit.permissions import unprivileged
+
+MOST = 1 << 20
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -25,10 +29,15 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     return LocalObjects.at(tmp_path / "root") if request.param == "folder" else MemoryObjects()
 
 
+def readers(objects: Objects) -> list[Callable[[str], Any]]:
+    """Every way to read an object: they answer alike where there is none to read."""
+    return [lambda ref: objects.read(ref, MOST), lambda ref: objects.read_tail(ref, 4), objects.digest]
+
+
 def test_first_put_creates_and_the_second_changes_nothing(objects: Objects) -> None:
     assert objects.put_if_absent("a/b.json", b"one") is Put.CREATED
     assert objects.put_if_absent("a/b.json", b"two") is Put.EXISTS
-    assert objects.read("a/b.json") == b"one"
+    assert objects.read("a/b.json", MOST) == b"one"
 
 
 def test_equal_bytes_are_no_second_creation(objects: Objects) -> None:
@@ -39,20 +48,21 @@ def test_equal_bytes_are_no_second_creation(objects: Objects) -> None:
 def test_replace_replaces(objects: Objects) -> None:
     objects.replace("v", b"1")
     objects.replace("v", b"2")
-    assert objects.read("v") == b"2"
+    assert objects.read("v", MOST) == b"2"
 
 
 def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
     body = b"one object in memory"
     assert [objects.put_if_absent("a", body) for _ in range(2)] == [Put.CREATED, Put.EXISTS]
     assert [objects.put_if_absent("b", b"") for _ in range(2)] == [Put.CREATED, Put.EXISTS]
-    assert objects.read("b") == b""
+    assert objects.read("b", MOST) == b""
 
 
 def test_a_store_is_empty_until_it_is_written_and_looking_creates_nothing(objects: Objects, tmp_path: Path) -> None:
     assert not objects.exists("a")
-    with pytest.raises(ObjectMissing):
-        objects.read("a")
+    for read in readers(objects):
+        with pytest.raises(ObjectMissing):
+            read("a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -60,15 +70,16 @@ def test_a_folder_is_no_object(objects: Objects) -> None:
     objects.put_if_absent("a/b", b"x")
     assert not objects.exists("a")
     for ref in ("a", "a/b/c"):
-        with pytest.raises(ObjectMissing):
-            objects.read(ref)
+        for read in readers(objects):
+            with pytest.raises(ObjectMissing):
+                read(ref)
         assert not objects.exists(ref)
 
 
 def test_a_ref_and_its_address_name_one_object(objects: Objects) -> None:
     objects.put_if_absent("a/b", b"x")
     address = objects.locate("a/b")
-    assert (objects.read(address), objects.relative(address), objects.relative("a/b")) == (b"x", "a/b", "a/b")
+    assert (objects.read(address, MOST), objects.relative(address), objects.relative("a/b")) == (b"x", "a/b", "a/b")
 
 
 def test_a_store_travels(objects: Objects) -> None:
@@ -78,8 +89,9 @@ def test_a_store_travels(objects: Objects) -> None:
 
 def test_missing_object_is_named(objects: Objects) -> None:
     assert not objects.exists("no/such")
-    with pytest.raises(ObjectMissing, match="no/such"):
-        objects.read("no/such")
+    for read in readers(objects):
+        with pytest.raises(ObjectMissing, match="no/such"):
+            read("no/such")
 
 
 @pytest.mark.parametrize(
@@ -104,14 +116,15 @@ def test_missing_object_is_named(objects: Objects) -> None:
     ],
 )
 def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
-    for call in (
-        objects.read,
+    calls: list[Callable[[str], Any]] = [
+        *readers(objects),
         objects.exists,
         objects.relative,
         objects.locate,
         lambda ref: objects.put_if_absent(ref, b"x"),
         lambda ref: objects.replace(ref, b"x"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(PinsRefused, match="REF_SCOPE_INVALID"):
             call(ref)
 
@@ -120,7 +133,11 @@ def test_refs_outside_the_root_are_refused(objects: Objects, ref: str) -> None:
 def test_any_printable_name_is_a_name_and_nothing_is_decoded(objects: Objects, name: str) -> None:
     ref = f"{name}/x"
     assert objects.put_if_absent(ref, b"1") is Put.CREATED
-    assert (objects.read(ref), objects.relative(ref), objects.read(objects.locate(ref))) == (b"1", ref, b"1")
+    assert (objects.read(ref, MOST), objects.relative(ref), objects.read(objects.locate(ref), MOST)) == (
+        b"1",
+        ref,
+        b"1",
+    )
 
 
 def test_what_is_no_regular_file_is_no_object_and_nobody_waits_for_it(tmp_path: Path) -> None:
@@ -131,8 +148,9 @@ def test_what_is_no_regular_file_is_no_object_and_nobody_waits_for_it(tmp_path: 
         server.bind(str(tmp_path / "socket"))
         for ref in ("pipe", "folder", "socket"):
             assert not objects.exists(ref)
-            with pytest.raises(ObjectMissing):
-                objects.read(ref)
+            for read in readers(objects):
+                with pytest.raises(ObjectMissing):
+                    read(ref)
             for write in (objects.put_if_absent, objects.replace):
                 with pytest.raises(Refusal, match=f"REF_ACCESS_DENIED: {ref}: something that is no object"):
                     write(ref, b"x")
@@ -148,6 +166,37 @@ def test_a_size_is_looked_at_before_anything_is_read(objects: Objects) -> None:
         os.truncate(objects.locate("a"), 1 << 40)  # a sparse file that no memory holds
         with pytest.raises(ObjectTooLarge):
             objects.read("a", 1 << 30)
+
+
+def test_a_digest_is_of_the_whole_object_and_never_holds_it(objects: Objects) -> None:
+    objects.put_if_absent("a", b"four")
+    assert objects.digest("a") == hashlib.sha256(b"four").hexdigest()
+    with pytest.raises(ObjectMissing):
+        objects.digest("b")
+    if isinstance(objects, LocalObjects):
+        os.truncate(objects.locate("a"), 64 << 20)
+        tracemalloc.start()
+        found = objects.digest("a")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found == hashlib.sha256(b"four".ljust(64 << 20, b"\0")).hexdigest()
+        assert peak < 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("most", "body"), [(1, b"7"), (3, b"567"), (8, b"01234567"), (9, b"01234567"), (1 << 40, b"01234567")]
+)
+def test_a_tail_is_the_end_of_an_object_and_its_size(most: int, body: bytes, objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"01234567")
+    assert objects.read_tail("a/b", most) == objects.read_tail(objects.locate("a/b"), most) == Tail(8, body)
+
+
+def test_a_tail_is_read_of_an_object_of_any_size(objects: Objects) -> None:
+    objects.put_if_absent("empty", b"")
+    assert objects.read_tail("empty", 4) == Tail(0, b"")
+    if isinstance(objects, LocalObjects):
+        os.truncate(objects.locate("empty"), 1 << 40)  # a sparse file that no memory holds
+        assert objects.read_tail("empty", 4) == Tail(1 << 40, bytes(4))
 
 
 @pytest.mark.parametrize(
@@ -172,9 +221,13 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
 
     objects = LocalObjects.at(tmp_path)
     objects.put_if_absent("a", b"1")
-    calls = {
-        "os.fsync": (lambda: objects.put_if_absent("b", b"2"), lambda: objects.replace("a", b"2")),
-        "os.open": (lambda: objects.read("a"),),
+    calls: dict[str, list[Callable[[], Any]]] = {
+        "os.fsync": [lambda: objects.put_if_absent("b", b"2"), lambda: objects.replace("a", b"2")],
+        "os.open": [
+            lambda: objects.read("a", MOST),
+            lambda: objects.read_tail("a", 1),
+            lambda: objects.digest("a"),
+        ],
     }
     for place, ones in calls.items():
         with monkeypatch.context() as patched:
@@ -183,7 +236,7 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
                 with pytest.raises(OSError if code is None else Refusal) as found:
                     call()
                 assert code is None or str(found.value).startswith(f"{code}: the object ")
-    assert objects.read("a") == b"1"
+    assert objects.read("a", MOST) == b"1"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
@@ -211,8 +264,9 @@ def test_a_symbolic_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
     objects = LocalObjects.at(tmp_path / "root")
     (tmp_path / "root").mkdir()
     os.symlink(tmp_path / "secret", tmp_path / "root" / "link")
-    with pytest.raises(PinsRefused, match="symbolic link"):
-        objects.read("link")
+    for read in readers(objects):
+        with pytest.raises(PinsRefused, match="symbolic link"):
+            read("link")
 
 
 def test_a_full_address_inside_the_root_is_the_same_ref(tmp_path: Path) -> None:
@@ -232,8 +286,12 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
         Path(objects.root, "open").chmod(0o555)
         Path(objects.root, "closed").chmod(0o000)
         calls: list[Callable[[], Any]] = [
-            lambda: objects.read("open/a"),
-            lambda: objects.read("closed/a"),
+            lambda: objects.read("open/a", MOST),
+            lambda: objects.read("closed/a", MOST),
+            lambda: objects.read_tail("open/a", 1),
+            lambda: objects.read_tail("closed/a", 1),
+            lambda: objects.digest("open/a"),
+            lambda: objects.digest("closed/a"),
             lambda: objects.exists("closed/a"),
             lambda: objects.put_if_absent("open/b", b"2"),
             lambda: objects.put_if_absent("closed/b", b"2"),
@@ -246,7 +304,7 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
         Path(objects.root, "open").chmod(0o755)
         Path(objects.root, "closed").chmod(0o755)
         Path(objects.locate("open/a")).chmod(0o644)
-        assert objects.read("open/a") == b"1"
+        assert objects.read("open/a", MOST) == b"1"
         assert sorted(path.name for path in Path(objects.root).rglob("*")) == ["a", "a", "closed", "open"]
 
 
@@ -269,8 +327,9 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
 def test_a_body_of_another_length_than_the_store_states_is_not_given() -> None:
     """Files of /proc state no length, as one that is being written states less than it will have."""
-    with pytest.raises(OSError, match="of a file of 0"):
-        LocalObjects.at(f"/proc/{os.getpid()}").read("status")
+    for read in readers(LocalObjects.at(f"/proc/{os.getpid()}")):
+        with pytest.raises(OSError, match="where 0 are left of the file"):
+            read("status")
 
 
 @pytest.mark.parametrize("store", ["folder", "memory"])

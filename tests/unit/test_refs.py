@@ -50,16 +50,28 @@ def test_a_pasted_path_is_seen() -> None:
     assert not list(pasted('at = f"{pointer}/{index}"'))
 
 
-@pytest.mark.parametrize("name", [name for name in vars(refs) if name.startswith("name_")])
-def test_a_ref_that_is_written_is_owned(name: str) -> None:
-    function = getattr(refs, name)
-    signature = inspect.signature(function)
+def make_ref(name: str) -> str:
+    """What one of the functions makes of sample arguments."""
     given = {"platform_run_id": RUN, "staging": f"{RUN}/ofs/staging/p/a", "table": f"{RUN}/ofs/datasets/d/a"}
     numbers: dict[str, Any] = dict.fromkeys(("partition_ordinal", "segment_group", "version", "bucket", "number"), 1)
-    arguments = {p: given.get(p) or numbers.get(p, "x") for p in signature.parameters}
-    owned = signature.return_annotation == "OwnedRef"
-    assert (find_owner(function(**arguments)) == "ofs") or not owned
-    assert owned or name in {
+    function = getattr(refs, name)
+    made: str = function(**{p: given.get(p) or numbers.get(p, "x") for p in inspect.signature(function).parameters})
+    return made
+
+
+def is_owned(name: str) -> bool:
+    return bool(inspect.signature(getattr(refs, name)).return_annotation == "OwnedRef")
+
+
+NAMES = [name for name in vars(refs) if name.startswith("name_")]
+OWNED = {name: make_ref(name) for name in NAMES if is_owned(name)}
+"""A ref of each kind that OFS writes, by the function that names it."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_ref_that_is_written_is_owned(name: str) -> None:
+    assert (find_owner(make_ref(name)) == "ofs") or not is_owned(name)
+    assert is_owned(name) or name in {
         "name_segment_index",
         "name_profile",
         "name_table_commit",

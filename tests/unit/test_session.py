@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import EnvironmentUnfit
+from ofs_spark.io.context import find_log
 from ofs_spark.io.session import check_jars, check_java, read_properties
+from tests.unit.permissions import unprivileged
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +53,7 @@ def test_missing_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("JAVA_HOME", home)
     with pytest.raises(EnvironmentUnfit, match="no java in") as caught:
         check_java()
-    assert caught.value.next_command == "make setup"
+    assert caught.value.next_command is None  # nothing that OFS can run brings a Java
 
 
 def test_jars_come_in_the_order_of_the_list(tmp_path: Path) -> None:
@@ -68,7 +71,7 @@ def test_missing_jars_are_named(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnfit, match="2 of 2 jars") as caught:
         check_jars(tmp_path)
     assert caught.value.details["missing"] == ["a.jar", "b.jar"]
-    assert caught.value.next_command == "make setup"
+    assert caught.value.write_next(NOBODY) == f"make -C {tmp_path} setup"
 
 
 def test_no_checkout_is_said(tmp_path: Path) -> None:
@@ -90,3 +93,19 @@ def test_shipped_settings_agree_on_what_must_not_differ(name: str) -> None:
     assert settings["spark.sql.ansi.enabled"] == "true"
     assert settings["spark.hadoop.parquet.page.verify-checksum.enabled"] == "true"
     assert settings["spark.sql.execution.arrow.maxRecordsPerBatch"] == "16"
+
+
+def test_a_command_that_reads_leaves_no_log_in_the_object_root(tmp_path: Path) -> None:
+    assert find_log(str(tmp_path), reads=False) == tmp_path / ".spark" / "jvm.log"
+    log = find_log(str(tmp_path), reads=True)
+    assert log.is_file()
+    assert not log.is_relative_to(tmp_path)
+    log.unlink()
+
+
+def test_an_object_root_that_may_not_be_written_holds_no_log(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with unprivileged():
+        log = find_log(str(tmp_path), reads=False)
+    assert not log.is_relative_to(tmp_path)
+    log.unlink()

@@ -19,7 +19,7 @@ from ofs_spark.io.spark_errors import decode_refusal, encode_refusal, own_errors
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_refusal_travels_as_text(code: str) -> None:
-    sent = refuse(code, "wörld\n\x1b <ofs-refusal x>", "ofs status", ref="a%2Fb", faults=[{"n": 1}])
+    sent = refuse(code, "wörld\n\x1b <ofs-refusal x>", ref="a%2Fb", faults=[{"n": 1}])
     came = decode_refusal(f"Traceback …\n  x\n{encode_refusal(sent)} trailing")
     assert came is not None
     assert (type(came), came.to_document()) == (type(sent), sent.to_document())

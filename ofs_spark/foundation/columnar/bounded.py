@@ -1,8 +1,9 @@
 """Reading a Parquet file without trusting it: what it decodes to is bounded before and while it is decoded.
 
 A file of some kilobytes may state billions of values: one repeated code stands for as many copies of a long text. Sizes
-that the file states are compared first. What they cannot say, because a dictionary's value is stored once and repeated
-for ever, is counted batch by batch, in batches so small that none of them can pass the bound by far.
+that the file states are compared first, those of the footer and those of the page headers. What they cannot say, because
+a dictionary's value is stored once and repeated for ever, is counted batch by batch, in batches so small that none of
+them can pass the bound by far.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ofs_spark.foundation.columnar.pages import MOST_PAGES, Page, read_page
 from ofs_spark.foundation.errors import Refusal, refuse
 
 MOST_DECODED_BYTES = 8 * 1024**3
@@ -23,17 +25,14 @@ _WORD = 8
 def read_bounded(
     file: pq.ParquetFile, body: bytes, what: str, columns: list[str] | None = None, most: int = MOST_DECODED_BYTES
 ) -> pa.Table:
-    """The columns of a file whose bytes are `body`, named `what` in messages.
+    """The columns, by dotted path, of a file whose bytes are `body`, named `what` in messages.
 
-    RESOURCE_EXCEEDED, with what was found and is allowed, for a file that decodes to more than `most` bytes.
+    RESOURCE_EXCEEDED, with what was found and is allowed, for a file that decodes to more than `most` bytes, or has more
+    pages than anybody needs. OSError where a page's header cannot be read.
     """
-    stated, values, dictionaries = _add_up(file.metadata, body, columns)
-    for found in (stated, values * _WORD):
-        if found > most:
-            raise _refuse(what, found, most)
-    if file.metadata.num_rows * dictionaries <= most:
+    rows = fit_batch(file, body, what, columns, most)
+    if rows is None:
         return file.read(columns=columns, use_threads=False)
-    rows = max(_LEAST_ROWS, min(_MOST_ROWS, most // dictionaries))
     batches, decoded = [], 0
     for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
         decoded += batch.nbytes
@@ -43,43 +42,52 @@ def read_bounded(
     return pa.Table.from_batches(batches, batches[0].schema).combine_chunks()
 
 
-def _add_up(metadata: pq.FileMetaData, body: bytes, columns: list[str] | None) -> tuple[int, int, int]:
-    """(uncompressed bytes that the file states, values, bytes of the largest dictionaries of all columns)."""
-    stated = values = 0
+def fit_batch(file: pq.ParquetFile, body: bytes, what: str, columns: list[str] | None, most: int) -> int | None:
+    """How many rows may be decoded at once; None where all may. Errors as `read_bounded`, for what the file states."""
+    stated, values, dictionaries = _add_up(file.metadata, body, what, columns)
+    for found in (stated, values * _WORD):
+        if found > most:
+            raise _refuse(what, found, most)
+    if file.metadata.num_rows * dictionaries <= most:
+        return None
+    return max(_LEAST_ROWS, min(_MOST_ROWS, most // dictionaries))
+
+
+def _add_up(metadata: pq.FileMetaData, body: bytes, what: str, columns: list[str] | None) -> tuple[int, int, int]:
+    """(uncompressed bytes that footer or pages state, values, bytes of the largest dictionaries of all columns).
+
+    The larger of what a chunk's footer states and what its pages do counts: a reader allocates by the pages.
+    """
+    stated = values = pages = 0
     dictionaries: dict[str, int] = {}
     for group in (metadata.row_group(index) for index in range(metadata.num_row_groups)):
         for chunk in (group.column(index) for index in range(group.num_columns)):
             path = chunk.path_in_schema
-            if columns is not None and path.split(".")[0] not in columns:
+            if columns is not None and not any(f"{path}.".startswith(f"{one}.") for one in columns):
                 continue
-            stated += max(0, chunk.total_uncompressed_size)
+            own = _list_pages(chunk, body, MOST_PAGES - pages)
+            pages += len(own)
+            if pages >= MOST_PAGES:
+                raise refuse("RESOURCE_EXCEEDED", f"{what} has {pages:,} pages or more", ref=what, allowed=MOST_PAGES)
+            stated += max(0, chunk.total_uncompressed_size, sum(one.uncompressed for one in own))
             values += max(0, chunk.num_values, group.num_rows)
-            if chunk.has_dictionary_page:
-                size = _read_page_size(body, chunk.dictionary_page_offset)
-                dictionaries[path] = max(dictionaries.get(path, 0), size)
+            coded = (one.uncompressed for one in own if one.is_dictionary)
+            dictionaries[path] = max(dictionaries.get(path, 0), *coded, 0)
     return stated, values, sum(dictionaries.values())
 
 
-def _read_page_size(body: bytes, offset: int | None) -> int:
-    """The uncompressed size that the page header at `offset` states, which is what its reader allocates.
-
-    The header is a Thrift struct in the compact protocol; its first two fields are its type and this size. For anything
-    else the file's own size stands in: the reader will refuse it.
-    """
-    place = len(body) if offset is None else offset
-    found = [len(body), len(body)]
-    for index in range(2):
-        if not 0 <= place < len(body) or body[place] != 0x15:  # the next field, of type i32
-            return len(body)
-        place, shift, number = place + 1, 0, 0
-        while place < len(body) and shift < 35:
-            byte = body[place]
-            number |= (byte & 0x7F) << shift
-            place, shift = place + 1, shift + 7
-            if byte < 0x80:
-                break
-        found[index] = (number >> 1) ^ -(number & 1)
-    return max(0, found[1])
+def _list_pages(chunk: pq.ColumnChunkMetaData, body: bytes, most: int) -> list[Page]:
+    """The pages of a chunk as their headers state them, no more than `most`."""
+    place = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+        place = min(place, chunk.dictionary_page_offset)
+    end, found = place + chunk.total_compressed_size, list[Page]()
+    if chunk.num_values <= 0:  # then no page is read: where they begin need not be true
+        return found
+    while place < end and len(found) < most:
+        found.append(read_page(body, place))
+        place = found[-1].begin + found[-1].compressed
+    return found
 
 
 def _refuse(what: str, found: int, allowed: int) -> Refusal:

@@ -16,10 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.bounded import fit_batch
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.errors import show_text
 
 _NOTE, _NO_NOTE = b"ARROW:schema", b"arrow-schema"
 _MAGIC, _TAIL = b"PAR1", 8
+_FEW_ROWS = 1_024
+"""Of a batch of a column that may hold values of any size."""
 _TEXTS = ("STRING", "ENUM", "JSON")
 TEXT = "BYTE_ARRAY annotated as string, ENUM or JSON"
 INSTANT = "INT64 timestamp adjusted to UTC"
@@ -54,7 +58,7 @@ class StoredColumn:
     def describe(self) -> str:
         """What was found, for people."""
         if not self.physical:
-            return str(self.type)
+            return show_text(str(self.type))  # a struct may have any number of members
         zone = (
             ""
             if self.annotation != "TIMESTAMP"
@@ -83,9 +87,22 @@ def open_parquet(body: bytes, coded: Sequence[str] = (), large: bool = False) ->
         raise pa.ArrowInvalid(f"a column's name is not UTF-8: {unreadable.object!r:.80}") from None
 
 
+def measure_footer(end: bytes) -> int:
+    """How many bytes a file's footer takes, with what follows it, as the file's last 8 bytes state. `end`: those, or more."""
+    return int.from_bytes(end[-_TAIL : -len(_MAGIC)], "little") + _TAIL
+
+
+def open_footer(end: bytes) -> pq.ParquetFile:
+    """A file of which no more is there than its end, with the whole footer: what it states can be asked, and no row.
+
+    ArrowException or OSError as `open_parquet`.
+    """
+    return open_parquet(_MAGIC + end[-measure_footer(end) :])
+
+
 def _read_footer(body: bytes) -> pq.FileMetaData | None:
     """The footer under which Arrow finds no note of its own; None where the note is absent, or the bytes are not a file."""
-    length = int.from_bytes(body[-_TAIL : -len(_MAGIC)], "little")
+    length = measure_footer(body) - _TAIL
     footer = body[-_TAIL - length : -_TAIL]
     if len(footer) != length or _NOTE not in footer:
         return None
@@ -103,20 +120,43 @@ def _make_column(name: str, type_: pa.DataType, leaves: Iterator[Any]) -> Stored
         inner = (type_.field(i) for i in range(type_.num_fields))
         return StoredColumn(name, type_, "", "", False, tuple(_make_column(f.name, f.type, leaves) for f in inner))
     leaf = next(leaves)
-    annotation = json.loads(leaf.logical_type.to_json())
-    adjusted = bool(annotation.get("isAdjustedToUTC"))
+    adjusted = bool(_read_annotation(leaf).get("isAdjustedToUTC"))
     return StoredColumn(name, type_, leaf.physical_type, leaf.logical_type.type, adjusted)
 
 
-def has_no_value(file: pq.ParquetFile, path: str) -> bool:
-    """Whether the column at a dotted path is null in every row. One that Arrow cannot read holds something."""
+def _read_annotation(leaf: Any) -> dict[str, Any]:
+    """What Parquet says of a column beside its physical type: its "Type", and what that type has."""
+    annotation: dict[str, Any] = json.loads(leaf.logical_type.to_json())
+    return annotation
+
+
+def has_no_value(file: pq.ParquetFile, body: bytes, what: str, most: int, path: str) -> bool:
+    """Whether the column at a dotted path is null in every row. One that Arrow cannot read holds something.
+
+    Read no further than to the first value: the column is one that nobody will read, of any size. RESOURCE_EXCEEDED as
+    `read_bounded`, for what its pages state.
+    """
     try:
-        column = combine_chunks(file.read(columns=[path], use_threads=False).column(0))
+        rows = fit_batch(file, body, what, [path], most)
+        batches = file.iter_batches(min(_FEW_ROWS, rows or _FEW_ROWS), columns=[path], use_threads=False)
+        return all(_is_null(batch.column(0), path) for batch in batches)
     except (pa.ArrowException, OSError):
         return False
+
+
+def _is_null(column: pa.Array, path: str) -> bool:
     while pa.types.is_struct(column.type) and "." in path:
         column, path = column.flatten()[0], path.partition(".")[2]
     return bool(column.null_count == len(column))
+
+
+def states_no_value(file: pq.ParquetFile, path: str) -> bool:
+    """Whether the schema alone states what `has_no_value` finds: the column at a dotted path is annotated as ever null.
+
+    Statistics are not asked: on a broken one Arrow ends the process, and a footer's bytes may not be proven yet.
+    """
+    leaves = (file.schema.column(place) for place in range(len(file.schema)))
+    return [_read_annotation(leaf)["Type"] for leaf in leaves if leaf.path == path] == ["Null"]
 
 
 def to_text(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> pa.ChunkedArray | pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from ofs_spark.intent.ports import MOST_UNPLACED
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.io.ledger.rows import is_publisher, refuse_late
 
@@ -60,8 +61,9 @@ class MemoryLedger:
 
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
         """Run keys and tokens of a platform run."""
-        own = (platform_run_id, None)
-        return [(run.run_key, run.token) for run in self.held.values() if run.platform_run_id in own]
+        placed = [run for run in self.held.values() if run.platform_run_id == platform_run_id]
+        unplaced = [run for run in reversed(self.held.values()) if run.platform_run_id is None]
+        return [(run.run_key, run.token) for run in (*placed, *unplaced[:MOST_UNPLACED])]
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
         """The first run that ended with this dataset."""

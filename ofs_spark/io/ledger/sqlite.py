@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.intent.ports import MOST_UNPLACED
 from ofs_spark.intent.run import Run, Transition
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event, encode_run, is_publisher, refuse_late
@@ -25,6 +26,10 @@ from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event
 SCHEME = "sqlite:///"
 _BUSY_S = 30
 """How long a transaction waits for another one."""
+_AS_IT_IS = "mode=ro&immutable=1"
+"""Options that read the file alone, without index and log."""
+_PRIMARY = 0xFF
+"""The part of SQLite's error codes that says what kind it is."""
 _ALL = -1
 """A limit that is none."""
 
@@ -92,7 +97,7 @@ class SqliteLedger:
 
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
         """Run keys and tokens of a platform run."""
-        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id)
+        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id, unplaced=MOST_UNPLACED)
         return [(row["run_key"], row["token"]) for row in rows]
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
@@ -115,7 +120,6 @@ class SqliteLedger:
                 yield None
                 return
             with closing(open_for_reading(self.path)) as connection:
-                connection.execute("BEGIN")
                 yield connection if _find_version(connection) else None
 
     @contextmanager
@@ -131,20 +135,47 @@ class SqliteLedger:
 def open_for_writing(path: str, mode: str = "rw") -> sqlite3.Connection:
     """A connection whose commits survive a power cut. `mode`: rw demands the file, rwc creates it."""
     connection = _open(path, f"mode={mode}")
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
 def open_for_reading(path: str) -> sqlite3.Connection:
-    """A connection that never creates the file, and reads one that this process may not write.
+    """A connection in a transaction that never creates the file, and reads one that this process may not write.
 
-    SQLite keeps a small index beside a file in WAL mode while it is open. Where it cannot, the file is read as it is,
-    unless a log lies beside it: that holds transactions which must not be missed.
+    SQLite keeps a small index beside a file in WAL mode while it is open. Where it cannot, for want of rights or of
+    room, the file is read as it is, unless a log lies beside it: that holds transactions which must not be missed.
     """
-    if all(os.access(place, os.W_OK, effective_ids=True) for place in (path, Path(path).parent)):
-        return _open(path, "mode=rw")
-    return _open(path, "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1")
+    may_write = all(os.access(place, os.W_OK, effective_ids=True) for place in (path, Path(path).parent))
+    try:
+        return _begin(path, "mode=rw" if may_write else "mode=ro" if _has_log(path) else _AS_IT_IS)
+    except sqlite3.OperationalError as failed:
+        if failed.sqlite_errorcode & _PRIMARY not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or _has_log(path):
+            raise
+        return _begin(path, _AS_IT_IS)
+
+
+def _begin(path: str, options: str) -> sqlite3.Connection:
+    """A connection whose transaction has begun to read."""
+    connection = _open(path, options)
+    try:
+        connection.execute("BEGIN")
+        _find_version(connection)  # the transaction begins with what is read first
+    except (sqlite3.Error, Refusal):
+        connection.close()
+        raise
+    return connection
+
+
+def _has_log(path: str) -> bool:
+    """Whether a write-ahead log that holds something lies beside the file."""
+    with suppress(FileNotFoundError):
+        return os.stat(f"{path}-wal").st_size > 0
+    return False
 
 
 def _open(path: str, options: str) -> sqlite3.Connection:

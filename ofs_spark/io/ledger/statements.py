@@ -79,7 +79,8 @@ COUNT_RUNS = "SELECT count(*) AS found FROM {runs} AS runs"
 LIST_TOKENS = """
 SELECT run_key, token FROM {runs} AS runs WHERE platform_run_id = :platform_run_id
 UNION ALL
-SELECT run_key, token FROM {runs} AS runs WHERE platform_run_id IS NULL"""
+SELECT run_key, token FROM (
+    SELECT run_key, token FROM {runs} AS runs WHERE platform_run_id IS NULL ORDER BY ordinal DESC LIMIT :unplaced)"""
 FIND_PUBLISHERS = f"{_RUNS} WHERE outcome LIKE :pattern ORDER BY ordinal"
 """Runs whose outcome holds a text, as a first sieve."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical
-from ofs_spark.foundation.contracts import is_line
+from ofs_spark.foundation.collect import Collector
+from ofs_spark.foundation.contracts import DocumentFault, is_line
 from ofs_spark.foundation.documents import DocumentKind, fetch_document
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_profile
 from ofs_spark.foundation.strict_yaml import parse_yaml
@@ -24,6 +25,7 @@ from ofs_spark.pins.profile.digest import (
     SET_RECIPE,
     digest_feature_set,
     digest_profile,
+    has_digest,
     require_stated,
     tag_numbers,
 )
@@ -41,6 +43,8 @@ PROFILE = DocumentKind(
     "/feature_definition_set",
 )
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_Placed = tuple[str, dict[str, Any]]
+"""The pointer of a mapping, and the mapping."""
 _SET_KEYS = ("feature_set_id", "feature_set_version", "groups")
 _MOST_NESTED = 2 * MOST_DEPTH + 16  # a list and a mapping for each level of a condition, and what stands around it
 
@@ -83,27 +87,33 @@ def read_profile(profiles: Objects, set_id: str, set_version: str) -> Profile:
     ref = name_profile(set_id)
     raw = fetch_document(profiles, PROFILE, ref)
     try:
-        document = parse_yaml(raw, what=f"the {PROFILE.noun}", number=Digits)
-        encode_canonical(tag_numbers(document), max_depth=_MOST_NESTED)  # what its digests are made of
+        document = parse_profile(raw)
     except CanonicalError as error:
         raise PROFILE.refuse(ref, str(error)) from None
     return compile_profile(document, set_id, set_version, ref)
 
 
+def parse_profile(raw: bytes) -> Any:
+    """The value of a profile's YAML, numbers as `Digits`; CanonicalError for a text that has none, or no digest."""
+    document = parse_yaml(raw, what=f"the {PROFILE.noun}", number=Digits)
+    encode_canonical(tag_numbers(document), max_depth=_MOST_NESTED)  # what its digests are made of
+    return document
+
+
 def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "profile") -> Profile:
     """The set of a parsed profile (numbers as `Digits`). Refuses as `read_profile` does, all faults at once."""
-    faults = Faults()
-    top = read_mapping(document, "", faults)
-    faults.refuse_unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
-    policy_id, revision = read_name(top, "policy_id", "", faults), read_name(top, "revision", "", faults)
-    chosen = _select_groups(top, set_id, set_version, faults)
-    compiler = Compiler(faults)
-    for pointer, group in chosen:
-        compiler.add(group, pointer)
-    program = compiler.freeze_program(set_id, set_version)
+    faults, told = Faults(), Collector()
+    top, policy_id, revision = _read_top(document, faults)
+    groups, sets = _read_groups(top, faults), _read_sets(top, faults)
+    chosen = _select_groups(sets, groups, (set_id, set_version), faults)
+    program = _compile_groups(chosen, set_id, set_version, faults)
     if faults.found:
-        raise faults.make_refusal(ref)
-    groups = [group for _, group in chosen]
+        told.add([faults.make_refusal(ref)])
+    recipe = ""
+    if has_digest(top, [fault.pointer for fault in faults.found]):
+        recipe = told.attempt(lambda: require_stated(top, ref)) or ""
+    told.raise_all()
+    selected = [group for _, group in chosen]
     return Profile(
         ref,
         policy_id,
@@ -111,18 +121,55 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
         digest_profile(top),
         set_id,
         set_version,
-        digest_feature_set(set_id, set_version, groups),
-        digest_feature_set(set_id, set_version, groups, OLD_SET_RECIPE),
-        require_stated(top, ref),
+        digest_feature_set(set_id, set_version, selected),
+        digest_feature_set(set_id, set_version, selected, OLD_SET_RECIPE),
+        recipe,
         program,
     )
 
 
-def _select_groups(
-    top: Mapping[str, Any], set_id: str, set_version: str, faults: Faults
-) -> list[tuple[str, dict[str, Any]]]:
-    """(pointer, group) of each group of the set, in its order; where no such set is declared, the group so named."""
-    groups: dict[str, tuple[str, dict[str, Any]]] = {}
+def find_profile_faults(document: Any) -> Iterator[DocumentFault]:
+    """Why a parsed profile would be refused, whichever of its sets is asked for, or whichever group that none names."""
+    faults = Faults()
+    top, _, _ = _read_top(document, faults)
+    groups, sets = _read_groups(top, faults), _read_sets(top, faults)
+    used: set[str] = set()
+    for name in sets:
+        own = Faults()
+        chosen = _select_groups(sets, groups, name, own)
+        _compile_groups(chosen, *name, own)
+        used.update(at for at, _ in chosen)
+        faults.found += own.found
+    for at, group in groups.values():
+        if at not in used:
+            own = Faults()
+            _compile_groups([(at, group)], "", "", own)
+            faults.found += own.found
+    yield from set(faults.found)
+    if has_digest(top, [fault.pointer for fault in faults.found]):
+        try:
+            require_stated(top, "the file")
+        except Refusal as refusal:
+            yield DocumentFault(refusal.code, refusal.details["pointer"], refusal.message)
+
+
+def _read_top(document: Any, faults: Faults) -> tuple[dict[str, Any], str, str]:
+    """The profile as a mapping, its policy_id and its revision."""
+    top = read_mapping(document, "", faults)
+    faults.refuse_unknown_keys("", top, ("policy_id", "revision", "content_digest", "feature_sets", "feature_groups"))
+    return top, read_name(top, "policy_id", "", faults), read_name(top, "revision", "", faults)
+
+
+def _compile_groups(chosen: Iterable[_Placed], set_id: str, set_version: str, faults: Faults) -> Program:
+    compiler = Compiler(faults)
+    for pointer, group in chosen:
+        compiler.add(group, pointer)
+    return compiler.freeze_program(set_id, set_version)
+
+
+def _read_groups(top: Mapping[str, Any], faults: Faults) -> dict[str, _Placed]:
+    """name@version → (pointer, group) of every group of the file."""
+    groups: dict[str, _Placed] = {}
     for i, one in enumerate(read_items(top.get("feature_groups"), "/feature_groups", faults)):
         at = f"/feature_groups/{i}"
         group = read_mapping(one, at, faults)
@@ -134,21 +181,33 @@ def _select_groups(
         if not EXTENSION_KEYS & set(group):  # the platform's digest holds every group's windows, selected or not
             compile_windows(group, at, faults)
         groups[name] = (at, group)
-    sets = [
-        read_mapping(one, f"/feature_sets/{i}", faults)
-        for i, one in enumerate(read_items(top.get("feature_sets"), "/feature_sets", faults))
-    ]
-    named = [_read_set_name(declared, f"/feature_sets/{i}", faults) for i, declared in enumerate(sets)]
-    if named.count((set_id, set_version)) > 1:
+    return groups
+
+
+def _read_sets(top: Mapping[str, Any], faults: Faults) -> dict[tuple[str, str], list[_Placed]]:
+    """(feature_set_id, feature_set_version) → (pointer, set) of every declared set of that name."""
+    sets: dict[tuple[str, str], list[_Placed]] = {}
+    for i, one in enumerate(read_items(top.get("feature_sets"), "/feature_sets", faults)):
+        at = f"/feature_sets/{i}"
+        declared = read_mapping(one, at, faults)
+        sets.setdefault(_read_set_name(declared, at, faults), []).append((at, declared))
+    return sets
+
+
+def _select_groups(
+    sets: Mapping[tuple[str, str], Sequence[_Placed]],
+    groups: Mapping[str, _Placed],
+    name: tuple[str, str],
+    faults: Faults,
+) -> list[_Placed]:
+    """The groups of the set of this name, in its order; where no such set is declared, the group so named."""
+    set_id, set_version = name
+    found = sets.get(name, ())
+    if len(found) > 1:
         faults.add("/feature_sets", f"declares {set_id} {set_version} twice")
-    for i, declared in enumerate(sets):
-        if named[i] == (set_id, set_version):
-            return _find_groups(
-                read_items(declared.get("groups"), f"/feature_sets/{i}/groups", faults),
-                groups,
-                f"/feature_sets/{i}/groups",
-                faults,
-            )
+    if found:
+        at, declared = found[0]
+        return _find_groups(read_items(declared.get("groups"), f"{at}/groups", faults), groups, f"{at}/groups", faults)
     if f"{set_id}@{set_version}" in groups:
         return [groups[f"{set_id}@{set_version}"]]
     faults.add("/feature_sets", f"holds no set {set_id} {set_version}, and no group of that name and version")
@@ -160,9 +219,7 @@ def _read_set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tupl
     return read_name(declared, "feature_set_id", at, faults), read_name(declared, "feature_set_version", at, faults)
 
 
-def _find_groups(
-    names: Sequence[Any], groups: Mapping[str, tuple[str, dict[str, Any]]], pointer: str, faults: Faults
-) -> list[tuple[str, dict[str, Any]]]:
+def _find_groups(names: Sequence[Any], groups: Mapping[str, _Placed], pointer: str, faults: Faults) -> list[_Placed]:
     if not names:
         faults.add(pointer, "names no group")
     seen: set[str] = set()

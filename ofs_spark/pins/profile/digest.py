@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.clock import SECOND_US
+from ofs_spark.foundation.contracts import shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.pins.profile.faults import Digits, Faults
 from ofs_spark.pins.profile.values import parse_duration
@@ -23,8 +24,9 @@ SET_RECIPE, OLD_SET_RECIPE = "ofs.feature_set.v2", "ofs.feature_set.v1"
 
 def is_extended(document: Mapping[str, Any]) -> bool:
     """Whether a profile uses anything beyond the platform's own format."""
+    groups = document.get("feature_groups")
     return "feature_sets" in document or any(
-        EXTENSION_KEYS & set(group) for group in document.get("feature_groups") or ()
+        EXTENSION_KEYS & set(group) for group in (groups if isinstance(groups, list) else ()) if isinstance(group, dict)
     )
 
 
@@ -45,9 +47,19 @@ def require_stated(document: Mapping[str, Any], ref: str) -> str:
     for recipe in (PROFILE_RECIPE, OLD_PROFILE_RECIPE):
         if stated == digest_profile(document, recipe):
             return recipe
-    found = digest_profile(document)
-    message = f"{ref} states digest {stated}; its content has {found}"
-    raise refuse("FEATURE_PROFILE_MISMATCH", message, ref=ref, stated=str(stated), found=found)
+    found, shown = digest_profile(document), shorten(str(stated))
+    message = f"{ref} states digest {shown}; its content has {found}"
+    raise refuse("FEATURE_PROFILE_MISMATCH", message, ref=ref, pointer="/content_digest", stated=shown, found=found)
+
+
+def has_digest(document: Mapping[str, Any], faults: Iterable[str]) -> bool:
+    """Whether a profile with faults at these pointers has a digest all the same.
+
+    One with extensions always has: it is that of the text. The platform's law needs every group and name in order.
+    """
+    return is_extended(document) or not any(
+        at.startswith(("/feature_groups", "/policy_id", "/revision")) for at in faults
+    )
 
 
 def digest_feature_set(

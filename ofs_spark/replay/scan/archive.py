@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
+from ofs_spark.foundation.columnar.footers import FooterRule, find_footer_faults
 from ofs_spark.foundation.columnar.instants import is_instant
 from ofs_spark.foundation.columnar.stored_columns import (
     INSTANT,
@@ -20,6 +23,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
     list_columns,
     open_parquet,
     read_int96,
+    states_no_value,
     to_text,
 )
 from ofs_spark.foundation.errors import Refusal, refuse
@@ -77,23 +81,70 @@ def read_segment(
     """The rows of one file in stored order: the columns a build reads, and the fields of origin_offset beside them.
 
     ARCHIVE_SEGMENT_CORRUPT if the file is missing, is not the index' bytes or is no Parquet; ARCHIVE_SCHEMA_UNSUPPORTED
-    if a column is missing or of another type than the contract's, unless it holds no value at all. INT96 columns are
-    times if `int96_is_utc` says so. RESOURCE_EXCEEDED if it decodes to more than `most` bytes. Page checksums are verified
-    where the writer left them.
+    if a column is missing or of another type than the contract's, unless it holds no value at all; REPLAY_UNCHECKABLE if
+    its footer states other rows than the index. INT96 columns are times if `int96_is_utc` says so. RESOURCE_EXCEEDED if it
+    decodes to more than `most` bytes. Page checksums are verified where the writer left them.
     """
     body = _fetch(objects, file)
+    with _refuse_undecodable(file):
+        parquet, stored = _open_proven(body, file, int96_is_utc, most)
+        return _read_columns(body, file, parquet, stored, most)
+
+
+def find_segment_faults(
+    objects: Objects, files: Sequence[SegmentFile], int96_is_utc: bool, most: int = MOST_DECODED_BYTES
+) -> list[Refusal]:
+    """What `read_segment` will refuse of the files for their bytes, columns or number of rows, as far as footers show it."""
+
+    def judge(parquet: pq.ParquetFile, file: SegmentFile) -> None:
+        _judge_footer(parquet, list_columns(parquet), file, int96_is_utc, partial(states_no_value, parquet))
+
+    def prove(file: SegmentFile) -> None:
+        body = _fetch(objects, file)
+        with _refuse_undecodable(file):
+            _open_proven(body, file, int96_is_utc, most)
+
+    return find_footer_faults(objects, files, FooterRule(lambda file: (file.path, file.bytes), judge, prove))
+
+
+def _open_proven(
+    body: bytes, file: SegmentFile, int96_is_utc: bool, most: int
+) -> tuple[pq.ParquetFile, list[StoredColumn]]:
+    """A file of proven bytes, what it states judged, and its columns."""
+    parquet = open_parquet(body, large=True)
+    stored = list_columns(parquet)
+    _judge_footer(parquet, stored, file, int96_is_utc, partial(has_no_value, parquet, body, file.path, most))
+    return parquet, stored
+
+
+def _judge_footer(
+    parquet: pq.ParquetFile,
+    stored: Sequence[StoredColumn],
+    file: SegmentFile,
+    int96_is_utc: bool,
+    is_empty: Callable[[str], bool],
+) -> None:
+    """Refuses a file for its columns or its number of rows. is_empty: whether the column at a path holds no value."""
+    faults = list(_find_column_faults(stored, int96_is_utc, is_empty))
+    if faults:
+        raise _refuse_schema(file, faults)
+    if parquet.metadata.num_rows != file.record_count:
+        found, stated = {"record_count": parquet.metadata.num_rows}, {"record_count": file.record_count}
+        message = f"segment {file.path} holds {found}, the index states {stated}"
+        raise refuse("REPLAY_UNCHECKABLE", message, path=file.path, found=found, stated=stated)
+
+
+@contextmanager
+def _refuse_undecodable(file: SegmentFile) -> Iterator[None]:
     try:
-        return _read_columns(body, file, int96_is_utc, most)
+        yield
     except (pa.ArrowException, OSError, EOFError) as error:
         raise _refuse_corrupt(file, f"cannot be decoded as Parquet: {str(error)[:300]}") from None
 
 
-def _read_columns(body: bytes, file: SegmentFile, int96_is_utc: bool, most: int) -> pa.Table:
-    parquet = open_parquet(body, large=True)
-    stored = list_columns(parquet)
-    faults = list(_find_column_faults(parquet, stored, int96_is_utc))
-    if faults:
-        raise _refuse_schema(file, faults)
+def _read_columns(
+    body: bytes, file: SegmentFile, parquet: pq.ParquetFile, stored: Sequence[StoredColumn], most: int
+) -> pa.Table:
     known = {column.name: column for column in stored}
     table = read_bounded(parquet, body, file.path, [name for name in (*_READ, ORIGIN) if name in known], most)
     for name in (name for name in _TIMES if name in known and known[name].is_int96):
@@ -132,20 +183,20 @@ def _refuse_schema(file: SegmentFile, faults: Sequence[Mapping[str, str]]) -> Re
 
 
 def _find_column_faults(
-    parquet: pq.ParquetFile, stored: Sequence[StoredColumn], int96_is_utc: bool
+    stored: Sequence[StoredColumn], int96_is_utc: bool, is_empty: Callable[[str], bool]
 ) -> Iterator[dict[str, str]]:
     """What of a file's schema is not the contract's: column, found, required."""
     for name, rule in COLUMNS.items():
         fitting = _INT96_RULE if rule is _TIME_RULE and int96_is_utc else rule
-        yield from _judge_column(parquet, "", name, stored, fitting)
-    yield from _judge_column(parquet, "", ORIGIN, stored, _Rule("a struct", lambda column: bool(column.members)))
+        yield from _judge_column("", name, stored, fitting, is_empty)
+    yield from _judge_column("", ORIGIN, stored, _Rule("a struct", lambda column: bool(column.members)), is_empty)
     for origin in (column for column in stored if column.name == ORIGIN):
         for name, rule in ORIGIN_FIELDS.items() if pa.types.is_struct(origin.type) else ():
-            yield from _judge_column(parquet, f"{ORIGIN}.", name, origin.members, rule)
+            yield from _judge_column(f"{ORIGIN}.", name, origin.members, rule, is_empty)
 
 
 def _judge_column(
-    parquet: pq.ParquetFile, inside: str, name: str, stored: Sequence[StoredColumn], rule: _Rule
+    inside: str, name: str, stored: Sequence[StoredColumn], rule: _Rule, is_empty: Callable[[str], bool]
 ) -> Iterator[dict[str, str]]:
     named = [column for column in stored if column.name == name]
     if not named and name == PUBLISHED:
@@ -156,7 +207,7 @@ def _judge_column(
             "found": f"there {len(named)} times" if named else "missing",
             "required": rule.required,
         }
-    elif not rule.fits(named[0]) and not has_no_value(parquet, inside + name):
+    elif not rule.fits(named[0]) and not is_empty(inside + name):
         yield {"column": inside + name, "found": named[0].describe(), "required": rule.required}
 
 

@@ -160,7 +160,7 @@ def _read_blocks(
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
-        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH))
+        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), are_json=True)
         reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]

@@ -44,14 +44,15 @@ class _SegmentGroup:
     def rank_copy(self, row: int) -> tuple[Any, ...]:
         """The order of preference among the copies of one position: the least stays.
 
-        Smallest payload hash; then the earliest of the times that policy takes as arrival, of publication, of archival,
-        absent ones last; then the content, so that no file's order decides. A hash that is not there comes last.
+        Smallest payload hash; then the earliest of the times that policy takes as arrival, of publication, of archival, of
+        the event; then the content, so that no file's order decides. Whatever is not there comes last.
         """
+        event_times = self.table.column(r.TS)
         times = [int(values[row]) for values in (self.arrival, self.published, self.archived)]
-        dated = [(time == NO_INSTANT, time) for time in times]
-        texts = {name: _read_bytes(self.table.column(name)[row]) for name in self.table.column_names}
+        dated = [(time == NO_INSTANT, time) for time in (*times, event_times[row].as_py())]
+        texts = {name: _read_bytes(self.table.column(name)[row]) for name in self.table.column_names if name != r.TS}
         stated = texts.pop(a.PAYLOAD_HASH)
-        content = sorted((name, value is not None, value or b"") for name, value in texts.items())
+        content = sorted((name, value is None, value or b"") for name, value in texts.items())
         return (stated is None, stated or b""), *dated, content
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
 from tests.spec.tables.ranges import over
 from tests.spec.tables.windows import world
-from tests.worlds.model import Row, World, row, segment, slice_
+from tests.worlds.model import SCENARIO, Row, World, row, segment, slice_
 from tests.worlds.tables import Case, expected, stream
 
 
@@ -54,8 +55,21 @@ UNDATED = (
 SPOILED = replace(
     times(0, "e0", 0), envelope='{"payload":{"card":"A","spoiled":true}}', payload_hash=times(0, "e0", 0).hash
 )
+SPACED = replace(times(0, "e0", 0), envelope=(times(0, "e0", 0).envelope or "").replace(",", ", "))
+OWN_BYTES = replace(SPACED, payload_hash=hashlib.sha256((SPACED.envelope or "").encode()).hexdigest())
+"""Another spelling of an envelope, with the hash of those bytes: the law hashes what Python would write of it."""
+BROKEN = replace(times(0, "e0", 0), envelope="{", payload_hash=hashlib.sha256(b"{").hexdigest())
 WRONG_HASH = replace(times(0, "e0", 0), payload_hash="00" * 32)
 OTHER_RUN = replace(times(1, "e1", 1), platform_run_id="platform_20250101T000000Z")
+LACKING = {
+    "no_event_id": replace(times(0, "e0", 0), event_id=None),
+    "no_type": replace(times(0, "e0", 0), event_type=None),
+    "no_run": replace(times(0, "e0", 0), platform_run_id=None),
+    "no_scenario": replace(times(0, "e0", 0), scenario_run_id=None),
+    "no_time": replace(times(0, "e0", 0), ts_utc=None),
+    "no_instant": replace(times(0, "e0", 0), ts_utc="2026-02-10"),
+}
+"""Copies of one payload hash that lack a column: another copy has it."""
 INVALID = {
     "no_event_id": replace(times(1, "e1", 1), event_id=None),
     "empty_type": replace(times(1, "e1", 1), event_type=""),
@@ -122,6 +136,37 @@ CASES = {
         {"e1": {"g__count_1h": 1}},
         {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
     ),
+    "another_spelling": Case(
+        "A copy in another spelling, under the hash of what it says, is the same delivery.",
+        training(over((segment(SPACED, times(0, "e0", 0)),), slice_(0, 0))),
+        expected("event|count_1h\ne0|1"),
+    ),
+    "hash_of_a_spelling_at_one_position": Case(
+        "The hash of its bytes as they are spelled is not an envelope's.",
+        training(over((segment(OWN_BYTES, OWN_BYTES),), slice_(0, 0))),
+        code="REPLAY_EVENT_INVALID",
+    ),
+    "hash_of_a_spelling_of_one_event": Case(
+        "Nor is it for an event seen twice.",
+        training(over((segment(OWN_BYTES, replace(OWN_BYTES, offset=1)),), slice_(0, 1))),
+        code="REPLAY_EVENT_INVALID",
+    ),
+    "hash_of_no_json": Case(
+        "What is no JSON has no hash of its own, also where another copy would be kept.",
+        over((segment(times(0, "e0", 0), BROKEN, times(1, "e1", 1)),), slice_(0, 1)),
+        {"e1": {"g__count_1h": 1}},
+        {"positions": 2, "position_duplicates": 1, "rows": 1, "invalid": 1},
+    ),
+    **{
+        f"copy_with_{name}_{place}": Case(
+            "Of equal hashes and arrivals the copy that lacks nothing is kept, in whichever order they are stored.",
+            training(over((segment(*copies, times(1, "e1", 1)),), slice_(0, 1), scenario_run_ids=[SCENARIO])),
+            expected("event|count_1h\ne0|1\ne1|2"),
+            {"positions": 2, "position_duplicates": 1, "rows": 2},
+        )
+        for name, lacking in LACKING.items()
+        for place, copies in (("first", (lacking, times(0, "e0", 0))), ("last", (times(0, "e0", 0), lacking)))
+    },
     "hash_of_one": Case(
         "The hash of a record seen once is taken as stated.",
         training(over((segment(WRONG_HASH),), slice_(0, 0))),

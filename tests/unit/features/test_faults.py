@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from ofs_spark.features.faults import merge_faults
+import numpy as np
+import pyarrow as pa
+
+from ofs_spark.features.faults import make_fault, merge_faults
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
 from ofs_spark.foundation.positions import Range
+from ofs_spark.replay import rows as r
 
 BASIS = [Range("t", partition, "kafka_offset", 0, 10) for partition in (0, 1)]
 FAULTS = (
@@ -34,3 +38,10 @@ def test_faults_are_told_in_one_order_whoever_reports_first() -> None:
 
 def test_the_same_refusal_of_two_files_is_told_twice() -> None:
     assert len(merge_faults([FAULTS[3], FAULTS[3]], BASIS)) == 2
+
+
+def test_an_event_id_of_any_length_is_told_in_part() -> None:
+    place = {r.PARTITION_ORDINAL: [0], r.SEQ: [0], r.OFFSET: ["0"], r.EVENT_ID: ["e\n" + "x" * 100_000]}
+    fault = make_fault("ORDER_UNDEFINED", "g", "m", np.ones(1, np.bool_), pa.table(place))
+    (refusal,) = merge_faults([fault], BASIS)
+    assert refusal.details["first"]["event_id"] == "e\\n" + "x" * 197 + "…"

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.io.objects import MemoryObjects
-from ofs_spark.labels.assertions import TEXTS, TIMES, read_assertions
+from ofs_spark.labels.assertions import read_assertions
+from ofs_spark.labels.extract_file import TEXTS, TIMES
 from ofs_spark.labels.model import ExtractFile
 from tests.worlds.model import label
 

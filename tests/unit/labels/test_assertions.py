@@ -11,7 +11,8 @@ import pytest
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels import model as m
-from ofs_spark.labels.assertions import TEXTS, TIMES, fetch_assertions, find_conflicts, read_assertions, select_relevant
+from ofs_spark.labels.assertions import fetch_assertions, find_conflicts, read_assertions, select_relevant
+from ofs_spark.labels.extract_file import TEXTS, TIMES
 from tests.unit.labels.extracts import KEY, entry, one, parquet, read, read_rows, rows_table
 from tests.worlds.model import RUN, label
 

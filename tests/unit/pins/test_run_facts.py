@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,23 @@ def test_a_locator_that_leaves_the_root_by_a_link(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="symbolic link") as caught:
         read_run_facts(objects, REF, RUN, (OUTPUT,), [])
     assert caught.value.code == "REF_SCOPE_INVALID"
+
+
+def test_an_output_of_any_size_is_hashed_and_never_held(tmp_path: Path) -> None:
+    """A terabyte would not be read in a test's time: a part of the memory of this process is enough to tell."""
+    size, objects = 64 << 20, LocalObjects.at(tmp_path)
+    sha256 = hashlib.sha256(bytes(size)).hexdigest()
+    passed = {**receipt("PASS"), "target_digest": sha256}
+    view = {**VIEW, "locators": [{**LOCATOR, "content_digest": {"algo": "sha256", "hex": sha256}}]}
+    objects.put_if_absent(REF, json.dumps({**view, "instance_receipts": [passed], "gate_receipts": []}).encode())
+    objects.put_if_absent(PATH, b"")
+    os.truncate(objects.locate(PATH), size)
+    tracemalloc.start()
+    found = read_run_facts(objects, REF, RUN, (OUTPUT,), [])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.contexts[0].sha256 == sha256
+    assert peak < 16 << 20
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.clock import parse_instant
-from ofs_spark.foundation.ports import ObjectMissing, Put
+from ofs_spark.foundation.ports import ObjectMissing, Put, Tail
 from ofs_spark.foundation.positions import Range, Slice, resolve_basis
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
@@ -42,6 +42,12 @@ class Folder:
             return (self.root / ref).read_bytes()
         except FileNotFoundError:
             raise ObjectMissing(ref) from None
+
+    def read_tail(self, ref: str, most: int, /) -> Tail:
+        raise NotImplementedError
+
+    def digest(self, ref: str, /) -> str:
+        raise NotImplementedError
 
     def exists(self, ref: str) -> bool:
         return (self.root / ref).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.hashes import check_hashes, hash_payload
 from ofs_spark.replay.scan.online_core import judge_applied, list_paths, read_core_amounts, read_core_keys
 
 ONLINE = Path(__file__).parents[2] / "golden" / "online"
@@ -60,14 +58,3 @@ def test_amounts(amount: str, expected: float) -> None:
 def test_keys(payload: str, expected: str) -> None:
     tokens = t.scan_tokens(pa.array([f'{{"payload":{payload}}}']), list(list_paths(LAW)))
     assert read_core_keys(tokens, LAW, pa.array(["e0"]), np.array([True])).to_pylist() == [expected]
-
-
-def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
-    canonical, spaced = '{"a":1,"b":"\\u00e9"}', '{"b": "é", "a": 1}'
-    hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    assert hash_payload(spaced.encode()) == bytes.fromhex(hashed)
-    assert hash_payload(b'{"a":"\xff"}') is None
-    envelopes = pa.array([canonical, spaced, canonical, '{"a":2}', "{"])
-    assert check_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
-        True, True, False, False, False,
-    ]  # fmt: skip

@@ -126,3 +126,18 @@ def test_work_grows_with_the_document(work: Callable[[int], Any]) -> None:
     work(3)  # loads what is loaded once
     nothing, small, large = count(lambda: work(1)), count(lambda: work(SMALL)), count(lambda: work(LARGE))
     assert (large - nothing) <= TOLERATED * GROWTH * (small - nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("the replay receipt", 9_000),
+        ("an intent of many slices", 2_500),
+        ("a dense index whose every slice has a hole", 4_400),
+    ],
+)
+def test_a_slice_costs_few_instructions(name: str, most: int) -> None:
+    """Some ten million instructions of Python take a second: 30,000 slices take seconds, not a minute."""
+    work = WORK[name]
+    work(3)
+    assert count(lambda: work(201)) - count(lambda: work(1)) <= 200 * most

@@ -1,0 +1,157 @@
+"""One folder, one ledger, and drivers of the in-memory engine that end as a drill says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any, TypeVar
+
+from ofs_spark import pipeline
+from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.io.context import open_context
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.process import is_gone
+from ofs_spark.io.watched import watch
+from tests.acceptance.test_closure import TRAINING
+from tests.invariants.check import find_violations
+from tests.invariants.history import History
+from tests.worlds.writer import Written, write_world
+
+Answer = TypeVar("Answer")
+
+MEMORY = Path("/dev/shm")
+PARENT = MEMORY if MEMORY.is_dir() else None
+"""Where drills run: thousands of files are synced, and a disk would be all that is measured."""
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it happens any more."""
+
+
+_WATCHERS: dict[int, Watcher] = {}
+
+
+class Watcher:
+    """Stands around the effects of one driver. Steps are pickled on their way to workers; they come back to this one."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        _WATCHERS[id(self)] = self
+
+    def __reduce__(self) -> tuple[Callable[[int], Watcher], tuple[int]]:
+        return _find_watcher, (id(self),)
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        """Lets everything pass, and remembers it."""
+        self.seen.append(effect)
+        return call()
+
+
+def _find_watcher(number: int) -> Watcher:
+    """The watcher of this process; another process has none, and nothing is watched there."""
+    return _WATCHERS.get(number) or Watcher()
+
+
+class Kill(Watcher):
+    """Kills its driver before its n-th effect; the rest of the driver finds no outside any more."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        if len(self.seen) >= self.at:
+            raise Killed
+        self.seen.append(effect)
+        return call()
+
+
+@dataclass
+class Drill:
+    """A world that drivers work on, one after the other. Each driver has a name; `dead` ones are known to be gone."""
+
+    written: Written
+    history: History = field(default_factory=History)
+    dead: set[str] = field(default_factory=set)
+    drivers: int = 0
+
+    def drive(
+        self, around: Watcher, request_id: str = "", engine: Callable[[], Engine] = LocalEngine
+    ) -> dict[str, Any] | BaseException:
+        """One driver's build: its answer, or what ended it. A driver that has returned is gone."""
+        self.drivers += 1
+        name = f"driver:{self.drivers}"
+        with open_context(self.written.wiring, None, lambda _room, _doing: None, engine) as context:
+            control = replace(context.control, owner=name, is_gone=self.is_gone, pause=lambda _s: None)
+            try:
+                return pipeline.build_dataset(self.ask(request_id), watch(replace(context, control=control), around))
+            except BaseException as error:  # noqa: BLE001  # whatever ends a driver is what a drill looks at
+                return error
+            finally:
+                self.dead.add(name)
+                del _WATCHERS[id(around)]
+
+    def is_gone(self, name: str) -> bool:
+        """Whether a driver is known to be gone: one of this drill, or a process of its own."""
+        return name in self.dead or is_gone(name)
+
+    def ask(self, request_id: str = "") -> bytes:
+        """The intent, under another request id where one is given."""
+        document = json.loads(self.written.intent.read_bytes())
+        return json.dumps({**document, "request_id": request_id or document["request_id"]}).encode()
+
+    def find_violations(self, *, settled: bool) -> list[str]:
+        """What is broken by now, in the words of the checker that knows nothing of the package."""
+        return find_violations(self.written.root, self.ledger, self.history, settled=settled)
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.written.root.parent / "ledger.sqlite"
+
+
+@cache
+def _template() -> Written:
+    return write_world(TRAINING, Path(mkdtemp(prefix="ofs-drill-world-", dir=PARENT)))
+
+
+@cache
+def expected_digest() -> str:
+    """The content digest of the world's dataset."""
+    with Place() as drill:
+        answer = drill.drive(Watcher())
+        assert isinstance(answer, dict), answer
+        return str(answer["content_digest"])
+
+
+class Place(TemporaryDirectory[str]):
+    """A copy of the world in a folder of its own, gone afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__(prefix="ofs-drill-", dir=PARENT)
+
+    def __enter__(self) -> Drill:  # type: ignore[override]  # what is entered is the drill
+        """The drill."""
+        old, new = _template().root.parent, Path(super().__enter__())
+        shutil.copytree(old, new, dirs_exist_ok=True)
+        moved = {
+            name: new / path.relative_to(old) for name, path in vars(_template()).items() if isinstance(path, Path)
+        }
+        wiring = new / "wiring.yaml"
+        wiring.write_text(wiring.read_text().replace(str(old), str(new)))
+        segments = tuple(new / path.relative_to(old) for path in _template().segments)
+        return Drill(replace(_template(), segments=segments, **moved))
+
+
+def require_whole(drill: Drill, what: str, engine: Callable[[], Engine] = LocalEngine) -> None:
+    """A clean driver ends with the one dataset, and nothing is broken."""
+    answer = drill.drive(Watcher(), engine=engine)
+    assert isinstance(answer, dict), f"{what}: {answer!r}"
+    assert answer["outcome"] in ("COMMITTED", "ALREADY_PUBLISHED"), what
+    assert answer["content_digest"] == expected_digest(), what
+    assert drill.find_violations(settled=True) == [], what

@@ -1,0 +1,152 @@
+"""Every effect of a build goes wrong once, in every way that its port knows: the next driver ends with the one dataset.
+
+What a port may do is said in its docstring (`foundation/ports.py`, `intent/ports.py`). Beyond that, storage that gives
+half an object, and one that has lost an object for a moment.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ofs_spark.foundation.ends import refuse_os_error
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import ObjectMissing
+from tests.crash.drill import Answer, Place, Watcher, expected_digest, require_whole
+
+Fault = Callable[[Callable[[], Any]], Any]
+READS, WRITES = ("read",), ("put", "replace")
+ALL = ("read", "tail", "look", "list", *WRITES)
+
+
+def fail(make: Callable[[], BaseException]) -> Fault:
+    def fault(_call: Callable[[], Any]) -> Any:
+        raise make()
+
+    return fault
+
+
+def lose_reply(make: Callable[[], BaseException]) -> Fault:
+    def fault(call: Callable[[], Any]) -> Any:
+        call()
+        raise make()
+
+    return fault
+
+
+def tear(call: Callable[[], Any]) -> Any:
+    """Half of what was read."""
+    body = call()
+    return body[: len(body) // 2]
+
+
+def silence() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def timeout() -> OSError:
+    return TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def unable(number: int) -> Callable[[], Refusal]:
+    return lambda: refuse_os_error(OSError(number, os.strerror(number)), "the object")
+
+
+def unfit() -> Refusal:
+    return refuse("ENVIRONMENT_UNFIT", "the ledger that ledger.dsn names cannot be used", pointer="/ledger/dsn")
+
+
+OBJECT_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
+    "error": (fail(silence), ALL),
+    "timeout": (fail(timeout), ALL),
+    "lost reply": (lose_reply(silence), WRITES),
+    "lost reply, timeout": (lose_reply(timeout), WRITES),
+    "denied": (fail(unable(errno.EACCES)), ALL),
+    "ENOSPC": (fail(unable(errno.ENOSPC)), WRITES),
+    "EROFS": (fail(unable(errno.EROFS)), WRITES),
+    "torn": (tear, READS),
+    "missing": (fail(lambda: ObjectMissing("gone")), ("read", "tail")),
+    "not seen": (lambda _call: False, ("look",)),
+    "memory": (fail(MemoryError), ("read", "put", "replace")),
+    "defect": (fail(lambda: TypeError("a defect")), ALL),
+}
+LEDGER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
+    "unfit": (fail(unfit), ("register", "find", "list", "claim", "end")),
+    "lost reply": (lose_reply(unfit), ("register", "claim", "end")),
+    "late": (fail(lambda: refuse("LEASE_LOST", "another was faster")), ("claim", "end")),
+}
+OTHER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
+    "error": (fail(silence), ("commit", "start", "scan", "load", "verify")),
+    "lost reply": (lose_reply(silence), ("commit", "scan", "load", "verify")),
+    "refused": (fail(lambda: refuse("MATERIALIZATION_CORRUPT", "a table stands there")), ("commit",)),
+    "dead": (fail(lambda: refuse("ENVIRONMENT_UNFIT", "the JVM is gone")), ("start", "scan", "load", "verify")),
+    "memory": (fail(MemoryError), ("start", "scan", "load", "verify")),
+}
+
+
+class Disturb(Watcher):
+    """Lets the n-th effect go wrong."""
+
+    def __init__(self, at: int, fault: Fault) -> None:
+        super().__init__()
+        self.at, self.fault = at, fault
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        self.seen.append(effect)
+        answer: Answer = self.fault(call) if len(self.seen) == self.at + 1 else call()
+        return answer
+
+
+def find_faults(effect: str) -> dict[str, Fault]:
+    """The faults of an effect, by name."""
+    kind, verb = effect.rsplit(".", 1)
+    table = (
+        LEDGER_FAULTS
+        if kind == "ledger"
+        else OTHER_FAULTS
+        if verb in ("commit",) or kind == "engine"
+        else OBJECT_FAULTS
+    )
+    return {name: fault for name, (fault, verbs) in table.items() if verb in verbs}
+
+
+def disturb(at: int, effect: str, name: str, fault: Fault) -> str:
+    """One disturbed build, and the next one: how the disturbed one ended."""
+    what = f"{effect} ({at}): {name}"
+    with Place() as drill:
+        ended = drill.drive(Disturb(at, fault))
+        if isinstance(ended, dict):
+            assert ended["content_digest"] == expected_digest(), what
+        elif name != "defect":
+            assert isinstance(ended, Refusal), f"{what}: {ended!r}"
+            assert ended.code != "MANIFEST_IMMUTABILITY_VIOLATION", f"{what}: {ended}"
+        assert drill.find_violations(settled=False) == [], what
+        require_whole(drill, what)
+        return "published" if isinstance(ended, dict) else ended.code if isinstance(ended, Refusal) else "defect"
+
+
+@pytest.fixture(scope="module")
+def effects() -> list[str]:
+    """The effects of a build that nothing disturbs."""
+    with Place() as drill:
+        watcher = Watcher()
+        drill.drive(watcher)
+        return watcher.seen
+
+
+def test_every_effect_in_every_way(effects: list[str]) -> None:
+    ends: Counter[str] = Counter()
+    cases = [(at, effect, *one) for at, effect in enumerate(effects) for one in find_faults(effect).items()]
+    for case in cases:
+        ends[disturb(*case)] += 1
+    assert len(cases) > 200
+    assert ends["published"] > 50, ends
+
+
+def test_an_effect_without_a_fault_is_none(effects: list[str]) -> None:
+    assert [effect for effect in effects if not find_faults(effect)] == []

@@ -1,0 +1,146 @@
+"""Real Spark builds that are killed or stopped at a named point, in the driver or in a worker, and the build after that."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from ofs_spark.foundation.contracts import find_faults
+from ofs_spark.foundation.stops import STATUSES
+from ofs_spark.io.context import open_context
+from ofs_spark.io.failpoints import POINTS, VARIABLE
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.spark_engine import SparkEngine
+from tests.crash.drill import Drill, Place, require_whole
+
+ROOT = Path(__file__).resolve().parents[2]
+NEVER = {"ledger.beat.before", "ledger.beat.after", "plan.read.before", "plan.read.after"}
+"""Points that a first build of some seconds does not come by."""
+KILLS = (
+    *("plan.put.after", "staged_rows.put.after", "table_file.put.before", "table_log.commit.after"),
+    *("manifest.put.before", "manifest.put.after", "fact.put.before", "ledger.end.after"),
+)
+STOPS = {
+    "ledger.claim.after": "term",
+    "engine.scan.before": "group-term",
+    "staged_rows.put.after": "int+int",
+    "table_file.put.before": "group-int+group-int",
+    "manifest.put.before": "hup+term",
+    "manifest.put.after": "group-hup",
+    "fact.put.after": "int+term",
+    "ledger.end.before": "group-term+group-term",
+}
+ACTIONS = ("term", "group-term+group-term", "int", "group-int", "int+int", "hup", "group-hup+term", "term+int")
+AT_ONCE = 2
+
+
+def run_two_at_a_time(check: Callable[[Any], None], cases: Any) -> None:
+    """Checks every case: a Spark process waits more than it works."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(check, case) for case in cases]:
+            done.result()
+
+
+def build_with(drill: Drill, point: str, actions: str) -> subprocess.CompletedProcess[str]:
+    """The command on real Spark, in a session of its own, with a failpoint armed; returns once all of it is gone."""
+    command = [sys.executable, "-m", "ofs_spark.cli", "--json", "--wiring", str(drill.written.wiring), "build"]
+    program = f"import os, signal, sys; {RESET}; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: f"{point}={actions}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command[1:], str(drill.written.intent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        out, err = process.communicate(timeout=300)
+    until = time.monotonic() + 30
+    while (left := find_session(process.pid)) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert left == [], f"{point}={actions}: the driver is gone, and these are not: {left}"
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+RESET = "[signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)]"
+"""Whoever started the tests may have signals ignored; a user's shell does not."""
+
+
+def find_session(leader: int) -> list[str]:
+    """The command lines of the processes of a session that are not buried yet."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(stat.with_name("cmdline").read_text().replace("\0", " ")[:120])
+        except OSError:
+            continue
+    return found
+
+
+def kill(point: str, spark: SparkSession) -> None:
+    with Place() as drill:
+        ended = build_with(drill, point, "kill")
+        assert ended.returncode == -signal.SIGKILL, f"{point}: {ended.returncode} {ended.stdout} {ended.stderr[-2000:]}"
+        assert drill.find_violations(settled=False) == [], point
+        require_whole(drill, point, lambda: SparkEngine(spark))
+
+
+def stop(case: tuple[str, str], spark: SparkSession) -> None:
+    point, actions = case
+    with Place() as drill:
+        ended = build_with(drill, point, actions)
+        what = f"{point}={actions}: {ended.returncode} {ended.stdout} {ended.stderr[-2000:]}"
+        first = signal.Signals["SIG" + actions.split("+")[0].removeprefix("group-").upper()]
+        assert ended.returncode == STATUSES[first], what
+        assert "Traceback" not in ended.stderr, what
+        answer = json.loads(ended.stdout)
+        assert find_faults(answer, "failure_answer") == [], what
+        assert answer["exit_status"] == STATUSES[first], what
+        _judge_ledger(drill, point, answer, what)
+        assert drill.find_violations(settled=False) == [], what
+        require_whole(drill, what, lambda: SparkEngine(spark))
+
+
+def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -> None:
+    """The ledger says what the answer says."""
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        (run,) = context.control.ledger.list_runs() or (None,)
+        events = context.control.ledger.list_events(run.run_key) if run else []
+    if "manifest_ref" in answer:
+        assert (drill.written.root / answer["manifest_ref"]).is_file(), what
+        assert events[-1].reason == "COMMITTED", what
+    elif not re.match(r"ledger\.register|manifest\.look|ledger\.claim\.before|ledger\.find", point):
+        assert events[-1].reason == answer["reason"], what
+
+
+def test_eight_kills(spark: SparkSession) -> None:
+    run_two_at_a_time(lambda point: kill(point, spark), KILLS)
+
+
+def test_eight_stops(spark: SparkSession) -> None:
+    run_two_at_a_time(lambda case: stop(case, spark), STOPS.items())
+
+
+@pytest.mark.nightly
+def test_a_kill_at_every_point(spark: SparkSession) -> None:
+    run_two_at_a_time(lambda point: kill(point, spark), sorted(POINTS - NEVER))
+
+
+@pytest.mark.nightly
+def test_a_stop_at_every_point(spark: SparkSession) -> None:
+    run_two_at_a_time(lambda case: stop(case, spark), zip(sorted(POINTS - NEVER), cycle(ACTIONS), strict=False))

@@ -1,0 +1,101 @@
+"""Failpoints: the list is closed, what is not a failpoint is refused, and nothing is watched where none is armed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ofs_spark import pipeline
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.refs import name_evidence
+from ofs_spark.io.context import open_context
+from ofs_spark.io.failpoints import EFFECTS, POINTS, VARIABLE, Failpoints, read_failpoints
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.watched import KINDS, name_kind, watch
+from ofs_spark.signals.write import EVIDENCE
+from tests.crash.drill import Drill, Place, Watcher
+from tests.unit.test_refs import OWNED, RUN
+
+
+def test_the_effects_of_a_build_are_the_list() -> None:
+    with Place() as drill:
+        first, again = Watcher(), Watcher()
+        drill.drive(first)
+        drill.drive(again)  # finds the evidence that a killed driver would find
+    with Place() as drill:
+        beating = Watcher()
+        _beat(drill, beating)
+    assert {*first.seen, *beating.seen, "plan.read"} == set(EFFECTS)
+    assert {effect for effect in again.seen if effect not in EFFECTS} <= {
+        f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")
+    }
+    assert len(POINTS) == 2 * len(set(EFFECTS)) > 40
+
+
+def _beat(drill: Drill, watcher: Watcher) -> None:
+    """A build that takes longer than a third of its lease."""
+
+    def start() -> LocalEngine:
+        until = time.monotonic() + 20
+        while "ledger.beat" not in watcher.seen and time.monotonic() < until:
+            time.sleep(0.05)
+        return LocalEngine()
+
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, start) as context:
+        short = replace(context.control, limits=replace(context.control.limits, lease_s=1))
+        pipeline.build_dataset(drill.ask(), watch(replace(context, control=short), watcher))
+
+
+def test_every_owned_ref_has_a_kind_of_its_own() -> None:
+    evidence = [name_evidence(RUN, kind, "run_key") for kind in EVIDENCE]
+    kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
+    assert "input" not in kinds.values(), kinds
+    assert {*KINDS.values(), "manifest_v0", "reconciliation"} == set(kinds.values())
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "manifest.put=kill",
+        "manifest.put.after",
+        "manifest.put.after=explode",
+        "manifest.put.after#0=kill",
+        "x",
+        "=",
+        ",",
+    ],
+)
+def test_what_is_no_failpoint_is_refused(stated: str) -> None:
+    with pytest.raises(Refusal, match="ENVIRONMENT_UNFIT"):
+        read_failpoints({VARIABLE: stated}, "local")
+
+
+def test_a_prod_wiring_takes_no_failpoint() -> None:
+    with pytest.raises(Refusal, match="prod"):
+        read_failpoints({VARIABLE: "manifest.put.after=kill"}, "prod")
+    assert read_failpoints({VARIABLE: ""}, "prod") is None
+
+
+def test_nothing_is_watched_where_none_is_armed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Place() as drill:
+        for stated, watched in (("", False), ("plan.put.after=error", True)):
+            monkeypatch.setenv(VARIABLE, stated)
+            with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+                assert isinstance(context.objects, LocalObjects) is not watched
+
+
+def test_an_armed_point_acts_in_its_turn() -> None:
+    armed = read_failpoints({VARIABLE: "plan.put.after#2=error,plan.read.before=error"}, "local")
+    assert isinstance(armed, Failpoints)
+    done: list[Any] = []
+    armed("plan.put", lambda: done.append(1))
+    with pytest.raises(OSError, match=r"plan\.put\.after"):
+        armed("plan.put", lambda: done.append(2))
+    armed("plan.put", lambda: done.append(3))
+    with pytest.raises(OSError, match=r"plan\.read\.before"):
+        armed("plan.read", lambda: done.append(4))
+    assert done == [1, 2, 3]

@@ -1,0 +1,285 @@
+"""`ofs validate` says valid only of what its reader takes: whole intents, profiles, indexes, extracts and wirings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ofs_spark.foundation.canonical import MAX_BYTES
+from ofs_spark.foundation.contracts import list_contracts
+from ofs_spark.io.local_engine import LocalEngine
+from tests.integration.test_refusals import FOUR
+from tests.spec.tables.windows import world
+from tests.worlds.command import Result, run_command
+from tests.worlds.model import canon
+from tests.worlds.sabotage import SABOTAGES
+from tests.worlds.writer import Written, write_world
+
+ROOT = Path(__file__).resolve().parents[2]
+WORLD = world(FOUR)
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No JVM, and no wiring of whoever runs the tests."""
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.delenv("OFS_WIRING", raising=False)
+
+
+def validate(*arguments: str | Path) -> dict[str, Any]:
+    """The answer of `ofs --json validate`, its exit status proven."""
+    told = run_command("--json", "validate", *map(str, arguments))
+    answer: dict[str, Any] = json.loads(told.stdout)
+    assert told.exit_code == (0 if answer["valid"] else 10)
+    return answer
+
+
+def list_codes(answer: dict[str, Any]) -> list[str]:
+    return [fault["code"] for fault in answer["faults"]]
+
+
+def change(path: Path, **members: Any) -> Path:
+    path.write_bytes(canon({**json.loads(path.read_bytes()), **members}))
+    return path
+
+
+REFUSED_ALONE: dict[str, dict[str, Any]] = {
+    "label type outside the vocabulary": {"join_scope": {"label_types": ["shoe_size"]}},
+    "no label type": {"join_scope": {}, "filters": {}},
+    "label types that differ": {"filters": {"label_types": ["chargeback_status"]}},
+    "label types twice": {"join_scope": {"label_types": ["fraud_disposition", "fraud_disposition"]}},
+    "a minimum outside the scope": {
+        "filters": {"label_coverage_policy": {"min_coverage_by_label_type": {"chargeback_status": 0.5}}}
+    },
+    "a ratio above one": {
+        "filters": {"label_coverage_policy": {"min_coverage_by_label_type": {"fraud_disposition": 2}}}
+    },
+    "an unknown key of the label policy": {"filters": {"label_coverage_policy": {"min": 1}}},
+    "resolution rule": {"label_basis": {"label_asof_utc": "2026-06-01T00:00:00Z", "resolution_rule": "newest"}},
+    "filter without values": {"filters": {"country": []}},
+    "filter of null": {"filters": {"country": None}},
+    "unknown key of the scope": {"join_scope": {"label_types": ["fraud_disposition"], "region": ["x"]}},
+    "subject key": {"join_scope": {"label_types": ["fraud_disposition"], "subject_key": "event_id"}},
+    "no event types": {"filters": {"event_types": []}},
+    "run facts above the root": {"run_facts_ref": "../facts.json"},
+    "run facts of another store": {"run_facts_ref": "s3://bucket/facts.json"},
+    "run facts with an empty part": {"run_facts_ref": "a//facts.json"},
+    "run facts with a backslash": {"run_facts_ref": "a\\facts.json"},
+    "parity": {"intent_kind": "parity_rebuild"},
+    "forensic": {"intent_kind": "forensic_rebuild"},
+    "slices": {"replay_basis": []},
+    "scenarios twice": {"scenario_run_ids": ["a", "a"]},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_ALONE)
+def test_what_a_build_refuses_for_the_intent_alone_is_no_valid_intent(name: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    assert validate(written.intent)["valid"]
+    change(written.intent, **REFUSED_ALONE[name])
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
+    refused = json.loads(told.stdout)
+    assert refused["outcome"] == "REFUSED"
+    answer = validate(written.intent)
+    assert list_codes(answer)[0] == refused["code"]
+    known = {(one["code"], one["pointer"]) for one in answer["faults"]}
+    faults = refused["details"].get("faults") or [{"code": refused["code"], "pointer": refused["details"]["pointer"]}]
+    assert {(one["code"], one["pointer"]) for one in faults} <= known
+
+
+V1_ONLY: dict[str, dict[str, Any]] = {
+    "splits": {
+        "output": {
+            "splits": {
+                "by": "time",
+                "train_until": "2026-02-10T00:00:00Z",
+                "validation_until": "2026-02-11T00:00:00Z",
+            }
+        }
+    },
+    "windows": {"output": {"dataset_kind": "per_window", "bucket": "1h"}},
+    "supersedes": {"supersedes": ["dm_" + "0" * 32]},
+    "plan check": {"intent_kind": "plan_check"},
+}
+
+
+@pytest.mark.parametrize("name", V1_ONLY)
+def test_what_this_release_does_not_build_is_no_valid_intent(name: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    change(written.intent, schema_version="learning.ofs_build_intent.v1")
+    assert validate(written.intent)["valid"]
+    change(written.intent, **V1_ONLY[name])
+    assert list_codes(validate(written.intent)) == ["INTENT_KIND_UNSUPPORTED"]
+
+
+OTHER_TEXTS: dict[str, Callable[[bytes], bytes]] = {
+    "yaml": lambda raw: yaml.safe_dump(json.loads(raw)).encode(),
+    "beyond 8 MiB": lambda raw: raw + b" " * MAX_BYTES,
+    "byte order mark": lambda raw: b"\xef\xbb\xbf" + raw,
+    "utf-16": lambda raw: raw.decode().encode("utf-16"),
+    "twice": lambda raw: raw + raw,
+    "comment": lambda raw: b"# an intent\n" + raw,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_TEXTS)
+def test_a_text_that_a_build_cannot_read_is_no_valid_intent(name: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    written.intent.write_bytes(OTHER_TEXTS[name](written.intent.read_bytes()))
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
+    assert json.loads(told.stdout)["code"] == "SCHEMA_INVALID"
+    assert list_codes(validate(written.intent)) == ["SCHEMA_INVALID"]
+
+
+PROFILES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "aggregate": (lambda top: top["feature_groups"][0]["features"][0].update(aggregate="median"), "UNRESOLVED"),
+    "a set of no group": (lambda top: top["feature_sets"][0].update(groups=["nowhere@v1"]), "UNRESOLVED"),
+    "a group that no set names": (
+        lambda top: top["feature_groups"].append({**top["feature_groups"][0], "name": "other", "features": [{}]}),
+        "UNRESOLVED",
+    ),
+    "digest": (lambda top: top.update(content_digest="0" * 64), "MISMATCH"),
+    "digest of a number": (lambda top: top.update(content_digest=7), "MISMATCH"),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_that_does_not_compile_is_not_valid(name: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    assert validate(written.profile)["valid"]
+    top = yaml.safe_load(written.profile.read_text())
+    damage, code = PROFILES[name]
+    damage(top)
+    written.profile.write_text(yaml.safe_dump(top))
+    for options in ((), ("--contract", "feature_profile")):
+        answer = validate(written.profile, *options)
+        assert f"FEATURE_PROFILE_{code}" in list_codes(answer)
+        assert all(fault["pointer"] for fault in answer["faults"])
+
+
+def test_a_wrong_digest_is_told_beside_what_does_not_compile(tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    top = yaml.safe_load(written.profile.read_text())
+    top["content_digest"] = "0" * 64
+    top["feature_groups"][0]["features"][0]["aggregate"] = "median"
+    written.profile.write_text(yaml.safe_dump(top))
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
+    refused = json.loads(told.stdout)
+    assert [one["code"] for one in refused["details"]["faults"]] == [
+        "FEATURE_PROFILE_UNRESOLVED",
+        "FEATURE_PROFILE_MISMATCH",
+    ]
+    assert set(list_codes(validate(written.profile))) == {"FEATURE_PROFILE_UNRESOLVED", "FEATURE_PROFILE_MISMATCH"}
+
+
+@pytest.mark.parametrize("document", ["index", "label_extract"])
+def test_a_stale_digest_is_a_fault(document: str, tmp_path: Path) -> None:
+    path: Path = getattr(write_world(WORLD, tmp_path), document)
+    assert validate(path)["valid"]
+    change(path, digest="0" * 64)
+    assert [fault["pointer"] for fault in validate(path)["faults"]] == ["/digest"]
+
+
+def test_an_index_that_contradicts_itself_is_not_valid(tmp_path: Path) -> None:
+    path = write_world(WORLD, tmp_path).index
+    index = json.loads(path.read_bytes())
+    index["segments"].append(index["segments"][0])
+    change(path, segments=index["segments"])
+    answer = validate(path)
+    assert {fault["pointer"] for fault in answer["faults"]} == {"/digest", "/segments"}
+    assert set(list_codes(answer)) == {"ARCHIVE_INDEX_INVALID"}
+
+
+def test_a_wiring_with_a_password_is_not_valid(tmp_path: Path) -> None:
+    path = write_world(WORLD, tmp_path).wiring
+    document = yaml.safe_load(path.read_text())
+    assert validate(path)["valid"]
+    for dsn in ("postgresql://u:hunter2@h/d", "postgresql://h/d?password=hunter2"):
+        path.write_text(yaml.safe_dump({**document, "ledger": {"dsn": dsn}}))
+        told = run_command("validate", str(path))
+        assert (told.exit_code, "hunter2" in told.stdout + told.stderr) == (10, False)
+        assert [fault["pointer"] for fault in validate(path)["faults"]] == ["/ledger/dsn"]
+
+
+@pytest.mark.parametrize("damage", ['"hunter2": 1, "hunter2": 2', '"a": hunter2', '"a": 0.72299999999999999999999'])
+def test_a_broken_wiring_in_json_shows_no_value(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "wiring.json"
+    path.write_text(f'{{"objects": {{}}, "ledger": {{}}, {damage}}}')
+    for options in ((), ("--contract", "wiring")):
+        answer = json.dumps(validate(path, *options))
+        assert not {one for one in ("hunter2", "7229") if one in answer}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b"{}", b'{"schema_version": "x"}', b'{"schema_version": ["x"]}', b"- &a [*a]", b"a: 1\na: 2"],
+)
+def test_a_text_of_no_contract_is_invalid_not_an_error(raw: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(raw)
+    assert list_codes(validate(file)) == ["SCHEMA_INVALID"]
+    for contract in ("no.such.contract", *list_contracts()):
+        assert validate(file, "--contract", contract)["faults"]
+
+
+def test_yaml_documents_are_read_as_yaml() -> None:
+    answer = validate(ROOT / "tests/golden/online/profile.yaml")
+    assert answer == {"valid": True, "contract": "feature_profile", "faults": []}
+
+
+def test_several_files_are_answered_one_by_one(tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    files = [written.intent, written.profile, written.wiring, written.index]
+    answer = validate(*files)
+    assert answer["valid"]
+    assert [one["file"] for one in answer["files"]] == [str(file) for file in files]
+    assert {tuple(sorted(one)) for one in answer["files"]} == {("contract", "faults", "file", "valid")}
+    change(written.intent, join_scope={})
+    answer = validate(*files)
+    assert [one["valid"] for one in answer["files"]] == [False, True, True, True]
+    told = run_command("validate", *map(str, files))
+    assert told.stdout.count("\n\n") == 3
+    assert "/join_scope/label_types LABEL_TYPE_SCOPE_UNRESOLVED: " in told.stdout
+    assert run_command("--json", "validate", str(written.intent), str(tmp_path / "nowhere")).exit_code == 2
+
+
+def list_files(written: Written) -> list[Path]:
+    return sorted(written.wiring.parent.rglob("*"))
+
+
+PINS = ("run_facts_missing", "index_missing", "extract_missing")
+
+
+@pytest.mark.parametrize("by", ["flag", "environment"])
+@pytest.mark.parametrize("name", PINS)
+def test_pins_are_checked_where_a_wiring_is_given(
+    name: str, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write_world(WORLD, tmp_path)
+    if by == "environment":
+        monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    places = () if by == "environment" else ("--wiring", str(written.wiring))
+
+    def ask() -> Result:
+        return run_command("--json", "--quiet", *places, "validate", str(written.intent))
+
+    assert ask().exit_code == 0
+    damage, code = SABOTAGES[name]
+    damage(written)
+    written.profile.write_text("feature_groups: 7\n")
+    before = list_files(written)
+    told = ask()
+    assert told.exit_code == 10
+    assert {code, "FEATURE_PROFILE_UNRESOLVED"} <= set(list_codes(json.loads(told.stdout)))
+    assert list_files(written) == before
+
+
+def test_a_wiring_that_is_of_no_use_is_a_refusal(tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    told = run_command("--json", "--wiring", str(tmp_path / "nowhere.yaml"), "validate", str(written.intent))
+    assert (told.exit_code, json.loads(told.stdout)["code"]) == (80, "ENVIRONMENT_UNFIT")
