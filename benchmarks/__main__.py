@@ -3,6 +3,7 @@
     make bench                      2 M events, dense and sparse keys, three runs each
     python -m benchmarks --events 500000 --runs 3 --shapes dense
     python -m benchmarks --only cliffs               the kernels alone, one key in every order (cliffs.py)
+    python -m benchmarks --only protocol             what the driver does beside the engine's jobs
 
 Every contender reads the same segments. Wall time is of one warm run; CPU is of the JVM and every Python worker. The
 figures are medians; the naive build runs once per shape, for it is slow.
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pyarrow.compute as pc
@@ -38,6 +39,10 @@ from ofs_spark.foundation.policy import load_policy
 from ofs_spark.io.context import open_context
 from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
+from ofs_spark.io.watched import watch
+from ofs_spark.workflow.context import RunContext
+
+Answer = TypeVar("Answer")
 
 SHAPES = {
     "dense": lambda events: Shape(events, customers=25_000 * events // 2_000_000, terminals=2_500, days=30, skew=0.829),
@@ -75,6 +80,21 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+class Timer:
+    """Adds up the wall time of calls of the ports by effect. Workers have copies, which nobody asks."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        """What the call answers."""
+        start = time.perf_counter()
+        try:
+            return call()
+        finally:
+            self.spent[effect] = self.spent.get(effect, 0.0) + time.perf_counter() - start
+
+
 def cpu_by_process() -> dict[int, float]:
     """CPU seconds of this process, the JVM and every worker, by process id."""
     mine = psutil.Process()
@@ -91,14 +111,16 @@ def measured(run: Callable[[], Any]) -> dict[str, Any]:
     return {"wall_s": wall, "cpu_s": spent, "answer": answer}
 
 
-def whole_build(world: DemoWorld, session: SparkSession, number: int) -> dict[str, Any]:
+def whole_build(
+    world: DemoWorld, session: SparkSession, number: int, change: Callable[[RunContext], RunContext] = lambda c: c
+) -> dict[str, Any]:
     """One `ofs build` of a fresh request and configuration, so that nothing is answered from an earlier run."""
     document = json.loads(world.training.read_bytes())
     document |= {"request_id": f"bench.{number:04d}.{time.time_ns()}", "config_revision": f"bench-{time.time_ns()}"}
     document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
     document["join_scope"].pop("required_output_ids")
     with open_context(world.wiring, None, lambda _room, _doing: None, lambda: SparkEngine(session)) as context:
-        answer = pipeline.build_dataset(json.dumps(document).encode(), context)
+        answer = pipeline.build_dataset(json.dumps(document).encode(), change(context))
     return {
         name: answer[name] for name in ("table_ref", "rows", "status", "content_digest", "timings", "replay_counts")
     }
@@ -111,7 +133,8 @@ def frames(table: Path) -> dict[str, dict[str, float]]:
     return {name: {"mean": pc.mean(counts[name]).as_py(), "most": pc.max(counts[name]).as_py()} for name in names}
 
 
-def compared(name: str, events: int, runs: int, session: SparkSession, folder: Path) -> dict[str, Any]:
+def write_world(name: str, events: int, folder: Path) -> tuple[DemoWorld, Shape]:
+    """The generated world of a shape, with the profile of the benchmark."""
     policy = load_policy(None)
     releases = {
         "policy_revision": policy.policy_revision,
@@ -121,6 +144,11 @@ def compared(name: str, events: int, runs: int, session: SparkSession, folder: P
     shape = SHAPES[name](events)
     world = write_demo_world(folder / name, 7, shape, releases, lambda _room, doing: print(f"  {doing}"))
     (world.root / "profiles" / "customer.yaml").write_text(PROFILE)
+    return world, shape
+
+
+def compared(name: str, events: int, runs: int, session: SparkSession, folder: Path) -> dict[str, Any]:
+    world, shape = write_world(name, events, folder)
     segments = sorted(map(str, world.objects.glob("*/archive/segments/*/*/*.parquet")))
     labels = str(next(world.objects.glob("*/label_store/extract")) / "*.parquet")
     asof = json.loads(world.training.read_bytes())["label_basis"]["label_asof_utc"]
@@ -164,6 +192,32 @@ def summary(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def measure_protocol(events: int, runs: int) -> None:
+    """What a build costs outside the engine: ledger, lease, plan, evidence, commit, documents, and whatever is beside them.
+
+    Wall seconds of the driver while no job of the engine runs, so that nothing of the protocol is left out; and the calls
+    of the ports among them.
+    """
+    settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
+        world, _ = write_world("dense", events, Path(scratch))
+        for number in range(runs + 1):  # the first one warms up
+            timer = Timer()
+            start = time.perf_counter()
+            answer = whole_build(world, session, number, partial(watch, around=timer))
+            wall = time.perf_counter() - start
+            jobs = sum(seconds for effect, seconds in timer.spent.items() if effect.startswith("engine."))
+            found += [{"wall_s": wall, "jobs_s": jobs, "calls_s": timer.spent}] if number else []
+            shutil.rmtree(world.objects / answer["table_ref"])
+        session.stop()
+    beside = [(one["wall_s"] - one["jobs_s"]) / one["wall_s"] for one in found]
+    document = {"machine": describe_machine(spark=session.version), "payments": events, "runs": found}
+    target = write_results("protocol", {**document, "share": beside, "median_share": statistics.median(beside)})
+    print(f"beside the jobs: {statistics.median(beside):.2%} of the wall time\n{target}")
+
+
 def compare_builds(events: int, runs: int, shapes: list[str]) -> None:
     """Measures the shapes in one Spark session, writes the results and prints the table."""
     settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
@@ -191,13 +245,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=("build", "cliffs"), default="build")
+    parser.add_argument("--only", choices=("build", "cliffs", "protocol"), default="build")
     parser.add_argument("--events", type=int, help="default: 2 M for builds, 1 M for cliffs")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="of builds")
     asked = parser.parse_args()
     if asked.only == "cliffs":
         cliffs.run(asked.events or cliffs.EVENTS, asked.runs)
+    elif asked.only == "protocol":
+        measure_protocol(asked.events or 2_000_000, asked.runs)
     else:
         compare_builds(asked.events or 2_000_000, asked.runs, asked.shapes)
 

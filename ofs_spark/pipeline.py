@@ -48,15 +48,14 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
     load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real build
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import run_build_job, run_replay
-    from ofs_spark.workflow.evidence import EvidenceWriter
+    from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
     from ofs_spark.workflow.materialize import materialize, publish_manifest
     from ofs_spark.workflow.plan import resolve_plan
 
     timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
-        resolution = resolve_plan(intent, context, audit)
+        resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
         writer = EvidenceWriter(resolution, held, context.objects)
-        writer.write_plan()
     with timings.measure("engine", "starts the engine"):
         attempt = begin_attempt(resolution.plan, held, context.engine())
     with timings.measure("replay", f"scans {resolution.plan.archive.describe()}"):

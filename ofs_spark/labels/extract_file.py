@@ -42,7 +42,7 @@ OPTIONAL = ("actor_id", "evidence_refs_json", "assertion_ref")
 """May be absent."""
 
 
-def find_extract_faults(
+def find_file_faults(
     objects: Objects, files: Sequence[m.ExtractFile], int96_is_utc: bool, most: int = MOST_DECODED_BYTES
 ) -> list[Refusal]:
     """What `fetch_assertions` would refuse of the files for bytes, columns or number of rows, as far as footers show it."""

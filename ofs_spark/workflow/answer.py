@@ -110,6 +110,8 @@ def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunConte
             yield "" if judge() else f"{what} has changed since this dataset was published"
         except Refusal as refusal:
             yield f"{what} no longer resolves: {refusal.code}"
+        except OSError:
+            yield f"{what} could not be looked at"
 
 
 def _read_digest(objects: Objects, ref: str) -> str:

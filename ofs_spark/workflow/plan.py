@@ -13,7 +13,7 @@ from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.labels.extract import judge_marker, read_extract, require_marker
-from ofs_spark.labels.extract_file import find_extract_faults
+from ofs_spark.labels.extract_file import find_file_faults
 from ofs_spark.labels.model import LabelExtract
 from ofs_spark.labels.terms import LabelTerms, require_types, resolve_rule, resolve_terms
 from ofs_spark.pins.plan import Archive, BuildPlan, find_differences
@@ -66,7 +66,7 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     if pins.extract:
         extract = pins.extract
         differences += faults.attempt(lambda: judge_marker(extract, intent)) or ()
-        faults.add(find_extract_faults(context.objects, extract.files, policy.int96_is_utc, policy.most_decoded_bytes))
+        faults.add(find_file_faults(context.objects, extract.files, policy.int96_is_utc, policy.most_decoded_bytes))
     if pins.index:
         faults.add(_refuse_basis(pins.index, intent))
         files = [segment.file for segment in select_segments(pins.index, intent.basis)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Lock
 from typing import Any, TypeVar
 
 from ofs_spark import pipeline
@@ -33,6 +35,7 @@ class Killed(BaseException):
     """The process is gone: nothing of it happens any more."""
 
 
+_ONE_AT_A_TIME = Lock()
 _WATCHERS: dict[int, Watcher] = {}
 
 
@@ -117,7 +120,9 @@ class Drill:
 
 @cache
 def _template() -> Written:
-    return write_world(TRAINING, Path(mkdtemp(prefix="ofs-drill-world-", dir=PARENT)))
+    folder = Path(mkdtemp(prefix="ofs-drill-world-", dir=PARENT))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_world(TRAINING, folder)
 
 
 @cache
@@ -137,7 +142,8 @@ class Place(TemporaryDirectory[str]):
 
     def __enter__(self) -> Drill:  # type: ignore[override]  # what is entered is the drill
         """The drill."""
-        old, new = _template().root.parent, Path(super().__enter__())
+        with _ONE_AT_A_TIME:
+            old, new = _template().root.parent, Path(super().__enter__())
         shutil.copytree(old, new, dirs_exist_ok=True)
         moved = {
             name: new / path.relative_to(old) for name, path in vars(_template()).items() if isinstance(path, Path)
@@ -148,9 +154,9 @@ class Place(TemporaryDirectory[str]):
         return Drill(replace(_template(), segments=segments, **moved))
 
 
-def require_whole(drill: Drill, what: str, engine: Callable[[], Engine] = LocalEngine) -> None:
+def require_whole(drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine) -> None:
     """A clean driver ends with the one dataset, and nothing is broken."""
-    answer = drill.drive(Watcher(), engine=engine)
+    answer = drill.drive(Watcher(), request_id, engine)
     assert isinstance(answer, dict), f"{what}: {answer!r}"
     assert answer["outcome"] in ("COMMITTED", "ALREADY_PUBLISHED"), what
     assert answer["content_digest"] == expected_digest(), what

@@ -6,9 +6,13 @@ leaves: the places before every write, and after the last, are all there are.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.crash.drill import Kill, Killed, Place, Watcher, require_whole
+from tests.acceptance.test_closure import TRAINING
+from tests.crash.drill import Drill, Kill, Killed, Place, Watcher, require_whole
+from tests.worlds.writer import write_world
 
 WRITES = ("put", "replace", "commit", "register", "claim", "end")
 
@@ -18,18 +22,28 @@ def find_places(seen: list[str]) -> list[int]:
     return [at for at, effect in enumerate(seen) if effect.rsplit(".", 1)[1] in WRITES] + [len(seen)]
 
 
-def kill(places: tuple[int, ...]) -> list[str]:
-    """Kills one driver after the other; what the next one does when nobody kills it."""
+def kill(places: tuple[int, ...], *, growing: bool = False) -> list[str]:
+    """Kills one driver after the other; what the next one does when nobody kills it. growing: the archive meanwhile."""
     with Place() as drill:
         what = f"killed before effect {' and '.join(map(str, places))}"
         for at in places:
             ended = drill.drive(Kill(at))
             assert isinstance(ended, Killed | dict), f"{what}: {ended!r}"
             assert drill.find_violations(settled=False) == [], what
+            if growing:
+                grow(drill)
         watcher = Watcher()
         drill.drive(watcher)
         require_whole(drill, what)
         return watcher.seen
+
+
+def grow(drill: Drill) -> None:
+    """The platform archives a segment of a partition beside the basis."""
+    index = drill.written.index.read_bytes()
+    beside = replace(TRAINING.segments[0], partition=TRAINING.segments[0].partition + 1)
+    write_world(replace(TRAINING, segments=(*TRAINING.segments, beside)), drill.written.root.parent)
+    assert drill.written.index.read_bytes() != index
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +60,8 @@ def test_every_kill_and_every_pair_of_kills(whole: list[str]) -> None:
             kill((first, second))
             pairs += 1
     assert pairs >= 300, pairs
+
+
+def test_the_archive_grows_after_every_kill(whole: list[str]) -> None:
+    for place in find_places(whole):
+        kill((place,), growing=True)

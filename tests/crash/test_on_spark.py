@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
@@ -47,11 +47,15 @@ ACTIONS = ("term", "group-term+group-term", "int", "group-int", "int+int", "hup"
 AT_ONCE = 2
 
 
-def run_two_at_a_time(check: Callable[[Any], None], cases: Any) -> None:
-    """Checks every case: a Spark process waits more than it works."""
+def check_two_at_a_time(check: Callable[[Any], None], cases: Iterable[Any]) -> None:
+    """Checks every case, and tells of all that fail: a Spark process waits more than it works."""
+    failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done in [pool.submit(check, case) for case in cases]:
-            done.result()
+            error = done.exception()
+            if error is not None:
+                failed.append(f"{type(error).__name__}: {error}"[:3_000])
+    assert failed == [], "\n\n".join(failed)
 
 
 def build_with(drill: Drill, point: str, actions: str) -> subprocess.CompletedProcess[str]:
@@ -97,7 +101,7 @@ def kill(point: str, spark: SparkSession) -> None:
         ended = build_with(drill, point, "kill")
         assert ended.returncode == -signal.SIGKILL, f"{point}: {ended.returncode} {ended.stdout} {ended.stderr[-2000:]}"
         assert drill.find_violations(settled=False) == [], point
-        require_whole(drill, point, lambda: SparkEngine(spark))
+        require_whole(drill, point, engine=lambda: SparkEngine(spark))
 
 
 def stop(case: tuple[str, str], spark: SparkSession) -> None:
@@ -113,7 +117,7 @@ def stop(case: tuple[str, str], spark: SparkSession) -> None:
         assert answer["exit_status"] == STATUSES[first], what
         _judge_ledger(drill, point, answer, what)
         assert drill.find_violations(settled=False) == [], what
-        require_whole(drill, what, lambda: SparkEngine(spark))
+        require_whole(drill, what, engine=lambda: SparkEngine(spark))
 
 
 def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -> None:
@@ -129,18 +133,18 @@ def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -
 
 
 def test_eight_kills(spark: SparkSession) -> None:
-    run_two_at_a_time(lambda point: kill(point, spark), KILLS)
+    check_two_at_a_time(lambda point: kill(point, spark), KILLS)
 
 
 def test_eight_stops(spark: SparkSession) -> None:
-    run_two_at_a_time(lambda case: stop(case, spark), STOPS.items())
+    check_two_at_a_time(lambda case: stop(case, spark), STOPS.items())
 
 
 @pytest.mark.nightly
 def test_a_kill_at_every_point(spark: SparkSession) -> None:
-    run_two_at_a_time(lambda point: kill(point, spark), sorted(POINTS - NEVER))
+    check_two_at_a_time(lambda point: kill(point, spark), sorted(POINTS - NEVER))
 
 
 @pytest.mark.nightly
 def test_a_stop_at_every_point(spark: SparkSession) -> None:
-    run_two_at_a_time(lambda case: stop(case, spark), zip(sorted(POINTS - NEVER), cycle(ACTIONS), strict=False))
+    check_two_at_a_time(lambda case: stop(case, spark), zip(sorted(POINTS - NEVER), cycle(ACTIONS), strict=False))

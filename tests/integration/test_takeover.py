@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ofs_spark import pipeline
+from ofs_spark.foundation.ends import Stopped
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from tests.spec.tables.windows import world
@@ -46,3 +50,20 @@ def test_a_killed_driver_is_replaced_at_once(tmp_path: Path) -> None:
     with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
         events = pipeline.describe_runs(answer["run_key"], context)["events"]
     assert [event["reason"] for event in events] == ["REQUESTED", "STARTED", "TAKEN_OVER", "COMMITTED"]
+
+
+def test_what_surrounds_the_basis_may_grow_between_attempts(tmp_path: Path) -> None:
+    """A plan pins the slice of the archive that it reads; the platform goes on writing beside it."""
+    before = world("event|time|card\ne0|10:00|1")
+    written = write_world(before, tmp_path)
+
+    def stop() -> LocalEngine:
+        raise Stopped
+
+    with open_context(written.wiring, None, lambda _room, _doing: None, stop) as context, pytest.raises(Stopped):
+        pipeline.build_dataset(written.intent.read_bytes(), context)
+    index = written.index.read_bytes()
+    beside = replace(before.segments[0], partition=before.segments[0].partition + 1)
+    grown = write_world(replace(before, segments=(*before.segments, beside)), tmp_path)
+    assert grown.index.read_bytes() != index
+    assert build(grown).published["outcome"] == "COMMITTED"

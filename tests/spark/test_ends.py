@@ -18,18 +18,29 @@ from tests.worlds.writer import write_world
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from pathlib import Path
+import psutil
 from pyspark import SparkContext
 from ofs_spark.cli import main
 from ofs_spark.io import spark_engine
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started the tests may have ignored
 run = spark_engine.SparkEngine.run
+def end(jvm):
+    time.sleep(0.3)
+    if sys.argv[2] == "jvm":
+        os.kill(jvm, signal.SIGKILL)
+    elif sys.argv[2] == "worker":
+        while not (workers := [one for daemon in psutil.Process(jvm).children() for one in daemon.children()]):
+            time.sleep(0.05)
+        for worker in workers:
+            worker.kill()
+    else:
+        os.kill(os.getpid(), int(sys.argv[2]))
 def spy(self, tasks, steps):
     jvm = SparkContext._gateway.proc.pid
     Path(sys.argv[1]).write_text(str(jvm))
-    victim, number = (jvm, signal.SIGKILL) if sys.argv[2] == "jvm" else (os.getpid(), int(sys.argv[2]))
-    threading.Timer(0.3, os.kill, (victim, number)).start()
+    threading.Thread(target=end, args=(jvm,), daemon=True).start()
     while True:  # jobs without end
         run(self, tasks, steps)
 spark_engine.SparkEngine.run = spy
@@ -44,8 +55,9 @@ sys.exit(main(sys.argv[3:]))
         (str(int(signal.SIGTERM)), "failure_answer", 143),
         (str(int(signal.SIGINT)), "failure_answer", 130),
         ("jvm", "refusal_answer", 80),
+        ("worker", "refusal_answer", 80),
     ],
-    ids=["stopped", "interrupted", "dead JVM"],
+    ids=["stopped", "interrupted", "dead JVM", "dead worker"],
 )
 def test_an_end_of_spark_is_answered_and_leaves_no_jvm(end: str, contract: str, status: int, tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
@@ -70,7 +82,7 @@ def test_an_end_of_spark_is_answered_and_leaves_no_jvm(end: str, contract: str, 
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
     answer = json.loads(done.stdout)
-    assert find_faults(answer, contract) == []
+    assert find_faults(answer, contract) == [], (answer, done.stderr[-1500:])
     assert done.returncode == status, answer
     command = Path("/proc", place.read_text(), "cmdline")
     until = time.monotonic() + 20

@@ -131,6 +131,44 @@ def test_a_column_of_another_type_is_looked_at_within_the_bound_too() -> None:
         has_no_value(pq.ParquetFile(pa.BufferReader(body)), body, "a.parquet", 128 << 20, "a")
 
 
+def test_a_list_that_repeats_a_text_holds_something_and_is_not_decoded() -> None:
+    """One row of three million texts of a thousand bytes, in some kilobytes: no batch of rows is small enough."""
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(3_000_000, np.int32)), pa.array(["x" * 1_000]))
+    lists = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    body = written(pa.table({"a": lists}), compression="zstd", store_schema=False)
+    assert len(body) < 16_384
+    pool = pa.system_memory_pool()
+    previous = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        before = pool.max_memory()
+        assert not has_no_value(pq.ParquetFile(pa.BufferReader(body)), body, "a.parquet", 128 << 20, "a")
+        assert pool.max_memory() - before < 128 << 20
+    finally:
+        pa.set_memory_pool(previous)
+
+
+@pytest.mark.parametrize("values", [[[], None], [None, None]], ids=["an empty list", "nothing"])
+def test_a_list_column_without_a_value_is_decoded_and_told_apart(values: list[Any]) -> None:
+    body = written(pa.table({"a": pa.array(values, pa.list_(pa.string()))}))
+    found = has_no_value(pq.ParquetFile(pa.BufferReader(body)), body, "a.parquet", 1 << 20, "a")
+    assert found is (values == [None, None])
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_values_that_only_a_page_states_count(version: str) -> None:
+    lists = pa.array([[None] * 200_000], pa.list_(pa.int64()))
+    body = written(pa.table({"a": lists}), use_dictionary=False, data_page_version=version)
+    assert read_page(body, 4).values == 200_000
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    told, lies = encode_varint(200_000, 3), encode_varint(1_000_000, 3)
+    boasting = body[:footer].replace(told, lies, 1) + body[footer:]
+    assert read(body, 4 << 20).num_rows == 1
+    with pytest.raises(Refusal, match="RESOURCE_EXCEEDED") as refused:
+        read(boasting, 4 << 20)
+    assert refused.value.details["found"] == 8 * 1_000_000
+
+
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
 def test_the_pages_of_an_honest_file_hold_what_its_footer_states(version: str, compression: str) -> None:

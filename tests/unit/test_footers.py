@@ -21,7 +21,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects, Tail
 from ofs_spark.io.objects import MemoryObjects
 from ofs_spark.labels.assertions import fetch_assertions
-from ofs_spark.labels.extract_file import find_extract_faults
+from ofs_spark.labels.extract_file import find_file_faults
 from ofs_spark.labels.model import ExtractFile
 from ofs_spark.replay.scan.archive import find_segment_faults, read_segment
 from ofs_spark.replay.scan.spec import SegmentFile
@@ -86,7 +86,7 @@ ROOMS = {
         rows_table([label(1, "e0", "FRAUD_CONFIRMED", DAY)]),
         "assertion_ref",
         state_extract_file,
-        lambda objects, files: find_extract_faults(objects, files, int96_is_utc=False),
+        lambda objects, files: find_file_faults(objects, files, int96_is_utc=False),
         lambda objects, file: fetch_assertions(objects, file, KEY),
     ),
 }

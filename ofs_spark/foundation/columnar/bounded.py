@@ -65,18 +65,18 @@ def _add_up(metadata: pq.FileMetaData, body: bytes, what: str, columns: list[str
             path = chunk.path_in_schema
             if columns is not None and not any(f"{path}.".startswith(f"{one}.") for one in columns):
                 continue
-            own = _list_pages(chunk, body, MOST_PAGES - pages)
+            own = list_pages(chunk, body, MOST_PAGES - pages)
             pages += len(own)
             if pages >= MOST_PAGES:
                 raise refuse("RESOURCE_EXCEEDED", f"{what} has {pages:,} pages or more", ref=what, allowed=MOST_PAGES)
             stated += max(0, chunk.total_uncompressed_size, sum(one.uncompressed for one in own))
-            values += max(0, chunk.num_values, group.num_rows)
+            values += max(0, chunk.num_values, group.num_rows, sum(one.values for one in own))
             coded = (one.uncompressed for one in own if one.is_dictionary)
             dictionaries[path] = max(dictionaries.get(path, 0), *coded, 0)
     return stated, values, sum(dictionaries.values())
 
 
-def _list_pages(chunk: pq.ColumnChunkMetaData, body: bytes, most: int) -> list[Page]:
+def list_pages(chunk: pq.ColumnChunkMetaData, body: bytes, most: int = MOST_PAGES) -> list[Page]:
     """The pages of a chunk as their headers state them, no more than `most`."""
     place = chunk.data_page_offset
     if chunk.has_dictionary_page and chunk.dictionary_page_offset:

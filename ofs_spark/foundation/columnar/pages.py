@@ -1,7 +1,8 @@
 """The page headers of a Parquet column chunk: what each page says that it decodes to, read before anything is decoded.
 
 Arrow allocates what a page's header states, whatever the footer states of the chunk. A header is a Thrift struct in the
-compact protocol, whose fields 1 to 3 are the page's type and sizes; all others are skipped over.
+compact protocol, whose fields 1 to 3 are the page's type and sizes. A data page's own struct begins with its number of
+values; all other fields are skipped over.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from dataclasses import dataclass
 
 MOST_PAGES = 1_000_000
 """Of one file. A page costs some microseconds here, and as much again where it is decoded."""
+_VALUES = -1
+"""Key of a data page's number of values, beside the ids of a header's own fields."""
 _DICTIONARY = 2
 """The type of a dictionary page."""
+_DATA = (5, 8)
+"""Fields of a header that hold the struct of a data page, of version 1 and 2."""
 _DEPTH = 8
 """Structs within structs of a header: the format has three."""
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
@@ -23,19 +28,23 @@ class PageHeaderError(OSError):
 
 @dataclass(frozen=True)
 class Page:
-    """What a page states: whether it is a dictionary; bytes as decoded and as stored; where its header ends."""
+    """What a page states: whether it is a dictionary; bytes as decoded and as stored; where its header ends.
+
+    values: of a data page, nulls included; 0 for another.
+    """
 
     is_dictionary: bool
     uncompressed: int
     compressed: int
     begin: int
+    values: int
 
 
 def read_page(body: bytes, place: int) -> Page:
     """The page whose header stands at `place`; PageHeaderError if that is none, or its bytes are not all there."""
     try:
         sizes, place = _read_fields(body, place, 0)
-        page = Page(sizes[1] == _DICTIONARY, sizes[2], sizes[3], place)
+        page = Page(sizes[1] == _DICTIONARY, sizes[2], sizes[3], place, sizes.get(_VALUES, 0))
     except (IndexError, KeyError, RecursionError):
         raise PageHeaderError("a page header is unreadable") from None
     if min(page.uncompressed, page.compressed) < 0 or page.begin + page.compressed > len(body):
@@ -57,13 +66,17 @@ def _read_fields(body: bytes, place: int, depth: int) -> tuple[dict[int, int], i
             field, place = _read_zigzag(body, place)
         if head & 15 == _I32:
             found[field], place = _read_zigzag(body, place)
+        elif head & 15 == _STRUCT:
+            inner, place = _read_fields(body, place, depth + 1)
+            if depth == 0 and field in _DATA:
+                found[_VALUES] = inner.get(1, 0)
         else:
-            place = _skip(body, place, head & 15, depth)
+            place = _skip(body, place, head & 15)
     return found, place + 1
 
 
-def _skip(body: bytes, place: int, kind: int, depth: int) -> int:
-    """The place behind a value of a struct."""
+def _skip(body: bytes, place: int, kind: int) -> int:
+    """The place behind a value that is no struct."""
     if kind in (_TRUE, _FALSE):
         return place  # the field's head says it
     if kind in (_I16, _I32, _I64):
@@ -73,8 +86,6 @@ def _skip(body: bytes, place: int, kind: int, depth: int) -> int:
     if kind == _BINARY:
         size, place = _read_varint(body, place)
         return place + size
-    if kind == _STRUCT:
-        return _read_fields(body, place, depth + 1)[1]
     raise IndexError  # no page header holds a list or a map
 
 

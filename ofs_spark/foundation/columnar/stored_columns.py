@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
-from ofs_spark.foundation.columnar.bounded import fit_batch
+from ofs_spark.foundation.columnar.bounded import fit_batch, list_pages
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.foundation.errors import show_text
 
@@ -138,10 +138,21 @@ def has_no_value(file: pq.ParquetFile, body: bytes, what: str, most: int, path: 
     """
     try:
         rows = fit_batch(file, body, what, [path], most)
+        if _repeats_values(file, body, path):
+            return False
         batches = file.iter_batches(min(_FEW_ROWS, rows or _FEW_ROWS), columns=[path], use_threads=False)
         return all(_is_null(batch.column(0), path) for batch in batches)
     except (pa.ArrowException, OSError):
         return False
+
+
+def _repeats_values(file: pq.ParquetFile, body: bytes, path: str) -> bool:
+    """Whether a list's values stand in a dictionary: one row may repeat them for ever, so that no batch of rows is small."""
+    leaves = [file.schema.column(place) for place in range(len(file.schema))]
+    lists = [n for n, leaf in enumerate(leaves) if f"{leaf.path}.".startswith(f"{path}.") and leaf.max_repetition_level]
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    pages = (page for group in groups for place in lists for page in list_pages(group.column(place), body))
+    return any(page.is_dictionary and page.uncompressed for page in pages)
 
 
 def _is_null(column: pa.Array, path: str) -> bool:
