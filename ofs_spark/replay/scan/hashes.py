@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.hashing import parse_hex, read_text_buffers
-from ofs_spark.replay.scan.canonical_text import judge_canonical
 
 
 @dataclass(frozen=True)
@@ -23,16 +22,14 @@ class Hashes:
     hold: Array
 
 
-def check_hashes(envelopes: pa.Array, stated: pa.Array, are_json: bool = False) -> Hashes:
+def check_hashes(envelopes: pa.Array, stated: pa.Array, canonical: Array) -> Hashes:
     """The stated payload hashes, each compared with that of its envelope's text.
 
-    The archive keeps envelopes as the canonical text that was hashed, so hashing the bytes settles almost every row;
-    any other spelling is parsed and written canonically first: the hash of its own bytes is not its hash. An envelope
-    that cannot be is none that was hashed. `are_json`: the caller drops texts that are no JSON, whatever is said of them
-    here; otherwise every text is parsed.
+    canonical: which envelopes are certainly the canonical text, as their scan found. The archive keeps envelopes as the
+    text that was hashed, so hashing the bytes settles almost every row; any other spelling is parsed and written
+    canonically first: the hash of its own bytes is not its hash. An envelope that cannot be is none that was hashed.
     """
     said, wellformed = parse_hex(stated, 32)
-    canonical = judge_canonical(*read_text_buffers(envelopes)) if are_json else np.zeros(len(envelopes), np.bool_)
     hold = wellformed & canonical & (said == _hash_bytes(envelopes)).all(axis=1)
     for row in np.flatnonzero(~hold):
         text = envelopes[int(row)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop, type_tuple
+
+_ONES = np.uint64(0x0101010101010101)
+_BLANKS, _QUOTES, _BACKSLASHES, _HIGHEST = (np.uint64(byte * 0x0101010101010101) for byte in (32, 34, 92, 128))
 
 
 @compile_loop(I64(BYTES, I64, I64))
@@ -39,6 +43,59 @@ def find_number_end(data: Array, at: int, end: int) -> int:
         if at == digits:
             return -1
     return at
+
+
+@compile_loop(I64(BYTES, I64, I64))
+def find_blanks_end(data: Array, at: int, end: int) -> int:
+    """Position after the blanks at `at`."""
+    while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
+        at += 1
+    return at
+
+
+@compile_loop(types.uint64(BYTES, I64))
+def _read_word(data: Array, at: int) -> np.uint64:
+    """The eight bytes at `at` as a number, the first one least: one load of the processor."""
+    first, word = np.uint64(at), np.uint64(0)
+    for i in range(8):
+        word |= np.uint64(data[first + np.uint64(i)]) << np.uint64(8 * i)
+    return word
+
+
+@compile_loop(types.uint64(BYTES, I64, I64))
+def read_head(data: Array, at: int, end: int) -> np.uint64:
+    """The first eight bytes of data[at:end] as a number, the first one greatest; bytes that are not there are zeros."""
+    head = np.uint64(0)
+    if at + 8 > len(data):
+        for i in range(at, at + 8):
+            head = (head << np.uint64(8)) | np.uint64(data[i] if i < end else 0)
+        return head
+    first = np.uint64(at)
+    for i in range(8):  # one load too
+        head = (head << np.uint64(8)) | np.uint64(data[first + np.uint64(i)])
+    half = np.uint64(4 * max(8 - (end - at), 0))  # a shift by 64 is none
+    return ((head >> half) >> half) << half << half
+
+
+@compile_loop(I64(BYTES, I64, I64))
+def find_plain_end(data: Array, at: int, end: int) -> int:
+    """Position of the first byte from `at` on that is a quote, a backslash or not printable ASCII; `end` if there is none.
+
+    Eight bytes at a time: a byte's highest bit tells that it is such a one. What it borrows or carries reaches later bytes
+    alone, and only the first one counts.
+    """
+    while at + 8 <= len(data) and at < end:
+        word = _read_word(data, at)
+        quote, backslash = word ^ _QUOTES, word ^ _BACKSLASHES
+        special = ((quote - _ONES) & ~quote) | ((backslash - _ONES) & ~backslash)
+        special = (special | ((word - _BLANKS) & ~word) | word | (word + _ONES)) & _HIGHEST
+        if special:
+            below = (special - np.uint64(1)) & ~special
+            return min(at + int(np.int64(((below & _ONES) * _ONES) >> np.uint64(56))) - 1, end)
+        at += 8
+    while at < end and 32 <= data[at] <= 126 and data[at] != 34 and data[at] != 92:
+        at += 1
+    return min(at, end)
 
 
 @compile_loop(I64(BYTES, I64, I64))

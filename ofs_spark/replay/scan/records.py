@@ -100,7 +100,8 @@ def _find_spoiled(table: pa.Table, kept: Kept) -> Array:
     if not len(kept.copy_rows):
         return kept.copy_places
     copies = table.select([a.ENVELOPE, a.PAYLOAD_HASH]).take(pa.array(kept.copy_rows))
-    hashes = check_hashes(combine_chunks(copies.column(0)), combine_chunks(copies.column(1)))
+    envelopes, stated = combine_chunks(copies.column(0)), combine_chunks(copies.column(1))
+    hashes = check_hashes(envelopes, stated, t.scan_tokens(envelopes, ()).canonical)
     spoiled: Array = np.unique(kept.copy_places[~hashes.hold])
     return spoiled
 
@@ -160,7 +161,7 @@ def _read_blocks(
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
-        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), are_json=True)
+        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), tokens.canonical)
         reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]

@@ -20,7 +20,16 @@ from numba import types
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, LONGS, compile_loop, type_array, type_tuple
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
-from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_string_end, is_named
+from ofs_spark.replay.scan.canonical_text import NO, YES, end_spelled, judge_number, precedes, settle_fractions
+from ofs_spark.replay.scan.lexemes import (
+    find_blanks_end,
+    find_literal_end,
+    find_number_end,
+    find_plain_end,
+    find_string_end,
+    is_named,
+    read_head,
+)
 
 Path = tuple[str, ...]
 
@@ -38,9 +47,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Tokens:
-    """Per document: its state; per path and document: the value's kind and its span (quotes left out) in the path's bytes."""
+    """Per document: its state, and whether it is certainly canonical text (`canonical_text.py`), bool.
+
+    Per path and document: the value's kind and its span (quotes left out) in the path's bytes.
+    """
 
     state: Array
+    canonical: Array
     data: Mapping[Path, Array]
     kind: Mapping[Path, Array]
     start: Mapping[Path, Array]
@@ -72,10 +85,12 @@ def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tok
     trie = _Trie.of(paths)
     shape = len(trie.first_child), len(offsets) - 1
     kind, start, end = np.zeros(shape, np.uint8), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    state = _scan(data, offsets[:-1], offsets[1:], *trie.to_arrays(), kind, start, end)
+    verdicts = np.zeros(shape[1], np.uint8)
+    state = _scan(data, offsets[:-1], offsets[1:], *trie.to_arrays(), kind, start, end, verdicts)
+    canonical = settle_fractions(data, offsets, verdicts)
     node = {path: trie.node[path] for path in paths}
     spans = ({path: table[at] for path, at in node.items()} for table in (kind, start, end))
-    return Tokens(state, dict.fromkeys(paths, data), *spans)
+    return Tokens(state, canonical, dict.fromkeys(paths, data), *spans)
 
 
 def decode_string(body: bytes) -> str:
@@ -99,6 +114,7 @@ class _Trie:
     name_start: Array
     name_end: Array
     names: Array
+    heads: Array
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> _Trie:
@@ -116,18 +132,24 @@ class _Trie:
             ends - [len(name) for name in encoded],
             ends,
             np.frombuffer(b"".join(encoded) or b"\0", np.uint8),
+            np.array([int.from_bytes(name[:8].ljust(8, b"\0"), "big") for name in encoded], np.uint64),
         )
 
-    def to_arrays(self) -> tuple[Array, Array, Array, Array, Array]:
+    def to_arrays(self) -> tuple[Array, Array, Array, Array, Array, Array]:
         """What the compiled scan reads of it."""
-        return self.first_child, self.child_count, self.name_start, self.name_end, self.names
+        return self.first_child, self.child_count, self.name_start, self.name_end, self.names, self.heads
 
 
 _SPANS = type_array(types.int64, 2)
 _KINDS = type_array(types.uint8, 2)
+_HEADS = types.Array(types.uint64, 1, "C", readonly=True)
 
 
-@compile_loop(type_array(types.uint8)(BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _KINDS, _SPANS, _SPANS))
+@compile_loop(
+    type_array(types.uint8)(
+        BYTES, LONGS, LONGS, LONGS, LONGS, LONGS, LONGS, BYTES, _HEADS, _KINDS, _SPANS, _SPANS, type_array(types.uint8)
+    )
+)
 def _scan(
     data: Array,
     begins: Array,
@@ -137,21 +159,25 @@ def _scan(
     name_start: Array,
     name_end: Array,
     names: Array,
+    heads: Array,
     kind: Array,
     start: Array,
     stop: Array,
+    canonical: Array,
 ) -> Array:
     state = np.zeros(len(begins), np.uint8)
     is_object = np.zeros(MAX_DEPTH, np.bool_)
     node_at = np.zeros(MAX_DEPTH, np.int64)
+    last_head = np.zeros(MAX_DEPTH, np.uint64)
+    last_name, last_end = np.zeros(MAX_DEPTH, np.int64), np.zeros(MAX_DEPTH, np.int64)
     for row in range(len(begins)):
         at, end = begins[row], ends[row]
-        depth, node = 0, np.int64(0)
+        depth, node, verdict = 0, np.int64(0), YES
         # 0 value, 1 value or ], 2 name or }, 3 name, 4 after a value, 5 broken, 6 doubled
         expect = 0
         while expect < 5:
-            while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
-                at += 1
+            if at < end and data[at] <= 32:
+                at, verdict = find_blanks_end(data, at, end), NO
             if at >= end:
                 break
             c = data[at]
@@ -165,7 +191,9 @@ def _scan(
                 if c == 123 or c == 91:
                     found = np.uint8(7) if c == 123 else np.uint8(8)
                 elif c == 34:
-                    closing = find_string_end(data, at + 1, end)
+                    closing = find_plain_end(data, at + 1, end)
+                    if closing == end or data[closing] != 34:
+                        closing, verdict = end_spelled(data, closing, end, verdict)
                     if closing == -1:
                         expect = 5
                         continue
@@ -175,8 +203,10 @@ def _scan(
                     at = find_literal_end(data, at, end)
                     found = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
                 else:
-                    at = find_number_end(data, at, end)
+                    at = find_number_end(data, begin, end)
                     found = np.uint8(4)
+                    if at != -1 and verdict != NO:
+                        verdict = judge_number(data, begin, at, verdict)
                 if at == -1:
                     expect = 5
                     continue
@@ -194,6 +224,7 @@ def _scan(
                     expect = 5
                     continue
                 is_object[depth] = found == 7
+                last_head[depth], last_name[depth] = 0, 0
                 node_at[depth] = node if found == 7 and node >= 0 and child_count[node] > 0 else -1
                 depth += 1
                 node = np.int64(-1)
@@ -208,20 +239,39 @@ def _scan(
                 if c != 34:
                     expect = 5
                     continue
-                closing = find_string_end(data, at + 1, end)
-                if closing == -1:
-                    expect = 5
-                    continue
-                parent = node_at[depth - 1]
-                node = np.int64(-1)
+                closing = find_plain_end(data, at + 1, end)
+                is_plain = closing < end and data[closing] == 34
+                if is_plain:
+                    head, before = read_head(data, at + 1, closing), last_head[depth - 1]
+                    if (
+                        head <= before
+                        and last_name[depth - 1]
+                        and (
+                            head < before
+                            or not precedes(data, last_name[depth - 1], last_end[depth - 1], at + 1, closing)
+                        )
+                    ):
+                        verdict = NO
+                    last_head[depth - 1], last_name[depth - 1], last_end[depth - 1] = head, at + 1, closing
+                else:
+                    head, verdict = np.uint64(0), NO
+                    closing = find_string_end(data, closing, end)
+                    if closing == -1:
+                        expect = 5
+                        continue
+                parent, node = node_at[depth - 1], np.int64(-1)
                 if parent >= 0:
+                    known = min(abs(closing) - at - 1, 8) if is_plain else 0
                     for child in range(first_child[parent], first_child[parent] + child_count[parent]):
-                        if is_named(data, at + 1, abs(closing), names, name_start[child], name_end[child]):
+                        begin, past = name_start[child], name_end[child]
+                        if is_plain and (heads[child] != head or past - begin != closing - at - 1):
+                            continue
+                        if is_named(data, at + 1 + known, abs(closing), names, begin + known, past):
                             node = np.int64(child)
                             break
                 at = abs(closing) + 1
-                while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
-                    at += 1
+                if at < end and data[at] <= 32:
+                    at, verdict = find_blanks_end(data, at, end), NO
                 if at >= end or data[at] != 58:
                     expect = 5
                     continue
@@ -241,6 +291,7 @@ def _scan(
                     expect = 5
         if expect == 4 and depth == 0:
             state[row] = 0
+            canonical[row] = verdict
         else:
             state[row] = 2 if expect == 6 else 1
     return state

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ofs_spark.foundation.columnar.hashing import read_text_buffers
-from ofs_spark.replay.scan.canonical_text import judge_canonical
+from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.replay.scan.hashes import check_hashes, hash_payload
+from ofs_spark.replay.scan.tokens import scan_tokens
 
 
 def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
@@ -21,41 +21,64 @@ def test_hashes_hold_for_canonical_and_for_any_other_spelling() -> None:
     assert hash_payload(spaced.encode()) == bytes.fromhex(hashed)
     assert hash_payload(b'{"a":"\xff"}') is None
     envelopes = pa.array([canonical, spaced, canonical, '{"a":2}', "{"])
-    assert check_hashes(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])).hold.tolist() == [
-        True, True, False, False, False,
-    ]  # fmt: skip
+    assert check(envelopes, pa.array([hashed, hashed, hashed.upper(), hashed, hashed])) == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def check(envelopes: pa.Array, stated: pa.Array) -> list[bool]:
+    hold: list[bool] = check_hashes(envelopes, stated, find_canonical(envelopes)).hold.tolist()
+    return hold
+
+
+def find_canonical(envelopes: pa.Array) -> Array:
+    return scan_tokens(envelopes, ()).canonical
 
 
 OTHERWISE = (
     '{"a": 1}', '{"b":1,"a":1}', '{"a":1,"a":1}', '{"a":"é"}', r'{"a":"\u00E9"}', r'{"a":"\/"}', r'{"a":"\u0041"}',
     r'{"a":"\u000a"}', '{"a":"\x7f"}', '{"a":-0}', '{"a":1.10}', '{"a":0.00}', '{"a":1e5}', '{"a":1E+16}', '{"a":0.00001}',
     '{"a":12345678901234567.0}', '{"a":0.30000000000000003}', '{"a":[{"c":1,"b":1}]}', '{"a":1}\n',
+    '{"a!":1,"a":1}', '{"a ":1,"":1}', '{"scenario_run_id":1,"scenario_id":1}', '{"abcdefgh":1,"abcdefgh":1}', '{"":1,"":1}',
+    '{"abcdefghi":1,"abcdefgh":1}',
 )  # fmt: skip
 """Texts of which the archive writes another one, or none."""
 CANONICAL = (
     '{}', '{"B":1,"a":{"a":1},"aa":1}', '{"a":[{"b":1},{"a":1}]}', r'{"a":"\u00e9\n\\\"\u001f\u007f\ud83d\ude00\ud800"}',
     '{"a":-0.0}', '{"a":1e+16}', '{"a":1e-05}', '{"a":0.0001}', '{"a":0.30000000000000004}', '{"a":123456789012345.6}',
     '{"a":999999999999999.9,"b":-1.5,"c":12345678901234567890}', r'{"\u00e9":1,"\u00ea":[true,false,null]}', '[' * 70 + ']' * 70,
+    '{"":1,"a":1,"a ":1,"a!":1,"aa":1}', '{"abcdefgh":1,"abcdefghi":1,"scenario_id":1,"scenario_run_id":1}',
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*OTHERWISE, *CANONICAL])
 def test_the_hash_of_an_envelope_is_that_of_its_canonical_text_alone(text: str) -> None:
     own = hashlib.sha256(text.encode()).hexdigest()
-    for are_json in (False, True):
-        assert check_hashes(pa.array([text]), pa.array([own]), are_json).hold.tolist() == [text in CANONICAL]
+    assert check(pa.array([text]), pa.array([own])) == [text in CANONICAL]
 
 
 def test_a_text_that_is_no_json_has_no_hash_of_its_own() -> None:
     texts = ["{", "", '{"a":1,}', "{}{}", '{"a":01}', None]
     own = [hashlib.sha256((text or "").encode()).hexdigest() for text in texts]
-    assert not check_hashes(pa.array(texts), pa.array(own)).hold.any()
+    assert not any(check(pa.array(texts), pa.array(own)))
+
+
+@pytest.mark.parametrize("odd", ["\x7f", "é", "\U0001f600", "\\/", "\\u0041"])
+def test_one_odd_character_is_found_wherever_it_stands(odd: str) -> None:
+    texts = [f'{{"a":"{"~" * place}{odd}{" " * (20 - place)}"}}' for place in range(21)]
+    assert not find_canonical(pa.array(texts)).any()
+    assert find_canonical(pa.array([text.replace(odd, "") for text in texts])).all()
+    assert find_canonical(pa.array([text.replace(odd, "\\u00e9") for text in texts])).all()
 
 
 def test_a_text_is_canonical_only_where_python_writes_it_so() -> None:
     draw = Random(1)
     texts = [draw_text(draw, 0) for _ in range(5_000)]
-    certain = judge_canonical(*read_text_buffers(pa.array(texts)))
+    certain = find_canonical(pa.array(texts))
     written = np.array([json.dumps(json.loads(one), sort_keys=True, separators=(",", ":")) == one for one in texts])
     assert not (certain & ~written).any()
     named_plainly = np.array(['\\u00e9":' not in one for one in texts])

@@ -185,6 +185,14 @@ def test_members_nobody_reads_may_stand_twice() -> None:
     assert t.scan_tokens(pa.array(['{"b":{"a":1,"a":2},"c":1,"c":2}']), PATHS).state.tolist() == [t.VALID]
 
 
+def test_names_are_told_apart_however_they_begin() -> None:
+    named = ["", "a", "scenario", "scenario_", "scenario_id", "scenario_ie", "scenario_run_id", "scenarip"]
+    others = ["b", "scenari", "scenario_i", "scenario_if", "scenario_id_"]
+    body = {name: f"{at:02d}" for at, name in enumerate(sorted([*named, *others]))}
+    tokens = t.scan_tokens(pa.array([json.dumps(body)]), [(name,) for name in named])
+    assert [tokens.read_texts((name,)).to_pylist() for name in named] == [[body[name]] for name in named]
+
+
 @pytest.mark.parametrize("opening", ['{"a":', "["])
 def test_depth_is_bounded(opening: str) -> None:
     closing = {"[": "]"}.get(opening, "}")
