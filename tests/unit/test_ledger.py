@@ -24,7 +24,7 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
 from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.ledger.sqlite import SqliteLedger, open_for_writing
+from ofs_spark.io.ledger.sqlite import APPLICATION, SqliteLedger, open_for_writing
 from ofs_spark.io.ledger.statements import MIGRATIONS
 from tests.unit.permissions import unprivileged
 
@@ -329,6 +329,48 @@ def test_a_ledger_that_cannot_be_used_is_an_unfit_environment(tmp_path: Path) ->
         with refused("ENVIRONMENT_UNFIT") as caught:
             House(SqliteLedger.at(dsn), FixedClock()).started()
         assert caught.value.details == {"pointer": "/ledger/dsn"}
+
+
+FOREIGN = {
+    "a table": "CREATE TABLE notes (a)",
+    "a log": "PRAGMA journal_mode=WAL; CREATE TABLE notes (a)",
+    "a version of ours": f"CREATE TABLE notes (a); PRAGMA user_version = {len(MIGRATIONS)}",
+    "a mark": "PRAGMA application_id = 7",
+    "a mark beside our tables": "CREATE TABLE ofs_run (a); CREATE TABLE ofs_run_event (a); PRAGMA user_version = 1;"
+    " PRAGMA application_id = 7",
+    "a table of our name": "CREATE TABLE ofs_run (run_key)",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_the_file_of_another_application_is_refused_and_left_as_it_is(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FOREIGN[name])
+    before = path.read_bytes()
+    ledger = SqliteLedger(str(path))
+    run = Run(KEY, REQUEST, INTENT)
+    for act in (
+        lambda: SqliteLedger.at(f"sqlite:///{path}"),
+        ledger.list_runs,
+        lambda: ledger.find(KEY),
+        lambda: ledger.register(run, Transition(KEY, 0, 0, None, State.QUEUED, "REQUESTED", {})),
+        lambda: ledger.extend(KEY, 1, 5),
+    ):
+        with refused("ENVIRONMENT_UNFIT") as caught:
+            act()
+        assert "another application" in caught.value.message
+        assert caught.value.details == {"pointer": "/ledger/dsn"}
+    assert [file.name for file in tmp_path.iterdir()] == ["ledger.sqlite"]
+    assert path.read_bytes() == before
+
+
+def test_a_new_ledger_is_marked_as_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite").touch()
+    for name in ("new.sqlite", "empty.sqlite"):
+        House(SqliteLedger.at(f"sqlite:///{tmp_path}/{name}"), FixedClock()).started()
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            assert connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
 
 
 def test_a_ledger_that_becomes_unusable_is_an_unfit_environment(tmp_path: Path) -> None:

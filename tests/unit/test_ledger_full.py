@@ -154,3 +154,11 @@ def test_a_migration_without_room_leaves_the_older_ledger(disk: Disk) -> None:
     with closing(sqlite3.connect(disk.ledger.path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     disk.ledger.extend("dead", 2, 10**15)
+
+
+def test_a_read_without_room_leaves_nothing_beside_the_ledger(disk: Disk) -> None:
+    disk.ledger.register(HELD, make_event(HELD))
+    before = {path.name for path in disk.folder.iterdir()}
+    with disk.fill():
+        assert disk.ledger.list_runs() == [HELD]
+        assert {path.name for path in disk.folder.iterdir()} - {"full"} == before

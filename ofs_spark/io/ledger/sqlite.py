@@ -32,6 +32,9 @@ _PRIMARY = 0xFF
 """The part of SQLite's error codes that says what kind it is."""
 _ALL = -1
 """A limit that is none."""
+APPLICATION = 0x4F46534C
+"""Marks a file as a ledger: `OFSL` in its header. Those of the first releases have their tables alone."""
+_OWN_TABLES = {"ofs_run", "ofs_run_event"}
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,10 @@ def open_for_writing(path: str, mode: str = "rw") -> sqlite3.Connection:
     """A connection whose commits survive a power cut. `mode`: rw demands the file, rwc creates it."""
     connection = _open(path, f"mode={mode}")
     try:
+        _find_version(connection)  # nothing of another application's file is changed, its journal included
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
+    except (sqlite3.Error, Refusal):
         connection.close()
         raise
     return connection
@@ -156,6 +160,7 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     except sqlite3.OperationalError as failed:
         if failed.sqlite_errorcode & _PRIMARY not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or _has_log(path):
             raise
+        _remove_index(path)
         return _begin(path, _AS_IT_IS)
 
 
@@ -171,6 +176,14 @@ def _begin(path: str, options: str) -> sqlite3.Connection:
     return connection
 
 
+def _remove_index(path: str) -> None:
+    """Removes what a failed read left beside the file, unless somebody else has it open."""
+    with suppress(sqlite3.Error, OSError), closing(_open(path, "mode=rw", wait_s=0)) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # the lock shuts others out, and needs no index
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        os.unlink(f"{path}-shm")  # the empty log goes with the connection
+
+
 def _has_log(path: str) -> bool:
     """Whether a write-ahead log that holds something lies beside the file."""
     with suppress(FileNotFoundError):
@@ -178,10 +191,10 @@ def _has_log(path: str) -> bool:
     return False
 
 
-def _open(path: str, options: str) -> sqlite3.Connection:
+def _open(path: str, options: str, wait_s: float = _BUSY_S) -> sqlite3.Connection:
     address = f"{Path(path).absolute().as_uri()}?{options}"
     # No isolation level: the driver must not open transactions of its own.
-    connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(address, uri=True, timeout=wait_s, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection
 
@@ -206,6 +219,8 @@ def _create_ledger(path: Path) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     """Brings the schema to this release's version, inside the caller's transaction."""
     version = _find_version(connection)
+    if not version:
+        connection.execute(f"PRAGMA application_id = {APPLICATION:d}")
     for number, migration in enumerate(statements.MIGRATIONS[version:], version + 1):
         for statement in migration:
             connection.execute(statement)
@@ -213,11 +228,24 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _find_version(connection: sqlite3.Connection) -> int:
-    """The file's schema version, 0 for an empty file. ENVIRONMENT_UNFIT if a newer release wrote it."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """The file's schema version, 0 for an empty file.
+
+    ENVIRONMENT_UNFIT if another application wrote the file, or a newer release.
+    """
+    version, mark = (int(_read_pragma(connection, name)) for name in ("user_version", "application_id"))
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    is_own = mark == APPLICATION or (mark == 0 and version > 0 and tables >= _OWN_TABLES)
+    if not is_own and (version or mark or tables):
+        raise _refuse_unfit(
+            "the file that ledger.dsn names is another application's; name one of its own, or a new one"
+        )
     if version > len(statements.MIGRATIONS):
         raise _refuse_unfit(f"the ledger has schema version {version}; this release knows {len(statements.MIGRATIONS)}")
     return version
+
+
+def _read_pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 @contextmanager
