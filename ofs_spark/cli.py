@@ -34,21 +34,30 @@ MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `ofs` command: its exit status. SystemExit for wrong use (2) and after --help (0)."""
+    _prepare_process()
     stated = sys.argv[1:] if arguments is None else list(arguments)
     parser = _build_parser()
     if not stated:
-        parser.print_help()
+        console.print_text(parser.format_help())
         return 2
     return _run(parser, stated, as_json="--json" in stated)
 
 
 def submit_build(arguments: Sequence[str] | None = None) -> int:
     """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
+    _prepare_process()
     parser = _Parser(prog="build_dataset.py", description=_answer_build.__doc__)
     parser.add_argument("intent", type=Path, help="A BuildIntent document (JSON).")
     _add_places(parser)
     parser.set_defaults(run=_answer_build, json=True, quiet=False, submitted=True)
     return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+
+
+def _prepare_process() -> None:
+    console.prepare_streams()
+    # A thread of OpenBLAS per core costs memory before anything is computed, and where there is none it ends the process
+    # without a word. OFS multiplies no matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -> int:
@@ -81,6 +90,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Wrong use, with the usage."""
         raise _WrongUse(message, f"{self.format_usage()}Try '{self.prog} --help' for help.")
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ARG002  # argparse names none
+        """The help, on standard output. SystemExit where it cannot be written."""
+        status = console.print_text(self.format_help())
+        if status:
+            self.exit(status)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -149,7 +164,7 @@ def _answer_validate(options: argparse.Namespace) -> int:
         """What was found of each."""
         from ofs_spark.workflow.validate import answer_validate
 
-        return answer_validate(files, options.contract, (lambda: _open(options)) if stated else None)
+        return answer_validate(files, options.contract, (lambda: _open(options)) if stated else None, _require_wiring)
 
     return _answer(
         options,
@@ -256,6 +271,12 @@ def _open(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]:
     with open_context(options.wiring, options.policy, _make_progress(options), reads=reads) as context:
         options.caller.locate = context.locate_file
         yield context
+
+
+def _require_wiring(document: Any, file: str) -> None:
+    from ofs_spark.io.context import require_wiring  # loads what an intent does without
+
+    require_wiring(document, file)
 
 
 def _make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:

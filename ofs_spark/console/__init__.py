@@ -1,7 +1,7 @@
 """What people see: which room is at work, answers, refusals, wrong use. Nothing else of OFS prints for people.
 
 `screen.py` is the page: width, colours, what is cut and what never is. `answers.py` says what stands on it. `ends.py`
-turns the end of a command into an answer and an exit status.
+turns the end of a command into an answer and an exit status; `streams.py` sees to it that there is somewhere to write it.
 """
 
 from ofs_spark.console.answers import (
@@ -16,8 +16,9 @@ from ofs_spark.console.answers import (
     print_usage_error,
     print_validation,
 )
-from ofs_spark.console.ends import answer_command, answer_end, answer_usage
+from ofs_spark.console.ends import answer_command, answer_end, answer_usage, print_text
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
+from ofs_spark.console.streams import prepare_streams
 
 __all__ = [
     "ROOMS",
@@ -25,6 +26,7 @@ __all__ = [
     "answer_command",
     "answer_end",
     "answer_usage",
+    "prepare_streams",
     "print_answer",
     "print_checks",
     "print_demo",
@@ -33,6 +35,7 @@ __all__ = [
     "print_manifest",
     "print_refusal",
     "print_status",
+    "print_text",
     "print_usage_error",
     "print_validation",
     "report_nothing",

@@ -59,10 +59,21 @@ def answer_command(
 
 def answer_usage(message: str, usage: str, *, as_json: bool) -> int:
     """Tells of wrong use; gives exit status 2."""
-    print_usage_error(message, usage)
+    with suppress(OSError):  # nobody reads it
+        print_usage_error(message, usage)
     if as_json:
         _print(compose_failure("USAGE", message, EXIT_USAGE), EXIT_USAGE, print_json)
     return EXIT_USAGE
+
+
+def print_text(text: str) -> int:
+    """Prints a text that no command answered, such as its help; gives the exit status."""
+
+    def write(_answer: Answer) -> None:
+        """The text alone."""
+        sys.stdout.write(text)
+
+    return _print({}, 0, write)
 
 
 def answer_end(error: BaseException, *, as_json: bool, caller: Caller = NOBODY) -> int:

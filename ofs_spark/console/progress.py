@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TextIO
 
 from ofs_spark.console.screen import Screen, Styled
@@ -24,4 +25,5 @@ class Progress:
     def __call__(self, room: str, detail: str) -> None:
         """Tells people that `room` now does `detail`."""
         elapsed = time.monotonic() - self._start
-        self._screen.print_line(Styled(f"{elapsed:6.1f}s", "dim"), "  ", Styled(f"{room:<9}", "bold"), f" {detail}")
+        with suppress(OSError):  # who stopped reading it does not end a build
+            self._screen.print_line(Styled(f"{elapsed:6.1f}s", "dim"), "  ", Styled(f"{room:<9}", "bold"), f" {detail}")
