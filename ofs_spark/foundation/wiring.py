@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ofs_spark.foundation import contracts
+from ofs_spark.foundation.collect import join_faults, merge_refusals
 from ofs_spark.foundation.config import find_conf_root, read_conf
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.secrets import expand_text, holds_literal_secret, names_variable
 
 
@@ -29,6 +30,7 @@ class Wiring:
     folder: of the wiring's file, absolute; relative addresses count from there.
     unused: optional keys that are stated and that no chosen adapter uses; told at the start of a run.
     private: names of the Spark settings whose values came from the environment; they are shown nowhere.
+    hidden: which of the roots, `objects` and `profiles`, hold a value of the environment: no path below one is shown.
     """
 
     kind: Literal["local", "dev", "prod"]
@@ -41,6 +43,20 @@ class Wiring:
     spark: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     private: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+
+_TAKE_VARIABLES = frozenset(
+    {
+        *("/objects/root", "/objects/endpoint", "/ledger/dsn", "/profiles/root", "/labels/dsn"),
+        *("/bus/endpoint", "/bus/root", "/telemetry/otlp_endpoint"),
+    }
+)
+"""Places whose values no message, plan or manifest shows; a setting that Spark reads is another one.
+
+A value of the environment may be a secret: everywhere else a `${NAME}` is refused.
+"""
+_SPARK_SETTING = "/spark/spark."
 
 
 def read_wiring(path: Path | None) -> Wiring:
@@ -51,10 +67,15 @@ def read_wiring(path: Path | None) -> Wiring:
     """
     stated = path or os.environ.get("OFS_WIRING")
     file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
-    raw = read_conf(file, "the wiring", quote=False)
-    faults = list(find_literal_secrets(raw))
-    document = raw if faults else _expand(raw, [])
-    faults += contracts.find_faults(document, "wiring")
+    return parse_wiring(read_conf(file, "the wiring", quote=False), file)
+
+
+def parse_wiring(raw: Any, file: Path) -> Wiring:
+    """The wiring that a document states; `file`: where it stands. ENVIRONMENT_UNFIT as `read_wiring`."""
+    faults = find_wiring_faults(raw)
+    if not faults:
+        document = _expand(raw)
+        faults = contracts.find_faults(document, "wiring")
     if faults:
         message = f"the wiring {file}: {faults[0].pointer or 'the document'}: {faults[0].message}"
         raise refuse("ENVIRONMENT_UNFIT", message, faults=[f.to_document() for f in faults])
@@ -70,25 +91,62 @@ def read_wiring(path: Path | None) -> Wiring:
         spark={name: _find_property(value) for name, value in document.get("spark", {}).items()},
         unused=tuple(_list_optional_keys(document)),
         private=frozenset(name for name, value in raw.get("spark", {}).items() if names_variable(str(value))),
+        hidden=frozenset(name for name in ("objects", "profiles") if names_variable(raw[name]["root"])),
     )
 
 
-def find_literal_secrets(value: Any, path: Sequence[Any] = ()) -> Iterator[contracts.DocumentFault]:
-    """Every text of a wiring that holds a password of its own. `path`: of the value in its document."""
+def find_wiring_faults(raw: Any) -> list[contracts.DocumentFault]:
+    """Why a wiring, as it stands in its file, is none, whatever the environment holds. In fault order; no value is shown."""
+    late = [*find_literal_secrets(raw), *_find_misplaced_variables(raw)]
+    return join_faults(contracts.find_faults(raw, "wiring"), late)
+
+
+def find_literal_secrets(raw: Any) -> Iterator[contracts.DocumentFault]:
+    """Every text of a wiring that holds a password of its own."""
+    for text, path in _list_texts(raw, ()):
+        if holds_literal_secret(text, str(path[-1]) if path else ""):
+            message = (
+                "stands in the file, and it may hold a password; name a variable of the environment instead: ${NAME}"
+            )
+            yield contracts.DocumentFault("SCHEMA_INVALID", contracts.format_secret_pointer([*path]), message)
+
+
+def _find_misplaced_variables(raw: Any) -> Iterator[contracts.DocumentFault]:
+    """Every text that holds a `${`, at a place whose value is shown."""
+    for text, path in _list_texts(raw, ()):
+        pointer = contracts.format_secret_pointer([*path])
+        if names_variable(text) and pointer not in _TAKE_VARIABLES and not pointer.startswith(_SPARK_SETTING):
+            message = "holds a ${; answers and manifests show what stands here, so it takes no variable"
+            yield contracts.DocumentFault("SCHEMA_INVALID", pointer, message)
+
+
+def _list_texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Every text of a document that is no key, and the path to it."""
+    if isinstance(value, str):
+        yield value, path
     for part, below in _list_members(value):
-        yield from find_literal_secrets(below, [*path, part])
-    if isinstance(value, str) and holds_literal_secret(value, str(path[-1]) if path else ""):
-        message = "stands in the file, and it may hold a password; name a variable of the environment instead: ${NAME}"
-        yield contracts.DocumentFault("SCHEMA_INVALID", contracts.format_secret_pointer(list(path)), message)
+        yield from _list_texts(below, (*path, part))
 
 
-def _expand(value: Any, path: list[Any]) -> Any:
-    """The document with its texts expanded."""
+def _expand(raw: Any) -> Any:
+    """The document with its texts expanded; ENVIRONMENT_UNFIT, of all that cannot be."""
+    refused: list[Refusal] = []
+    document = _expand_below(raw, [], refused)
+    if refused:
+        raise refused[0] if len(refused) == 1 else merge_refusals(refused)
+    return document
+
+
+def _expand_below(value: Any, path: list[Any], refused: list[Refusal]) -> Any:
     if isinstance(value, dict):
-        return {key: _expand(one, [*path, key]) for key, one in value.items()}
+        return {key: _expand_below(one, [*path, key], refused) for key, one in value.items()}
     if isinstance(value, list):
-        return [_expand(one, [*path, index]) for index, one in enumerate(value)]
-    return expand_text(value, contracts.format_secret_pointer(path)) if isinstance(value, str) else value
+        return [_expand_below(one, [*path, index], refused) for index, one in enumerate(value)]
+    try:
+        return expand_text(value, contracts.format_secret_pointer(path)) if isinstance(value, str) else value
+    except Refusal as refusal:
+        refused.append(refusal)
+        return value
 
 
 def _list_members(value: Any) -> Iterable[tuple[Any, Any]]:

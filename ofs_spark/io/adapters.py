@@ -72,7 +72,11 @@ def load_wiring(path: Path | None) -> Wiring:
     ENVIRONMENT_UNFIT for a fault of the file, an address that no adapter serves, and a prod wiring that names what is
     for one machine: nothing falls back silently.
     """
-    stated = read_wiring(path)
+    return serve_wiring(read_wiring(path))
+
+
+def serve_wiring(stated: Wiring) -> Wiring:
+    """The wiring with absolute addresses, all of them served. ENVIRONMENT_UNFIT as `load_wiring`."""
     root, dsn = _read_scheme(stated.objects_root), _read_scheme(stated.ledger_dsn)
     if stated.kind == "prod" and any(one and one.one_machine for one in (OBJECT_STORES.get(root), LEDGERS.get(dsn))):
         message = "a prod wiring names an object store and a database server: folders and SQLite are for one machine"

@@ -9,17 +9,17 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.clock import SystemClock
 from ofs_spark.foundation.config import find_conf_root, read_code_release
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.ports import Announce
-from ofs_spark.foundation.wiring import Wiring
+from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
-from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root
+from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root, serve_wiring
 from ofs_spark.io.failpoints import read_failpoints
 from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.io.watched import watch
@@ -76,6 +76,12 @@ def open_context(
         yield watch(context, failpoints) if failpoints else context
     finally:
         spark.stop()
+
+
+def require_wiring(document: Any, file: str) -> None:
+    """ENVIRONMENT_UNFIT for a wiring that no command takes in this environment; whether anything stands at its addresses
+    is not asked. `file`: where the document stands."""
+    _read_width(serve_wiring(parse_wiring(document, Path(file))))
 
 
 def _read_width(wiring: Wiring) -> int:

@@ -83,7 +83,7 @@ def _name_place(location: str) -> Iterator[str]:
         try:
             os.link(copy, log)
         except FileExistsError as exists:
-            raise _refuse_log(location, "a log stands there already") from exists
+            raise _refuse_log("a log stands there already") from exists
         finally:
             copy.unlink()
 
@@ -97,14 +97,15 @@ def _own_errors(location: str) -> Iterator[None]:
         number = re.search(r"os error ([0-9]+)", str(failed))
         if number is not None and not isinstance(failed, FileExistsError):
             cause = OSError(int(number[1]), os.strerror(int(number[1])))
-            raise refuse_os_error(cause, "the table's log", ref=name_table_commit(location, 0)) from failed
+            raise refuse_os_error(cause, "the table's log") from failed
         if isinstance(failed, OSError) and failed.errno is not None and not is_unanswered(failed):
-            raise refuse_os_error(failed, "the table's log", ref=name_table_commit(location, 0)) from failed
+            raise refuse_os_error(failed, "the table's log") from failed
         if isinstance(failed, DeltaError):
-            raise _refuse_log(location, str(failed)) from failed
+            raise _refuse_log(str(failed).replace(location, "its folder")) from failed
         raise
 
 
-def _refuse_log(location: str, found: str) -> Refusal:
+def _refuse_log(found: str) -> Refusal:
+    """No address is shown: it may hold what came from the environment."""
     message = f"Delta refused to create a table: {found}; the folder of a new attempt holds none"
-    return refuse("MATERIALIZATION_CORRUPT", message, ref=name_table_commit(location, 0))
+    return refuse("MATERIALIZATION_CORRUPT", message)

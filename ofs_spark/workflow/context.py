@@ -38,7 +38,10 @@ class RunContext:
     """Targets of an exchange whose width does not change the dataset."""
 
     def locate_file(self, root: str, ref: str) -> str:
-        """The path of the file at a ref below the `objects` or `profiles` root; "" where no such file is on this machine."""
+        """The path of the file at a ref below the `objects` or `profiles` root; "" where no such file is on this machine,
+        or where the root is not to be shown."""
+        if root in self.wiring.hidden:
+            return ""
         store = self.profiles if root == "profiles" else self.objects
         try:
             path = store.locate(ref)

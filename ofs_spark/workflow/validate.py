@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # loads YAML, which an intent does without
     from ofs_spark.workflow.context import RunContext
 
 Open = Callable[[], AbstractContextManager["RunContext"]]
+Require = Callable[[Any, str], None]
 Faults = list[DocumentFault]
 
 INDEX, EXTRACT = "archive.segment_index.v0", "label_store.extract.v0"
@@ -32,22 +33,27 @@ MAX_VALIDATED_BYTES = 256 * 1024 * 1024
 
 
 def answer_validate(
-    files: Sequence[tuple[str, bytes]], contract: str | None = None, open_context: Open | None = None
+    files: Sequence[tuple[str, bytes]],
+    contract: str | None,
+    open_context: Open | None,
+    require_wiring: Require,
 ) -> dict[str, Any]:
-    """The answer of `ofs validate` for (path, bytes) of files: of one as `validate_document`, of several each with its path."""
-    found = [{"file": path, **validate_document(raw, contract, open_context)} for path, raw in files]
+    """The answer of `ofs validate` for (path, bytes) of files: of one {valid, contract, faults}, of several each with its path.
+
+    Without `contract` the document's schema_version or, where its kind has none, the members only that kind has say
+    which contract it is. With `open_context` the pins of an intent without faults are resolved too; ENVIRONMENT_UNFIT
+    where they cannot be. require_wiring: (document, path) → the refusal that a command would answer to this wiring.
+    """
+    found = [{"file": path, **_validate(path, raw, contract, open_context, require_wiring)} for path, raw in files]
     if len(found) > 1:
         return {"valid": all(one["valid"] for one in found), "files": found}
     return {name: value for name, value in found[0].items() if name != "file"}
 
 
-def validate_document(raw: bytes, contract: str | None = None, open_context: Open | None = None) -> dict[str, Any]:
-    """{valid, contract, faults} of the document in `raw`.
-
-    Without `contract` the document's schema_version or, where its kind has none, the members only that kind has say
-    which contract it is. With `open_context` the pins of an intent without faults are resolved too; ENVIRONMENT_UNFIT
-    where they cannot be.
-    """
+def _validate(
+    path: str, raw: bytes, contract: str | None, open_context: Open | None, require_wiring: Require
+) -> dict[str, Any]:
+    """{valid, contract, faults} of the document in `raw`."""
     if contract is not None and contract not in contracts.list_contracts():
         return _answer(None, [_fault(f"{contract!r:.80} is no contract; {_list_known()}")])
     try:
@@ -56,6 +62,8 @@ def validate_document(raw: bytes, contract: str | None = None, open_context: Ope
             message = f"does not say which contract this is: state one; {_list_known()}"
             return _answer(None, [_fault(message, "/schema_version")])
         found = _JUDGES.get(name, _judge_contract)(raw, name)
+        if name == "wiring" and not found:
+            found = _find_unserved(_parse(raw, name), path, require_wiring)
     except CanonicalError as error:
         return _answer(contract, [_fault(str(error))])
     if name in (V0, V1) and not found and open_context is not None:
@@ -189,11 +197,19 @@ def _judge_extract(raw: bytes, contract: str) -> Faults:
 
 
 def _judge_wiring(raw: bytes, contract: str) -> Faults:
-    """What the schema says, and every text that holds a password of its own."""
-    from ofs_spark.foundation.wiring import find_literal_secrets
+    """What the schema says, every text that holds a password of its own, and every variable where none is taken."""
+    from ofs_spark.foundation.wiring import find_wiring_faults
 
-    document = _parse(raw, contract)
-    return join_faults(contracts.find_faults(document, contract), find_literal_secrets(document))
+    return find_wiring_faults(_parse(raw, contract))
+
+
+def _find_unserved(document: Any, path: str, require_wiring: Require) -> Faults:
+    """Why no command takes a wiring without faults of its own: a variable that is not set, a scheme that nothing serves."""
+    try:
+        require_wiring(document, path)
+    except Refusal as refusal:
+        return contracts.sort_faults(_read_faults(list_faults(refusal)))
+    return []
 
 
 _JUDGES: Mapping[str, Callable[[bytes, str], Faults]] = {

@@ -283,3 +283,29 @@ def test_a_wiring_that_is_of_no_use_is_a_refusal(tmp_path: Path) -> None:
     written = write_world(WORLD, tmp_path)
     told = run_command("--json", "--wiring", str(tmp_path / "nowhere.yaml"), "validate", str(written.intent))
     assert (told.exit_code, json.loads(told.stdout)["code"]) == (80, "ENVIRONMENT_UNFIT")
+
+
+UNSERVED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a variable that is not set": ({"ledger": {"dsn": "sqlite:///${OFS_NO_SUCH_VARIABLE}"}}, ["/ledger/dsn"]),
+    "two that are not set": (
+        {"ledger": {"dsn": "${OFS_NO_SUCH_VARIABLE}"}, "profiles": {"root": "${OFS_NO_SUCH_VARIABLE}"}},
+        ["/ledger/dsn", "/profiles/root"],
+    ),
+    "an object store": ({"objects": {"root": "s3://bucket/p"}}, ["/objects/root"]),
+    "a ledger": ({"ledger": {"dsn": "postgresql://h/d"}}, ["/ledger/dsn"]),
+    "a bus": ({"bus": {"kind": "kafka"}}, ["/bus/kind"]),
+    "labels": ({"labels": {"kind": "postgres", "dsn": "postgresql://h/d"}}, ["/labels/kind"]),
+    "folders in production": ({"kind": "prod"}, [""]),
+    "a width": ({"spark": {"ofs.exchange.width": "0"}}, ["/spark/ofs.exchange.width"]),
+}
+
+
+@pytest.mark.parametrize("name", UNSERVED)
+def test_a_wiring_that_no_command_takes_is_not_valid(name: str, tmp_path: Path) -> None:
+    path = write_world(WORLD, tmp_path).wiring
+    changes, pointers = UNSERVED[name]
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+    told = run_command("--json", "--wiring", str(path), "status")
+    assert json.loads(told.stdout)["code"] == "ENVIRONMENT_UNFIT"
+    found = [(fault["code"], fault["pointer"]) for fault in validate(path)["faults"]]
+    assert found == [("ENVIRONMENT_UNFIT", pointer) for pointer in pointers]

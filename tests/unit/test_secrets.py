@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ofs_spark.foundation import contracts
 from ofs_spark.foundation.secrets import holds_literal_secret, is_secret_name
+from ofs_spark.foundation.wiring import find_wiring_faults
 from tests.spec.tables.windows import world
 from tests.worlds.command import run_command
 from tests.worlds.writer import write_world
@@ -162,3 +164,75 @@ def test_names_of_secrets() -> None:
     secret = ("fs.azure.account.key.x", "spark.hadoop.fs.s3a.access.key", "spark.ssl.keyPassword", "a.TOKEN")
     assert all(map(is_secret_name, secret))
     assert not any(map(is_secret_name, ("spark.sql.shuffle.partitions", "spark.master", "spark.ssl.keyStoreType")))
+
+
+def list_text_places(schema: dict[str, Any], path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Every place of a wiring that may hold a text, as the contract has it."""
+    found = (
+        {path} if schema.get("type") == "string" or "enum" in schema or "string" in schema.get("type", ()) else set()
+    )
+    for branch in (schema, schema.get("then", {}), schema.get("else", {})):
+        for name, below in branch.get("properties", {}).items():
+            found |= list_text_places(below, (*path, name))
+    return found
+
+
+SHOWN = {"/kind", "/labels/kind", "/labels/ref", "/labels/schema", "/bus/kind", "/bus/region", "/objects/region"}
+"""Places whose values answers, plans or manifests may show."""
+
+
+@pytest.mark.parametrize("place", sorted(list_text_places(contracts.resolve_schema("wiring"))), ids="/".join)
+def test_a_variable_stands_only_where_its_value_is_shown_nowhere(place: tuple[str, ...]) -> None:
+    raw: dict[str, Any] = json.loads(json.dumps(WIRING))
+    here = raw
+    for part in place[:-1]:
+        here = here.setdefault(part, {"kind": "none"} if part == "bus" else {})
+    if place in (("labels", "dsn"), ("labels", "schema")):
+        here |= {"kind": "postgres", "dsn": "x", "schema": "x"}
+        del here["ref"]
+    here[place[-1]] = "x${PLANTED}"
+    told = [one for one in find_wiring_faults(raw) if one.pointer == "/" + "/".join(place)]
+    assert any("takes no variable" in one.message or "enum" in one.message for one in told) is is_shown(place)
+
+
+def is_shown(place: tuple[str, ...]) -> bool:
+    return "/" + "/".join(place) in SHOWN
+
+
+@pytest.mark.parametrize("command", ["build", "validate"])
+def test_a_variable_in_the_ref_of_the_extract_is_refused(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED", SECRET)
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
+    document = yaml.safe_load(written.wiring.read_text())
+    document["labels"]["ref"] = "${PLANTED}/label_extract.json"
+    written.wiring.write_text(yaml.safe_dump(document))
+    target = written.intent if command == "build" else written.wiring
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), command, str(target))
+    answer = json.loads(told.stdout)
+    assert SECRET not in told.stdout + told.stderr
+    faults = answer["faults"] if command == "validate" else answer["details"]["faults"]
+    assert [fault["pointer"] for fault in faults] == ["/labels/ref"]
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_no_path_below_a_root_of_the_environment_is_shown(
+    literal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to run next names a file below the root, unless that would show the value."""
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / SECRET)
+    monkeypatch.setenv("PLANTED", SECRET)
+    document = yaml.safe_load(written.wiring.read_text())
+    index = json.loads(written.index.read_bytes())
+    written.index.write_text(json.dumps({**index, "digest": "0" * 64}))
+    for section in ("objects", "profiles"):
+        stated = document[section]["root"]
+        document[section]["root"] = stated if literal else stated.replace(SECRET, "${PLANTED}")
+    document["ledger"]["dsn"] = f"sqlite:///{tmp_path}/ledger.sqlite"
+    wiring, intent = tmp_path / "wiring.yaml", tmp_path / "intent.json"
+    wiring.write_text(yaml.safe_dump(document))
+    intent.write_bytes(written.intent.read_bytes())
+    told = run_command("--json", "--quiet", "--wiring", str(wiring), "build", str(intent))
+    assert json.loads(told.stdout)["code"] == "ARCHIVE_INDEX_INVALID"
+    assert (SECRET in told.stdout + told.stderr) is literal
