@@ -109,6 +109,11 @@ def name_contribution(platform_run_id: str, run_key: str) -> OwnedRef:
     return _own(platform_run_id, f"reconciliation/{run_key}.json")
 
 
+def name_roll(platform_run_id: str) -> OwnedRef:
+    """What the sums of a platform run's reconciliation need of each run."""
+    return _own(platform_run_id, "reconciliation/roll.bin")
+
+
 def name_reconciliation(platform_run_id: str) -> OwnedRef:
     """OFS' contribution to a platform run's reconciliation: the one document that it owns outside `…/ofs/`."""
     return own_ref(f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json")

@@ -73,6 +73,8 @@ def name_kind(ref: str) -> str:
     kind = KINDS.get(parts[2], "input")
     if kind == "manifest" and ref.endswith(".v0.json"):
         return "manifest_v0"
+    if kind == "contribution" and ref.endswith("/roll.bin"):
+        return "roll"
     return "table_log" if kind == "table_file" and "_delta_log" in parts else kind
 
 

@@ -1,19 +1,23 @@
-"""OFS' contribution to a platform run's reconciliation: one entry per run, and what they add up to."""
+"""OFS' contribution to a platform run's reconciliation: entries of its runs, and what all runs add up to."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.intent.run import Run
 from ofs_spark.signals.receipts import PENDING, find_exit_status, name_end
+from ofs_spark.signals.roll import REFS, Roll
 
 Document = dict[str, Any]
 
 SCHEMA_VERSION = "ofs.reconciliation.v1"
+LISTED = 1_000
+"""Runs that a platform run's document lists, the newest: about a megabyte. Its sums are those of all."""
 REASONS = 20
-"""Reasons listed with a health that is not GREEN; the entries have them all."""
+"""Reasons listed with a health that is not GREEN; the contributions have them all."""
 
 _PUBLISHED = ("COMMITTED", "ALREADY_PUBLISHED")
 
@@ -41,31 +45,30 @@ def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, 
     return entry
 
 
-def reconcile(platform_run_id: str, entries: Iterable[Document]) -> Document:
-    """The document of these runs, by run key. A dataset, and the events in it, count once however many runs met it."""
-    runs = sorted(entries, key=lambda one: str(one["run_key"]))
-    outcomes = [one["outcome"] for one in runs]
-    datasets = {one["dataset_manifest_id"]: one["counts"] for one in runs if "counts" in one}
-    counted = {
-        name: sum(counts[name] for counts in datasets.values()) for name in ("redeliveries", "conflicts", "invalid")
-    }
-    refs = [one["protected_refs"] for one in runs]
-    unsettled = [one for one in runs if one["outcome"] not in _PUBLISHED]
-    broken = any(one["outcome"] != "REFUSED" for one in unsettled)
+def reconcile(platform_run_id: str, roll: Roll, entries: Iterable[Document]) -> Document:
+    """The document of a platform run: the entries that it lists, by run key, and what all runs of the roll add up to.
+
+    A dataset, and the events in it, count once however many runs met it.
+    """
+    columns, counts = roll.columns, roll.count_datasets()
+    outcomes = Counter(columns["outcome"])
+    runs = zip(columns["run_key"], columns["outcome"], columns["reason"], strict=True)
+    unsettled = sorted((run_key, reason) for run_key, outcome, reason in runs if outcome not in _PUBLISHED)
+    broken = len(unsettled) > outcomes["REFUSED"]
     return {
         "schema_version": SCHEMA_VERSION,
         "platform_run_id": platform_run_id,
-        "runs": runs,
-        "protected_refs": {name: sum(one[name] for one in refs) for name in ("attempted", "resolved", "denied")},
+        "runs": sorted(entries, key=lambda one: str(one["run_key"])),
+        "protected_refs": {name: sum(columns[name]) for name in REFS},
         "counters": {
-            "build_requested": len(runs),
-            "build_completed": sum(outcomes.count(name) for name in _PUBLISHED),
-            "build_failed": len(unsettled) - outcomes.count(PENDING),
-            "build_publish_pending": outcomes.count(PENDING),
-            "datasets_built": len(datasets),
-            "events_replayed": sum(counts["delivered"] for counts in datasets.values()),
-            **counted,
+            "build_requested": len(roll.places),
+            "build_completed": sum(outcomes[name] for name in _PUBLISHED),
+            "build_failed": len(unsettled) - outcomes[PENDING],
+            "build_publish_pending": outcomes[PENDING],
+            "datasets_built": counts["datasets"],
+            "events_replayed": counts["delivered"],
+            **{name: counts[name] for name in ("redeliveries", "conflicts", "invalid")},
         },
         "health": "RED" if broken else "AMBER" if unsettled else "GREEN",
-        "reasons": [f"run {one['run_key']}: {one.get('code', one['outcome'])}" for one in unsettled[:REASONS]],
+        "reasons": [f"run {run_key}: {reason}" for run_key, reason in unsettled[:REASONS]],
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ofs_spark.foundation.audit import read_audit
 from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_canonical, parse_json
@@ -27,6 +27,7 @@ from ofs_spark.foundation.refs import (
     name_plan_index,
     name_publication,
     name_reconciliation,
+    name_roll,
     name_run_receipt,
 )
 from ofs_spark.intent.control import RunControl
@@ -41,13 +42,14 @@ from ofs_spark.signals.receipts import (
     compose_publication_receipt,
     compose_run_receipt,
 )
+from ofs_spark.signals.roll import Roll, decode_roll
 
 Announce = Callable[[str, str], None]
 
 EVIDENCE = ("replay_completeness", "label_resolution")
 """Evidence that an attempt may leave under a name of its own."""
 MOST_BYTES = 1 << 30
-"""Of a platform run's document that is read back: an entry takes about a kilobyte."""
+"""Of what is read back: a platform run's document as earlier releases left it has about a kilobyte for each run."""
 MOST_FAILURES = 16
 """Failed attempts whose facts a later one looks for: policy allows fewer, and any number may have been interrupted."""
 ROUNDS = 8
@@ -87,11 +89,28 @@ class SignalWriter:
                 self.objects.replace(ref, body)
             self.written[ref] = "WRITTEN"
 
+    def write_bytes(self, ref: OwnedRef, body: bytes) -> None:
+        """Writes what is no document."""
+        with self.try_writing(ref):
+            self.objects.replace(ref, body)
+            self.written[ref] = "WRITTEN"
+
+    def read_bytes(self, ref: str) -> bytes:
+        """The bytes at `ref`; none where none can be read."""
+        try:
+            return self.objects.read(ref, MOST_BYTES)
+        except (ObjectMissing, ObjectTooLarge, OSError, OfsError):
+            return b""
+
     def read_standing(self, ref: str, contract: str) -> Document | None:
         """The document at `ref` if one that keeps its contract stands there."""
+        return self.parse_standing(self.read_bytes(ref), contract)
+
+    def parse_standing(self, body: bytes, contract: str) -> Document | None:
+        """The document of these bytes if it keeps its contract."""
         try:
-            document = parse_json(self.objects.read(ref, MOST_BYTES), what=ref, max_bytes=MOST_BYTES)
-        except (ObjectMissing, ObjectTooLarge, CanonicalError, OSError, OfsError):
+            document = parse_json(body, max_bytes=MOST_BYTES)
+        except (CanonicalError, OfsError):
             return None
         return document if not find_faults(document, contract) else None
 
@@ -167,33 +186,82 @@ def _own_evidence(objects: Objects, platform_run_id: str, run_key: str, attempts
 
 
 def _reconcile(writer: SignalWriter, control: RunControl, platform_run_id: str, mine: Document) -> None:
-    """Writes the run's own contribution, then the platform run's document of all contributions.
+    """Writes the run's own contribution, then the platform run's roll and its document.
 
-    Whoever writes that document looks again afterwards: a driver that replaced it with what it had read earlier finds
+    Whoever writes one of these two looks again afterwards: a driver that replaced it with what it had read earlier finds
     what another told meanwhile, so that the last one to write leaves nothing out.
     """
     own = name_contribution(platform_run_id, mine["run_key"])
-    writer.write(own, reconciliation.reconcile(platform_run_id, [mine]), once=False)
-    total = name_reconciliation(platform_run_id)
+    writer.write(own, reconciliation.reconcile(platform_run_id, Roll.of([mine]), [mine]), once=False)
+    total, roll_ref = name_reconciliation(platform_run_id), name_roll(platform_run_id)
+    look = None
     with writer.try_writing(total):
         for _ in range(ROUNDS):
-            standing = writer.read_standing(total, reconciliation.SCHEMA_VERSION)
-            entries = _merge_entries(writer, control, platform_run_id, standing, mine)
-            document = reconciliation.reconcile(platform_run_id, entries.values())
-            if document == standing or writer.written.get(total) == "FAILED":
+            look = _look(writer, control, platform_run_id, mine, look)
+            if look.roll_body != look.roll_found:
+                writer.write_bytes(roll_ref, look.roll_body)
+            if look.body != look.found:
+                writer.write(total, look.document, once=False)
+            if (look.roll_body, look.body) == (look.roll_found, look.found):
                 return
-            writer.write(total, document, once=False)
+            if "FAILED" in map(writer.written.get, (total, roll_ref)):
+                return
 
 
-def _merge_entries(
-    writer: SignalWriter, control: RunControl, platform_run_id: str, standing: Document | None, mine: Document
-) -> dict[str, Document]:
-    """The standing entries; instead of those that an attempt known to the ledger outdates, its contribution's."""
-    entries = {one["run_key"]: one for one in standing["runs"]} if standing else {}
-    entries |= {mine["run_key"]: mine}
-    for run_key, token in control.ledger.list_tokens(platform_run_id):
-        if token == 0 or entries.get(run_key, {}).get("attempt") == token:
-            continue
-        told = writer.read_standing(name_contribution(platform_run_id, run_key), reconciliation.SCHEMA_VERSION)
-        entries |= {one["run_key"]: one for one in told["runs"]} if told else {}
-    return entries
+@dataclass(frozen=True)
+class _Look:
+    """What stood of a platform run (found), what must stand, and what that was made of.
+
+    outdated: runs that the roll did not tell as the ledger knows them; some have told nothing yet.
+    """
+
+    roll_found: bytes
+    found: bytes
+    tokens: Sequence[tuple[str, int]]
+    outdated: Sequence[str]
+    roll: Roll
+    roll_body: bytes
+    document: Document
+    body: bytes
+
+
+def _look(writer: SignalWriter, control: RunControl, platform_run_id: str, mine: Document, last: _Look | None) -> _Look:
+    """What stands, and what must stand by the roll, the ledger and the contributions. `last`: the look before this one."""
+    found, roll_found = (writer.read_bytes(name(platform_run_id)) for name in (name_reconciliation, name_roll))
+    tokens = control.ledger.list_tokens(platform_run_id)
+    is_same = last is not None and (roll_found, found, tokens) == (last.roll_body, last.body, last.tokens)
+    roll = last.roll if last and roll_found == last.roll_body else decode_roll(roll_found)
+    standing = last.document if last and is_same else writer.parse_standing(found, reconciliation.SCHEMA_VERSION)
+    listed = {one["run_key"]: one for one in standing["runs"]} if standing else {}
+    base = roll or Roll.of(listed.values())
+    outdated = last.outdated if last and is_same else base.list_outdated(tokens, mine)
+    told: dict[str, Document] = {}
+    for run_key in outdated:
+        told |= _read_contribution(writer, platform_run_id, run_key)
+    told.setdefault(mine["run_key"], mine)
+    if last and is_same and all(map(base.agrees, told.values())):
+        return replace(last, found=found, roll_found=roll_found)
+    if roll is None:
+        order = {run.run_key: place for place, run in enumerate(control.ledger.list_runs())}
+        roll = Roll.of(sorted((listed | told).values(), key=lambda one: order.get(one["run_key"], -1)))
+        roll_body = roll.encode()
+    else:
+        roll_body = roll.encode() if roll.tell(told.values()) else roll_found
+    entries = _list_entries(writer, platform_run_id, roll, listed | told)
+    document = reconciliation.reconcile(platform_run_id, roll, entries)
+    return _Look(roll_found, found, tokens, outdated, roll, roll_body, document, encode_canonical(document))
+
+
+def _read_contribution(writer: SignalWriter, platform_run_id: str, run_key: str) -> dict[str, Document]:
+    """What a run told of itself, by run key; nothing where it has told nothing, or what stands there keeps no contract."""
+    told = writer.read_standing(name_contribution(platform_run_id, run_key), reconciliation.SCHEMA_VERSION)
+    return {one["run_key"]: one for one in told["runs"]} if told else {}
+
+
+def _list_entries(writer: SignalWriter, platform_run_id: str, roll: Roll, held: dict[str, Document]) -> list[Document]:
+    """The entries of the newest runs: those held, unless the roll says otherwise; else as contributed."""
+    newest = roll.columns["run_key"][-reconciliation.LISTED :]
+    for run_key in newest:
+        if run_key not in held or not roll.agrees(held[run_key]):
+            held |= _read_contribution(writer, platform_run_id, run_key)
+    return [held[run_key] for run_key in newest if run_key in held]

@@ -54,7 +54,7 @@ def test_every_owned_ref_has_a_kind_of_its_own() -> None:
     evidence = [name_evidence(RUN, kind, "run_key") for kind in EVIDENCE]
     kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
     assert "input" not in kinds.values(), kinds
-    assert {*KINDS.values(), "manifest_v0", "reconciliation"} == set(kinds.values())
+    assert {*KINDS.values(), "manifest_v0", "roll", "reconciliation"} == set(kinds.values())
 
 
 @pytest.mark.parametrize(

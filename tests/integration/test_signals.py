@@ -122,7 +122,7 @@ def test_a_signal_that_cannot_be_written_is_recorded_and_blocks_nothing(tmp_path
     assert answer["outcome"] == "COMMITTED"
     (receipt,) = documents(written, "run_receipts")
     assert receipt["signals"][TOTAL] == "FAILED"
-    assert [state for ref, state in receipt["signals"].items() if ref != TOTAL] == ["WRITTEN"] * 5
+    assert [state for ref, state in receipt["signals"].items() if ref != TOTAL] == ["WRITTEN"] * 6
     assert any("FAILED to write" in one for one in heard)
     again = asked(written, "request.two").published
     assert again["outcome"] == "ALREADY_PUBLISHED"

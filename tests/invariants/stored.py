@@ -109,7 +109,7 @@ def judge_unfinished(view: View) -> Iterator[str]:
     for ref in view.manifests:
         yield from (f"{ref} names {one}" for one in name_all(view, ref) if Path(one).name.startswith(UNFINISHED))
     for ref in view.below("ofs/run_receipts", "ofs/reconciliation", "learning/reconciliation"):
-        if f"/{UNFINISHED}" in (view.read(ref) or b"").decode():
+        if f"/{UNFINISHED}".encode() in (view.read(ref) or b""):
             yield f"{ref} names an unfinished write"
 
 

@@ -12,6 +12,8 @@ from tests.invariants.view import View, find_maker, hash_value
 
 Document = dict[str, Any]
 PUBLISHED = ("COMMITTED", "ALREADY_PUBLISHED")
+LISTED = 1_000
+"""Runs that a platform run's reconciliation lists."""
 SUMS = {"events_replayed": "delivered", "redeliveries": "redeliveries", "conflicts": "conflicts", "invalid": "invalid"}
 """Counter of a reconciliation → count of a manifest's replay."""
 
@@ -106,7 +108,10 @@ def judge_reconciliation(view: View) -> Iterator[str]:
         if document is None:
             yield f"{len(runs)} runs of {platform_run_id} have ended and {ref} does not stand"
             continue
-        entries = {entry["run_key"]: entry for entry in document["runs"]}
+        told, listed = _list_contributed(view, platform_run_id), {one["run_key"]: one for one in document["runs"]}
+        entries = told | listed
+        if len(listed) != min(LISTED, len(entries)):
+            yield f"{ref} lists {len(listed)} runs of {len(entries)}"
         for run_key, run in runs.items():
             expected, found = _compose_entry(view, run), entries.get(run_key, {})
             differing = {name: found.get(name) for name in expected if found.get(name) != expected[name]}
@@ -115,8 +120,15 @@ def judge_reconciliation(view: View) -> Iterator[str]:
         strangers = sorted(set(entries) - set(view.runs))
         if strangers:
             yield f"{ref} holds runs that the ledger does not know: {strangers}"
-        if document["counters"] != _count(document["runs"]):
-            yield f"{ref} counts {document['counters']}; its entries come to {_count(document['runs'])}"
+        if document["counters"] != _count([*entries.values()]):
+            yield f"{ref} counts {document['counters']}; its entries come to {_count([*entries.values()])}"
+
+
+def _list_contributed(view: View, platform_run_id: str) -> dict[str, Document]:
+    """Run key → entry, of the contributions: the platform run's document lists the newest LISTED runs only."""
+    refs = [ref for ref in view.below("ofs/reconciliation") if ref.startswith(f"{platform_run_id}/")]
+    documents = [view.document(ref) for ref in refs if ref.endswith(".json")]
+    return {entry["run_key"]: entry for one in documents if isinstance(one, dict) for entry in one["runs"]}
 
 
 def _find_platform_run(run: Row) -> str:

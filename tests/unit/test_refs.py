@@ -16,7 +16,7 @@ from ofs_spark.foundation.ownership import find_owner
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "platform_20260210T130700Z"
-ENDINGS = (".json", ".parquet", ".arrow", ".yaml")
+ENDINGS = (".json", ".parquet", ".arrow", ".yaml", ".bin")
 OWN_FILES = {"foundation/refs.py", "foundation/contracts.py"}
 """The refs, and the names of the schemas' files."""
 

@@ -100,8 +100,9 @@ class SqliteLedger:
 
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
         """Run keys and tokens of a platform run."""
-        rows = self._select(statements.LIST_TOKENS, platform_run_id=platform_run_id, unplaced=MOST_UNPLACED)
-        return [(row["run_key"], row["token"]) for row in rows]
+        return self._fetch(
+            statements.LIST_TOKENS, None, {"platform_run_id": platform_run_id, "unplaced": MOST_UNPLACED}
+        )
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
         """The first run that ended with this dataset."""
@@ -109,11 +110,16 @@ class SqliteLedger:
         return next((run for run in map(decode_run, found) if is_publisher(run, dataset_manifest_id)), None)
 
     def _select(self, statement: str, **values: Any) -> list[Row]:
+        return [dict(row) for row in self._fetch(statement, sqlite3.Row, values)]
+
+    def _fetch(self, statement: str, factory: type[sqlite3.Row] | None, values: Row) -> list[Any]:
         with self._begin_reading() as connection:
             if connection is None:
                 return []
             asked = statement.format(runs=statements.TABLES[_find_version(connection)])
-            return [dict(row) for row in connection.execute(asked, values)]
+            cursor = connection.cursor()
+            cursor.row_factory = factory
+            return cursor.execute(asked, values).fetchall()
 
     @contextmanager
     def _begin_reading(self) -> Iterator[sqlite3.Connection | None]:

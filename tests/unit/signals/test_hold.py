@@ -147,11 +147,14 @@ def test_a_driver_that_died_after_the_commit_leaves_nothing_untold(
     assert [one["event_type"] for one in facts(written).values()] == ["DatasetPublished"]
 
 
+@pytest.mark.parametrize("ref", [TOTAL, f"{RUN}/ofs/reconciliation/roll.bin"], ids=["document", "roll"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"runs": []}', None])
-def test_the_platform_runs_document_is_derived_and_can_be_made_again(damage: bytes | None, tmp_path: Path) -> None:
+def test_the_platform_runs_document_is_derived_and_can_be_made_again(
+    damage: bytes | None, ref: str, tmp_path: Path
+) -> None:
     written = write_world(WORLD, tmp_path)
     build(written)
-    path = written.root / TOTAL
+    path = written.root / ref
     path.unlink() if damage is None else path.write_bytes(damage)
     build(written, intent=asked(2))
     assert outcomes(written) == ["ALREADY_PUBLISHED", "COMMITTED"]
