@@ -13,7 +13,6 @@ import sys
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -24,7 +23,7 @@ REFS = ("attempted", "resolved", "denied")
 COUNTS = ("delivered", "redeliveries", "conflicts", "invalid")
 _ID = 32
 """Hexadecimal digits of a run key, and of a dataset's id behind its prefix."""
-_DATASET, _NO_DATASET = "dm_", "dm_" + _ID * "0"
+_NO_DATASET = _ID * "0"
 _IDS = ("run_key", "dataset")
 _TEXTS = ("outcome", "reason")
 _NUMBERS = {"attempt": "i", **dict.fromkeys(REFS, "i"), **dict.fromkeys(COUNTS, "q")}
@@ -87,9 +86,9 @@ class Roll:
 
     def encode(self) -> bytes:
         """The roll's bytes: a line with the digest of the others, a line of JSON, then column after column."""
-        names = sorted({*chain(*(self.columns[name] for name in _TEXTS))})
+        names = sorted(set().union(*(self.columns[name] for name in _TEXTS)))
         codes = {name: code for code, name in enumerate(names)}
-        ids = [bytes.fromhex("".join(self.columns[name]).replace(_DATASET, "")) for name in _IDS]
+        ids = [bytes.fromhex("".join(self.columns[name])) for name in _IDS]
         texts = [array("i", map(codes.__getitem__, self.columns[name])).tobytes() for name in _TEXTS]
         body = b"".join((*ids, *texts, *(self.columns[name].tobytes() for name in _NUMBERS)))
         head = {"schema_version": RECIPE, "byteorder": sys.byteorder, "runs": len(self.places), "names": names}
@@ -112,12 +111,11 @@ def decode_roll(raw: bytes) -> Roll | None:
         digits = body[at : at + count * _ID // 2].hex()
         columns[name] = [digits[i : i + _ID] for i in range(0, len(digits), _ID)]
         at += count * _ID // 2
-    columns["dataset"] = [_DATASET + digits for digits in columns["dataset"]]
     for name, kind in {**dict.fromkeys(_TEXTS, "i"), **_NUMBERS}.items():
         column = array(kind)
         size = count * column.itemsize
         column.frombytes(body[at : at + size])
-        columns[name] = [names[code] for code in column] if name in _TEXTS else column
+        columns[name] = list(map(names.__getitem__, column)) if name in _TEXTS else column
         at += size
     return Roll(columns, dict(zip(columns["run_key"], range(count), strict=True)))
 
@@ -137,6 +135,6 @@ def _make_row(entry: Entry) -> dict[str, Any]:
         "run_key": entry["run_key"],
         "outcome": entry["outcome"],
         "reason": entry.get("code", entry["outcome"]),
-        "dataset": _NO_DATASET if counts is None else entry.get("dataset_manifest_id", _NO_DATASET),
+        "dataset": _NO_DATASET if counts is None else entry.get("dataset_manifest_id", _NO_DATASET)[-_ID:],
         **{name: min(numbers.get(name, 0), _MOST[kind]) for name, kind in _NUMBERS.items()},
     }
