@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -69,11 +69,11 @@ class Roll:
         row = _make_row(entry)
         return all(column[place] == row[name] for name, column in self.columns.items())
 
-    def list_outdated(self, tokens: Iterable[tuple[str, int]], mine: Entry) -> list[str]:
+    def list_outdated(self, tokens: Sequence[tuple[str, int]], mine: Entry) -> list[str]:
         """Runs that neither `mine` nor the roll tells as of the attempt that the ledger knows. A token of 0 is none."""
-        attempts = dict(zip(self.columns["run_key"], self.columns["attempt"], strict=True))
-        attempts[mine["run_key"]] = mine.get("attempt", 0)
-        return [run_key for run_key, token in tokens if token and attempts.get(run_key) != token]
+        untold = set(tokens).difference(zip(self.columns["run_key"], self.columns["attempt"], strict=True))
+        untold.discard((mine["run_key"], mine.get("attempt", 0)))
+        return [one[0] for one in tokens if one in untold and one[1]] if untold else []
 
     def count_datasets(self) -> dict[str, int]:
         """How many datasets there are, and the sum of each count, each dataset once however many runs met it."""
