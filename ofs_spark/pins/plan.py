@@ -247,5 +247,9 @@ def find_differences(
     if found and kind == "prod":
         first = found[0]
         raise refuse(first["code"], first["message"], pointer=first["pointer"], faults=found)
-    shown = [(one["pointer"][1:], shorten(one["intent"]), shorten(one["running"])) for one in found]
-    return tuple(f"{name} is {asked} in the intent, {own} here" for name, asked, own in shown)
+    return tuple(describe_difference(one["pointer"][1:], one["intent"], one["running"]) for one in found)
+
+
+def describe_difference(name: str, asked: str, own: str) -> str:
+    """What a plan, and its manifest, say where the intent names another release or revision than the one that ran."""
+    return f"{name} is {shorten(asked)} in the intent, {shorten(own)} here"

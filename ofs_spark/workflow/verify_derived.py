@@ -9,6 +9,7 @@ from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_fact, name_manifest_v0, name_plan_index, name_publication
 from ofs_spark.intent.identity import derive_run_key
+from ofs_spark.pins.plan import describe_difference
 from ofs_spark.publish.gate import TRAINING_READY
 from ofs_spark.signals.governance import compose_dataset_published
 from ofs_spark.signals.receipts import compose_plan_index, compose_publication_receipt
@@ -56,7 +57,7 @@ def _compare_publication(receipt: Document, run_key: str, manifest: Document, na
 
 
 def _compare_view(view: Document, manifest: Document) -> Finding:
-    """All of the view but the policy revision that its intent asked for, which a manifest does not repeat."""
+    """The view against the manifest; the policy revision that its intent asked for against what differs from the one here."""
     basis = {name: value for name, value in manifest["label_basis"].items() if name != "posture"}
     said = (
         "dataset_manifest_id",
@@ -74,4 +75,7 @@ def _compare_view(view: Document, manifest: Document) -> Finding:
         "provenance": provenance,
     }
     own = {name: value for name, value in view["provenance"].items() if name in provenance}
-    return compare({**view, "provenance": own}, expected)
+    asked, here = view["provenance"]["run_config_digest"], manifest["policy"]["revision"]
+    differs = [describe_difference("policy_revision", asked, here)] if asked != here else []
+    told = [one for one in manifest["differences"] if one.startswith("policy_revision ")]
+    return compare({**view, "provenance": own, "asked": differs}, {**expected, "asked": told})
