@@ -27,6 +27,9 @@ _MACHINE = (
     "Too many open files",
     "Python worker exited unexpectedly",
     "Python worker failed to connect back",
+    "java.io.EOFException",  # of a worker that is gone while the JVM reads from it or writes to it
+    "Connection reset",
+    "Broken pipe",
     "Cannot run program",
     "ExecutorLostFailure",
     "Master removed our application",

@@ -62,6 +62,9 @@ ENDS: list[tuple[Callable[[], Exception], str]] = [
         "ENVIRONMENT_UNFIT",
     ),
     (lambda: PySparkException("java.io.IOException: No space left on device"), "ENVIRONMENT_UNFIT"),
+    (lambda: PySparkException("java.net.SocketException: Connection reset"), "ENVIRONMENT_UNFIT"),
+    (lambda: PySparkException("java.net.SocketException: Broken pipe"), "ENVIRONMENT_UNFIT"),
+    (lambda: PySparkException("Job aborted: java.io.EOFException"), "ENVIRONMENT_UNFIT"),
     (lambda: PySparkException("java.lang.OutOfMemoryError: Java heap space"), "RESOURCE_EXCEEDED"),
 ]
 
