@@ -72,7 +72,7 @@ def build_with(drill: Drill, point: str, actions: str) -> subprocess.CompletedPr
         start_new_session=True,
     ) as process:
         out, err = process.communicate(timeout=300)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120  # a JVM whose driver is gone stops in order, which takes its time on a busy machine
     while (left := find_session(process.pid)) and time.monotonic() < until:
         time.sleep(0.2)
     assert left == [], f"{point}={actions}: the driver is gone, and these are not: {left}"
