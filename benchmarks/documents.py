@@ -12,16 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import describe_machine, write_results
 from ofs_spark.foundation.canonical import digest, parse_json
-from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.positions import Range, Slice, resolve_basis, select_sources
 from ofs_spark.intent.identity import fingerprint_dataset
@@ -182,10 +179,7 @@ def main() -> None:
         "sparse index": compare_sizes(asked.entries, lambda size: plan_index(size, "kinesis_sequence")),
         "slices": compare_sizes(asked.slices, judge_slices),
     }
-    machine = {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
-    document = {"machine": {**machine, "release": read_code_release()}, "results": results}
-    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-documents.json"
-    target.write_text(json.dumps(document, indent=1) + "\n")
+    write_results("documents", {"machine": describe_machine(), "results": results})
     print(json.dumps(results, indent=1))
 
 

@@ -13,19 +13,16 @@ import argparse
 import hashlib
 import io
 import json
-import os
-import platform
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.config import read_code_release
+from benchmarks.report import describe_machine, write_results
 from ofs_spark.foundation.ports import Tail
 from ofs_spark.io.objects import LocalObjects
 from ofs_spark.replay.scan.archive import COLUMNS, ORIGIN, find_segment_faults
@@ -87,10 +84,7 @@ def main() -> None:
         for answer_ms in asked.answer_ms:
             own = {str(count): measure_look(Path(scratch), files[:count], answer_ms) for count in asked.segments}
             results[f"a store that answers in {answer_ms:g} ms"] = own
-    machine = {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
-    document = {"machine": {**machine, "release": read_code_release()}, "results": results}
-    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-footers.json"
-    target.write_text(json.dumps(document, indent=1) + "\n")
+    write_results("footers", {"machine": describe_machine(), "results": results})
     print(json.dumps(results, indent=1))
 
 

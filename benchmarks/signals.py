@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sqlite3
 import sys
 import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.report import describe_machine, write_results
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.clock import SystemClock
-from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.refs import name_manifest, name_reconciliation, name_roll
 from ofs_spark.intent.control import RunControl
@@ -149,10 +146,7 @@ def main() -> None:
     for count in asked.runs:
         with TemporaryDirectory() as folder:
             results[str(count)] = measure(count, Path(folder))
-    machine = {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
-    document = {"machine": {**machine, "release": read_code_release()}, "runs of one platform run": results}
-    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-signals.json"
-    target.write_text(json.dumps(document, indent=1) + "\n")
+    write_results("signals", {"machine": describe_machine(), "runs of one platform run": results})
     print(json.dumps(results, indent=1))
 
 

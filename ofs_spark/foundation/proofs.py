@@ -97,6 +97,7 @@ def _compile_object(schema: Schema) -> Proof:
     is_closed, keeps_other = others is False, _say_yes if isinstance(others, bool) else _compile(others)
 
     def prove(value: Any) -> bool:
+        """Whether an object has what it must, and every member keeps its own rules."""
         if not isinstance(value, dict):
             return otherwise
         if not value.keys() >= names or (is_closed and not value.keys() <= known):
@@ -118,6 +119,7 @@ def _compile_text(schema: Schema) -> Proof:
     least, most = schema.get("minLength", 0), schema.get("maxLength", sys.maxsize)
 
     def prove(value: Any) -> bool:
+        """Whether a text is within its lengths and matches its pattern."""
         return least <= len(value) <= most and search(value) is not None if isinstance(value, str) else otherwise
 
     return prove
@@ -172,6 +174,7 @@ def _compile_format(stated: str, _: Schema) -> Proof:
         raise UnknownRuleError(f"format {stated}")
 
     def prove(value: Any) -> bool:
+        """Whether a text is an instant in UTC."""
         try:
             return not isinstance(value, str) or parse_instant(value) is not None
         except ValueError:
@@ -182,6 +185,7 @@ def _compile_format(stated: str, _: Schema) -> Proof:
 
 def _compile_unique(stated: bool, _: Schema) -> Proof:
     def prove(value: Any) -> bool:
+        """Whether a list holds nothing twice."""
         return not isinstance(value, list) or len({json.dumps(one, sort_keys=True) for one in value}) == len(value)
 
     return prove if stated else lambda _value: True
@@ -189,6 +193,7 @@ def _compile_unique(stated: bool, _: Schema) -> Proof:
 
 def _compile_size(kind: type, least: bool) -> Callable[[int, Schema], Proof]:
     def compile_one(stated: int, _: Schema) -> Proof:
+        """The rule of one stated size."""
         if least:
             return lambda value: not isinstance(value, kind) or len(value) >= stated  # type: ignore[arg-type]
         return lambda value: not isinstance(value, kind) or len(value) <= stated  # type: ignore[arg-type]
@@ -198,6 +203,7 @@ def _compile_size(kind: type, least: bool) -> Callable[[int, Schema], Proof]:
 
 def _compile_number(is_within: Callable[[Any, Any], bool]) -> Callable[[Any, Schema], Proof]:
     def compile_one(stated: Any, _: Schema) -> Proof:
+        """The rule of one stated bound."""
         return lambda value: isinstance(value, bool) or not isinstance(value, (int, float)) or is_within(value, stated)
 
     return compile_one

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ofs_spark.foundation.clock import SystemClock
+from ofs_spark.foundation.clock import Clock, SystemClock
 from ofs_spark.foundation.config import find_conf_root, read_code_release
 from ofs_spark.foundation.errors import refuse
-from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.policy import Policy, load_policy
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
@@ -53,9 +53,8 @@ def open_context(
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
     for name in where.unused:
         announce("intent", f"note: the wiring states {name}, which this release does not use")
-    limits = Limits(meaning.attempts, meaning.publish_retries, meaning.lease_seconds)
     clock = SystemClock()
-    control = RunControl(open_ledger(where.ledger_dsn), clock, name_process(), limits, is_gone)
+    control = _open_control(where, meaning, clock)
     spark = _Spark(where, announce, reads)
     used = _OneEngine(engine or spark.engine)
     try:
@@ -82,6 +81,11 @@ def require_wiring(document: Any, file: str) -> None:
     """ENVIRONMENT_UNFIT for a wiring that no command takes in this environment; whether anything stands at its addresses
     is not asked. `file`: where the document stands."""
     _read_width(serve_wiring(parse_wiring(document, Path(file))))
+
+
+def _open_control(wiring: Wiring, policy: Policy, clock: Clock) -> RunControl:
+    limits = Limits(policy.attempts, policy.publish_retries, policy.lease_seconds)
+    return RunControl(open_ledger(wiring.ledger_dsn), clock, name_process(), limits, is_gone)
 
 
 def _read_width(wiring: Wiring) -> int:

@@ -51,6 +51,7 @@ def watch(context: RunContext, around: Around) -> RunContext:
     """The context with `around` around every call of its ports, in workers too."""
 
     def start() -> Engine:
+        """The engine, watched too."""
         return WatchedEngine(around("engine.start", context.engine), around)
 
     return replace(

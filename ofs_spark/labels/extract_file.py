@@ -48,9 +48,11 @@ def find_file_faults(
     """What `fetch_assertions` would refuse of the files for bytes, columns or number of rows, as far as footers show it."""
 
     def judge(file: pq.ParquetFile, entry: m.ExtractFile) -> None:
+        """Refuses a file of which only the footer is there."""
         _judge_footer(file, list_columns(file), entry, int96_is_utc, partial(states_no_value, file))
 
     def prove(entry: m.ExtractFile) -> None:
+        """Refuses a file as whoever reads it would."""
         body = fetch_file(objects, entry)
         with refuse_unreadable(entry):
             open_proven(body, entry, int96_is_utc, most)

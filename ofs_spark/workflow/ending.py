@@ -93,8 +93,8 @@ def record_end(recorder: Recorder, run: Run) -> Iterator[Ending]:
     try:
         with hold_stops():
             recorder.record_published(run, ending.answer)
-    except Stopped as stopped:
-        raise Stopped(stopped.exit_status, ending.answer["manifest_ref"]) from None
+    except (Stopped, KeyboardInterrupt) as stop:
+        raise _name_dataset(stop, ending.answer["manifest_ref"]) from None
 
 
 def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) -> BaseException | None:

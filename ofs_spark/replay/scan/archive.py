@@ -97,9 +97,11 @@ def find_segment_faults(
     """What `read_segment` will refuse of the files for their bytes, columns or number of rows, as far as footers show it."""
 
     def judge(parquet: pq.ParquetFile, file: SegmentFile) -> None:
+        """Refuses a file of which only the footer is there."""
         _judge_footer(parquet, list_columns(parquet), file, int96_is_utc, partial(states_no_value, parquet))
 
     def prove(file: SegmentFile) -> None:
+        """Refuses a file as whoever reads it would."""
         body = _fetch(objects, file)
         with _refuse_undecodable(file):
             _open_proven(body, file, int96_is_utc, most)

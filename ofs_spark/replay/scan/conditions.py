@@ -15,6 +15,7 @@ from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Condition
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.exact_numbers import parse_number
+from ofs_spark.replay.scan.members import Path as MemberPath
 
 FALSE, TRUE, UNKNOWN = 0, 1, 2
 _NOT = np.array([TRUE, FALSE, UNKNOWN], np.uint8)
@@ -27,7 +28,7 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
 _EXACT = {t.NUMBER: "number", t.STRING: "string", t.ESCAPED: "string", t.TRUE: "bool", t.FALSE: "bool"}
 
 
-def list_paths(where: Condition) -> Iterator[t.Path]:
+def list_paths(where: Condition) -> Iterator[MemberPath]:
     """Every path a condition reads."""
     if where.path:
         yield where.path

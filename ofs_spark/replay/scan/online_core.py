@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.members import Path as MemberPath
 from ofs_spark.replay.scan.values import decode_texts, find_numeric_spans, read_doubles, read_key_texts
 
 PINS = ("platform_run_id", "scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")
@@ -36,7 +37,7 @@ _WORDS_OF_CLASSES = (
 _RUN, _CLASS = ("platform_run_id",), ("event_class",)
 
 
-def list_paths(rules: OnlineCoreRules) -> Iterator[t.Path]:
+def list_paths(rules: OnlineCoreRules) -> Iterator[MemberPath]:
     """Every path the law reads."""
     yield from ((pin,) for pin in PINS)
     yield _CLASS
@@ -64,7 +65,7 @@ def judge_applied(tokens: t.Tokens, event_types: pa.DictionaryArray, topic: str,
     return known
 
 
-def _is_empty(tokens: t.Tokens, path: t.Path) -> Array:
+def _is_empty(tokens: t.Tokens, path: MemberPath) -> Array:
     kind = tokens.kind[path]
     blank = (kind == t.STRING) & (tokens.start[path] == tokens.end[path])
     nothing: Array = (kind == t.ABSENT) | (kind == t.NULL) | blank
@@ -119,7 +120,7 @@ def read_core_amounts(tokens: t.Tokens, rules: OnlineCoreRules) -> pa.Array:
     return pa.array(amount)
 
 
-def _parse_floats(tokens: t.Tokens, path: t.Path, rows: Array) -> Iterator[tuple[int, float]]:
+def _parse_floats(tokens: t.Tokens, path: MemberPath, rows: Array) -> Iterator[tuple[int, float]]:
     """What Python's `float`, the online plane's reader, makes of strings that are no JSON number, where finite."""
     if not len(rows):
         return

@@ -30,8 +30,7 @@ from ofs_spark.replay.scan.lexemes import (
     is_named,
     read_head,
 )
-
-Path = tuple[str, ...]
+from ofs_spark.replay.scan.members import MemberTree, Path
 
 ABSENT, NULL, TRUE, FALSE, NUMBER, STRING, ESCAPED, OBJECT, ARRAY = range(9)
 """Kinds of a value; ESCAPED is a string that holds a backslash."""
@@ -82,7 +81,7 @@ class Tokens:
 def scan_tokens(texts: pa.Array | pa.ChunkedArray, paths: Sequence[Path]) -> Tokens:
     """Scans `texts` (string column, null reads as broken) for `paths`, each a tuple of member names from the root."""
     data, offsets = read_text_buffers(texts)
-    trie = _Trie.of(paths)
+    trie = MemberTree.of(paths)
     shape = len(trie.first_child), len(offsets) - 1
     kind, start, end = np.zeros(shape, np.uint8), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     verdicts = np.zeros(shape[1], np.uint8)
@@ -102,42 +101,6 @@ def decode_string(body: bytes) -> str:
 def has_unpaired_surrogate(text: str) -> bool:
     """Whether a text holds half a character, which UTF-8 cannot write."""
     return not text.isascii() and _SURROGATE.search(text) is not None
-
-
-@dataclass(frozen=True)
-class _Trie:
-    """Declared member names as a tree in arrays: node 0 is the document; a node's children are consecutive."""
-
-    node: dict[Path, int]
-    first_child: Array
-    child_count: Array
-    name_start: Array
-    name_end: Array
-    names: Array
-    heads: Array
-
-    @classmethod
-    def of(cls, paths: Sequence[Path]) -> _Trie:
-        """The tree of these paths and all that leads to them."""
-        prefixes = {()} | {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
-        ordered = sorted(prefixes, key=lambda path: (len(path), path))
-        node = {path: index for index, path in enumerate(ordered)}
-        children = [[node[p] for p in ordered if p and p[:-1] == path] for path in ordered]
-        encoded = [path[-1].encode() if path else b"" for path in ordered]
-        ends = np.cumsum([len(name) for name in encoded])
-        return cls(
-            node,
-            np.array([c[0] if c else 0 for c in children], np.int64),
-            np.array([len(c) for c in children], np.int64),
-            ends - [len(name) for name in encoded],
-            ends,
-            np.frombuffer(b"".join(encoded) or b"\0", np.uint8),
-            np.array([int.from_bytes(name[:8].ljust(8, b"\0"), "big") for name in encoded], np.uint64),
-        )
-
-    def to_arrays(self) -> tuple[Array, Array, Array, Array, Array, Array]:
-        """What the compiled scan reads of it."""
-        return self.first_child, self.child_count, self.name_start, self.name_end, self.names, self.heads
 
 
 _SPANS = type_array(types.int64, 2)
@@ -165,6 +128,7 @@ def _scan(
     stop: Array,
     canonical: Array,
 ) -> Array:
+    # One loop over every byte: handing these arrays to a second function costs 0.5 µs for each envelope.
     state = np.zeros(len(begins), np.uint8)
     is_object = np.zeros(MAX_DEPTH, np.bool_)
     node_at = np.zeros(MAX_DEPTH, np.int64)

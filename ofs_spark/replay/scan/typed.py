@@ -20,6 +20,7 @@ from ofs_spark.replay.scan import conditions
 from ofs_spark.replay.scan import online_core as core
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.hashes import Hashes
+from ofs_spark.replay.scan.members import Path as MemberPath
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan.values import read_values
 
@@ -49,7 +50,7 @@ def _choose_type(type_: ValueType) -> pa.DataType:
     return _TEXT if type_.wide else _TYPES[type_.kind]
 
 
-def list_paths(spec: ScanSpec) -> list[t.Path]:
+def list_paths(spec: ScanSpec) -> list[MemberPath]:
     """Every path of the envelope that a scan under `spec` looks for, each once."""
     return [path for path in _list_all_paths(spec) if path[0] != RECORD]
 
@@ -62,7 +63,7 @@ def add_record_columns(spec: ScanSpec, tokens: t.Tokens, columns: pa.RecordBatch
     return tokens
 
 
-def _list_all_paths(spec: ScanSpec) -> list[t.Path]:
+def _list_all_paths(spec: ScanSpec) -> list[MemberPath]:
     wanted = [*spec.program.conditions, *spec.anchors.conditions]
     found = [PAYLOAD, *(read.path for read in spec.program.reads)]
     found += [path for condition in wanted for path in conditions.list_paths(condition)]

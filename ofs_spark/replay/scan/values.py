@@ -18,6 +18,7 @@ from ofs_spark.pins.profile.model import Read, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.exact_numbers import parse_number
+from ofs_spark.replay.scan.members import Path as MemberPath
 from ofs_spark.replay.scan.numbers import judge_numbers, read_unscaled
 
 
@@ -30,7 +31,7 @@ def read_values(tokens: t.Tokens, read: Read) -> tuple[pa.Array, Array]:
     return values, status
 
 
-def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Array, Array]:
+def find_numeric_spans(tokens: t.Tokens, path: MemberPath) -> tuple[Array, Array, Array, Array]:
     """(bytes, start, end, is a number) of the number or number-string at `path`; an escaped string is decoded first."""
     kind, data, start, end = tokens.kind[path], tokens.data[path], tokens.start[path], tokens.end[path]
     numbers = (kind == t.NUMBER) | ((kind == t.STRING) & judge_numbers(data, start, end, kind == t.STRING))
@@ -47,7 +48,7 @@ def find_numeric_spans(tokens: t.Tokens, path: t.Path) -> tuple[Array, Array, Ar
     return data, start, end, numbers
 
 
-def _read_exact(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:
+def _read_exact(tokens: t.Tokens, path: MemberPath, type_: ValueType) -> tuple[pa.Array, Array]:
     data, start, end, numbers = find_numeric_spans(tokens, path)
     if type_.wide:
         return _read_wide(data, start, end, numbers, type_)
@@ -65,7 +66,7 @@ def _read_wide(data: Array, start: Array, end: Array, numbers: Array, type_: Val
     return pa.array(texts, pa.string()), np.array([text is not None for text in texts], np.bool_)
 
 
-def _read_double(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # one signature for all readers
+def _read_double(tokens: t.Tokens, path: MemberPath, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # one signature for all readers
     return read_doubles(*find_numeric_spans(tokens, path))
 
 
@@ -79,21 +80,21 @@ def read_doubles(data: Array, start: Array, end: Array, numbers: Array) -> tuple
     return pa.array(np.where(finite, values, 0.0)), numbers & finite
 
 
-def _read_string(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_string(tokens: t.Tokens, path: MemberPath, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     kind = tokens.kind[path]
     return decode_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
 
 
-def _read_bool(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_bool(tokens: t.Tokens, path: MemberPath, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     kind = tokens.kind[path]
     return pa.array(kind == t.TRUE), (kind == t.TRUE) | (kind == t.FALSE)
 
 
-def _read_key(tokens: t.Tokens, path: t.Path, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
+def _read_key(tokens: t.Tokens, path: MemberPath, type_: ValueType) -> tuple[pa.Array, Array]:  # noqa: ARG001  # as above
     return read_key_texts(tokens, path)
 
 
-def read_key_texts(tokens: t.Tokens, path: t.Path) -> tuple[pa.Array, Array]:
+def read_key_texts(tokens: t.Tokens, path: MemberPath) -> tuple[pa.Array, Array]:
     """Text of each scalar: a string as it is, any other scalar as its canonical JSON text."""
     kind = tokens.kind[path]
     texts, good = decode_texts(tokens, path, (kind == t.STRING) | (kind == t.ESCAPED))
@@ -122,7 +123,7 @@ class _Whole(str):
     __slots__ = ()
 
 
-def decode_texts(tokens: t.Tokens, path: t.Path, wanted: Array) -> tuple[pa.Array, Array]:
+def decode_texts(tokens: t.Tokens, path: MemberPath, wanted: Array) -> tuple[pa.Array, Array]:
     """Texts of the strings among `wanted` rows (null elsewhere) and which are text: an unpaired surrogate is not."""
     kind, start, end = tokens.kind[path], tokens.start[path], tokens.end[path]
     plain = wanted & (kind == t.STRING)
