@@ -1,7 +1,7 @@
 """Where the compiled loops of this release lie, and whether they are there: asked without loading the compiler.
 
-In the user's cache (`OFS_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`), in a folder named by a digest of all
-sources of the package. `columnar/code_cache.py` tells Numba.
+In the user's cache (`OFS_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`), in a folder named by a digest of the
+sources that a loop can be made of. `columnar/code_cache.py` tells Numba.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 COMPLETE = "complete"
 """The file that stands in a code folder once every loop was compiled into it, and says what was: an interrupted
 compilation left none."""
+MADE_OF = ("foundation", "intent", "pins", "replay", "labels", "features")
+"""The rooms that compile loops, and all that they may import: no constant of a loop can come from elsewhere."""
 
 
 def find_cache_root() -> Path:
@@ -38,9 +40,10 @@ def find_code_folder() -> Path:
 
 @cache
 def digest_sources() -> str:
-    """Digest of every source file of the package, wherever the package lies, and of the Python."""
-    digest = hashlib.sha256(sys.version.encode())
-    for name, body in sorted(_list_sources(files("ofs_spark"), "")):
+    """Digest of every source file of MADE_OF, wherever the package lies, and of the Python."""
+    digest, package = hashlib.sha256(sys.version.encode()), files("ofs_spark")
+    sources = (source for room in MADE_OF for source in _list_sources(package / room, f"{room}/"))
+    for name, body in sorted(sources):
         digest.update(f"{name} {len(body)} ".encode() + body)
     return digest.hexdigest()
 

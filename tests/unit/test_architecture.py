@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ofs_spark.foundation.code_folder import MADE_OF
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
@@ -229,6 +231,15 @@ def named_words(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             words.update(alias.name for alias in node.names)
     return words
+
+
+def test_a_compiled_loop_is_made_of_nothing_that_its_digest_leaves_out() -> None:
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in shipped_files()}
+    made = {place(path).split(".")[0] for path, source in sources.items() if "compile_loop" in named_words(source)}
+    assert made
+    assert made <= set(MADE_OF)
+    may_hold = {one for here in MAY_IMPORT if here.split(".")[0] in MADE_OF for one in MAY_IMPORT[here]}
+    assert {one.split(".")[0] for one in may_hold} <= set(MADE_OF)
 
 
 def test_one_file_knows_how_an_anchor_is_flagged() -> None:

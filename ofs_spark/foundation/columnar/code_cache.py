@@ -1,4 +1,4 @@
-"""Where compiled loops are kept: in the user's cache, under a digest of the whole package's sources.
+"""Where compiled loops are kept: in the user's cache, under a digest of the sources it can be made of.
 
 Numba keys its own cache by the one file a function stands in, and by that file's path. Neither will do here: a loop
 has other files' functions and constants in it, and the code of a submitted job lies in an archive at another path each
