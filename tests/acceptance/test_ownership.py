@@ -195,7 +195,7 @@ def test_the_watch_hears_what_a_build_writes(commands: Watched) -> None:
 
 
 def test_every_command_and_job_has_its_entry() -> None:
-    actions = cli._build_parser()._actions
+    actions = cli.build_parser()._actions
     (choices,) = (one.choices for one in actions if isinstance(one, argparse._SubParsersAction))
     assert set(COMMANDS) == set(choices)
     assert set(JOBS) == {path.name for path in (ROOT / "jobs").glob("*.py")}

@@ -184,7 +184,7 @@ def test_what_status_tells_people_to_run_runs_as_printed(tmp_path: Path, monkeyp
         written.intent.write_bytes(canon(document))
         written.run_facts.unlink(missing_ok=True)
         ofs(written, "build", str(written.intent))
-    monkeypatch.setattr("ofs_spark.cli.NEWEST", 1)
+    monkeypatch.setattr("ofs_spark.commands.runs.NEWEST", 1)
     told = ofs(written, "status", options=()).stdout
     commands = [line.split(": ", 1)[1] for line in told.splitlines() if "ofs --wiring" in line]
     assert len(commands) == 2

@@ -399,7 +399,7 @@ def test_what_ends_a_command_before_it_begins_is_answered(
         raise raised
 
     monkeypatch.setenv("OFS_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("ofs_spark.cli._read_bytes", fail)
+    monkeypatch.setattr("ofs_spark.commands.intents.read_argument", fail)
     answer = check(run_command("--json", command, "x"))
     assert answered in (answer.get("code"), answer.get("reason"))
 

@@ -1,6 +1,6 @@
 """The edges of the house: which file may import which, and what may be named only in one place.
 
-foundation → intent → pins → replay ∥ labels → features → publish → signals → workflow → pipeline → io, demo, cli, jobs
+foundation → intent → pins → replay ∥ labels → features → publish → signals → workflow → pipeline → io, demo, commands, cli, jobs
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "console": FOUNDATION | {"console"},
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
     "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
-    "cli": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo", "cli"},
+    "commands": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo", "commands"},
+    "cli": FOUNDATION | {"console", "commands", "cli"},
     "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io", "cli"},
     **{package: set[str]() for package in ("", "foundation")},  # their __init__.py
 }

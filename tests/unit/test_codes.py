@@ -14,7 +14,7 @@ from typing import get_type_hints
 
 import pytest
 
-from ofs_spark.cli import _build_parser
+from ofs_spark.cli import build_parser
 from ofs_spark.features.faults import merge_faults
 from ofs_spark.foundation.codes import CODES, ROOM_ORDER, Code, find_turn
 from ofs_spark.foundation.collect import Collector, list_faults, merge_refusals
@@ -165,7 +165,7 @@ def test_next_is_a_command_that_exists_or_nothing(name: str) -> None:
     if line:
         program, *arguments = shlex.split(line)
         assert program == "ofs"
-        assert callable(_build_parser().parse_args(arguments).run)
+        assert callable(build_parser().parse_args(arguments).run)
     unknown = refuse(name, "m").write_next(NOBODY)
     assert unknown in ("", "ofs status")
 

@@ -1,0 +1,87 @@
+"""What every command shares: its arguments' files, the plane opened around its call, its answer shown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ofs_spark import console
+from ofs_spark.foundation.files import read_file
+from ofs_spark.foundation.ports import ObjectTooLarge
+
+Answer: TypeAlias = dict[str, Any]
+Run: TypeAlias = Callable[[argparse.Namespace], int]
+AddCommand: TypeAlias = Callable[[Run], argparse.ArgumentParser]
+"""Makes the parser of one command, named and described as the function `answer_{command}` that runs it."""
+
+INTENT = "A BuildIntent document (JSON)."
+MANIFEST = "Ref of a DatasetManifest, or its dataset_manifest_id."
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+"""Of a file given as an argument: a segment index lists every file of a platform run."""
+
+
+class WrongUse(Exception):
+    """The command is not used as it can be: what is wrong, and how it is used."""
+
+    def __init__(self, message: str, usage: str = "") -> None:
+        super().__init__(message, usage)
+        self.message, self.usage = message, usage
+
+
+def read_argument(path: Path) -> bytes:
+    """The argument's file. Wrong use if it is no regular file, or has more bytes than any document."""
+    try:
+        return read_file(path, MAX_DOCUMENT_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise WrongUse(f"cannot read {path}: {reason}") from None
+    except ObjectTooLarge as error:
+        message = f"cannot read {path}: it has {error.found} bytes; at most {error.allowed} are read"
+        raise WrongUse(message) from None
+
+
+def open_around(
+    options: argparse.Namespace, call: Callable[[Any, Any], Answer], reads: bool = False
+) -> Callable[[], Answer]:
+    """A call of the pipeline, with the plane that the options name opened around it.
+
+    All that is loaded is loaded inside the run: where a library cannot be, that too is answered.
+    """
+
+    def run() -> Answer:
+        """The call's answer."""
+        from ofs_spark import pipeline
+
+        with open_plane(options, reads) as context:
+            return call(pipeline, context)
+
+    return run
+
+
+@contextmanager
+def open_plane(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]:
+    """The context that the options' wiring and policy name."""
+    from ofs_spark.io.context import open_context
+
+    with open_context(options.wiring, options.policy, make_progress(options), reads=reads) as context:
+        options.caller.locate = context.locate_file
+        yield context
+
+
+def make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:
+    """Who is told of progress."""
+    return console.report_nothing if options.quiet else console.Progress(sys.stderr)
+
+
+def answer(
+    options: argparse.Namespace,
+    run: Callable[[], Answer],
+    status: Callable[[Answer], int] = lambda _answer: 0,
+    people: Callable[[Answer], None] = console.print_answer,
+) -> int:
+    """Prints what `run` answers, or how it ended; gives the exit status."""
+    return console.answer_command(run, as_json=options.json, status=status, people=people, caller=options.caller)
