@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.report import describe_machine, write_results
 from ofs_spark.foundation.ports import Tail
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.replay.scan.archive import COLUMNS, ORIGIN, find_segment_faults
 from ofs_spark.replay.scan.spec import SegmentFile
 

@@ -34,7 +34,7 @@ from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import encode_run
 from ofs_spark.io.ledger.sqlite import SqliteLedger
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.signals.reconciliation import LISTED, compose_entry, reconcile
 from ofs_spark.signals.roll import Roll
 from ofs_spark.signals.write import SignalWriter, write_ended, write_published

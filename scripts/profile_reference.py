@@ -13,7 +13,7 @@ import numpy as np
 
 from ofs_spark.demo.world import PROFILE
 from ofs_spark.features.kernel import GroupRows, Values, compute_group
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.profile.aggregates import AGGREGATES, COMPUTED, OPERATIONS, Aggregate
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.profile.conditions import COMPARISONS

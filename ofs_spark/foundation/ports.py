@@ -34,6 +34,15 @@ class Tail:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it. modified: when it was written last, µs by the store's clock."""
+
+    ref: str
+    bytes: int
+    modified: int
+
+
 class Put(Enum):
     """What a conditional put found."""
 
@@ -107,10 +116,35 @@ class Objects(Protocol):
         """
         ...
 
+    def swap(self, ref: str, seen: bytes, body: bytes) -> bool:
+        """Writes the object durably if the one that stands is `seen`, byte for byte; whether it did.
+
+        False changes nothing: another object stands there, or none. Of racing writers that have seen the same, one
+        writes. After an OSError the old or the new object stands: whoever must know reads it back.
+        """
+        ...
+
     def relative(self, ref: str) -> str:
         """The checked ref relative to the root. Asks nothing of the store."""
         ...
 
     def locate(self, ref: str) -> str:
         """The full address of a checked ref, for engines that open it themselves. Asks nothing of the store."""
+        ...
+
+
+class Clearable(Objects, Protocol):
+    """An object store that tells how old its objects are, and takes them away: `ofs gc` alone asks for it."""
+
+    def list_folders(self, ref: str) -> list[str]:
+        """The refs of the folders that stand right below the folder `ref`, ascending; "" is the root itself."""
+        ...
+
+    def list_objects(self, ref: str) -> list[Listed]:
+        """Every object below the folder `ref`, by ref, what writers left unfinished included; none where there is no
+        such folder."""
+        ...
+
+    def remove(self, ref: str) -> None:
+        """Takes the object away; nothing happens where none stands. After an OSError it may stand or not."""
         ...

@@ -18,7 +18,7 @@ from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.wiring import Wiring, read_wiring
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.io.ledger import sqlite
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")

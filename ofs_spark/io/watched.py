@@ -114,6 +114,10 @@ class WatchedObjects:
         """`kind.replace`."""
         self.around(f"{name_kind(ref)}.replace", lambda: self.store.replace(ref, body))
 
+    def swap(self, ref: str, seen: bytes, body: bytes) -> bool:
+        """`kind.swap`."""
+        return self.around(f"{name_kind(ref)}.swap", lambda: self.store.swap(ref, seen, body))
+
     def relative(self, ref: str) -> str:
         """No effect."""
         return self.store.relative(ref)

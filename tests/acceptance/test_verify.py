@@ -18,7 +18,7 @@ from ofs_spark.foundation.errors import OfsError
 from ofs_spark.foundation.refs import name_fact, name_plan_index, name_publication, name_table_commit
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.signals.governance import compose_dataset_published
 from ofs_spark.signals.receipts import compose_plan_index, compose_publication_receipt
 from ofs_spark.workflow.context import RunContext

@@ -14,7 +14,7 @@ from ofs_spark.foundation.refs import name_evidence
 from ofs_spark.io.context import open_context
 from ofs_spark.io.failpoints import EFFECTS, POINTS, VARIABLE, Failpoints, read_failpoints
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
 from tests.crash.drill import Drill, Place, Watcher

@@ -24,7 +24,7 @@ from ofs_spark.intent.run import Run, State
 from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.workflow.context import RunContext
 from tests.acceptance.test_closure import TRAINING
 from tests.worlds.model import RUN

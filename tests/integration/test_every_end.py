@@ -28,7 +28,7 @@ from ofs_spark.foundation.ends import find_owner
 from ofs_spark.foundation.ports import Put, Tail
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from tests.spec.tables.windows import world
 from tests.worlds.command import Result, run_command
 from tests.worlds.writer import Written, write_world

@@ -13,7 +13,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation import contracts
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from tests.acceptance.test_closure import TRAINING
 from tests.integration.test_refusals import NOWHERE
 from tests.spec.tables import refusals

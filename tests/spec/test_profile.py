@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.model import Condition, Operand

@@ -18,7 +18,7 @@ from ofs_spark.io.adapters import BUSES, LABEL_STORES, LEDGERS, OBJECT_STORES, l
 from ofs_spark.io.context import open_context
 from ofs_spark.io.ledger.sqlite import SqliteLedger
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "contracts" / "wiring.schema.json").read_text())["properties"]

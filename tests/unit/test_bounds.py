@@ -29,7 +29,7 @@ from ofs_spark.foundation.positions import Slice, resolve_basis, select_sources
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.adapters import load_wiring
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.extract import read_extract
 from ofs_spark.labels.terms import resolve_terms
 from ofs_spark.pins.columns import INT64, Column

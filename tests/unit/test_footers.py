@@ -19,7 +19,7 @@ from ofs_spark.foundation.columnar.footers import find_footer_faults
 from ofs_spark.foundation.columnar.stored_columns import measure_footer
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects, Tail
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.assertions import fetch_assertions
 from ofs_spark.labels.extract_file import find_file_faults
 from ofs_spark.labels.model import ExtractFile

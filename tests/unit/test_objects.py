@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.errors import PinsRefused, Refusal
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put, Tail
-from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.foundation.ports import Clearable, ObjectMissing, Objects, ObjectTooLarge, Put, Tail
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from tests.unit.permissions import unprivileged
 
 MOST = 1 << 20
 
 
 @pytest.fixture(params=["folder", "memory"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Clearable:
     return LocalObjects.at(tmp_path / "root") if request.param == "folder" else MemoryObjects()
 
 
@@ -49,6 +50,47 @@ def test_replace_replaces(objects: Objects) -> None:
     objects.replace("v", b"1")
     objects.replace("v", b"2")
     assert objects.read("v", MOST) == b"2"
+
+
+def test_a_swap_writes_over_what_was_seen_alone(objects: Objects) -> None:
+    assert not objects.swap("link", b"", b"new")
+    assert not objects.exists("link")
+    objects.put_if_absent("link", b"one")
+    assert not objects.swap("link", b"on", b"new")
+    assert not objects.swap("link", b"other", b"new")
+    assert objects.read("link", MOST) == b"one"
+    assert objects.swap("link", b"one", b"two")
+    assert objects.read("link", MOST) == b"two"
+
+
+def test_of_racing_swaps_one_writes(objects: Objects) -> None:
+    objects.put_if_absent("link", b"seen")
+    written: list[bool] = []
+    racers = [
+        threading.Thread(target=lambda n=n: written.append(objects.swap("link", b"seen", b"%d" % n))) for n in range(16)
+    ]
+    for one in racers:
+        one.start()
+    for one in racers:
+        one.join()
+    assert sorted(written) == [False] * 15 + [True]
+
+
+def test_a_store_that_can_be_cleared_tells_what_it_holds(objects: Clearable) -> None:
+    for ref in ("a/ofs/x/1", "a/ofs/x/2", "a/other", "b/ofs/y/3"):
+        objects.put_if_absent(ref, b"body")
+    assert (objects.list_folders(""), objects.list_folders("a"), objects.list_folders("c")) == (
+        ["a", "b"],
+        ["a/ofs"],
+        [],
+    )
+    assert [(one.ref, one.bytes) for one in objects.list_objects("a/ofs")] == [("a/ofs/x/1", 4), ("a/ofs/x/2", 4)]
+    assert objects.list_objects("c") == []
+    objects.remove("a/ofs/x/1")
+    objects.remove("a/ofs/x/1")
+    assert objects.list_below("a/ofs") == ["a/ofs/x/2"]
+    with pytest.raises(Refusal):
+        objects.remove("../x")
 
 
 def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
@@ -253,7 +295,7 @@ def test_an_object_that_may_not_survive_is_no_refusal(tmp_path: Path, monkeypatc
     def fail(_folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("ofs_spark.io.objects._sync", fail)
+    monkeypatch.setattr("ofs_spark.io.objects.local._sync", fail)
     with pytest.raises(OSError, match="may not survive"):
         LocalObjects.at(tmp_path).put_if_absent("a", b"1")
     assert LocalObjects.at(tmp_path).read("a") == b"1"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.assertions import read_assertions
 from ofs_spark.labels.extract_file import TEXTS, TIMES
 from ofs_spark.labels.model import ExtractFile

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, find_conflicts, read_assertions, select_relevant
 from ofs_spark.labels.extract_file import TEXTS, TIMES

@@ -8,7 +8,7 @@ import pytest
 
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.extract import read_extract, require_marker
 from tests.unit.labels.extracts import EXTRACT, extract_document, stored
 

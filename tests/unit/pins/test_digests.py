@@ -11,7 +11,7 @@ import pytest
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.strict_yaml import parse_yaml
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.digest import OLD_PROFILE_RECIPE, digest_profile
 from ofs_spark.pins.profile.faults import Digits

@@ -13,7 +13,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.positions import hash_basis, select_sources
 from ofs_spark.intent.admission import read_scope
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, find_differences
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import Context, RunFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.conditions import MOST_DEPTH
 

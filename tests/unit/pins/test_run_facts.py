@@ -14,7 +14,8 @@ import pytest
 from ofs_spark.foundation.audit import Audit, Resolution
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from tests.spec.intents import ROOT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.pins.run_facts import read_run_facts
 from tests.worlds.model import FACTS_REF, RUN, canon, run_facts
 

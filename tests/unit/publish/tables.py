@@ -8,7 +8,8 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.layout import Leaf, cut_leaves
 from ofs_spark.publish.model import FileEntry

@@ -15,7 +15,8 @@ from ofs_spark.foundation.canonical import digest, encode_canonical
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import Objects, Put
 from ofs_spark.foundation.refs import OwnedRef, name_evidence
-from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.publish.commit import Commit, Outcome, commit, require_committed
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.publish.file_list import put_file_list

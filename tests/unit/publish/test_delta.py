@@ -14,7 +14,8 @@ from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_table_commit
 from ofs_spark.io.delta import DeltaTables
-from ofs_spark.io.objects import LocalObjects, MemoryObjects
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.publish.delta_log import read_log, verify_log
 from ofs_spark.publish.model import FileEntry
 from tests.unit.publish.tables import COLUMNS, TABLE, rows, stage

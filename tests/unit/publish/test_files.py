@@ -8,7 +8,7 @@ import pytest
 
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import OwnedRef
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.publish.file_list import put_file_list, put_staged, read_file_list
 from tests.unit.publish.tables import TYPES, stage
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.coverage import TypeCounts
 from ofs_spark.publish.digest import LeafDigest, digest_content
 from ofs_spark.publish.model import FileEntry

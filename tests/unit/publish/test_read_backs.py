@@ -12,7 +12,7 @@ import pytest
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import OwnedRef
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.delta_log import read_log
 from ofs_spark.publish.evidence import write_once

@@ -61,6 +61,9 @@ class Folder:
     def replace(self, ref: str, body: bytes) -> None:
         raise NotImplementedError
 
+    def swap(self, ref: str, seen: bytes, body: bytes) -> bool:
+        raise NotImplementedError
+
     def relative(self, ref: str) -> str:
         return ref
 

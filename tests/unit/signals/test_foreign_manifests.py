@@ -14,7 +14,7 @@ from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.pins.profile.compile import read_profile
 from tests.unit.signals.test_hold import WORLD, asked, manifest_of
 from tests.worlds.model import canon

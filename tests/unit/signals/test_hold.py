@@ -18,7 +18,7 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run, State
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.io.objects import LocalObjects
+from ofs_spark.io.objects.local import LocalObjects
 from tests.spec.tables import refusals
 from tests.spec.tables.windows import world
 from tests.worlds.model import RUN, World, canon, label, slice_

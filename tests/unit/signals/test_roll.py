@@ -18,7 +18,7 @@ from ofs_spark.foundation.refs import name_contribution, name_reconciliation, na
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits, Run, State
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.objects import MemoryObjects
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.signals import reconciliation, write
 from ofs_spark.signals.roll import Roll, decode_roll
 from tests.invariants.told import _count as count_entries

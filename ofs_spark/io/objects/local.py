@@ -1,29 +1,26 @@
-"""Object stores: a local folder, and the in-memory twin."""
+"""The object store in a local folder."""
 
 from __future__ import annotations
 
-import hashlib
+import fcntl
 import os
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_tail
 from ofs_spark.foundation.paths import check_relative
-from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge, Put, Tail
+from ofs_spark.foundation.ports import Listed, ObjectMissing, ObjectTooLarge, Put, Tail
 
 UNFINISHED = ".put-"
 """How the name of a file begins that is still being written."""
 _NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError)
-_MEMORY = Lock()
-"""Held while an in-memory store decides a race. Not a part of the store: a lock does not pickle."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +98,56 @@ class LocalObjects:
                 os.replace(temporary, target)
         _sync_folder(target.parent)
 
+    def swap(self, ref: str, seen: bytes, body: bytes) -> bool:
+        """Durable write by rename, while the folder is locked against every other swap in it."""
+        target = self._find_path(ref)
+        with _map_errors(ref):
+            if not self._has_object(target, ref):
+                return False
+            with _lock_folder(target.parent):
+                try:
+                    if read_file(target, len(seen)) != seen:
+                        return False
+                except (ObjectTooLarge, *_NO_FILE):
+                    return False
+                with _name_temporary(target, body) as temporary:
+                    os.replace(temporary, target)
+        _sync_folder(target.parent)
+        return True
+
+    def list_folders(self, ref: str) -> list[str]:
+        """The folders right below the folder `ref`; a link to one is none."""
+        folder = self._find_path(ref) if ref else Path(self.root)
+        with _map_errors(ref):
+            try:
+                with os.scandir(folder) as entries:
+                    names = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(f"{self.relative(ref)}/{name}" if ref else name for name in names)
+
+    def list_objects(self, ref: str) -> list[Listed]:
+        """Every file below the folder `ref`, and how long ago it was written; links are none."""
+        folder, found = self._find_path(ref), []
+        with _map_errors(ref):
+            for at, _, names in os.walk(folder, onerror=_raise_error):
+                for path in (Path(at, name) for name in names):
+                    with suppress(FileNotFoundError):
+                        seen = path.lstat()
+                        inside = f"{self.relative(ref)}/{path.relative_to(folder).as_posix()}"
+                        if stat.S_ISREG(seen.st_mode):
+                            found.append(Listed(inside, seen.st_size, seen.st_mtime_ns // 1000))
+        return sorted(found, key=lambda one: one.ref)
+
+    def remove(self, ref: str) -> None:
+        """Unlinks the file, and the folders above it that it leaves empty."""
+        path = self._find_path(ref)
+        with _map_errors(ref):
+            path.unlink(missing_ok=True)
+            for folder in path.parents:
+                if folder == Path(self.root) or not _remove_empty(folder):
+                    break
+
     def relative(self, ref: str) -> str:
         """The checked ref relative to the root."""
         inside = ref.removeprefix("file://")
@@ -133,6 +180,25 @@ class LocalObjects:
         if not stat.S_ISREG(mode):
             raise refuse("REF_ACCESS_DENIED", f"{ref}: something that is no object stands there", ref=ref)
         return True
+
+
+def _remove_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Keeps other processes' swaps out of a folder. The lock goes with the process that holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _raise_error(error: OSError) -> None:
@@ -191,62 +257,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@dataclass
-class MemoryObjects:
-    """The in-memory twin: the same contract over a dictionary, for tests and dry runs in one process."""
-
-    bodies: dict[str, bytes] = field(default_factory=dict)
-
-    def read(self, ref: str, most: int = sys.maxsize) -> bytes:
-        """The whole object."""
-        body = self._find_body(ref)
-        if len(body) > most:
-            raise ObjectTooLarge(ref, len(body), most)
-        return body
-
-    def read_tail(self, ref: str, most: int) -> Tail:
-        """The object's last bytes."""
-        body = self._find_body(ref)
-        return Tail(len(body), body[max(0, len(body) - most) :])
-
-    def digest(self, ref: str) -> str:
-        """SHA-256 of the object."""
-        return hashlib.sha256(self._find_body(ref)).hexdigest()
-
-    def exists(self, ref: str) -> bool:
-        """Whether an object stands at `ref`."""
-        return self.relative(ref) in self.bodies
-
-    def list_below(self, ref: str) -> list[str]:
-        """Every ref below `ref`."""
-        folder = f"{self.relative(ref)}/"
-        return sorted(path for path in self.bodies if path.startswith(folder))
-
-    def put_if_absent(self, ref: str, body: bytes) -> Put:
-        """Writes unless present."""
-        path = self.relative(ref)
-        with _MEMORY:
-            if path in self.bodies:
-                return Put.EXISTS
-            self.bodies[path] = body
-        return Put.CREATED
-
-    def replace(self, ref: str, body: bytes) -> None:
-        """Writes."""
-        self.bodies[self.relative(ref)] = body
-
-    def relative(self, ref: str) -> str:
-        """The checked ref."""
-        return "/".join(check_relative(ref.removeprefix("memory://")))
-
-    def locate(self, ref: str) -> str:
-        """A `memory://` address."""
-        return "memory://" + self.relative(ref)
-
-    def _find_body(self, ref: str) -> bytes:
-        try:
-            return self.bodies[self.relative(ref)]
-        except KeyError:
-            raise ObjectMissing(ref) from None

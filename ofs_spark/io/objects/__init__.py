@@ -1,0 +1,1 @@
+"""The object store port's adapters: a folder, and the in-memory twin."""
