@@ -58,9 +58,10 @@ class Failpoints:
     def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
         """What `call` answers, with what is armed done before and after it."""
         self._reach(f"{effect}.before")
-        answer = call()
-        self._reach(f"{effect}.after")
-        return answer
+        try:
+            return call()
+        finally:  # an answer may be that nothing stands there
+            self._reach(f"{effect}.after")
 
     def _reach(self, point: str) -> None:
         if point not in self.points:

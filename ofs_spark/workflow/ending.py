@@ -10,7 +10,7 @@ from typing import Any
 from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.ends import EXIT_INTERRUPTED, PublishedDefectError, Stopped, describe_end, find_owner
 from ofs_spark.foundation.errors import OfsError, Refusal, refuse
-from ofs_spark.foundation.stops import hold_stops
+from ofs_spark.foundation.stops import find_stop, hold_stops
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.workflow.context import RunContext
@@ -85,8 +85,9 @@ def record_end(recorder: Recorder, run: Run) -> Iterator[Ending]:
     try:
         yield ending
     except BaseException as error:  # noqa: BLE001  # an interrupt too: the next attempt need not wait for the lease
+        ended = find_stop(error)
         with hold_stops():
-            end = _settle(error, ending, recorder, run)
+            end = _settle(ended, ending, recorder, run)
         if end is not None:
             raise end from (None if end is error else error)
         return
