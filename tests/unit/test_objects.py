@@ -1,4 +1,4 @@
-"""The object stores: one contract, the folder and its in-memory twin."""
+"""The object stores: one contract, the folder, its in-memory twin, and S3."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from tests.unit.permissions import unprivileged
 MOST = 1 << 20
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Clearable:
+    if request.param == "s3":
+        s3: Clearable = request.getfixturevalue("s3_objects")
+        return s3
     return LocalObjects.at(tmp_path / "root") if request.param == "folder" else MemoryObjects()
 
 
@@ -126,7 +129,7 @@ def test_a_ref_and_its_address_name_one_object(objects: Objects) -> None:
 
 def test_a_store_travels(objects: Objects) -> None:
     objects.put_if_absent("a/b", b"x")
-    assert pickle.loads(pickle.dumps(objects)).read("a/b") == b"x"
+    assert pickle.loads(pickle.dumps(objects)).read("a/b", MOST) == b"x"
 
 
 def test_missing_object_is_named(objects: Objects) -> None:
@@ -374,9 +377,7 @@ def test_a_body_of_another_length_than_the_store_states_is_not_given() -> None:
             read("status")
 
 
-@pytest.mark.parametrize("store", ["folder", "memory"])
-def test_of_racing_writers_one_creates(store: str, tmp_path: Path) -> None:
-    objects: Objects = LocalObjects.at(tmp_path / "root") if store == "folder" else MemoryObjects()
+def test_of_racing_writers_one_creates(objects: Objects, tmp_path: Path) -> None:
     for turn in range(20):
         outcomes: list[Put] = []
         writers = [
