@@ -11,9 +11,9 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from ofs_spark.io.session import build_session, read_properties
-from tests.servers.fixtures import make_bucket, no_clients, s3_address, s3_keys, s3_objects, s3mock_address
+from tests.servers.fixtures import make_bucket, no_clients, s3_address, s3_keys, s3_objects
 
-__all__ = ["make_bucket", "no_clients", "s3_address", "s3_keys", "s3_objects", "s3mock_address"]
+__all__ = ["make_bucket", "no_clients", "s3_address", "s3_keys", "s3_objects"]
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -19,7 +19,15 @@ from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
-from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root, serve_wiring
+from ofs_spark.io.adapters import (
+    find_notes,
+    list_table_options,
+    load_wiring,
+    open_ledger,
+    open_objects,
+    require_root,
+    serve_wiring,
+)
 from ofs_spark.io.failpoints import read_failpoints
 from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.io.watched import watch
@@ -51,8 +59,8 @@ def open_context(
     where, meaning = load_wiring(wiring), load_policy(policy)
     require_root(where)
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
-    for name in where.unused:
-        announce("intent", f"note: the wiring states {name}, which this release does not use")
+    for note in find_notes(where):
+        announce("intent", f"note: {note}")
     clock = SystemClock()
     control = _open_control(where, meaning, clock)
     spark = _Spark(where, announce, reads)
@@ -62,10 +70,10 @@ def open_context(
             wiring=where,
             policy=meaning,
             release=read_code_release(),
-            objects=open_objects(where.objects_root),
-            profiles=open_objects(where.profiles_root),
+            objects=open_objects(where.objects_root, where.store),
+            profiles=open_objects(where.profiles_root, where.store),
             control=control,
-            tables=_LazyTables(),
+            tables=_LazyTables(where),
             clock=clock,
             engine=used.get,
             environment=lambda: {**_describe_process(), **used.describe_versions()},
@@ -115,13 +123,16 @@ class _OneEngine:
 
 
 class _LazyTables:
-    """Delta tables through delta-rs, loaded when the first table is committed."""
+    """Delta tables through delta-rs, loaded when the first table is committed; with the credentials of then."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
 
     def create(self, *args: object, **named: object) -> None:
         """As `DeltaTables.create`."""
         from ofs_spark.io.delta import DeltaTables
 
-        DeltaTables().create(*args, **named)  # type: ignore[arg-type]  # passed on as it came
+        DeltaTables(list_table_options(self._wiring)).create(*args, **named)  # type: ignore[arg-type]  # passed on as it came
 
 
 class _Spark:
@@ -164,9 +175,13 @@ class _Spark:
 
 def find_log(root: str, reads: bool) -> Path:
     """The file that takes what the JVM prints: the object root's own; a new temporary one where nothing is to be, or can
-    be, written there."""
+    be, written there, and where the root is no folder."""
     folder = Path(root, ".spark")
-    if not reads and os.access(folder if os.path.exists(folder) else root, os.W_OK, effective_ids=True):
+    if (
+        not reads
+        and "://" not in root
+        and os.access(folder if os.path.exists(folder) else root, os.W_OK, effective_ids=True)
+    ):
         return folder / "jvm.log"
     descriptor, path = tempfile.mkstemp(prefix=_LOG_MARK, suffix=".log")
     os.close(descriptor)

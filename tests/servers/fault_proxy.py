@@ -100,6 +100,11 @@ class FaultProxy:
         with self._lock:
             self._faults += [Fault(kind, n + more, method, part, code) for more in range(times)]
 
+    def reset(self) -> None:
+        """Forgets what came, and what was to fail."""
+        with self._lock:
+            self.requests, self._faults = [], []
+
     def count(self, method: str = "", part: str = "") -> int:
         """How many requests have come."""
         return sum(method in ("", one.method) and part in one.path for one in self.requests)

@@ -15,7 +15,6 @@ from ofs_spark.io.objects.s3_client import forget_clients
 from tests.servers.process import find_port, run_server
 
 ROOT = Path(__file__).resolve().parents[2]
-S3MOCK = ROOT / ".jars" / "tests" / "s3mock-4.11.0-exec.jar"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFSTESTS", "AWS_SECRET_ACCESS_KEY": "hunter2-of-tests", "AWS_REGION": "eu-west-1"}
 """What the servers take: anything."""
 NOT_OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
@@ -29,17 +28,6 @@ def s3_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with run_server(
         [sys.executable, "-m", "tests.servers.moto", str(port)], port, log, {"PYTHONPATH": str(ROOT)}
     ) as at:
-        yield at
-
-
-@pytest.fixture(scope="session")
-def s3mock_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The S3 server of races: it takes many requests at a time, and decides on conditions itself."""
-    folder, port = tmp_path_factory.mktemp("s3mock"), find_port()
-    (folder / "root").mkdir()
-    command = ["java", "-Xmx384m", f"-Djava.io.tmpdir={folder}", "-jar", str(S3MOCK), "--server.port=0"]
-    command += [f"--http.port={port}", f"--com.adobe.testing.s3mock.store.root={folder / 'root'}"]
-    with run_server(command, port, folder / "s3mock.log") as at:
         yield at
 
 

@@ -1,7 +1,8 @@
 """The ordinary S3 server of tests: `python -m tests.servers.moto PORT`.
 
 moto looks whether an object stands and writes it in two steps. Here one request is carried out at a time, so that its
-conditional writes are atomic, as S3's are. It ends when its standard input does.
+conditional writes are atomic, as S3's are (and as those of s3mock 4.11 and 5.0 are not: docs/adr/0015). It ends when its
+standard input does.
 """
 
 from __future__ import annotations

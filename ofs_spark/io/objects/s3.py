@@ -126,8 +126,7 @@ class S3Objects:
 
     def list_folders(self, ref: str) -> list[str]:
         """What stands between the folder's name and the next `/` of any key."""
-        folder = self._name_folder(ref)
-        found: list[str] = []
+        folder, found = self._name_folder(ref), list[str]()
         with map_errors(f"the folder {ref}", ref=ref):
             pages = self._again.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.place.bucket, Prefix=folder, Delimiter="/"):
@@ -136,9 +135,10 @@ class S3Objects:
 
     def list_objects(self, ref: str) -> list[Listed]:
         """Every object below the folder `ref` that a ref can name, and every upload in parts that nobody completed."""
+        below = f"{self._name_key(ref)}/"
         found = {one.ref: one for one in self._list(ref)}
         with map_errors(f"the folder {ref}", ref=ref):
-            for one in s3_uploads.list_unfinished(self.place, self._name_folder(ref)):
+            for one in s3_uploads.list_unfinished(self.place, below):
                 inside = self._find_ref(one["Key"])
                 if inside:
                     found.setdefault(inside, Listed(inside, 0, _count_micros(one["Initiated"])))
@@ -191,10 +191,10 @@ class S3Objects:
         return Upload(self.place, self._name_key(ref), body, f"the object {ref}")
 
     def _list(self, ref: str) -> list[Listed]:
-        found = []
+        below, found = f"{self._name_key(ref)}/", []
         with map_errors(f"the folder {ref}", ref=ref):
             pages = self._again.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.place.bucket, Prefix=self._name_folder(ref)):
+            for page in pages.paginate(Bucket=self.place.bucket, Prefix=below):
                 for one in page.get("Contents", ()):
                     inside = self._find_ref(one["Key"])
                     if inside:

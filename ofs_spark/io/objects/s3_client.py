@@ -21,7 +21,7 @@ READ_ATTEMPTS = 4
 """Of calls that change nothing, or may be done twice; the SDK waits longer before each."""
 _CONNECTIONS = 64
 
-_UNFIT = frozenset(
+UNFIT = frozenset(
     {
         *("NoSuchBucket", "InvalidBucketName", "AuthorizationHeaderMalformed", "PermanentRedirect", "301", "307"),
         *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
@@ -29,8 +29,11 @@ _UNFIT = frozenset(
     }
 )
 """Codes that say whose fault it is: the wiring's, the credentials', this machine's clock's, the store's own limits."""
-_UNANSWERED = frozenset({"RequestTimeout", "SlowDown", "BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody"})
+_UNANSWERED = frozenset(
+    {"RequestTimeout", "NoSuchUpload", "SlowDown", "BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody"}
+)
 """Codes below 500 that decide nothing."""
+_NOBODY = "no credentials for s3: they come from the environment or the role of this machine"
 CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted"})
 """Codes of a call that met another one, so that nothing of it landed."""
 
@@ -57,6 +60,34 @@ def find_clients(place: S3Place) -> Clients:
             with map_errors("the store"):
                 _MADE[way] = _make_clients(place)
         return _MADE[way]
+
+
+def list_storage_options(place: S3Place) -> dict[str, str]:
+    """What delta-rs must be told of a place: the same way to it, and the very credentials that boto3 finds.
+
+    delta-rs looks for credentials in fewer places than boto3 does. They change with time where they are a role's, so
+    that each commit asks anew. ENVIRONMENT_UNFIT where there are none.
+    """
+    host = place.endpoint
+    if host and not place.path_style:
+        host = host.replace("://", f"://{place.bucket}.", 1)
+    with map_errors("the table's log"):
+        found = find_clients(place).session.get_credentials()
+        keys = found.get_frozen_credentials() if found else None
+    if keys is None:
+        raise refuse("ENVIRONMENT_UNFIT", f"the table's log: {_NOBODY}")
+    stated = {
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "aws_session_token": keys.token,
+        "aws_endpoint": host,
+        "aws_region": place.region,
+        "aws_virtual_hosted_style_request": str(not place.path_style).lower(),
+        "aws_conditional_put": "etag",
+        "allow_http": str(host.startswith("http://")).lower(),
+        "max_retries": "0",  # a put that is sent again after a lost answer meets its own log entry
+    }
+    return {name: value for name, value in stated.items() if value}
 
 
 def forget_clients() -> None:
@@ -138,7 +169,7 @@ def _judge_answer(error: Any, what: str, details: dict[str, Any]) -> Exception:
     """What an answer with a code other than success means."""
     code, status = name_code(error), read_status(error)
     said = f"{what}: s3 answered {error.operation_name} with {show_text(code)}"
-    if code in _UNFIT or status in (301, 307, 501, 507):
+    if code in UNFIT or status in (301, 307, 501, 507):
         return refuse("ENVIRONMENT_UNFIT", f"{said}{_explain(code)}", **details)
     if status in (401, 403):
         return refuse("REF_ACCESS_DENIED", f"{said}: these credentials may not", **details)
@@ -177,8 +208,7 @@ def _judge_silence(error: Exception, what: str, details: dict[str, Any], sent: b
         message = f"{what}: the endpoint of the object store cannot be reached ({name})"
         return refuse("ENVIRONMENT_UNFIT", message, **details)
     if isinstance(error, nobody):
-        message = f"{what}: no credentials for s3: they come from the environment or the role of this machine"
-        return refuse("ENVIRONMENT_UNFIT", f"{message} ({name})", **details)
+        return refuse("ENVIRONMENT_UNFIT", f"{what}: {_NOBODY} ({name})", **details)
     if isinstance(error, unusable):
         return refuse("ENVIRONMENT_UNFIT", f"{what}: s3 cannot be used with these settings ({name})", **details)
     return OSError(f"{what}: s3 did not answer, or not in full ({name})")
