@@ -12,7 +12,7 @@ import yaml
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.wiring import read_wiring
+from ofs_spark.foundation.wiring import find_wiring_faults, read_wiring
 from ofs_spark.io import adapters
 from ofs_spark.io.adapters import (
     BUSES,
@@ -115,6 +115,12 @@ def test_a_prod_wiring_takes_nothing_of_one_machine(tmp_path: Path) -> None:
             load_wiring(wired(tmp_path, kind="prod", **changes))
     with pytest.raises(Refusal, match=r"ledger\.dsn is postgresql"):
         load_wiring(wired(tmp_path, kind="prod", **both))
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "service.yaml"])
+def test_a_shipped_wiring_is_one(name: str) -> None:
+    file = ROOT / "conf" / "wiring" / name
+    assert find_wiring_faults(yaml.safe_load(file.read_text(encoding="utf-8"))) == []
 
 
 def test_a_bucket_is_reached_as_the_wiring_says(tmp_path: Path) -> None:
