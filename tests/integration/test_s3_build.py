@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +33,7 @@ from tests.servers.fixtures import KEYS
 from tests.unit.publish.tables import COLUMNS
 from tests.worlds.command import run_command
 from tests.worlds.places import Place, list_all, upload_world
-from tests.worlds.protected import watch
+from tests.worlds.protected import ROOT, watch
 from tests.worlds.running import run
 from tests.worlds.writer import write_world
 
@@ -89,6 +92,27 @@ def test_a_build_and_its_verification_in_a_bucket_write_nothing_but_scratch(
         "wiring.yaml",
     ]
     assert any("connect" in reached for reached in watched.reports["build"]["reached"])
+
+
+@pytest.mark.nightly
+def test_a_build_on_spark_in_a_bucket_is_the_same(tmp_path: Path, make_bucket: Bucket, s3_address: str) -> None:
+    """Its workers are processes of their own, which open the bucket with credentials from the environment."""
+    folder = run(TRAINING, tmp_path / "folder")
+    place = place_world(tmp_path, make_bucket(s3_address), s3_address)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch), "SPARK_LOCAL_DIRS": str(scratch), **place.environment}
+    command = [sys.executable, "-m", "ofs_spark.cli", *JSON, "--wiring", str(place.wiring), "build", str(place.intent)]
+    done = subprocess.run(
+        command, cwd=scratch, env={**os.environ, **own}, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    assert json.loads(done.stdout)["content_digest"] == folder.published["content_digest"]
+    assert sorted(path.name for path in place.wiring.parent.iterdir()) == [
+        "intent.json",
+        "ledger.sqlite",
+        "wiring.yaml",
+    ]
 
 
 @pytest.mark.parametrize("prefix", ["", "/a b/wörld/q?x=1#f/{a,b}*+&"], ids=["plain", "odd"])

@@ -17,6 +17,13 @@ from tests.servers.process import find_port, run_server
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFSTESTS", "AWS_SECRET_ACCESS_KEY": "hunter2-of-tests", "AWS_REGION": "eu-west-1"}
 """What the servers take: anything."""
+ENVIRONMENT = {
+    **KEYS,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_CONFIG_FILE": "/dev/null",
+}
+"""What a process needs that asks the servers, and nobody else for credentials."""
 NOT_OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 _NUMBERS = count(1)
 
@@ -36,11 +43,8 @@ def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials and region, from the environment alone: the same ones each time, so that clients are kept."""
     for name in NOT_OURS:
         monkeypatch.delenv(name, raising=False)
-    for name, value in KEYS.items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
 
 
 @pytest.fixture

@@ -242,6 +242,7 @@ def test_a_body_that_is_not_what_was_put_is_no_object(objects: S3Objects, monkey
 def test_the_length_is_judged_before_the_body_is_read(objects: S3Objects, proxy: FaultProxy) -> None:
     objects.put_if_absent("a", bytes(8 << 20))
     proxy.requests.clear()
+    proxy.fail("half reply", method="GET")  # whoever reads the body finds that it is not whole
     with pytest.raises(ObjectTooLarge) as found:
         objects.read("a", 4)
     assert (found.value.found, found.value.allowed) == (8 << 20, 4)

@@ -13,6 +13,7 @@ import yaml
 from ofs_spark.foundation.ports import Clearable
 from ofs_spark.foundation.wiring import StoreSettings
 from ofs_spark.io.objects.s3 import S3Objects
+from tests.servers.fixtures import ENVIRONMENT
 from tests.worlds.writer import Written
 
 
@@ -53,7 +54,6 @@ def upload_world(
     endpoint: str,
     folder: Path,
     ledger_dsn: str = "",
-    environment: Mapping[str, str] | None = None,
 ) -> Place:
     """Puts a world into a bucket, below a prefix, and makes a wiring for it in `folder`; the world's own files may go.
 
@@ -71,4 +71,4 @@ def upload_world(
     wiring["ledger"] = {"dsn": ledger_dsn or f"sqlite:///{folder / 'ledger.sqlite'}"}
     (folder / "wiring.yaml").write_text(yaml.safe_dump(wiring))
     intent = Path(shutil.copy(written.intent, folder / "intent.json"))
-    return Place(f"{bucket}/objects", wiring["ledger"]["dsn"], environment or {}, folder / "wiring.yaml", intent, store)
+    return Place(f"{bucket}/objects", wiring["ledger"]["dsn"], ENVIRONMENT, folder / "wiring.yaml", intent, store)
