@@ -24,6 +24,8 @@ from ofs_spark.foundation.commands import NOBODY, Caller, name_program
 
 FAMILIES = (intents, datasets, runs, demo)
 """Where commands stand, in the order in which the help lists them."""
+PARENTS = {"ledger": "Lists runs and shows one, as the ledger holds them."}
+"""Commands that have commands below them, and what those do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,12 +56,15 @@ def build_parser() -> argparse.ArgumentParser:
     _add_places(parser)
     parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
     parser.add_argument("--quiet", action="store_true", help="No progress.")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = {"": parser.add_subparsers(title="commands", metavar="COMMAND", required=True)}
 
-    def add(run: Run) -> argparse.ArgumentParser:
-        """The parser of one command."""
-        name = run.__name__.removeprefix("answer_").replace("_", "-")
-        made: argparse.ArgumentParser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    def add(run: Run, parent: str = "") -> argparse.ArgumentParser:
+        """The parser of one command, below `parent` where it has one."""
+        if parent not in commands:
+            above = commands[""].add_parser(parent, help=PARENTS[parent], description=PARENTS[parent])
+            commands[parent] = above.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        name = run.__name__.removeprefix("answer_").removeprefix(f"{parent}_").replace("_", "-")
+        made: argparse.ArgumentParser = commands[parent].add_parser(name, help=run.__doc__, description=run.__doc__)
         made.set_defaults(run=run)
         return made
 

@@ -88,10 +88,27 @@ def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
 
 def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:
     """One run with its events, or runs: the `most` newest (None: all), the newest last, and how many there are."""
-    from ofs_spark.workflow.answer import describe_run, describe_transition
+    from ofs_spark.workflow import runs
 
-    ledger = context.control.ledger
-    if run_key is None:
-        return {"runs": [describe_run(run) for run in ledger.list_runs(most)], "total": ledger.count_runs()}
-    run = context.control.find(run_key)
-    return {**describe_run(run), "events": [describe_transition(event) for event in ledger.list_events(run_key)]}
+    return runs.describe_runs(run_key, context, most)
+
+
+def list_ledger(state: str | None, most: int, context: RunContext) -> Answer:
+    """The `most` newest runs, of one state if it is named, with times, owner, lease and counts."""
+    from ofs_spark.workflow import runs
+
+    return runs.list_ledger(state, most, context)
+
+
+def show_ledger(run_key: str, context: RunContext) -> Answer:
+    """Everything that the ledger holds of a run, its events with their details."""
+    from ofs_spark.workflow import runs
+
+    return runs.show_ledger(run_key, context)
+
+
+def cancel_run(run_key: str, context: RunContext) -> Answer:
+    """Has a run ended: {outcome, run_key, state, lease_until}. What stands is never undone."""
+    from ofs_spark.workflow import runs
+
+    return runs.cancel_run(run_key, context)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TextIO
 
 from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
-from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.clock import SECOND_US, format_instant, parse_instant
 
 SHOWN = 20
 """Elements of a list that people are shown."""
@@ -20,6 +21,19 @@ RUNS = (
     TableColumn("ATTEMPTS", True),
     TableColumn("REQUEST"),
 )
+LEDGER = (
+    TableColumn("RUN", whole=True),
+    TableColumn("STATE", True),
+    TableColumn("STARTED", True),
+    TableColumn("TOOK", True),
+)
+CANCELLED = {
+    "CANCEL_REQUESTED": "asked to end: its driver {owner} does at its next heartbeat, or at the fence before its commit",
+    "CANCELLED": "ended: its driver was gone, and the run is FAILED; the same build command starts it again",
+    "ALREADY_PUBLISHED": "nothing was cancelled: the dataset stands",
+    "NOT_RUNNING": "nothing runs: the run is {state}",
+}
+"""What `ofs cancel` says of each outcome."""
 EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
@@ -101,6 +115,8 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
             (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
         )
         screen.print_line()
+        screen.print_pairs({name: [_show_value(answer[f"{name}_at_utc"])] for name in ("started", "ended")})
+        screen.print_line()
         cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
     older = answer.get("total", len(runs)) - len(runs)
     if older > 0:
@@ -110,6 +126,49 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()
         screen.print_line(f"… marks what was cut; whole: {program} --json {again}")
+
+
+def print_ledger_list(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Runs, one a line, with the minute in which they began and how long they took."""
+    screen = Screen(stream or sys.stdout)
+    if not answer["runs"]:
+        screen.print_line("the ledger holds no such run")
+        return
+    rows = []
+    for run in answer["runs"]:
+        began, ended = run["started_at_utc"], run["ended_at_utc"]
+        took = str(timedelta(seconds=(parse_instant(ended) - parse_instant(began)) // SECOND_US)) if ended else NOTHING
+        minute = f"{began[:16]}Z" if began else NOTHING
+        rows.append((run["run_key"], run["state"], minute, took))
+    screen.print_table(LEDGER, rows)
+
+
+def print_ledger_run(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Everything that the ledger holds of a run; an event's detail a key and its value a line."""
+    screen = Screen(stream or sys.stdout)
+    told = {name: value for name, value in answer.items() if name not in ("events", "last_answer")}
+    screen.print_pairs(_describe(screen, told, indent=0))
+    for event in answer["events"]:
+        screen.print_line()
+        change = f"{event['before'] or NOTHING} → {event['after']}"
+        screen.print_line(
+            event["at_utc"], GAP, change, GAP, Styled(event["reason"], "bold"), f"  claim {event['token']}"
+        )
+        screen.print_pairs(_describe(screen, event["detail"], indent=2), indent="  ")
+
+
+def print_cancel(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What became of the wish to end a run, and when another driver may take it over."""
+    screen = Screen(stream or sys.stdout)
+    said = CANCELLED[answer["outcome"]].format(owner=answer["owner"], state=answer["state"])
+    screen.print_line(Styled(f"run {answer['run_key']}", "bold"), f" {said}")
+    if answer.get("manifest_ref"):
+        screen.print_line("manifest: ", answer["manifest_ref"])
+    elif answer["lease_until"]:
+        until = f"after {answer['lease_until']}, should the driver be gone, cancel or build again to take the run over"
+        screen.print_line(until, "; on the driver's own machine at once")
+    if answer["next"]:
+        screen.print_line("next: ", Styled(answer["next"], "bold"))
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:

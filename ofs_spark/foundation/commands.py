@@ -45,6 +45,7 @@ AGAIN = Next()
 BUILD, VALIDATE, STATUS = Next("build", (INTENT,)), Next("validate", (INTENT,)), Next("status")
 STATUS_OF_RUN = Next("status", (Place("detail", "run_key"),))
 SHOW = Next("show", (Place("detail", "ref"),))
+SHOW_MANIFEST = Next("show", (Place("detail", "manifest_ref"),))
 
 
 def _locate_nothing(_root: str, _ref: str) -> str:

@@ -12,6 +12,16 @@ from ofs_spark.foundation.ends import EXIT_CANCELLED, EXIT_HANGUP, EXIT_INTERRUP
 
 STATUSES = {signal.SIGTERM: EXIT_CANCELLED, signal.SIGHUP: EXIT_HANGUP, signal.SIGINT: EXIT_INTERRUPTED}
 """The signals that ask a process to end, and the exit status of each."""
+_SAID: list[str] = []
+"""Why this process signals itself: a signal carries no message."""
+
+
+def stop_main_thread(message: str) -> None:
+    """As SIGTERM, for a reason of its own; nothing where that signal would end the process at once, or is ignored."""
+    if callable(signal.getsignal(signal.SIGTERM)):
+        _SAID[:] = [message]
+        # Sent, not only marked as come: what waits in a system call, such as for a JVM, is woken.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 @contextmanager
@@ -25,7 +35,8 @@ def end_by_signal() -> Iterator[None]:
         """Ends what is under way."""
         for one in STATUSES:
             signal.signal(one, signal.SIG_IGN)
-        raise Stopped(STATUSES[signal.Signals(number)])
+        said = {"message": _SAID.pop()} if _SAID else {}
+        raise Stopped(STATUSES[signal.Signals(number)], **said)
 
     previous = {one: signal.getsignal(one) for one in STATUSES}
     for one, handler in previous.items():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ofs_spark.foundation.clock import SECOND_US, Clock, to_micros
+from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import (
+    CANCEL_REQUESTED,
+    CANCELLED_BY_RUN_CONTROL,
     UNCOUNTED,
     Limits,
     Run,
@@ -22,11 +26,15 @@ from ofs_spark.intent.run import (
     require_same_intent,
 )
 
+_PREFIX = re.compile(r"[0-9a-f]{6,31}")
+"""The beginning of a run key, long enough to be typed for one run."""
+
 
 @dataclass(frozen=True)
 class RunControl:
     """The runs of one ledger, as seen by the driver `owner`: host and process, then what tells it from a later one.
 
+    Times are the ledger's where it has a clock: drivers whose clocks differ agree on every lease. Else they are `clock`'s.
     is_gone: whether the driver of a name is known to have ended; False where nobody can say. pause: waits some seconds.
     """
 
@@ -74,15 +82,32 @@ class RunControl:
         return held
 
     def beat(self, held: Run) -> Run:
-        """The run with its lease moved into the future. LEASE_LOST if another driver took over."""
-        require_held(self._find_standing(held), held.token)
+        """The run with its lease moved into the future, and whether it was asked to stop. LEASE_LOST if another took over."""
+        standing = self._find_standing(held)
+        require_held(standing, held.token)
         until = self._read_clock() + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
-        return replace(held, lease_until=until)
+        return replace(held, lease_until=until, stop_asked=standing.stop_asked)
 
     def fence(self, held: Run) -> None:
-        """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
-        require_held(self._find_standing(held), held.token)
+        """LEASE_LOST unless this driver still holds the run, Stopped if it was asked to end: asked right before a commit."""
+        standing = self._find_standing(held)
+        require_held(standing, held.token)
+        if standing.is_asked_to_stop:
+            raise Stopped(message=CANCELLED_BY_RUN_CONTROL)
+
+    def is_abandoned(self, run: Run) -> bool:
+        """Whether a RUNNING run can be taken over at once: its driver is gone, or its lease has run out."""
+        return self.is_gone(run.owner) or self._read_clock() >= (run.lease_until or 0)
+
+    def ask_to_stop(self, run: Run) -> Run:
+        """The RUNNING run, its driver asked to end: once per claim. LEASE_LOST if the run is no longer as it was seen."""
+        if run.is_asked_to_stop:
+            return run
+        asked, detail = replace(run, stop_asked=run.token), {"owner": self.owner}
+        event = Transition(run.run_key, self._read_clock(), run.token, run.state, run.state, CANCEL_REQUESTED, detail)
+        self.ledger.change(run, asked, event)
+        return asked
 
     def end(
         self, held: Run, state: State, reason: str, outcome: Mapping[str, Any], beside: Mapping[str, Any] | None = None
@@ -109,6 +134,15 @@ class RunControl:
         if run is None:
             raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", run_key=run_key)
         return run
+
+    def find_by(self, text: str) -> Run:
+        """The run of a key, or of its first digits (six or more) where no other key has them. RUN_NOT_FOUND otherwise."""
+        run = self.ledger.find(text)
+        keys = self.ledger.list_keys(text) if run is None and _PREFIX.fullmatch(text) else []
+        if run is not None or len(keys) == 1:
+            return run or self.find(keys[0])
+        found = f"{len(keys)} run keys begin with {text}" if keys else f"the ledger holds no run {text}"
+        raise refuse("RUN_NOT_FOUND", found, run_key=text, matches=len(keys))
 
     def _is_silent(self, run: Run) -> bool:
         """Whether the run's lease lies beyond every lease of now, and nobody moves it for the length of one."""
@@ -138,4 +172,5 @@ class RunControl:
         return self.find(held.run_key)
 
     def _read_clock(self) -> int:
-        return to_micros(self.clock.now())
+        found = self.ledger.read_clock()
+        return to_micros(self.clock.now()) if found is None else found

@@ -12,7 +12,7 @@ replaced, still holds it. Instants are int µs from an injected clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -42,6 +42,9 @@ LEGAL: Mapping[State, frozenset[State]] = {
 
 UNCOUNTED = frozenset({"INTERRUPTED", "CANCELLED"})
 """Reasons of an end that say nothing of the build: such an attempt is forgiven, whatever number policy allows."""
+CANCEL_REQUESTED = "CANCEL_REQUESTED"
+"""Reason of the event that asks the driver of a run to end. The run stays RUNNING, under the same claim."""
+CANCELLED_BY_RUN_CONTROL = "`ofs cancel` ended this run"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Run:
 
     attempts: full attempts started; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
     lease_until: µs, None unless RUNNING; publish_only: what the latest claim may do; outcome: answer of the last ended
-    attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release.
+    attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release; stop_asked: token
+    of the claim that somebody asked to end.
     """
 
     run_key: str
@@ -74,6 +78,12 @@ class Run:
     publish_only: bool = False
     outcome: Mapping[str, Any] | None = None
     platform_run_id: str | None = None
+    stop_asked: int | None = None
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether the claim that holds the run was asked to end."""
+        return self.state is State.RUNNING and self.stop_asked == self.token
 
     @property
     def attempt(self) -> str:
@@ -92,6 +102,22 @@ class Transition:
     after: State
     reason: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DatedRun:
+    """A run, when its first attempt began and when its last one ended, µs; None for what has not happened."""
+
+    run: Run
+    began: int | None
+    ended: int | None
+
+
+def date_run(run: Run, events: Sequence[Transition]) -> DatedRun:
+    """The run with the times that its events, oldest first, tell."""
+    began = next((event.at for event in events if event.after is State.RUNNING), None)
+    ended = next((event.at for event in events[-1:] if event.after not in (State.QUEUED, State.RUNNING)), None)
+    return DatedRun(run, began, ended)
 
 
 def require_same_intent(run: Run, intent_hash: str) -> None:
@@ -121,8 +147,12 @@ def claim(
     """
     _require_legal(run.state, State.RUNNING)
     if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
-        message = f"run {run.run_key} is held by {name_owner(run.owner)} until {format_instant(run.lease_until or 0)}"
-        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=name_owner(run.owner), token=run.token)
+        holder, until = name_owner(run.owner), format_instant(run.lease_until or 0)
+        message = (
+            f"run {run.run_key} is held by {holder} until {until}, and longer while that process lives; "
+            "once it is gone, its own machine takes the run over at once, any other one at that time"
+        )
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=holder, token=run.token, lease_until=until)
     staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
     if publish_only and not staged:
         message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"

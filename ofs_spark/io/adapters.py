@@ -47,13 +47,19 @@ def _resolve_sqlite(dsn: str, folder: str) -> str:
     return sqlite.SCHEME + str(Path(folder, dsn.removeprefix(sqlite.SCHEME)).resolve())
 
 
+def _open_postgres(dsn: str) -> Ledger:
+    from ofs_spark.io.ledger.postgres import PostgresLedger  # loads psycopg, for those alone who have such a ledger
+
+    return PostgresLedger.at(dsn)
+
+
 OBJECT_STORES: Mapping[str, Adapter[Objects] | None] = {
     "file": Adapter(LocalObjects.at, _resolve_folder, one_machine=True),
     "s3": None,
 }
 LEDGERS: Mapping[str, Adapter[Ledger] | None] = {
     "sqlite": Adapter(sqlite.SqliteLedger.at, _resolve_sqlite, one_machine=True),
-    "postgresql": None,
+    "postgresql": Adapter(_open_postgres),
 }
 BUSES: Mapping[str, Literal[True] | None] = {"none": True, "file": None, "kafka": None, "kinesis": None}
 LABEL_STORES: Mapping[str, Literal[True] | None] = {"extract": True, "postgres": None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ofs_spark.foundation.ports import Objects, Put, Tail
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Run, State, Transition
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # these load Arrow
@@ -134,6 +134,10 @@ class WatchedLedger:
     ledger: Ledger
     around: Around
 
+    def read_clock(self) -> int | None:
+        """No effect."""
+        return self.ledger.read_clock()
+
     def register(self, run: Run, event: Transition) -> Run:
         """`ledger.register`."""
         return self.around("ledger.register", lambda: self.ledger.register(run, event))
@@ -158,6 +162,14 @@ class WatchedLedger:
     def list_runs(self, most: int | None = None) -> list[Run]:
         """`ledger.list`."""
         return self.around("ledger.list", lambda: self.ledger.list_runs(most))
+
+    def list_dated(self, most: int | None = None, state: State | None = None) -> list[DatedRun]:
+        """`ledger.list`."""
+        return self.around("ledger.list", lambda: self.ledger.list_dated(most, state))
+
+    def list_keys(self, prefix: str) -> list[str]:
+        """`ledger.list`."""
+        return self.around("ledger.list", lambda: self.ledger.list_keys(prefix))
 
     def count_runs(self) -> int:
         """`ledger.list`."""

@@ -9,8 +9,6 @@ from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.refs import name_plan
-from ofs_spark.intent.identity import hash_intent_payload
-from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State, Transition
 
 Document = dict[str, Any]
@@ -32,7 +30,7 @@ def find_exit_status(outcome: Mapping[str, Any]) -> int:
 
 def compose_run_receipt(
     held: Run,
-    intent: Intent,
+    platform_run_id: str,
     outcome: Mapping[str, Any],
     events: Sequence[Transition],
     audit: Audit,
@@ -48,8 +46,8 @@ def compose_run_receipt(
         "schema_version": "ofs.run_receipt.v1",
         "run_key": held.run_key,
         "request_id": held.request_id,
-        "platform_run_id": intent.platform_run_id,
-        "intent_payload_hash": hash_intent_payload(intent),
+        "platform_run_id": platform_run_id,
+        "intent_payload_hash": held.intent_hash,
         "outcome": name_end(outcome),
         "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
@@ -68,13 +66,13 @@ def list_attempts(events: Sequence[Transition]) -> list[Document]:
     """Every claim of a run, by its token: when it began, how and when it ended; ABANDONED if another took over."""
     found: dict[int, Document] = {}
     for event in events:
-        if event.after is State.RUNNING:
+        if event.after is State.RUNNING and event.token not in found:
             found[event.token] = {
                 "attempt": event.token,
                 "outcome": "ABANDONED",
                 "started_at_utc": format_instant(event.at),
             }
-        elif event.before is State.RUNNING:
+        elif event.before is State.RUNNING and event.after is not State.RUNNING:
             ended = {"outcome": name_end(event.detail), "ended_at_utc": format_instant(event.at)}
             found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
     return [found[token] for token in sorted(found)]

@@ -137,12 +137,12 @@ def write_published(writer: SignalWriter, run: Run, intent: Intent, ref: str) ->
     return manifest
 
 
-def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Intent, manifest: Document | None) -> None:
+def write_ended(writer: SignalWriter, control: RunControl, run: Run, run_id: str, manifest: Document | None) -> None:
     """What follows from the ledger of a run that ended: facts of failed attempts, reconciliation, receipt, which is last.
 
-    Never raises. manifest: the one that the run ended with. Written again by a later driver, all of it says the same.
+    Never raises. run_id: the platform run; manifest: the one that the run ended with. Written again by a later driver, all
+    of it says the same.
     """
-    run_id = intent.platform_run_id
     receipt_ref, plan_ref = name_run_receipt(run_id, run.run_key), name_plan(run_id, run.run_key)
     with writer.try_writing(receipt_ref):
         events, outcome = control.ledger.list_events(run.run_key), dict(run.outcome or {})
@@ -153,7 +153,7 @@ def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Int
             return
         _reconcile(writer, control, run_id, reconciliation.compose_entry(run, outcome, manifest, audit or []))
         plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
-        receipt = compose_run_receipt(run, intent, outcome, events, audit or [], writer.written, manifest or plan)
+        receipt = compose_run_receipt(run, run_id, outcome, events, audit or [], writer.written, manifest or plan)
         receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
         receipt["refs"] |= _own_evidence(writer.objects, run_id, run.run_key, receipt["attempts"])
         if standing is None or {**standing, "signals": receipt["signals"]} != receipt:
@@ -164,7 +164,7 @@ def write_again(objects: Objects, announce: Announce, control: RunControl, run: 
     """Everything that is told of a finished run, where it is missing or says something else. Never raises."""
     writer, outcome = SignalWriter(objects, announce), run.outcome or {}
     manifest = write_published(writer, run, intent, str(outcome["manifest_ref"]))
-    write_ended(writer, control, run, intent, manifest)
+    write_ended(writer, control, run, intent.platform_run_id, manifest)
 
 
 def _write_failures(

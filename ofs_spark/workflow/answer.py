@@ -13,7 +13,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Run, Transition
+from ofs_spark.intent.run import Run
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
@@ -121,23 +121,6 @@ def _read_digest(objects: Objects, ref: str) -> str:
     except (ObjectMissing, ObjectTooLarge, CanonicalError):
         return ""
     return digest_content(document) if isinstance(document, dict) else ""
-
-
-def describe_run(run: Run) -> dict[str, Any]:
-    """One run as `ofs status` answers it."""
-    outcome = run.outcome or {}
-    return {
-        "run_key": run.run_key,
-        "request_id": run.request_id,
-        "state": run.state.value,
-        "attempts": run.attempts,
-        "outcome": outcome.get("code") or outcome.get("outcome"),
-    }
-
-
-def describe_transition(event: Transition) -> dict[str, Any]:
-    """One transition of a run as `ofs status RUN` answers it; `at` in µs."""
-    return {"at": event.at, "before": event.before, "after": event.after, "reason": event.reason}
 
 
 def compose_build_answer(

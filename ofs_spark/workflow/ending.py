@@ -47,7 +47,7 @@ class Recorder:
         manifest = write_published(writer, run, self.intent, answer["manifest_ref"])
         ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
         if ended is not None:
-            write_ended(writer, context.control, ended, self.intent, manifest)
+            write_ended(writer, context.control, ended, self.intent.platform_run_id, manifest)
 
     def record_failure(self, run: Run, outcome: Answer) -> None:
         """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out."""
@@ -60,7 +60,8 @@ class Recorder:
         if ended is not None:
             context = self.context
             context.announce("signals", "records how the run ended")
-            write_ended(SignalWriter(context.objects, context.announce), context.control, ended, self.intent, None)
+            writer = SignalWriter(context.objects, context.announce)
+            write_ended(writer, context.control, ended, self.intent.platform_run_id, None)
 
     def _end(self, run: Run, state: State, reason: str, outcome: Answer, warnings: list[str]) -> Run | None:
         try:
@@ -130,7 +131,7 @@ def _ask_store(error: BaseException, ending: Ending, recorder: Recorder, run: Ru
 def _name_dataset(error: BaseException, ref: str) -> BaseException:
     """A stop or a defect with the dataset that stands by then."""
     if isinstance(error, Stopped):
-        return Stopped(error.exit_status, ref)
+        return Stopped(error.exit_status, ref, error.message)
     if isinstance(error, KeyboardInterrupt):
         return Stopped(EXIT_INTERRUPTED, ref)
     return PublishedDefectError(ref)

@@ -53,6 +53,9 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     ),
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
+    "cancel": ((("{run_key}",), 0), (("nothing",), 60)),
+    "ledger list": (((), 0), (("--state", "DONE", "--most", "1"), 0), (("--state", "x"), 2), (("--most", "0"), 2)),
+    "ledger show": ((("{run_key}",), 0), (("nothing",), 60)),
     "status": (((), 0), (("--all",), 0), (("{run_key}",), 0), (("nothing",), 60)),
     "identity": ((("{intent}",), 0), (("{no intent}",), 10)),
     "validate": (
@@ -121,7 +124,9 @@ def plan_commands(folder: Path) -> list[dict[str, Any]]:
     steps = []
     for command, asked in COMMANDS.items():
         for number, (arguments, _) in enumerate(asked):
-            steps.append(plan_step(f"{command} {number}", folder, fill((*WHERE, command, *arguments), places)))
+            steps.append(
+                plan_step(f"{command} {number}", folder, fill((*WHERE, *command.split(" "), *arguments), places))
+            )
     for job, asked in JOBS.items():
         for number, (arguments, _) in enumerate(asked):
             step = plan_step(f"{job} {number}", folder, fill(arguments, places))
@@ -194,10 +199,18 @@ def test_the_watch_hears_what_a_build_writes(commands: Watched) -> None:
         assert any(part in path for _, path in report["written"]), part
 
 
+def list_commands(parser: argparse.ArgumentParser) -> list[str]:
+    """Every command, one below another with its name before it."""
+    (choices,) = (one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    return [
+        " ".join([name, *below])
+        for name, made in choices.items()
+        for below in ([[one] for one in list_commands(made)] if made._subparsers else [[]])
+    ]
+
+
 def test_every_command_and_job_has_its_entry() -> None:
-    actions = cli.build_parser()._actions
-    (choices,) = (one.choices for one in actions if isinstance(one, argparse._SubParsersAction))
-    assert set(COMMANDS) == set(choices)
+    assert set(COMMANDS) == set(list_commands(cli.build_parser()))
     assert set(JOBS) == {path.name for path in (ROOT / "jobs").glob("*.py")}
 
 

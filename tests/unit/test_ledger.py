@@ -1,4 +1,4 @@
-"""Run control over both ledgers: who may change a run, what is recorded, what survives."""
+"""Run control over every ledger: who may change a run, what is recorded, what survives."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
 from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.ledger.sqlite import APPLICATION, SqliteLedger, open_for_writing
-from ofs_spark.io.ledger.statements import MIGRATIONS
+from ofs_spark.io.ledger.postgres import PostgresLedger
+from ofs_spark.io.ledger.sqlite import APPLICATION, MIGRATIONS, SqliteLedger, open_for_writing
+from ofs_spark.io.watched import WatchedLedger
 from tests.unit.permissions import unprivileged
 
 KEY, REQUEST, INTENT = "k" * 32, "request.0001", "ab" * 32
@@ -51,10 +52,29 @@ class House:
         return [event.after.value for event in self.ledger.list_events(KEY)]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    made = MemoryLedger() if request.param == "memory" else SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite")
-    return House(made, FixedClock())
+    if request.param == "memory":
+        return House(MemoryLedger(), FixedClock())
+    if request.param == "sqlite":
+        return House(SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite"), FixedClock())
+    server, schema = (request.getfixturevalue(name) for name in ("postgres", "postgres_schema"))
+    clock = FixedClock()
+    return House(TimedLedger(PostgresLedger.at(server.dsn(schema)), call_it, clock), clock)
+
+
+@dataclass(frozen=True)
+class TimedLedger(WatchedLedger):
+    """A ledger whose server's clock is the test's."""
+
+    clock: FixedClock
+
+    def read_clock(self) -> int:
+        return to_micros(self.clock.now())
+
+
+def call_it(_effect: str, call: Any) -> Any:
+    return call()
 
 
 def refused(code: str) -> Any:

@@ -44,7 +44,7 @@ def events(token: int, outcome: dict[str, Any] | None) -> list[Transition]:
 )
 def test_every_end_of_a_run_has_a_valid_receipt(outcome: dict[str, Any], status: int) -> None:
     receipt = compose_run_receipt(
-        HELD, INTENT, outcome, [*events(1, None), *events(3, outcome)], AUDIT, {"run/x.json": "FAILED"}
+        HELD, INTENT.platform_run_id, outcome, [*events(1, None), *events(3, outcome)], AUDIT, {"run/x.json": "FAILED"}
     )
     assert find_faults(receipt, "ofs.run_receipt.v1") == []
     assert receipt["exit_status"] == status
