@@ -247,11 +247,13 @@ def test_a_prefix_names_a_run_where_no_other_begins_so(written: Written) -> None
 def test_a_build_beside_the_main_thread_is_ended_by_the_fence(tmp_path: Path) -> None:
     made = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
     ended: list[BaseException | None] = []
-    driver = threading.Thread(
-        target=lambda: ended.append(
-            drive_until(made, "engine.verify", lambda: ask(made, "cancel", find_run(made)["run_key"]))
-        )
-    )
+
+    def cancel() -> None:
+        with open_context(made.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+            (run,) = context.control.ledger.list_runs()
+            assert pipeline.cancel_run(run.run_key, context)["outcome"] == "CANCEL_REQUESTED"
+
+    driver = threading.Thread(target=lambda: ended.append(drive_until(made, "engine.verify", cancel)))
     driver.start()
     driver.join()
     assert isinstance(ended[0], Stopped)

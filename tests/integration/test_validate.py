@@ -292,7 +292,6 @@ UNSERVED: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["/ledger/dsn", "/profiles/root"],
     ),
     "an object store": ({"objects": {"root": "s3://bucket/p"}}, ["/objects/root"]),
-    "a ledger": ({"ledger": {"dsn": "postgresql://h/d"}}, ["/ledger/dsn"]),
     "a bus": ({"bus": {"kind": "kafka"}}, ["/bus/kind"]),
     "labels": ({"labels": {"kind": "postgres", "dsn": "postgresql://h/d"}}, ["/labels/kind"]),
     "folders in production": ({"kind": "prod"}, [""]),

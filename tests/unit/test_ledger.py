@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ofs_spark.foundation.clock import FixedClock, to_micros
+from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
-from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
+from ofs_spark.intent.run import CANCEL_REQUESTED, LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
 from ofs_spark.io.ledger.postgres import PostgresLedger
 from ofs_spark.io.ledger.sqlite import APPLICATION, MIGRATIONS, SqliteLedger, open_for_writing
@@ -215,6 +216,55 @@ def test_of_two_claims_of_one_state_one_succeeds(house: House) -> None:
     with refused("LEASE_LOST"):
         two.claim(seen)
     assert house.states == ["QUEUED", "RUNNING"]
+
+
+def test_a_request_to_stop_is_of_one_claim(house: House) -> None:
+    driver, held = house.started()
+    other = house.driver("two")
+    asked = other.ask_to_stop(other.find(KEY))
+    assert other.ask_to_stop(asked) == asked
+    assert driver.beat(held).is_asked_to_stop
+    with pytest.raises(Stopped, match="143"):
+        driver.fence(held)
+    driver.end(held, State.FAILED, "CANCELLED", {})
+    assert house.states == ["QUEUED", "RUNNING", "RUNNING", "FAILED"]
+    assert house.ledger.list_events(KEY)[2].reason == CANCEL_REQUESTED
+    driver, held = house.started()
+    driver.fence(held)
+    assert not driver.beat(held).is_asked_to_stop
+
+
+def test_a_heartbeat_between_reading_and_asking_is_not_undone(house: House) -> None:
+    driver, held = house.started()
+    house.clock.advance(5)
+    driver.beat(held)
+    with refused("LEASE_LOST"):
+        house.driver("two").ask_to_stop(held)
+    assert house.states == ["QUEUED", "RUNNING"]
+
+
+def test_cancelled_attempts_are_forgiven(house: House) -> None:
+    for _ in range(4):
+        driver, held = house.started()
+        driver.end(held, State.FAILED, "CANCELLED", {})
+    assert house.started()[1].attempts == 5
+
+
+def test_runs_have_the_times_of_their_first_claim_and_last_end(house: House) -> None:
+    driver, held = house.started()
+    assert [(one.began, one.ended) for one in house.ledger.list_dated()] == [(0, None)]
+    house.clock.advance(5)
+    driver.end(held, State.FAILED, "X", {})
+    driver.open("ef" * 16, "request.0002", INTENT)
+    house.clock.advance(5)
+    dated = house.ledger.list_dated()
+    assert [(one.run.run_key, one.began, one.ended) for one in dated] == [(KEY, 0, 5_000_000), ("ef" * 16, None, None)]
+    assert house.ledger.list_dated(1, State.FAILED) == dated[:1]
+    assert house.ledger.list_dated(1) == dated[1:]
+    assert house.ledger.list_dated(state=State.DONE) == []
+    house.started()
+    assert [(one.began, one.ended) for one in house.ledger.list_dated(state=State.RUNNING)] == [(0, None)]
+    assert house.ledger.list_keys("efef") == ["ef" * 16]
 
 
 def test_failed_attempts_are_bounded(house: House) -> None:
@@ -616,16 +666,40 @@ class Twins(RuleBasedStateMachine):
             held = self.held[owner][0]
             self.both(lambda house: house.driver(owner).beat(held).lease_until)
 
+    @rule(owner=st.sampled_from(["a", "b"]))
+    def ask_to_stop(self, owner: str) -> None:
+        def act(house: House) -> tuple[Run, bool]:
+            driver = house.driver(owner)
+            run = driver.open(KEY, REQUEST, INTENT)
+            asked = driver.ask_to_stop(run) if run.state is State.RUNNING else run
+            return asked, asked.is_asked_to_stop
+
+        self.both(act)
+
+    @rule(owner=st.sampled_from(["a", "b"]))
+    def fence(self, owner: str) -> None:
+        def act(house: House) -> bool:
+            try:
+                house.driver(owner).fence(self.held[owner][0])
+            except Stopped:
+                return True
+            return False
+
+        if owner in self.held:
+            self.both(act)
+
     @invariant()
     def books_are_in_order(self) -> None:
         memory, sqlite = (house.ledger for house in self.houses)
         assert memory.list_runs() == sqlite.list_runs()
+        assert memory.list_dated() == sqlite.list_dated()
         events = memory.list_events(KEY)
         assert events == sqlite.list_events(KEY)
         for earlier, later in pairwise(events):
             assert later.before is earlier.after
             assert later.after in LEGAL[earlier.after]
-            assert later.token == earlier.token + (later.after is State.RUNNING)
+            claims = later.after is State.RUNNING and later.reason != CANCEL_REQUESTED
+            assert later.token == earlier.token + claims
 
     def teardown(self) -> None:
         self.folder.cleanup()
