@@ -87,6 +87,7 @@ def run_postgres() -> Iterator[Postgres]:
         )
         settings = f"-h {_HOST} -p {port} -k '' -F -c max_connections=200 -c log_lock_waits=on"
         _run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings, "start", **owner)
+        watcher = _watch((data / "postmaster.pid").read_text().split()[0], folder)
         try:
             server = Postgres(port, folder)
             with psycopg.connect(
@@ -95,9 +96,17 @@ def run_postgres() -> Iterator[Postgres]:
                 connection.execute(f"CREATE DATABASE {DATABASE}".encode())
             yield server
         finally:
+            watcher.kill()
+            watcher.wait()
             _run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop", **owner)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(server: str, folder: Path) -> subprocess.Popen[bytes]:
+    """A process that ends the server, and removes its folder, when this one has died without a word."""
+    script = 'while kill -0 "$1" 2>/dev/null; do sleep 1; done; kill -QUIT "$2"; sleep 1; rm -rf "$3"'
+    return subprocess.Popen(["sh", "-c", script, "sh", str(os.getpid()), server, str(folder)], start_new_session=True)
 
 
 def _run(program: str, *arguments: Any, **owner: Any) -> None:
