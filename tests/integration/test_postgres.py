@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,7 +24,7 @@ from ofs_spark.io.adapters import Adapter, load_wiring
 from ofs_spark.io.ledger.postgres import PostgresLedger
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
-from tests.integration.test_cancel import ask, call, place_ledger
+from tests.integration.test_cancel import ask, call, driven, list_reasons, place_ledger
 from tests.servers.cut import Cut, Cutter
 from tests.servers.postgres import PASSWORD, Postgres
 from tests.spec.tables.windows import world
@@ -62,6 +63,17 @@ def test_a_build_and_what_is_told_of_it(written: Written) -> None:
     assert ask(written, "verify", answer["dataset_manifest_id"])["verified"] is True
     assert run["run_key"] in run_command("--wiring", str(written.wiring), "status").stdout
     assert not (written.wiring.parent / "ledger.sqlite").exists()
+
+
+def test_a_killed_driver_is_replaced_at_once_and_a_living_one_is_not(written: Written, tmp_path: Path) -> None:
+    with driven(written, 120, tmp_path / "policy") as driver:
+        living = build(written)
+        assert living.code == "LEASE_LOST"
+        assert "once it is gone, its own machine takes the run over at once" in str(living.refusal)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    assert build(written).published["outcome"] == "COMMITTED"
+    assert list_reasons(written) == ["REQUESTED", "STARTED", "TAKEN_OVER", "COMMITTED"]
 
 
 def test_both_ledgers_come_to_one_dataset(written: Written, tmp_path: Path) -> None:
