@@ -31,26 +31,48 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
         answer = answer_again(intent, run.outcome, context)
         write_again(context.objects, context.announce, context.control, run, intent)
         return answer
+    return _end_run(run, intent, context)
+
+
+def retry_publish(run_key: str, context: RunContext) -> Answer:
+    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and no input is read."""
+    from ofs_spark.workflow.publishing import find_staged_intent
+
+    run = context.control.find(run_key)
+    return _end_run(run, find_staged_intent(run, context), context, publish_only=True)
+
+
+def _end_run(run: Run, intent: Intent, context: RunContext, *, publish_only: bool = False) -> Answer:
+    """The answer of a run that was not DONE: claimed, brought to its end, recorded, told."""
     recorder = Recorder(intent, context, answer_published)
-    held = claim_published(run, recorder)
+    held = claim_published(run, recorder, publish_only)
     if held is None:
         return answer_beside(run, intent, context)
     with keep_lease(context.control, held), record_end(recorder, held) as ending:
         published = answer_published(intent, held, context, recorder.audit)
-        ending.answer.update(published or _publish(intent, held, context, recorder.audit, ending))
+        ending.answer.update(published or _attempt(run, held, intent, context, recorder.audit, ending))
     return ending.answer
 
 
-def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
-    """The walk of one attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
+def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit: Audit, ending: Ending) -> Answer:
+    """One attempt: what the run has prepared is published; where it has nothing, it is built."""
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real build
+    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real attempt
+    from ofs_spark.workflow.publishing import publish_prepared
+
+    prepared = publish_prepared(before, held, intent, context, ending)
+    return prepared or _publish(intent, held, context, audit, ending)
+
+
+def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
+    """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import run_build_job, run_replay
     from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
-    from ofs_spark.workflow.materialize import materialize, publish_manifest
+    from ofs_spark.workflow.materialize import materialize, prepare_manifest
     from ofs_spark.workflow.plan import resolve_plan
+    from ofs_spark.workflow.publishing import commit_manifest
 
     timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
@@ -58,7 +80,7 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         writer = EvidenceWriter(resolution, held, context.objects)
     with timings.measure("engine", "starts the engine"):
         attempt = begin_attempt(resolution.plan, held, context.engine())
-    with timings.measure("replay", f"scans {resolution.plan.archive.describe()}"):
+    with timings.measure("replay", "proves the basis"):
         replay = run_replay(resolution, attempt, context)
         writer.refuse_first(replay.refusals, writer.compose_replay(replay))
     features = resolution.plan.describe_features()
@@ -69,7 +91,8 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
         writer.refuse_first(made.refusals, *receipts)
         staged = materialize(resolution, replay, made, attempt, context)
-        outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context, ending)
+        prepared = prepare_manifest(staged, made, receipts, writer, context, ending)
+        outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
     return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
 
 

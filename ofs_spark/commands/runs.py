@@ -13,10 +13,11 @@ NEWEST = 50
 
 
 def add_commands(add: AddCommand) -> None:
-    """status."""
+    """status, retry-publish."""
     status = add(answer_status)
     status.add_argument("run_key", nargs="?", help=f"A run; default: the {NEWEST} newest runs.")
     status.add_argument("--all", action="store_true", help="Every run.")
+    add(answer_retry_publish).add_argument("run_key", help="A run that is PUBLISH_PENDING.")
 
 
 def answer_status(options: argparse.Namespace) -> int:
@@ -25,3 +26,9 @@ def answer_status(options: argparse.Namespace) -> int:
     run = open_around(options, lambda pipeline, context: pipeline.describe_runs(options.run_key, context, most))
     program = shlex.join(options.caller.program)
     return answer(options, run, people=lambda found: console.print_status(found, program=program))
+
+
+def answer_retry_publish(options: argparse.Namespace) -> int:
+    """Publishes what a run has staged, without building anything again, or refuses."""
+    run_key = options.run_key
+    return answer(options, open_around(options, lambda pipeline, context: pipeline.retry_publish(run_key, context)))

@@ -44,6 +44,7 @@ INTENT = Place("intent")
 AGAIN = Next()
 BUILD, VALIDATE, STATUS = Next("build", (INTENT,)), Next("validate", (INTENT,)), Next("status")
 STATUS_OF_RUN = Next("status", (Place("detail", "run_key"),))
+RETRY_PUBLISH = Next("retry-publish", (Place("detail", "run_key"),))
 SHOW = Next("show", (Place("detail", "ref"),))
 
 

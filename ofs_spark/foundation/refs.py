@@ -34,14 +34,19 @@ def name_evidence(platform_run_id: str, kind: str, run_key: str, attempt: str = 
     return _own(platform_run_id, f"{kind}/{run_key}{attempt and f'.{attempt}'}.json")
 
 
-def name_staging(platform_run_id: str, plan_id: str, attempt: str) -> OwnedRef:
-    """The folder of an attempt's staged rows."""
-    return _own(platform_run_id, f"staging/{plan_id}/{attempt}")
+def name_staging(platform_run_id: str, plan_id: str) -> OwnedRef:
+    """The folder of a plan's staged rows, whichever attempt stages them."""
+    return _own(platform_run_id, f"staging/{plan_id}")
 
 
-def name_staged_rows(staging: OwnedRef, partition_ordinal: int, segment_group: int) -> OwnedRef:
-    """The staged rows of one scan task."""
-    return OwnedRef(f"{staging}/{partition_ordinal:05d}-{segment_group:08d}.arrow")
+def name_staged_rows(staging: OwnedRef, sha256: str) -> OwnedRef:
+    """The staged rows of one scan task, by the SHA-256 of their bytes."""
+    return OwnedRef(f"{staging}/{sha256}.arrow")
+
+
+def name_scan_record(staging: OwnedRef) -> OwnedRef:
+    """The record of a plan's complete scan, beside its staged rows."""
+    return OwnedRef(f"{staging}/scan.json")
 
 
 def name_table(platform_run_id: str, dataset_manifest_id: str, attempt: str) -> OwnedRef:
@@ -77,6 +82,11 @@ def name_file_list(platform_run_id: str, sha256: str) -> OwnedRef:
 def name_manifest(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
     """The DatasetManifest: the commit point."""
     return _own(platform_run_id, f"manifests/{dataset_manifest_id}.json")
+
+
+def name_prepared(platform_run_id: str, run_key: str) -> OwnedRef:
+    """The prepared manifest of a run: what its commit puts, and a publish-only retry."""
+    return _own(platform_run_id, f"publish_pending/{run_key}.json")
 
 
 def name_manifest_v0(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:

@@ -124,10 +124,22 @@ class RunControl:
         return True
 
     def _count_forgiven(self, run: Run) -> int:
-        """Attempts of the run that ended for no reason of the build's; asked only where their number matters."""
+        """Attempts that ended for no reason of the build's, of the kind that comes next; asked only where they matter.
+
+        Full attempts do not pay for publish retries, nor these for those.
+        """
         if run.attempts < self.limits.attempts and run.publish_retries < self.limits.publish_retries:
             return 0
-        return sum(event.reason in UNCOUNTED for event in self.ledger.list_events(run.run_key))
+        events = self.ledger.list_events(run.run_key)
+        retries = {
+            event.token: event.detail.get("publish_retries", 0) for event in events if event.after is State.RUNNING
+        }
+        before = dict(zip(retries, (0, *retries.values()), strict=False))
+        return sum(
+            event.reason in UNCOUNTED and (retries[event.token] > before[event.token]) is run.has_staged
+            for event in events
+            if event.token in retries and event.after is not State.RUNNING
+        )
 
     def _find_lease(self, run: Run) -> int:
         """Seconds of the lease that the run's driver gives itself, as it said when it claimed the run."""

@@ -76,6 +76,11 @@ class Run:
     platform_run_id: str | None = None
 
     @property
+    def has_staged(self) -> bool:
+        """Whether what is left of the run is to publish what it has staged."""
+        return self.state is State.PUBLISH_PENDING or (self.state is State.RUNNING and self.publish_only)
+
+    @property
     def attempt(self) -> str:
         """Name of the latest claim, unique within the run: attempt folders and failed documents carry it."""
         return f"attempt-{self.token}"
@@ -101,6 +106,13 @@ def require_same_intent(run: Run, intent_hash: str) -> None:
         raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", message, pointer="/request_id", run_key=run.run_key)
 
 
+def require_staged(run: Run) -> None:
+    """RETRY_NOT_PENDING unless the run has staged data to publish."""
+    if not run.has_staged:
+        message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
+        raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
+
+
 def claim(
     run: Run,
     owner: str,
@@ -119,14 +131,13 @@ def claim(
     says. `settles`: the dataset stands, so that the claim only records it, and is no attempt. `forgiven`: attempts that do not
     count. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
     """
-    _require_legal(run.state, State.RUNNING)
     if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
         message = f"run {run.run_key} is held by {name_owner(run.owner)} until {format_instant(run.lease_until or 0)}"
         raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=name_owner(run.owner), token=run.token)
-    staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
-    if publish_only and not staged:
-        message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
-        raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
+    staged = run.has_staged
+    if publish_only:
+        require_staged(run)
+    _require_legal(run.state, State.RUNNING)
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
     if used - forgiven >= most and not settles:
         message = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"

@@ -24,6 +24,11 @@ def read_intent(raw: bytes, command: str = "") -> Intent:
         document = parse_json(raw, what="the intent")
     except CanonicalError as error:
         raise refuse_all([DocumentFault("SCHEMA_INVALID", "", str(error))]) from None
+    return admit_intent(document, command)
+
+
+def admit_intent(document: Any, command: str = "") -> Intent:
+    """The intent that a parsed JSON text states. Refuses as `read_intent`."""
     found = find_intent_faults(document, command)
     if found:
         raise refuse_all(found)

@@ -39,10 +39,17 @@ EFFECTS = (
     *("manifest.look", "manifest.put", "manifest.read", "publication.put", "plan_index.put", "manifest_v0.put"),
     *("fact.put", "contribution.replace", "reconciliation.read", "reconciliation.replace"),
     *("roll.read", "roll.replace"),
+    *("prepared.replace", "scan_record.read", "scan_record.replace"),
     *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
 )
 """Effects of a build, which a test compares with those of builds that it watches."""
-POINTS = frozenset(f"{effect}.{side}" for effect, side in product(EFFECTS, ("before", "after")))
+LATER = (
+    *("engine.prove", "staged_rows.digest", "staged_rows.replace"),
+    *("prepared.look", "prepared.read", "plan.digest", "table_log.digest", "table_file.list", "file_list.read"),
+    *("replay_receipt.digest", "replay_receipt.read", "label_receipt.digest", "label_receipt.read"),
+)
+"""Effects of attempts that start from what an earlier one left: a publish-only retry, a build from staged rows."""
+POINTS = frozenset(f"{effect}.{side}" for effect, side in product((*EFFECTS, *LATER), ("before", "after")))
 ACTIONS = ("kill", "term", "int", "hup", "group-term", "group-int", "group-hup", "stop", "error")
 """kill: SIGKILL; term, int, hup: the signal, to the driver or to its process group; stop: SIGSTOP; error: no answer."""
 

@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = {
     "replay_completeness": "replay_receipt",
     "label_resolution": "label_receipt",
     "files": "file_list",
+    "publish_pending": "prepared",
     "manifests": "manifest",
     "publication": "publication",
     "index": "plan_index",
@@ -74,6 +75,8 @@ def name_kind(ref: str) -> str:
     kind = KINDS.get(parts[2], "input")
     if kind == "manifest" and ref.endswith(".v0.json"):
         return "manifest_v0"
+    if kind == "staged_rows" and ref.endswith("/scan.json"):
+        return "scan_record"
     if kind == "contribution" and ref.endswith("/roll.bin"):
         return "roll"
     return "table_log" if kind == "table_file" and "_delta_log" in parts else kind

@@ -18,9 +18,9 @@ Document = dict[str, Any]
 PENDING = "PUBLISH_PENDING"
 
 
-def name_end(outcome: Mapping[str, Any]) -> str:
-    """How an attempt ended. After COMMIT_OUTCOME_UNKNOWN nobody knows whether there is a dataset: PUBLISH_PENDING."""
-    return PENDING if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN" else str(outcome["outcome"])
+def name_end(outcome: Mapping[str, Any], state: State) -> str:
+    """How an attempt ended that left its run in a state: PUBLISH_PENDING where staged data may still be published."""
+    return PENDING if state is State.PUBLISH_PENDING else str(outcome["outcome"])
 
 
 def find_exit_status(outcome: Mapping[str, Any]) -> int:
@@ -50,7 +50,7 @@ def compose_run_receipt(
         "request_id": held.request_id,
         "platform_run_id": intent.platform_run_id,
         "intent_payload_hash": hash_intent_payload(intent),
-        "outcome": name_end(outcome),
+        "outcome": name_end(outcome, held.state),
         "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
@@ -75,7 +75,7 @@ def list_attempts(events: Sequence[Transition]) -> list[Document]:
                 "started_at_utc": format_instant(event.at),
             }
         elif event.before is State.RUNNING:
-            ended = {"outcome": name_end(event.detail), "ended_at_utc": format_instant(event.at)}
+            ended = {"outcome": name_end(event.detail, event.after), "ended_at_utc": format_instant(event.at)}
             found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
     return [found[token] for token in sorted(found)]
 

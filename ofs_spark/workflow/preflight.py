@@ -14,8 +14,8 @@ from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Recorder
 
 
-def claim_published(run: Run, recorder: Recorder) -> Run | None:
-    """The run held by this driver: for a build, or to record the dataset that stands, which is no attempt.
+def claim_published(run: Run, recorder: Recorder, publish_only: bool = False) -> Run | None:
+    """The run held by this driver: for an attempt, or to record the dataset that stands, which is no attempt.
 
     None where the dataset stands and the run cannot be had: another driver holds it, or the ledger is of no use. Refuses
     as `RunControl.claim` where nothing stands. A store that does not tell is asked again under the claim.
@@ -26,7 +26,7 @@ def claim_published(run: Run, recorder: Recorder) -> Run | None:
     except (Refusal, OSError):
         stands = False
     try:
-        return context.control.claim(run, settles=stands)
+        return context.control.claim(run, publish_only=publish_only, settles=stands)
     except Refusal:
         if stands:
             return None

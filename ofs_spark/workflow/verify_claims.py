@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.policy import digest_run_config
-from ofs_spark.foundation.positions import Slice, describe_basis, hash_basis, resolve_basis
+from ofs_spark.foundation.positions import Slice, describe_basis, hash_basis, parse_range, resolve_basis
 from ofs_spark.foundation.refs import name_evidence, name_file_list, name_manifest, name_table
 from ofs_spark.intent.identity import derive_manifest_id
 from ofs_spark.labels.terms import resolve_rule
@@ -17,7 +17,7 @@ from ofs_spark.publish.manifest import count_anomalies
 from ofs_spark.publish.verify import FileCheck
 from ofs_spark.workflow.checks import Check, Finding, compare, run_check
 from ofs_spark.workflow.claims import EVIDENCE, Claims, Document
-from ofs_spark.workflow.verify_receipts import compare_labels, compare_replay, read_range
+from ofs_spark.workflow.verify_receipts import compare_labels, compare_replay
 
 _SAID_BY_PLAN = (
     "plan_id",
@@ -172,7 +172,7 @@ def _compare_gates(claims: Claims, stored: FileCheck, content_digest: str) -> Fi
     gates = judge_gates(
         GateInputs(
             plan_basis_hash=claims.plan["basis_hash"],
-            replay_basis_hash=hash_basis(read_range(one["range"]) for one in claims.replay["ranges"]),
+            replay_basis_hash=hash_basis(parse_range(one["range"]) for one in claims.replay["ranges"]),
             replay_status=claims.replay["status"],
             anchors=stored.rows,
             computed_rows=manifest["materialization"]["row_count"],

@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
     "status": (((), 0), (("--all",), 0), (("{run_key}",), 0), (("nothing",), 60)),
+    "retry-publish": ((("{run_key}",), 60), (("nothing",), 60)),
     "identity": ((("{intent}",), 0), (("{no intent}",), 10)),
     "validate": (
         (("{intent}",), 0),

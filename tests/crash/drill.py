@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.foundation.errors import refuse
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.process import is_gone
@@ -72,6 +73,19 @@ class Kill(Watcher):
             raise Killed
         self.seen.append(effect)
         return call()
+
+
+class EndAt(Watcher):
+    """Ends its driver in order before an effect, as a dead JVM or a full disk does."""
+
+    def __init__(self, effect: str) -> None:
+        super().__init__()
+        self.effect = effect
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        if effect == self.effect:
+            raise refuse("ENVIRONMENT_UNFIT", f"the drill ends at {effect}")
+        return super().__call__(effect, call)
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pytest
 from ofs_spark.foundation.ends import find_owner, refuse_os_error
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing
-from tests.crash.drill import Answer, Place, Watcher, expected_digest, require_whole
+from tests.crash.drill import Answer, Drill, EndAt, Place, Watcher, expected_digest, require_whole
 
 Fault = Callable[[Callable[[], Any]], Any]
 READS, WRITES = ("read",), ("put", "replace")
@@ -82,11 +82,14 @@ LEDGER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "late": (fail(lambda: refuse("LEASE_LOST", "another was faster")), ("claim", "end")),
 }
 OTHER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
-    "error": (fail(silence), ("commit", "start", "scan", "load", "verify")),
-    "lost reply": (lose_reply(silence), ("commit", "scan", "load", "verify")),
+    "error": (fail(silence), ("commit", "start", "scan", "prove", "load", "verify")),
+    "lost reply": (lose_reply(silence), ("commit", "scan", "prove", "load", "verify")),
     "refused": (fail(lambda: refuse("MATERIALIZATION_CORRUPT", "a table stands there")), ("commit",)),
-    "dead": (fail(lambda: refuse("ENVIRONMENT_UNFIT", "the JVM is gone")), ("start", "scan", "load", "verify")),
-    "memory": (fail(MemoryError), ("start", "scan", "load", "verify")),
+    "dead": (
+        fail(lambda: refuse("ENVIRONMENT_UNFIT", "the JVM is gone")),
+        ("start", "scan", "prove", "load", "verify"),
+    ),
+    "memory": (fail(MemoryError), ("start", "scan", "prove", "load", "verify")),
 }
 
 
@@ -118,31 +121,44 @@ def find_faults(effect: str) -> dict[str, Fault]:
 
 @dataclass(frozen=True)
 class Course:
-    """What is disturbed: the build of a new dataset, or a request after a clean build of it."""
+    """What is disturbed: the build of a new dataset, or a request after a clean build of it, or after one that ended.
+
+    ended_at: the effect that ended the earlier build, "" for a clean one.
+    """
 
     name: str
     built: bool
     request_id: str = ""
+    ended_at: str = ""
+
+    def prepare(self, drill: Drill) -> None:
+        """What came before."""
+        if self.built:
+            drill.drive(EndAt(self.ended_at) if self.ended_at else Watcher())
 
     def watch(self) -> list[str]:
         """Its effects, where nothing disturbs it."""
         with Place() as drill:
-            if self.built:
-                drill.drive(Watcher())
+            self.prepare(drill)
             watcher = Watcher()
             drill.drive(watcher, self.request_id)
             return watcher.seen
 
 
-COURSES = (Course("build", False), Course("same request", True), Course("another request", True, "request.another"))
+COURSES = (
+    Course("build", False),
+    Course("same request", True),
+    Course("another request", True, "request.another"),
+    Course("publish-only retry", True, "", "manifest.put"),
+    Course("from staged rows", True, "", "engine.load"),
+)
 
 
 def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> str:
     """One disturbed driver, and the next one: how the disturbed one ended."""
     what = f"{course.name}: {effect} ({at}): {name}"
     with Place() as drill:
-        if course.built:
-            drill.drive(Watcher())
+        course.prepare(drill)
         ended = drill.drive(Disturb(at, fault), course.request_id)
         if isinstance(ended, dict):
             assert ended["content_digest"] == expected_digest(), what

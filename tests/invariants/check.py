@@ -12,6 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from tests.invariants.history import History
 from tests.invariants.runs import judge_events, judge_gates, judge_last_word, judge_tokens
+from tests.invariants.staged import judge_prepared, judge_staged
 from tests.invariants.stored import (
     judge_bytes,
     judge_content,
@@ -38,6 +39,8 @@ INVARIANTS: Mapping[str, str] = {
     "I12": "no last word says that a run published nothing whose manifest stands",
     "I13": "the reconciliation agrees with the ledger about every run that ended",
     "I14": "an unfinished write is nowhere taken for an object",
+    "I15": "a pending run has prepared what it would publish, and all that it names stands",
+    "I16": "staged rows are what their names say, and a record of them names none that never stood",
 }
 """Name → what always holds. I10 is for the caller, who knows the answer: `find_wrong_answer`."""
 
@@ -79,6 +82,8 @@ ALWAYS: tuple[tuple[str, Rule], ...] = (
     ("I11", judge_gates),
     ("I12", judge_last_word),
     ("I14", judge_unfinished),
+    ("I15", judge_prepared),
+    ("I16", judge_staged),
 )
 SETTLED: tuple[tuple[str, Rule], ...] = (("I5", judge_told), ("I13", judge_reconciliation))
 

@@ -76,7 +76,9 @@ def _compare_row(run: Row, events: list[Row]) -> Iterator[str]:
         "token": events[-1]["token"],
         "claims": len(attempts),
         "owner": claims[-1]["detail"]["owner"] if claims else "",
-        "outcome": {k: v for k, v in ends[-1]["detail"].items() if k != "protected_refs"} if ends else None,
+        "outcome": {k: v for k, v in ends[-1]["detail"].items() if k not in ("protected_refs", "prepared")}
+        if ends
+        else None,
     }
     found = {**run, "claims": run["attempts"] + run["publish_retries"]}
     for name, value in expected.items():

@@ -15,6 +15,7 @@ from tests.acceptance.test_closure import TRAINING
 from tests.invariants import INVARIANTS, History, find_violations, find_wrong_answer
 from tests.worlds.model import canon
 from tests.worlds.running import SMALL, build, policy_with
+from tests.worlds.sabotage import flip_byte
 from tests.worlds.spoil import (
     HOME,
     LEFTOVER,
@@ -69,6 +70,11 @@ def find_names(copy: Copy, history: History | None = None, *, settled: bool = Tr
     found = find_violations(copy.root, copy.ledger, history, settled=settled)
     assert all(INVARIANTS[text.split()[0]] in text for text in found)
     return {text.split()[0] for text in found}
+
+
+def find_staged(copy: Copy) -> Path:
+    """The first file of staged rows."""
+    return sorted((copy.root / HOME / "staging").glob("*/*.arrow"))[0]
 
 
 REFUSED_BY_GATE = '{"outcome":"REFUSED","code":"REPLAY_UNCHECKABLE","details":{"gate":"basis_agrees"}}'
@@ -162,6 +168,15 @@ CASES: dict[str, tuple[Damage, set[str]]] = {
     "reconciliation miscounts": (edit(RECONCILIATION, lambda d: d["counters"].update(datasets_built=9)), {"I13"}),
     "reconciliation of an earlier attempt": (edit(RECONCILIATION, lambda d: d["runs"][0].update(attempt=0)), {"I13"}),
     "no reconciliation": (remove(RECONCILIATION), {"I13"}),
+    "pending without anything prepared": (
+        lambda c: c.run_sql(
+            "UPDATE ofs_run SET state = 'PUBLISH_PENDING' WHERE run_key = '{run}'",
+            """UPDATE ofs_run_event SET "after" = 'PUBLISH_PENDING' WHERE run_key = '{run}' AND "after" = 'DONE'""",
+        ),
+        {"I13", "I15"},
+    ),
+    "staged rows changed": (lambda c: flip_byte(find_staged(c)), {"I16"}),
+    "staged rows gone": (lambda c: find_staged(c).unlink(), {"I16"}),
     "unfinished write told": (
         edit("run_receipts/{run}.json", lambda d: d["refs"].update(x=f"{HOME}/files/{LEFTOVER}")),
         {"I14"},

@@ -140,7 +140,7 @@ def _compose_entry(view: View, run: Row) -> Document:
     """What an ended run's entry must say."""
     outcome = run["outcome"]
     entry: Document = {"attempt": run["token"], "outcome": outcome["outcome"], "code": outcome.get("code")}
-    if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN":
+    if run["state"] == "PUBLISH_PENDING":
         entry["outcome"] = "PUBLISH_PENDING"
     manifest = view.manifests.get(outcome.get("manifest_ref", ""))
     if manifest is not None:

@@ -221,6 +221,28 @@ def test_staged_data_is_published_not_built_again_and_retries_are_bounded(house:
         driver.claim(run)
 
 
+def test_interrupted_attempts_are_forgiven_to_their_own_kind(house: House) -> None:
+    """Two full attempts are interrupted and forgiven; two retries are all that there may be, whatever came before."""
+    for _ in range(2):
+        driver, held = house.started()
+        driver.end(held, State.FAILED, "INTERRUPTED", {})
+    driver, held = house.started()
+    assert held.attempts == 3
+    run = driver.end(held, State.PUBLISH_PENDING, "CANCELLED", {})
+    for reason in ("CANCELLED", "COMMIT_OUTCOME_UNKNOWN", "INTERRUPTED", "COMMIT_OUTCOME_UNKNOWN"):
+        run = driver.end(driver.claim(run, publish_only=True), State.PUBLISH_PENDING, reason, {})
+    with refused("PUBLISH_RETRY_EXHAUSTED"):
+        driver.claim(run, publish_only=True)
+    assert (run.attempts, run.publish_retries) == (3, 4)
+
+
+def test_a_finished_run_has_nothing_to_retry(house: House) -> None:
+    driver, held = house.started()
+    run = driver.end(held, State.DONE, "COMMITTED", {})
+    with refused("RETRY_NOT_PENDING"):
+        driver.claim(run, publish_only=True)
+
+
 def test_a_dead_publish_only_driver_is_followed_by_another_one(house: House) -> None:
     driver, held = house.started()
     driver.claim(driver.end(held, State.PUBLISH_PENDING, "X", {}))
