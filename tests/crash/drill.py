@@ -88,6 +88,11 @@ class EndAt(Watcher):
         return super().__call__(effect, call)
 
 
+def select_own(seen: list[str]) -> list[str]:
+    """The effects of a later attempt that are its own: what follows a commit is told as that of a build is."""
+    return seen[: seen.index("publication.put")]
+
+
 @dataclass
 class Drill:
     """A world that drivers work on, one after the other. Each driver has a name; `dead` ones are known to be gone."""
