@@ -118,7 +118,8 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     intent = str(getattr(options, "intent", ""))
     # A submitted job is called without a command; who runs it again by hand needs one.
     line = (*where, "build", intent) if getattr(options, "submitted", False) else stated
-    return Caller((program, *where), (program, *line), intent)
+    builds = options.run is intents.answer_backfill
+    return Caller((program, *where), (program, *line), intent, builds=builds)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
+from ofs_spark.intent.backfill import Correction, read_backfill
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
 from ofs_spark.intent.model import Intent
@@ -14,13 +16,28 @@ from ofs_spark.workflow.attempt import Timings, begin_attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Ending, Recorder, record_end
 from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
-from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published
+from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published, declare_backfill
 
 
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
     """Builds and publishes the dataset an intent names, once: the answer of `ofs build`, or the refusal of a room."""
     context.announce("intent", "reads the intent")
-    intent = read_intent(raw, "build")
+    return _build(read_intent(raw, "build"), context)
+
+
+def backfill_dataset(raw: bytes, asked: Correction, context: RunContext) -> Answer:
+    """Builds and publishes the dataset that takes a published one's place: the answer of `ofs backfill`, as of a build."""
+    from ofs_spark.workflow.supersession import name_target
+
+    context.announce("intent", "reads the intent and lifts it")
+    if asked.supersedes is not None:
+        superseded, platform_run_id = name_target(asked.supersedes, context)
+        asked = replace(asked, supersedes=superseded, platform_run_id=platform_run_id)
+    return _build(read_backfill(raw, asked), context)
+
+
+def _build(intent: Intent, context: RunContext) -> Answer:
+    """The run of an admitted intent."""
     run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
     run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
@@ -36,6 +53,7 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
     if held is None:
         return answer_beside(run, intent, context)
     with keep_lease(context.control, held), record_end(recorder, held) as ending:
+        declare_backfill(intent, held, context)
         published = answer_published(intent, held, context, recorder.audit)
         ending.answer.update(published or _publish(intent, held, context, recorder.audit, ending))
     return ending.answer
@@ -82,8 +100,12 @@ def verify_dataset(manifest: str, context: RunContext) -> Answer:
 
 
 def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
-    """The manifest itself."""
-    return read_manifest(find_manifest(manifest, context), context)
+    """The manifest itself and, where its dataset superseded another or was superseded, its `chain`."""
+    from ofs_spark.workflow.supersession import describe_chain
+
+    found = read_manifest(find_manifest(manifest, context), context)
+    chain = describe_chain(found, context)
+    return {**found, "chain": chain} if chain else found
 
 
 def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
@@ -83,8 +83,21 @@ def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) ->
         "table": [table["path"]],
         "plan": [manifest["plan_id"]],
         "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
+        **({"chain": list(_describe_chain(manifest["chain"]))} if "chain" in manifest else {}),
     }
     screen.print_pairs(facts)
+
+
+def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A dataset of a chain a line, the oldest first; this one is marked."""
+    for place, one in enumerate(chain):
+        more, mark = one.get("more", False), f"{GAP}this one" if one["role"] == "self" else ""
+        why = f"{GAP}{one['reason_code']}" if "reason_code" in one else ""
+        if more and not place:
+            yield "… older ones"
+        yield f"{one['dataset_manifest_id']}{mark}{why}"
+        if more and place:
+            yield "… newer ones"
 
 
 def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, program: str = "ofs") -> None:

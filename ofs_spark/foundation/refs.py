@@ -84,6 +84,11 @@ def name_manifest_v0(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef
     return _own(platform_run_id, f"manifests/{dataset_manifest_id}.v0.json")
 
 
+def name_supersession(platform_run_id: str, superseded: str) -> OwnedRef:
+    """The link from a dataset to the one that takes its place."""
+    return _own(platform_run_id, f"supersession/{superseded}.json")
+
+
 def name_publication(platform_run_id: str, run_key: str) -> OwnedRef:
     """The publication receipt of a run."""
     return _own(platform_run_id, f"publication/{run_key}.json")

@@ -110,6 +110,13 @@ class RunControl:
             raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", run_key=run_key)
         return run
 
+    def is_live(self, run_key: str) -> bool:
+        """Whether a driver may still be at work on a run: it holds a lease that lasts, and is not known to be gone."""
+        run = self.ledger.find(run_key)
+        if run is None or run.state is not State.RUNNING or self.is_gone(run.owner):
+            return False
+        return self._read_clock() < (run.lease_until or 0)
+
     def _is_silent(self, run: Run) -> bool:
         """Whether the run's lease lies beyond every lease of now, and nobody moves it for the length of one."""
         lease_s = self._find_lease(run)

@@ -44,7 +44,7 @@ class Recorder:
         context = self.context
         context.announce("signals", "records how the run ended")
         writer = SignalWriter(context.objects, context.announce)
-        manifest = write_published(writer, run, self.intent, answer["manifest_ref"])
+        manifest = write_published(writer, context.control, run, self.intent, answer["manifest_ref"])
         ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
         if ended is not None:
             write_ended(writer, context.control, ended, self.intent, manifest)

@@ -14,6 +14,7 @@ from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import put_file_list
 from ofs_spark.publish.gate import Gate, GateInputs, describe_shortfall, judge_gates, require_passed
 from ofs_spark.publish.manifest import Materialization, compose_manifest, count_anomalies, summarise_replay
+from ofs_spark.publish.supersession import reserve_links
 from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.attempt import Attempt
@@ -136,10 +137,10 @@ def publish_manifest(
     """Writes the evidence, then commits the manifest: (what the commit came to, the manifest that stands, its ref).
 
     `receipts`: replay completeness and label resolution. MANIFEST_IMMUTABILITY_VIOLATION or COMMIT_OUTCOME_UNKNOWN as
-    `require_committed`; LEASE_LOST where this driver may no longer commit.
+    `require_committed`; LEASE_LOST where this driver may no longer commit; SUPERSESSION_LINK_INVALID as `reserve_links`.
     """
     plan, (_, labels) = writer.resolution.plan, receipts
-    evidence = {"resolved_build_plan": writer.write_plan()}
+    evidence = {"resolved_build_plan": writer.write_plan(), **writer.write_intent()}
     evidence |= {receipt.kind: writer.write(receipt) for receipt in receipts}
     replay = summarise_replay(made.totals.counts, staged.table.truncated)
     environment = context.environment()
@@ -150,6 +151,7 @@ def publish_manifest(
 
     def fence() -> None:
         """Nothing but the put follows: from here on the manifest may stand."""
+        reserve_links(manifest, context.objects, context.control)
         context.control.fence(writer.run)
         ending.is_put = True
 

@@ -51,6 +51,14 @@ def answer_published(
     return answer_from_manifest(intent, run, ref, context, audit, is_put)
 
 
+def declare_backfill(intent: Intent, held: Run, context: RunContext) -> None:
+    """Tells, before anything is built, that a run takes the place of a dataset; nothing of another intent."""
+    if intent.supersedes:
+        from ofs_spark.signals.write import SignalWriter, write_declared
+
+        write_declared(SignalWriter(context.objects, context.announce), held, intent)
+
+
 def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
     """The answer of a published dataset whose run this driver does not hold: another one records how the run ends."""
     from ofs_spark.signals.write import SignalWriter, write_published
@@ -58,7 +66,8 @@ def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
     answer = answer_published(intent, run, context, [])
     if answer is None:
         raise InternalError("a manifest that stood is gone")
-    write_published(SignalWriter(context.objects, context.announce), run, intent, answer["manifest_ref"])
+    writer = SignalWriter(context.objects, context.announce)
+    write_published(writer, context.control, run, intent, answer["manifest_ref"])
     return answer
 
 

@@ -19,6 +19,7 @@ from ofs_spark.workflow.manifests import CONTRACT, NAMED
 from ofs_spark.workflow.verify_claims import check_claims, check_counts, check_ids
 from ofs_spark.workflow.verify_derived import check_derived
 from ofs_spark.workflow.verify_stored import StoredTable
+from ofs_spark.workflow.verify_supersession import check_supersession
 
 
 def verify_manifest(ref: str, manifest: dict[str, Any], context: RunContext) -> dict[str, Any]:
@@ -55,8 +56,9 @@ def _run_checks(ref: str, manifest: dict[str, Any], context: RunContext) -> Iter
     if claims is not None:
         if stored.checked is not None:
             yield from check_counts(claims, stored.checked, stored.content_digest)
-        body = fetch_document(objects, NAMED, ref)
-        yield from check_derived(claims, hashlib.sha256(body).hexdigest(), objects)
+        named = {"ref": ref, "sha256": hashlib.sha256(fetch_document(objects, NAMED, ref)).hexdigest()}
+        yield from check_derived(claims, named["sha256"], objects)
+        yield from check_supersession(claims, named, objects)
 
 
 def _judge_contract(manifest: dict[str, Any]) -> Finding:

@@ -83,6 +83,7 @@ WITNESSES = {
     "TRAINING_NOT_ADMISSIBLE": "integration/test_command.py::test_a_refusal_is_an_exit_status_and_a_document",
     "EVIDENCE_IMMUTABILITY_VIOLATION": "unit/publish/test_commit.py::test_evidence_is_written_once",
     "MATERIALIZATION_CORRUPT": "unit/publish/test_files.py::test_a_missing_or_changed_list_is_corrupt",
+    "SUPERSESSION_LINK_INVALID": "integration/test_backfill.py::test_a_target_that_cannot_be_superseded_is_refused",
     "COMMIT_OUTCOME_UNKNOWN": "unit/signals/test_hold.py::test_an_unanswered_commit_is_pending_not_refused",
     "LEASE_LOST": "unit/test_ledger.py::test_a_held_run_is_not_claimed_until_its_lease_runs_out",
     "PUBLISH_RETRY_EXHAUSTED": "unit/test_ledger.py::test_failed_attempts_are_bounded",
