@@ -39,7 +39,7 @@ EFFECTS = (
     *("manifest.look", "manifest.put", "manifest.read", "publication.put", "plan_index.put", "manifest_v0.put"),
     *("fact.put", "contribution.replace", "reconciliation.read", "reconciliation.replace"),
     *("roll.read", "roll.replace"),
-    *("backfill_intent.put", "link.look", "link.put", "link.read", "link.swap"),
+    *("fact.read", "backfill_intent.put", "link.put", "link.read", "link.swap"),
     *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
 )
 """Effects of a build, which a test compares with those of builds that it watches."""

@@ -151,8 +151,8 @@ def publish_manifest(
 
     def fence() -> None:
         """Nothing but the put follows: from here on the manifest may stand."""
-        reserve_links(manifest, context.objects, context.control)
         context.control.fence(writer.run)
+        reserve_links(manifest, context.objects, context.control)
         ending.is_put = True
 
     done = commit(context.objects, ref, manifest, fence)

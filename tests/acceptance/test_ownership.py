@@ -51,6 +51,11 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
         (("{no intent}",), 10),
         (("/nowhere",), 2),
     ),
+    "backfill": (
+        (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", "--request-id", "backfill.0001"), 0),
+        (("{intent}", "--supersedes", "dm_nowhere", "--reason", "LATE", "--request-id", "backfill.0002"), 60),
+        (("{intent}", "--reason", "LATE"), 2),
+    ),
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
     "status": (((), 0), (("--all",), 0), (("{run_key}",), 0), (("nothing",), 60)),

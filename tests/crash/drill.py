@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.intent.backfill import Correction
+from ofs_spark.intent.model import V1
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.process import is_gone
@@ -84,15 +86,27 @@ class Drill:
     drivers: int = 0
 
     def drive(
-        self, around: Watcher, request_id: str = "", engine: Callable[[], Engine] = LocalEngine
+        self,
+        around: Watcher,
+        request_id: str = "",
+        engine: Callable[[], Engine] = LocalEngine,
+        supersedes: str = "",
+        stamp: str = "",
     ) -> dict[str, Any] | BaseException:
-        """One driver's build: its answer, or what ended it. A driver that has returned is gone."""
+        """One driver's build, or backfill of `supersedes`: its answer, or what ended it. A driver that has returned is gone.
+
+        stamp: the correction stamp, by which backfills of one dataset differ.
+        """
         self.drivers += 1
         name = f"driver:{self.drivers}"
         with open_context(self.written.wiring, None, lambda _room, _doing: None, engine) as context:
             control = replace(context.control, owner=name, is_gone=self.is_gone, pause=lambda _s: None)
             try:
-                return pipeline.build_dataset(self.ask(request_id), watch(replace(context, control=control), around))
+                watched = watch(replace(context, control=control), around)
+                if supersedes:
+                    asked = Correction(supersedes, reason_code="DRILL")
+                    return pipeline.backfill_dataset(self.ask(request_id, stamp), asked, watched)
+                return pipeline.build_dataset(self.ask(request_id), watched)
             except BaseException as error:  # noqa: BLE001  # whatever ends a driver is what a drill looks at
                 return error
             finally:
@@ -103,10 +117,11 @@ class Drill:
         """Whether a driver is known to be gone: one of this drill, or a process of its own."""
         return name in self.dead or is_gone(name)
 
-    def ask(self, request_id: str = "") -> bytes:
-        """The intent, under another request id where one is given."""
+    def ask(self, request_id: str = "", stamp: str = "") -> bytes:
+        """The intent, under another request id where one is given, and with a correction stamp."""
         document = json.loads(self.written.intent.read_bytes())
-        return json.dumps({**document, "request_id": request_id or document["request_id"]}).encode()
+        stamped = {"schema_version": V1, "correction_stamp": stamp} if stamp else {}
+        return json.dumps({**document, **stamped, "request_id": request_id or document["request_id"]}).encode()
 
     def find_violations(self, *, settled: bool) -> list[str]:
         """What is broken by now, in the words of the checker that knows nothing of the package."""
@@ -154,9 +169,11 @@ class Place(TemporaryDirectory[str]):
         return Drill(replace(_template(), segments=segments, **moved))
 
 
-def require_whole(drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine) -> None:
+def require_whole(
+    drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine, supersedes: str = ""
+) -> None:
     """A clean driver ends with the one dataset, and nothing is broken."""
-    answer = drill.drive(Watcher(), request_id, engine)
+    answer = drill.drive(Watcher(), request_id, engine, supersedes)
     assert isinstance(answer, dict), f"{what}: {answer!r}"
     assert answer["outcome"] in ("COMMITTED", "ALREADY_PUBLISHED"), what
     assert answer["content_digest"] == expected_digest(), what

@@ -18,10 +18,10 @@ import pytest
 from ofs_spark.foundation.ends import find_owner, refuse_os_error
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing
-from tests.crash.drill import Answer, Place, Watcher, expected_digest, require_whole
+from tests.crash.drill import Answer, Drill, Place, Watcher, expected_digest, require_whole
 
 Fault = Callable[[Callable[[], Any]], Any]
-READS, WRITES = ("read",), ("put", "replace")
+READS, WRITES = ("read",), ("put", "replace", "swap")
 ALL = ("read", "tail", "digest", "look", "list", *WRITES)
 
 
@@ -73,7 +73,7 @@ OBJECT_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "torn": (tear, READS),
     "missing": (fail(lambda: ObjectMissing("gone")), ("read", "tail")),
     "not seen": (lambda _call: False, ("look",)),
-    "memory": (fail(MemoryError), ("read", "put", "replace")),
+    "memory": (fail(MemoryError), ("read", *WRITES)),
     "defect": (fail(lambda: TypeError("a defect")), ALL),
 }
 LEDGER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
@@ -118,32 +118,41 @@ def find_faults(effect: str) -> dict[str, Fault]:
 
 @dataclass(frozen=True)
 class Course:
-    """What is disturbed: the build of a new dataset, or a request after a clean build of it."""
+    """What is disturbed: the build of a new dataset, or a request after a clean build of it, or a backfill of it."""
 
     name: str
     built: bool
     request_id: str = ""
+    backfills: bool = False
+
+    def begin(self, drill: Drill) -> str:
+        """Builds what must stand; the dataset that is superseded, "" for none."""
+        answer = drill.drive(Watcher()) if self.built else {}
+        assert isinstance(answer, dict), answer
+        return str(answer["dataset_manifest_id"]) if self.backfills else ""
 
     def watch(self) -> list[str]:
         """Its effects, where nothing disturbs it."""
         with Place() as drill:
-            if self.built:
-                drill.drive(Watcher())
-            watcher = Watcher()
-            drill.drive(watcher, self.request_id)
+            old, watcher = self.begin(drill), Watcher()
+            drill.drive(watcher, self.request_id, supersedes=old)
             return watcher.seen
 
 
-COURSES = (Course("build", False), Course("same request", True), Course("another request", True, "request.another"))
+COURSES = (
+    Course("build", False),
+    Course("same request", True),
+    Course("another request", True, "request.another"),
+    Course("backfill", True, "request.backfill", backfills=True),
+)
 
 
 def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> str:
     """One disturbed driver, and the next one: how the disturbed one ended."""
     what = f"{course.name}: {effect} ({at}): {name}"
     with Place() as drill:
-        if course.built:
-            drill.drive(Watcher())
-        ended = drill.drive(Disturb(at, fault), course.request_id)
+        old = course.begin(drill)
+        ended = drill.drive(Disturb(at, fault), course.request_id, supersedes=old)
         if isinstance(ended, dict):
             assert ended["content_digest"] == expected_digest(), what
         elif name != "defect":
@@ -152,7 +161,7 @@ def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> st
             assert "IMMUTABILITY" not in owner.code, f"{what}: {ended}"
             assert owner.code != "MANIFEST_ABSENT" or name == "not seen", f"{what}: {ended}"
         assert drill.find_violations(settled=False) == [], what
-        require_whole(drill, what, course.request_id)
+        require_whole(drill, what, course.request_id, supersedes=old)
         require_whole(drill, what)
         return "published" if isinstance(ended, dict) else ended.code if isinstance(ended, Refusal) else "defect"
 

@@ -17,6 +17,7 @@ from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
+from ofs_spark.workflow.claims import BACKFILL_INTENT
 from tests.crash.drill import Drill, Place, Watcher
 from tests.unit.test_refs import OWNED, RUN
 
@@ -24,12 +25,14 @@ from tests.unit.test_refs import OWNED, RUN
 def test_the_effects_of_a_build_are_the_list() -> None:
     with Place() as drill:
         first, again = Watcher(), Watcher()
-        drill.drive(first)
+        built = drill.drive(first)
+        assert isinstance(built, dict)
         drill.drive(again)  # finds the evidence that a killed driver would find
+        drill.drive(backfill := Watcher(), "request.backfill", supersedes=str(built["dataset_manifest_id"]))
     with Place() as drill:
         beating = Watcher()
         _beat(drill, beating)
-    assert {*first.seen, *beating.seen, "plan.read"} == set(EFFECTS)
+    assert {*first.seen, *beating.seen, *backfill.seen, "plan.read"} == set(EFFECTS)
     assert {effect for effect in again.seen if effect not in EFFECTS} <= {
         f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")
     }
@@ -51,7 +54,7 @@ def _beat(drill: Drill, watcher: Watcher) -> None:
 
 
 def test_every_owned_ref_has_a_kind_of_its_own() -> None:
-    evidence = [name_evidence(RUN, kind, "run_key") for kind in EVIDENCE]
+    evidence = [name_evidence(RUN, kind, "run_key") for kind in (*EVIDENCE, BACKFILL_INTENT)]
     kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
     assert "input" not in kinds.values(), kinds
     assert {*KINDS.values(), "manifest_v0", "roll", "reconciliation"} == set(kinds.values())

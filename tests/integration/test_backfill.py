@@ -117,7 +117,6 @@ def test_the_lifted_intent_is_the_request_and_its_evidence(written: Written) -> 
         "intent_kind": "backfill_rebuild",
         "request_id": "backfill.1",
         "label_basis": {**given["label_basis"], "posture": "KNEW_THEN"},
-        "non_training_allowed": False,
         "supersedes": [old],
         "backfill": {
             "reason_code": "LATE_LABELS",
@@ -198,7 +197,7 @@ OTHER_SET = {"feature_set_id": "another", "feature_set_version": "v1"}
 TARGETS: dict[str, tuple[Damage, str]] = {
     "never published": (lambda _w, _o: NOWHERE, "no manifest stands"),
     "removed": (remove, "no manifest stands"),
-    "no manifest": (spoil, "is missing"),
+    "no manifest": (spoil, "is required"),
     "manifest of another place": (forge(dataset_manifest_id="dm_" + "1" * 32), "no DatasetManifest of this place"),
     "another platform run": (publish_elsewhere, f"is of {OTHER_RUN}"),
     "another feature set": (forge(feature_definition_set=OTHER_SET), "another scope"),
@@ -313,7 +312,7 @@ def test_what_neither_intent_nor_options_say_is_wrong_use(written: Written) -> N
 def test_other_pins_of_a_published_dataset_lead_to_a_backfill(written: Written) -> None:
     old = build(written).published
     facts_view = json.loads(written.run_facts.read_bytes())
-    written.run_facts.write_text(json.dumps({**facts_view, "policy_rev": {"revision": "another"}}))
+    written.run_facts.write_text(json.dumps({**facts_view, "bundle_hash": "another"}))
     change(written, request_id="another.request")
     told = ask(written, "build", str(written.intent))
     assert (told["code"], told["details"]["differing"]) == ("MANIFEST_IMMUTABILITY_VIOLATION", ["run_facts_digest"])

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.intent.backfill import Correction
+from ofs_spark.io.context import open_context
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.pipeline import backfill_dataset
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants import INVARIANTS, History, find_violations, find_wrong_answer
 from tests.worlds.model import canon
@@ -199,6 +203,56 @@ def test_what_does_not_hold_is_named(name: str, copy: Copy) -> None:
     assert find_names(copy) == expected
 
 
+@pytest.fixture(scope="module")
+def superseded(whole: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The first dataset of the whole root, superseded by one of a request of its own."""
+    folder = tmp_path_factory.mktemp("superseded")
+    written = write_world(TRAINING, folder)
+    build(written)
+    asked = Correction(whole.manifest["dataset_manifest_id"], reason_code="LATE", request_id="backfill.0001")
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        answer = backfill_dataset(written.intent.read_bytes(), asked, context)
+    return Copy(written.root, answer["manifest_ref"])
+
+
+def edit_link(change: Callable[[dict[str, Any]], object]) -> Damage:
+    """A change of the one link."""
+    return lambda c: c.edit(str(next((c.root / HOME / "supersession").iterdir()).relative_to(c.root)), change)
+
+
+def claim_too(c: Copy) -> None:
+    """A third dataset says that it supersedes the first."""
+    manifest = {**c.manifest, "dataset_manifest_id": "dm_" + "0" * 32}
+    (c.root / HOME / "manifests" / f"dm_{'0' * 32}.json").write_bytes(canon(manifest))
+
+
+LINKS: dict[str, tuple[Damage, set[str]]] = {
+    "no link": (lambda c: shutil.rmtree(c.root / HOME / "supersession"), {"I5", "I15"}),
+    "link to another": (edit_link(lambda d: d.update(successor="dm_" + "0" * 32)), {"I5", "I15"}),
+    "link still reserved": (edit_link(lambda d: d.update(state="RESERVED")), {"I5"}),
+    "link of another run": (edit_link(lambda d: d.update(run_key="0" * 32)), {"I15"}),
+    "link from another": (edit_link(lambda d: d.update(superseded="dm_" + "0" * 32)), {"I15"}),
+    "link to other bytes": (edit_link(lambda d: d["manifest"].update(sha256="0" * 64)), {"I5", "I15"}),
+    "link that is none": (
+        lambda c: next((c.root / HOME / "supersession").iterdir()).write_bytes(b"["),
+        {"I5", "I15"},
+    ),
+    "two successors": (claim_too, {"I1", "I2", "I15"}),
+    "untold": (lambda c: (c.root / c.find_fact("BackfillCompleted")).unlink(), {"I5"}),
+    "lifted intent gone": (remove("backfill_intent/{run}.json"), {"I3"}),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_what_does_not_hold_of_a_chain_is_named(name: str, superseded: Copy, tmp_path: Path) -> None:
+    shutil.copytree(superseded.root.parent, tmp_path, dirs_exist_ok=True)
+    copy = Copy(tmp_path / "objects", superseded.manifest_ref)
+    assert find_names(copy) == set()
+    damage, expected = LINKS[name]
+    damage(copy)
+    assert find_names(copy) == expected
+
+
 MISSING = ["publication/{run}.json", "index/by_plan/{plan}.json", "manifests/{id}.v0.json"]
 
 
@@ -266,7 +320,7 @@ def test_the_answer_of_the_last_rerun_is_judged() -> None:
 
 
 def test_every_invariant_is_broken_somewhere() -> None:
-    broken = {name for _, names in CASES.values() for name in names}
+    broken = {name for _, names in (*CASES.values(), *LINKS.values()) for name in names}
     assert broken | {"I6", "I7", "I10"} == set(INVARIANTS)
 
 

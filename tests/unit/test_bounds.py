@@ -189,7 +189,7 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/provenance/run_config_digest": at(enter_intent, "/policy_revision", "POLICY_REVISION_MISSING"),
     "*/run_facts/ref": FACTS,
     "*/output/*": at(enter_intent, "/output/bucket", "SCHEMA_INVALID"),  # the intent's own contract, by reference
-    "*/supersedes/[*]": at(enter_backfill, "/supersedes/0", "SUPERSESSION_LINK_INVALID"),
+    "*/supersedes/[*]": at(enter_backfill, "/supersedes/0", "SUPERSESSION_LINK_INVALID", "SCHEMA_INVALID"),
     "*/correction_stamp": at(enter_backfill, "/correction_stamp", "SCHEMA_INVALID"),
     "*/reason_code": at(enter_backfill, "/backfill/reason_code", "SCHEMA_INVALID"),
     "*/superseded": OWN, "*/successor": OWN, "*/state": OWN,
