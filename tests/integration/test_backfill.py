@@ -17,7 +17,7 @@ from ofs_spark.io.local_engine import LocalEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants.check import find_violations
 from tests.worlds.command import Result, run_command
-from tests.worlds.model import RUN
+from tests.worlds.model import RUN, canon
 from tests.worlds.running import build
 from tests.worlds.writer import Written, write_world
 
@@ -323,3 +323,86 @@ def test_other_pins_of_a_published_dataset_lead_to_a_backfill(written: Written) 
     assert (ended.exit_code, new["outcome"]) == (0, "COMMITTED"), new
     assert link_of(written, old["dataset_manifest_id"])["successor"] == new["dataset_manifest_id"]
     assert json.loads(run_command("--json", "--quiet", *command).stdout) == new
+
+
+def lifted_intent(written: Written) -> Path:
+    (path,) = (written.root / RUN / "ofs" / "backfill_intent").iterdir()
+    return path
+
+
+def link_file(written: Written) -> Path:
+    (path,) = (written.root / RUN / "ofs" / "supersession").iterdir()
+    return path
+
+
+def completed_fact(written: Written) -> Path:
+    (fact,) = facts(written, "BackfillCompleted")
+    return written.root / RUN / "ofs" / "governance" / f"{fact['event_id']}.json"
+
+
+def edit(find: Callable[[Written], Path], **members: Any) -> Callable[[Written], object]:
+    def damage(written: Written) -> None:
+        path = find(written)
+        path.write_bytes(canon({**json.loads(path.read_bytes()), **members}))
+
+    return damage
+
+
+INTENT_CHECKS = {"evidence backfill_intent", "backfill intent"}
+SPOILED: dict[str, tuple[Callable[[Written], object], set[str]]] = {
+    "link of another run": (edit(link_file, run_key="0" * 32), {"supersession link"}),
+    "link gone": (lambda w: link_file(w).unlink(), {"supersession link"}),
+    "link still reserved": (edit(link_file, state="RESERVED"), {"supersession link"}),
+    "fact gone": (lambda w: completed_fact(w).unlink(), {"backfill fact"}),
+    "lifted intent gone": (lambda w: lifted_intent(w).unlink(), INTENT_CHECKS),
+    "another target": (edit(lifted_intent, supersedes=[NOWHERE]), INTENT_CHECKS),
+    "another reason": (edit(lifted_intent, backfill={"reason_code": "MINE"}), INTENT_CHECKS),
+    "another request": (edit(lifted_intent, request_id="another.request"), INTENT_CHECKS),
+    "another stamp": (edit(lifted_intent, correction_stamp="mine"), INTENT_CHECKS),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_verify_names_what_is_wrong_of_a_backfill(name: str, written: Written) -> None:
+    old = build(written).published["dataset_manifest_id"]
+    new = backfill(written, old)
+    damage, expected = SPOILED[name]
+    damage(written)
+    checks = ask(written, "verify", new["manifest_ref"])["checks"]
+    assert {check["name"] for check in checks if not check["ok"]} == expected
+    assert ask(written, "verify", old)["verified"]
+    assert backfill(written, old) == new
+    mended = ask(written, "verify", new["manifest_ref"])
+    assert (mended["verified"], mended["exit"]) == ((True, 0) if expected != INTENT_CHECKS else (False, 60))
+
+
+def test_a_chain_that_others_forged_ends(written: Written) -> None:
+    """A ring of manifests and links, and a link that names what does not stand."""
+    chain = make_chain(written, 2)
+    first = read(written, name_manifest(RUN, chain[0]))
+    ring = {**first, "supersedes": [chain[1]], "backfill": {"reason_code": "RING"}}
+    (written.root / name_manifest(RUN, chain[0])).write_bytes(canon(ring))
+    back = {**link_of(written, chain[0]), "superseded": chain[1], "successor": chain[0]}
+    (written.root / name_supersession(RUN, chain[1])).write_bytes(canon(back))
+    for dataset in chain:
+        shown = [(one["dataset_manifest_id"], one["role"]) for one in ask(written, "show", dataset)["chain"]]
+        other = chain[1 - chain.index(dataset)]
+        assert shown == [(other, "ancestor"), (dataset, "self"), (other, "successor")]
+    (written.root / name_supersession(RUN, chain[1])).write_bytes(canon({**back, "successor": NOWHERE}))
+    (written.root / name_manifest(RUN, chain[0])).unlink()
+    shown = ask(written, "show", chain[1])["chain"]
+    assert [one["dataset_manifest_id"] for one in shown] == chain
+
+
+def test_a_long_chain_is_shown_in_part(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ofs_spark.workflow.supersession.MOST_SHOWN", 1)
+    chain = make_chain(written, 5)
+    shown = ask(written, "show", chain[2])["chain"]
+    assert [(one["dataset_manifest_id"], one.get("more")) for one in shown] == [
+        (chain[1], True),
+        (chain[2], None),
+        (chain[3], True),
+    ]
+    told = run_command("--wiring", str(written.wiring), "show", chain[2]).stdout
+    assert "… older ones" in told
+    assert "… newer ones" in told
