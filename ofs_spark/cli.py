@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def submit_build(arguments: Sequence[str] | None = None) -> int:
     """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
-    _prepare_process()
-    parser = _Parser(prog="build_dataset.py", description=intents.answer_build.__doc__)
-    parser.add_argument("intent", type=Path, help=INTENT)
-    _add_places(parser)
-    parser.set_defaults(run=intents.answer_build, json=True, quiet=False, submitted=True)
-    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+    return _submit("build", intents.answer_build, arguments)
+
+
+def submit_backfill(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json backfill`, likewise."""
+    return _submit("backfill", intents.answer_backfill, arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -105,6 +105,17 @@ def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -
     return status
 
 
+def _submit(command: str, run: Run, arguments: Sequence[str] | None) -> int:
+    _prepare_process()
+    parser = _Parser(prog=f"{command}_dataset.py", description=run.__doc__)
+    parser.add_argument("intent", type=Path, help=INTENT)
+    if command == "backfill":
+        intents.add_corrections(parser)
+    _add_places(parser)
+    parser.set_defaults(run=run, json=True, quiet=False, submitted=command)
+    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+
+
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
     parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
@@ -117,7 +128,8 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     where = [text for flag, path in given if path is not None for text in (flag, str(path))]
     intent = str(getattr(options, "intent", ""))
     # A submitted job is called without a command; who runs it again by hand needs one.
-    line = (*where, "build", intent) if getattr(options, "submitted", False) else stated
+    submitted = getattr(options, "submitted", "")
+    line = (*where, submitted, intent, *intents.list_corrections(options)) if submitted else stated
     builds = options.run is intents.answer_backfill
     return Caller((program, *where), (program, *line), intent, builds=builds)
 

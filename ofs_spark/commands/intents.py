@@ -21,6 +21,14 @@ from ofs_spark.commands.command import (
     read_argument,
 )
 
+CORRECTIONS = (
+    ("--supersedes", "REF", f"{MANIFEST} Default: what the intent supersedes."),
+    ("--reason", "CODE", "Why: A-Z, 0-9 and _. Default: the intent's reason_code."),
+    ("--note", "TEXT", "The reason in words."),
+    ("--requested-by", "NAME", "Who asks for it."),
+    ("--request-id", "ID", "Of the backfill; default: the intent's, not used before."),
+)
+
 
 def add_commands(add: AddCommand) -> None:
     """identity, validate, build, backfill."""
@@ -31,11 +39,19 @@ def add_commands(add: AddCommand) -> None:
     add(answer_build).add_argument("intent", type=Path, help=INTENT)
     backfill = add(answer_backfill)
     backfill.add_argument("intent", type=Path, help=INTENT)
-    backfill.add_argument("--supersedes", metavar="REF", help=f"{MANIFEST} Default: what the intent supersedes.")
-    backfill.add_argument("--reason", metavar="CODE", help="Why: A-Z, 0-9 and _. Default: the intent's reason_code.")
-    backfill.add_argument("--note", metavar="TEXT", help="The reason in words.")
-    backfill.add_argument("--requested-by", metavar="NAME", help="Who asks for it.")
-    backfill.add_argument("--request-id", metavar="ID", help="Of the backfill; default: the intent's, not used before.")
+    add_corrections(backfill)
+
+
+def add_corrections(parser: argparse.ArgumentParser) -> None:
+    """What `ofs backfill` is asked beside the intent."""
+    for option, metavar, about in CORRECTIONS:
+        parser.add_argument(option, metavar=metavar, help=about)
+
+
+def list_corrections(options: argparse.Namespace) -> list[str]:
+    """What was asked of that, as arguments."""
+    given = {option: getattr(options, option[2:].replace("-", "_"), None) for option, _, _ in CORRECTIONS}
+    return [text for option, value in given.items() if value is not None for text in (option, value)]
 
 
 def answer_identity(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.cli import submit_backfill
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.refs import name_manifest, name_supersession
 from ofs_spark.io.local_engine import LocalEngine
@@ -406,3 +407,28 @@ def test_a_long_chain_is_shown_in_part(written: Written, monkeypatch: pytest.Mon
     told = run_command("--wiring", str(written.wiring), "show", chain[2]).stdout
     assert "… older ones" in told
     assert "… newer ones" in told
+
+
+def test_a_submitted_backfill_is_the_command(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    old = build(written).published["dataset_manifest_id"]
+    asked = (str(written.intent), "--supersedes", old, "--reason", "LATE_LABELS", "--request-id", "backfill.1")
+    status = submit_backfill([*asked, "--wiring", str(written.wiring)])
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (status, answer["outcome"]) == (0, "COMMITTED")
+    assert {**answer, "exit": 0} == backfill(written, old)
+    written.run_facts.unlink()
+    refused = submit_backfill([*asked[:-1], "backfill.2", "--wiring", str(written.wiring), "--note", "another stamp"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (refused, told["code"]) == (20, "RUN_FACTS_UNAVAILABLE")
+    assert run_command("--json", *shlex.split(told["next"])[1:]).exit_code == 20
+
+
+@pytest.mark.parametrize(("place", "said"), [(1, "would supersede itself"), (0, "would make a ring")])
+def test_a_dataset_supersedes_neither_itself_nor_what_follows_from_it(
+    place: int, said: str, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No digest is found that makes one: the id of the new dataset is made out."""
+    chain = make_chain(written, 2)
+    monkeypatch.setattr("ofs_spark.workflow.supersession.derive_manifest_id", lambda _fingerprint: chain[place])
+    told = backfill(written, chain[1], "a.ring")
+    assert (told["code"], said in told["message"]) == ("SUPERSESSION_LINK_INVALID", True)
