@@ -430,5 +430,5 @@ def test_a_dataset_supersedes_neither_itself_nor_what_follows_from_it(
     """No digest is found that makes one: the id of the new dataset is made out."""
     chain = make_chain(written, 2)
     monkeypatch.setattr("ofs_spark.workflow.supersession.derive_manifest_id", lambda _fingerprint: chain[place])
-    told = backfill(written, chain[1], "a.ring")
+    told = backfill(written, chain[1], "ring.backfill")
     assert (told["code"], said in told["message"]) == ("SUPERSESSION_LINK_INVALID", True)
