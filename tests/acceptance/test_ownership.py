@@ -74,7 +74,7 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
 """Command → its arguments and exit status, in this order, in one world."""
 JOBS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     "backfill_dataset.py": (
-        (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", *WHERE[2:]), 60),
+        (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", *WHERE[2:]), 10),
         (("{intent}", "--reason", "LATE", *WHERE[2:]), 2),
     ),
     "build_dataset.py": ((("{intent}", *WHERE[2:]), 0), (("{no intent}", *WHERE[2:]), 10)),
