@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.commands import datasets, demo, intents, runs
+from ofs_spark.commands import cleaning, datasets, demo, intents, runs
 from ofs_spark.commands.command import INTENT, Run, WrongUse
 from ofs_spark.foundation.commands import NOBODY, Caller, name_program
 
-FAMILIES = (intents, datasets, runs, demo)
+FAMILIES = (intents, datasets, runs, cleaning, demo)
 """Where commands stand, in the order in which the help lists them."""
 
 

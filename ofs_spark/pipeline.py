@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
@@ -84,6 +85,14 @@ def verify_dataset(manifest: str, context: RunContext) -> Answer:
 def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
     """The manifest itself."""
     return read_manifest(find_manifest(manifest, context), context)
+
+
+def clear_orphans(platform_run_ids: Sequence[str], grace: int | None, context: RunContext, *, removes: bool) -> Answer:
+    """What nobody refers to any more, older than `grace` (µs; None: the least that is safe); `removes`: and removes it."""
+    from ofs_spark.workflow import gc, gc_orphans
+
+    least = gc_orphans.find_least_grace(context.policy)
+    return gc.clear_orphans(platform_run_ids, least if grace is None else grace, context, removes=removes)
 
 
 def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:

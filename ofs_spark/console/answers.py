@@ -20,6 +20,7 @@ RUNS = (
     TableColumn("ATTEMPTS", True),
     TableColumn("REQUEST"),
 )
+ORPHANS = (TableColumn("KIND", True), TableColumn("HOURS", True), TableColumn("BYTES", True), TableColumn("REF", True))
 EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
@@ -110,6 +111,31 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()
         screen.print_line(f"… marks what was cut; whole: {program} --json {again}")
+
+
+def print_gc(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What nobody refers to, and what became of it: one line per orphan, the totals, what was left as it is."""
+    screen = Screen(stream or sys.stdout)
+    found, removed, scanned = answer["found"], answer["removed"], answer["scanned"]
+    if answer["orphans"]:
+        rows = ([one["kind"], f"{one['age_hours']:,.1f}", f"{one['bytes']:,}", one["ref"]] for one in answer["orphans"])
+        screen.print_table(ORPHANS, rows)
+        screen.print_line()
+    more = found["orphans"] - len(answer["orphans"])
+    facts = {
+        "scanned": [f"{scanned['objects']:,} objects of {scanned['platform_runs']:,} platform runs"],
+        "orphans": [f"{found['orphans']:,}: {found['objects']:,} objects, {found['bytes']:,} bytes"],
+        "not shown": [f"{more:,} more"] if more else [],
+        "kept": [", ".join(f"{count:,} {reason}" for reason, count in answer["kept"].items()) or NOTHING],
+        "grace": [f"{answer['grace_hours']:g} hours"],
+        "removed": [f"{removed['objects']:,} objects, {removed['bytes']:,} bytes"] if answer["applied"] else [],
+        "receipts": answer["receipts"],
+        "left": answer["warnings"],
+    }
+    screen.print_pairs({name: lines for name, lines in facts.items() if lines})
+    if found["orphans"] and not answer["applied"]:
+        screen.print_line()
+        screen.print_line("nothing was removed; `--apply` removes them")
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:

@@ -178,8 +178,9 @@ _PUBLISH_CODES = (
          "supersede the newest dataset of the chain", reserved=True),
     Code("COMMIT_OUTCOME_UNKNOWN", _BUILD, "the store gave no answer to the commit",
          "run again: the store is asked first what stands there", retryable=True),
-    Code("LEASE_LOST", _RUN, "another attempt took this run over",
-         "wait for the other attempt, or until its lease has run out", retryable=True),
+    Code("LEASE_LOST", _RUN, "another attempt took this run over, or this one outlived the run limit",
+         "wait for the other attempt, or until its lease has run out; for builds that take longer than policy allows, "
+         "raise `run_limit_hours` in `launcher.yaml`", retryable=True),
     Code("PUBLISH_RETRY_EXHAUSTED", _RUN, "the bounded attempts of this run are used up",
          "mend what ended the earlier attempts" + _ANEW),
     Code("RETRY_NOT_PENDING", _RUN, "this run has nothing staged to publish", "run a full build"),

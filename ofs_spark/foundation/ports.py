@@ -133,6 +133,10 @@ class Objects(Protocol):
         ...
 
 
+UNFINISHED = ".put-"
+"""How the name of an object begins that a store has only half of: a write that is under way, or was when its process died."""
+
+
 class Clearable(Objects, Protocol):
     """An object store that tells how old its objects are, and takes them away: `ofs gc` alone asks for it."""
 

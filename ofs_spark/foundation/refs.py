@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NewType
 
-from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.ownership import OFS, require_owned
 
 OwnedRef = NewType("OwnedRef", str)
 """A ref that OFS may write: checked when it was made."""
@@ -32,6 +32,21 @@ def name_plan(platform_run_id: str, run_key: str) -> OwnedRef:
 def name_evidence(platform_run_id: str, kind: str, run_key: str, attempt: str = "") -> OwnedRef:
     """A document of evidence: under the run's name once its gate passed, else with the attempt's name in it."""
     return _own(platform_run_id, f"{kind}/{run_key}{attempt and f'.{attempt}'}.json")
+
+
+def name_own_folder(platform_run_id: str) -> str:
+    """The folder of everything that OFS makes of a platform run, for those who list it."""
+    return f"{platform_run_id}/{OFS}"
+
+
+def name_manifests(platform_run_id: str) -> str:
+    """The folder of a platform run's manifests, for those who list it."""
+    return f"{name_own_folder(platform_run_id)}/manifests"
+
+
+def name_prepared_manifests(platform_run_id: str) -> str:
+    """The folder of manifests that a publish-only retry will commit, for those who list it."""
+    return f"{name_own_folder(platform_run_id)}/publish_pending"
 
 
 def name_staging(platform_run_id: str, plan_id: str, attempt: str) -> OwnedRef:
@@ -117,6 +132,11 @@ def name_roll(platform_run_id: str) -> OwnedRef:
 def name_reconciliation(platform_run_id: str) -> OwnedRef:
     """OFS' contribution to a platform run's reconciliation: the one document that it owns outside `…/ofs/`."""
     return own_ref(f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json")
+
+
+def name_gc_receipt(platform_run_id: str, name: str) -> OwnedRef:
+    """What one `ofs gc --apply` set out to remove; `name` is of that one alone."""
+    return _own(platform_run_id, f"gc/{name}.json")
 
 
 def own_ref(ref: str) -> OwnedRef:

@@ -19,6 +19,7 @@ from ofs_spark.intent.run import (
     claim,
     end,
     require_held,
+    require_in_time,
     require_same_intent,
 )
 
@@ -74,15 +75,17 @@ class RunControl:
         return held
 
     def beat(self, held: Run) -> Run:
-        """The run with its lease moved into the future. LEASE_LOST if another driver took over."""
-        require_held(self._find_standing(held), held.token)
+        """The run with its lease moved into the future. LEASE_LOST if another driver took over, or as `fence`."""
+        self.fence(held)
         until = self._read_clock() + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
         return replace(held, lease_until=until)
 
     def fence(self, held: Run) -> None:
-        """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
+        """LEASE_LOST unless this driver still holds the run, under a claim within the run limit: asked right before a commit."""
         require_held(self._find_standing(held), held.token)
+        claimed = [event.at for event in self.ledger.list_events(held.run_key) if event.token == held.token]
+        require_in_time(held, claimed[0], self._read_clock(), self.limits)
 
     def end(
         self, held: Run, state: State, reason: str, outcome: Mapping[str, Any], beside: Mapping[str, Any] | None = None

@@ -40,17 +40,20 @@ LEGAL: Mapping[State, frozenset[State]] = {
 }
 
 
+HOUR_S = 3_600
 UNCOUNTED = frozenset({"INTERRUPTED", "CANCELLED"})
 """Reasons of an end that say nothing of the build: such an attempt is forgiven, whatever number policy allows."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Policy: full attempts and publish-only retries of one run, and how long a lease lasts without a heartbeat."""
+    """Policy: full attempts and publish-only retries of one run, how long a lease lasts without a heartbeat, and how long
+    after its claim an attempt may commit."""
 
     attempts: int = 5
     publish_retries: int = 10
     lease_s: int = 120
+    run_s: int = 24 * HOUR_S
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,14 @@ def require_held(run: Run, token: int) -> None:
     if run.state is not State.RUNNING or run.token != token:
         message = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
         raise refuse("LEASE_LOST", message, run_key=run.run_key, token=token, standing=run.token)
+
+
+def require_in_time(run: Run, claimed_at: int, now: int, limits: Limits) -> None:
+    """LEASE_LOST for a claim that is older than policy lets an attempt be: whoever cleans up counts on it."""
+    if now - claimed_at > limits.run_s * SECOND_US:
+        hours = limits.run_s / HOUR_S
+        message = f"claim {run.token} of run {run.run_key} began at {format_instant(claimed_at)}; run_limit_hours is {hours:g}"
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, token=run.token, run_limit_hours=hours)
 
 
 def end(run: Run, token: int, state: State, outcome: Mapping[str, Any]) -> Run:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.ports import Clearable
 from ofs_spark.foundation.wiring import Wiring, read_wiring
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.io.ledger import sqlite
@@ -47,7 +47,7 @@ def _resolve_sqlite(dsn: str, folder: str) -> str:
     return sqlite.SCHEME + str(Path(folder, dsn.removeprefix(sqlite.SCHEME)).resolve())
 
 
-OBJECT_STORES: Mapping[str, Adapter[Objects] | None] = {
+OBJECT_STORES: Mapping[str, Adapter[Clearable] | None] = {
     "file": Adapter(LocalObjects.at, _resolve_folder, one_machine=True),
     "s3": None,
 }
@@ -122,7 +122,7 @@ def require_root(wiring: Wiring) -> None:
         raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
 
 
-def open_objects(root: str) -> Objects:
+def open_objects(root: str) -> Clearable:
     """The object store at an absolute address. Creates nothing."""
     return _find_store(root, "objects.root").open(root)
 
@@ -144,7 +144,7 @@ def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -
     return adapter
 
 
-def _find_store(root: str, key: str) -> Adapter[Objects]:
+def _find_store(root: str, key: str) -> Adapter[Clearable]:
     if root.startswith("file://"):
         raise _refuse_unfit(key, "file://: a folder is named by its path")
     return find_adapter(OBJECT_STORES, _read_scheme(root), key)

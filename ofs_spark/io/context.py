@@ -18,7 +18,7 @@ from ofs_spark.foundation.policy import Policy, load_policy
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
-from ofs_spark.intent.run import Limits
+from ofs_spark.intent.run import HOUR_S, Limits
 from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root, serve_wiring
 from ofs_spark.io.failpoints import read_failpoints
 from ofs_spark.io.process import is_gone, name_process
@@ -57,12 +57,13 @@ def open_context(
     control = _open_control(where, meaning, clock)
     spark = _Spark(where, announce, reads)
     used = _OneEngine(engine or spark.engine)
+    objects = open_objects(where.objects_root)
     try:
         context = RunContext(
             wiring=where,
             policy=meaning,
             release=read_code_release(),
-            objects=open_objects(where.objects_root),
+            objects=objects,
             profiles=open_objects(where.profiles_root),
             control=control,
             tables=_LazyTables(),
@@ -70,6 +71,7 @@ def open_context(
             engine=used.get,
             environment=lambda: {**_describe_process(), **used.describe_versions()},
             announce=announce,
+            clearable=objects,
             width=width,
         )
         yield watch(context, failpoints) if failpoints else context
@@ -84,7 +86,7 @@ def require_wiring(document: Any, file: str) -> None:
 
 
 def _open_control(wiring: Wiring, policy: Policy, clock: Clock) -> RunControl:
-    limits = Limits(policy.attempts, policy.publish_retries, policy.lease_seconds)
+    limits = Limits(policy.attempts, policy.publish_retries, policy.lease_seconds, policy.run_limit_hours * HOUR_S)
     return RunControl(open_ledger(wiring.ledger_dsn), clock, name_process(), limits, is_gone)
 
 

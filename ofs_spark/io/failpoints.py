@@ -40,8 +40,9 @@ EFFECTS = (
     *("fact.put", "contribution.replace", "reconciliation.read", "reconciliation.replace"),
     *("roll.read", "roll.replace"),
     *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
+    *("gc.list", "gc.remove", "gc_receipt.put"),
 )
-"""Effects of a build, which a test compares with those of builds that it watches."""
+"""Effects of a build and of a gc, which a test compares with those of some that it watches."""
 POINTS = frozenset(f"{effect}.{side}" for effect, side in product(EFFECTS, ("before", "after")))
 ACTIONS = ("kill", "term", "int", "hup", "group-term", "group-int", "group-hup", "stop", "error")
 """kill: SIGKILL; term, int, hup: the signal, to the driver or to its process group; stop: SIGSTOP; error: no answer."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ofs_spark.foundation.ports import Objects, Put, Tail
+from ofs_spark.foundation.ports import Clearable, Listed, Objects, Put, Tail
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.workflow.context import RunContext
@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = {
     "governance": "fact",
     "run_receipts": "run_receipt",
     "reconciliation": "contribution",
+    "gc": "gc_receipt",
 }
 """Folder below `…/ofs/` → the kind of object in it; `name_kind` tells the few that share one."""
 
@@ -57,6 +58,7 @@ def watch(context: RunContext, around: Around) -> RunContext:
     return replace(
         context,
         objects=WatchedObjects(context.objects, around),
+        clearable=WatchedClearable(context.clearable, around),
         profiles=WatchedObjects(context.profiles, around),
         control=replace(context.control, ledger=WatchedLedger(context.control.ledger, around)),
         tables=WatchedTables(context.tables, around),
@@ -125,6 +127,25 @@ class WatchedObjects:
     def locate(self, ref: str) -> str:
         """No effect."""
         return self.store.locate(ref)
+
+
+@dataclass(frozen=True)
+class WatchedClearable(WatchedObjects):
+    """An object store that is cleared."""
+
+    store: Clearable
+
+    def list_folders(self, ref: str) -> list[str]:
+        """`gc.list`."""
+        return self.around("gc.list", lambda: self.store.list_folders(ref))
+
+    def list_objects(self, ref: str) -> list[Listed]:
+        """`gc.list`."""
+        return self.around("gc.list", lambda: self.store.list_objects(ref))
+
+    def remove(self, ref: str) -> None:
+        """`gc.remove`."""
+        self.around("gc.remove", lambda: self.store.remove(ref))
 
 
 @dataclass(frozen=True)

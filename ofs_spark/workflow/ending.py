@@ -54,8 +54,8 @@ class Recorder:
         from ofs_spark.signals.write import SignalWriter, write_ended
 
         reason = str(outcome.get("code") or outcome["reason"])
-        if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
-            return
+        if reason == "LEASE_LOST" and "run_limit_hours" not in outcome["details"]:
+            return  # another driver has the run: its record is the one that counts
         ended = self._end(run, State.PUBLISH_PENDING if reason == UNKNOWN else State.FAILED, reason, outcome, [])
         if ended is not None:
             context = self.context

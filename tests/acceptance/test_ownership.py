@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ OWNED = {"{platform_run_id}/ofs/", "{platform_run_id}/job_receipts/", f"{{platfo
 HOLES = ("state", "demo", f"objects/{RUN}/ofs", f"objects/{RUN}/learning/reconciliation", "objects/.spark")
 FOREIGN = (f"{RUN}/learning/reconciliation/mf_reconciliation.json", f"{RUN}/bus/fraud/0.jsonl", f"{RUN}/sr/plan.json")
 
+ORPHAN = f"{RUN}/ofs/files/{'0' * 64}.parquet"
+"""An object of OFS that nobody names, as old as can be: what `ofs gc` takes away."""
 GATED = refusals.CASES["receipt_passed"].world
 WHERE = ("--json", "--quiet", "--wiring", "{wiring}")
 COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
@@ -54,6 +57,7 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
     "status": (((), 0), (("--all",), 0), (("{run_key}",), 0), (("nothing",), 60)),
+    "gc": (((), 0), ((RUN, "--apply", "--grace", "48"), 0), (("--grace", "1"), 2), (("elsewhere",), 2)),
     "identity": ((("{intent}",), 0), (("{no intent}",), 10)),
     "validate": (
         (("{intent}",), 0),
@@ -96,6 +100,9 @@ def prepare(made: World, folder: Path) -> Written:
     for ref in FOREIGN:
         (written.root / ref).parent.mkdir(parents=True, exist_ok=True)
         (written.root / ref).write_bytes(b"{}")
+    (written.root / ORPHAN).parent.mkdir(parents=True, exist_ok=True)
+    (written.root / ORPHAN).write_bytes(b"x")
+    os.utime(written.root / ORPHAN, (0, 0))
     return written
 
 
@@ -192,6 +199,13 @@ def test_the_watch_hears_what_a_build_writes(commands: Watched) -> None:
     report = commands.reports["build 0"]
     for part in ("/ofs/manifests/", f"/{RECONCILIATION}", "/ofs/datasets/", "/state/ledger.sqlite", "/ofs/governance/"):
         assert any(part in path for _, path in report["written"]), part
+
+
+def test_the_watch_hears_what_a_gc_removes(commands: Watched) -> None:
+    """The orphan alone: all else is young or named."""
+    removed = [path for event, path in commands.reports["gc 1"]["written"] if event == "os.remove"]
+    assert [path.endswith(ORPHAN) for path in removed if "/.put-" not in path] == [True]
+    assert not [path for event, path in commands.reports["gc 0"]["written"] if event == "os.remove"]
 
 
 def test_every_command_and_job_has_its_entry() -> None:

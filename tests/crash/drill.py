@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -14,6 +15,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from ofs_spark import pipeline
+from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
@@ -152,6 +154,18 @@ class Place(TemporaryDirectory[str]):
         wiring.write_text(wiring.read_text().replace(str(old), str(new)))
         segments = tuple(new / path.relative_to(old) for path in _template().segments)
         return Drill(replace(_template(), segments=segments, **moved))
+
+
+def clear(drill: Drill, around: Watcher, hours: float = 1_000.0) -> dict[str, Any] | BaseException:
+    """A gc that takes place so many hours from now: its answer, or what ended it."""
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=hours))
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        try:
+            return pipeline.clear_orphans((), None, watch(replace(context, clock=clock), around), removes=True)
+        except BaseException as error:  # noqa: BLE001  # whatever ends it is what a drill looks at
+            return error
+        finally:
+            del _WATCHERS[id(around)]
 
 
 def require_whole(drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine) -> None:

@@ -17,19 +17,21 @@ from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
-from tests.crash.drill import Drill, Place, Watcher
+from tests.crash.drill import Drill, Place, Watcher, clear
 from tests.unit.test_refs import OWNED, RUN
 
 
-def test_the_effects_of_a_build_are_the_list() -> None:
+def test_the_effects_of_a_build_and_of_a_gc_are_the_list() -> None:
     with Place() as drill:
         first, again = Watcher(), Watcher()
         drill.drive(first)
         drill.drive(again)  # finds the evidence that a killed driver would find
+        clearing = Watcher()
+        clear(drill, clearing)
     with Place() as drill:
         beating = Watcher()
         _beat(drill, beating)
-    assert {*first.seen, *beating.seen, "plan.read"} == set(EFFECTS)
+    assert {*first.seen, *beating.seen, *clearing.seen, "plan.read"} == set(EFFECTS)
     assert {effect for effect in again.seen if effect not in EFFECTS} <= {
         f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")
     }

@@ -24,6 +24,7 @@ Print = Callable[[Any, io.StringIO], None]
 PAGES: dict[str, tuple[Path, Print]] = {
     "build": (GOLDEN / "build.json", console.print_answer),
     "demo": (GOLDEN / "demo.json", lambda summary, stream: console.print_demo(**summary, stream=stream)),
+    "gc": (GOLDEN / "gc.json", console.print_gc),
     "refusal": (GOLDEN / "refusal.json", console.print_refusal),
     "show": (MANIFEST, console.print_manifest),
     "status": (GOLDEN / "status.json", console.print_status),

@@ -113,6 +113,23 @@ def test_a_heartbeat_keeps_the_lease(house: House) -> None:
     driver.end(held, State.DONE, "COMMITTED", {})
 
 
+def test_an_attempt_that_outlived_the_run_limit_may_not_commit(house: House) -> None:
+    """Whoever cleans up counts on it: no beat and no commit, though nobody else has the run; its end is recorded."""
+    driver = house.driver(limits=replace(LIMITS, run_s=3_600))
+    held = driver.claim(driver.open(KEY, REQUEST, INTENT))
+    house.clock.advance(3_600)
+    driver.beat(held)
+    driver.fence(held)
+    house.clock.advance(0.000001)
+    for ask in (driver.beat, driver.fence):
+        with pytest.raises(Refusal, match=r"run_limit_hours is 1$") as late:
+            ask(held)
+        assert (late.value.code, late.value.details["run_limit_hours"]) == ("LEASE_LOST", 1)
+    assert driver.end(held, State.FAILED, "LEASE_LOST", {}).state is State.FAILED
+    again = driver.claim(driver.open(KEY, REQUEST, INTENT))
+    driver.fence(again)
+
+
 def test_a_zombie_changes_nothing(house: House) -> None:
     zombie, held = house.started("one")
     house.clock.advance(61)

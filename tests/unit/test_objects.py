@@ -93,6 +93,34 @@ def test_a_store_that_can_be_cleared_tells_what_it_holds(objects: Clearable) -> 
         objects.remove("../x")
 
 
+def test_a_removal_takes_no_folder_from_under_a_writer(tmp_path: Path) -> None:
+    """Folders that a removal leaves empty go, while others write into the same ones."""
+    objects, stop, failed = LocalObjects.at(tmp_path), threading.Event(), list[BaseException]()
+
+    def clear() -> None:
+        while not stop.is_set():
+            objects.put_if_absent("a/b/c/old", b"x")
+            objects.remove("a/b/c/old")
+
+    def write(number: int) -> None:
+        try:
+            for n in range(200):
+                assert objects.put_if_absent(f"a/b/c/{number}-{n}", b"x") is Put.CREATED
+                objects.remove(f"a/b/c/{number}-{n}")
+        except BaseException as error:  # noqa: BLE001  # told where a test hears it
+            failed.append(error)
+
+    clearer = threading.Thread(target=clear)
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for one in (clearer, *writers):
+        one.start()
+    for one in writers:
+        one.join()
+    stop.set()
+    clearer.join()
+    assert failed == []
+
+
 def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
     body = b"one object in memory"
     assert [objects.put_if_absent("a", body) for _ in range(2)] == [Put.CREATED, Put.EXISTS]

@@ -77,6 +77,9 @@ def test_a_ref_that_is_written_is_owned(name: str) -> None:
         "name_table_commit",
         "name_table_log",
         "name_part_file",
+        "name_own_folder",
+        "name_manifests",
+        "name_prepared_manifests",
     }
 
 

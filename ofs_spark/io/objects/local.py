@@ -16,10 +16,10 @@ from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_tail
 from ofs_spark.foundation.paths import check_relative
-from ofs_spark.foundation.ports import Listed, ObjectMissing, ObjectTooLarge, Put, Tail
+from ofs_spark.foundation.ports import UNFINISHED, Listed, ObjectMissing, ObjectTooLarge, Put, Tail
 
-UNFINISHED = ".put-"
-"""How the name of a file begins that is still being written."""
+_TRIES = 20
+"""How often a folder is made again that somebody takes away as empty."""
 _NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError)
 
 
@@ -230,8 +230,7 @@ def _map_missing(ref: str) -> Iterator[None]:
 @contextmanager
 def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
+    descriptor, temporary = _make_temporary(target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
@@ -241,6 +240,16 @@ def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
         yield temporary
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _make_temporary(folder: Path) -> tuple[int, str]:
+    """A new empty file in a folder, which is made where it is missing: again if a removal beside takes it away, empty."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
 
 
 def _sync_folder(folder: Path) -> None:
