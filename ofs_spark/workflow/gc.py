@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
@@ -24,6 +24,7 @@ from ofs_spark.workflow.gc_orphans import (
     HOUR_US,
     ORPHANED,
     Candidate,
+    Kind,
     Terms,
     find_candidates,
     judge,
@@ -123,19 +124,25 @@ class Sweep:
 
     def _remove(self, orphan: Candidate, reader: RootsReader) -> None:
         """Takes an orphan away if it still is one, as the ledger, the manifests and its own age say now."""
-        store, roots = self.context.clearable, reader.look()
-        folder = orphan.ref if orphan.is_folder() else orphan.ref.rsplit("/", 1)[0]
-        standing = [one for one in store.list_objects(folder) if orphan.has(one.ref)]
+        store, roots = self.context.clearable, reader.look_again(orphan)
+        standing = self._list_standing(orphan)
         if not standing:
             return  # another gc was faster
-        now = _weigh(orphan, standing)
-        kept = judge(now, roots, self.terms)
+        kept = judge(replace(orphan, youngest=max(one.modified for one in standing)), roots, self.terms)
         if kept is not None:
             self.tally.kept[kept.value] += 1
             return
         for one in order_removals(standing):
             store.remove(own_ref(one.ref))
             self.tally.removed.update(objects=1, bytes=one.bytes)
+
+    def _list_standing(self, orphan: Candidate) -> list[Listed]:
+        """The objects of an orphan by now. A file list or a prepared manifest is not written again unless a claim is made."""
+        store = self.context.clearable
+        if orphan.kind in (Kind.FILE_LIST, Kind.PREPARED):
+            return [Listed(orphan.ref, orphan.bytes, orphan.youngest)] if store.exists(orphan.ref) else []
+        folder = orphan.ref if orphan.is_folder() else orphan.ref.rsplit("/", 1)[0]
+        return [one for one in store.list_objects(folder) if orphan.has(one.ref)]
 
 
 def clear_orphans(platform_run_ids: Sequence[str], grace: int, context: RunContext, *, removes: bool) -> dict[str, Any]:
@@ -169,17 +176,3 @@ def find_platform_runs(context: RunContext) -> list[str]:
         for one in store.list_folders("")
         if is_platform_run(one) and name_own_folder(one) in store.list_folders(one)
     ]
-
-
-def _weigh(orphan: Candidate, standing: Sequence[Listed]) -> Candidate:
-    """The orphan as it stands by now."""
-    youngest = max(one.modified for one in standing)
-    return Candidate(
-        orphan.kind,
-        orphan.ref,
-        orphan.token,
-        orphan.subject,
-        len(standing),
-        sum(one.bytes for one in standing),
-        youngest,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from ofs_spark.foundation.ports import Listed
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
-from tests.crash.drill import Drill, Kill, Killed, Place, Watcher, clear, require_whole
+from tests.crash.drill import Answer, Drill, Kill, Killed, Place, Watcher, clear, require_whole
 from tests.worlds.model import RUN
 
 BUILDS = 8
@@ -31,12 +31,16 @@ class Ancient(LocalObjects):
         return [replace(one, modified=0) for one in super().list_objects(ref)]
 
 
-class KillAtManifest(Watcher):
-    """Kills its driver right before it commits: all that an attempt writes stands, and nothing names it."""
+class KillAtEvidence(Watcher):
+    """Kills its driver when its table and file list stand, and nothing names them or ever will."""
 
-    def __call__(self, effect: str, call: Any, /) -> Any:
-        if effect == "manifest.put" or "manifest.put" in self.seen:
-            self.seen.append("manifest.put")
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_dead = False
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        self.is_dead |= effect == "replay_receipt.put"
+        if self.is_dead:
             raise Killed
         return super().__call__(effect, call)
 
@@ -48,10 +52,10 @@ def list_files(drill: Drill) -> set[str]:
 
 
 def orphan(drill: Drill, drivers: int, request_id: str = "") -> set[str]:
-    """What drivers leave that are killed right before their commits."""
+    """What drivers leave that are killed before their evidence."""
     before = list_files(drill)
     for _ in range(drivers):
-        assert isinstance(drill.drive(KillAtManifest(), request_id), Killed)
+        assert isinstance(drill.drive(KillAtEvidence(), request_id), Killed)
     return {ref for ref in list_files(drill) - before if "/datasets/" in ref or "/files/" in ref}
 
 
@@ -128,7 +132,7 @@ class Claims(Watcher):
         super().__init__()
         self.begun = begun
 
-    def __call__(self, effect: str, call: Any, /) -> Any:
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
         answer = super().__call__(effect, call)
         if effect == "ledger.claim":
             self.begun.set()

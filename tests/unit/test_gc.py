@@ -287,17 +287,21 @@ class Meanwhile(MemoryObjects):
         return listed
 
 
-@pytest.mark.parametrize("part", ["table", "file list"])
-def test_what_is_committed_after_the_listing_is_a_reference(yard: Yard, part: str) -> None:
-    """At every listing of a gc up to its last look, somebody publishes what it is about to remove."""
-    for at in range(1, 5):
+@pytest.mark.parametrize(("part", "last"), [("table", 3), ("file list", 4)])
+@pytest.mark.parametrize("known", [False, True], ids=["a new run", "a run whose lease ran out"])
+def test_what_is_committed_after_the_listing_is_a_reference(yard: Yard, part: str, last: int, known: bool) -> None:
+    """After every listing of a gc up to its last look, somebody publishes what it is about to remove."""
+    for at in range(1, last + 1):
         yard.store.bodies.clear()
+        run_key = yard.run(1, -5) if known else ""
         attempt = name_attempt(1, 1)
         published: list[str] = []
         named = yard.put_table(1, attempt) if part == "table" else [yard.put(f"{HOME}/files/{digest(1)}.parquet")]
         lost = yard.put_table(2, attempt)
 
-        def publish(attempt: str = attempt, published: list[str] = published) -> None:
+        def publish(attempt: str = attempt, published: list[str] = published, run_key: str = run_key) -> None:
+            key = run_key or yard.run(1, 1)
+            yard.ledger.held[key] = replace(yard.ledger.held[key], state=State.DONE)
             published.append(yard.publish(1, attempt, digest(1), digest(7)))
 
         yard.gc(store=Meanwhile(yard.store, at, publish))

@@ -128,15 +128,14 @@ class LocalObjects:
 
     def list_objects(self, ref: str) -> list[Listed]:
         """Every file below the folder `ref`, and how long ago it was written; links are none."""
-        folder, found = self._find_path(ref), []
+        folder, inside, found = str(self._find_path(ref)), self.relative(ref), []
         with _map_errors(ref):
             for at, _, names in os.walk(folder, onerror=_raise_error):
-                for path in (Path(at, name) for name in names):
+                for path in (f"{at}/{name}" for name in names):
                     with suppress(FileNotFoundError):
-                        seen = path.lstat()
-                        inside = f"{self.relative(ref)}/{path.relative_to(folder).as_posix()}"
+                        seen = os.lstat(path)
                         if stat.S_ISREG(seen.st_mode):
-                            found.append(Listed(inside, seen.st_size, seen.st_mtime_ns // 1000))
+                            found.append(Listed(inside + path[len(folder) :], seen.st_size, seen.st_mtime_ns // 1000))
         return sorted(found, key=lambda one: one.ref)
 
     def remove(self, ref: str) -> None:
