@@ -129,8 +129,8 @@ def measure(count: int, folder: Path) -> dict[str, float]:
     objects.passed.update(read=0, written=0)
     writer = SignalWriter(objects, lambda _room, doing: print(doing))
     wall, cpu = time.perf_counter(), time.process_time()
-    told = write_published(writer, run, intent, ref)
-    write_ended(writer, control, run, intent, told)
+    told = write_published(writer, control, run, intent, ref)
+    write_ended(writer, control, run, intent.platform_run_id, told)
     spent = {"wall_s": round(time.perf_counter() - wall, 3), "cpu_s": round(time.process_time() - cpu, 3)}
     if told is None or set(writer.written.values()) != {"WRITTEN"}:
         raise AssertionError(writer.written)

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.commands import datasets, demo, intents, runs
+from ofs_spark.commands import cleaning, datasets, demo, intents, runs
 from ofs_spark.commands.command import INTENT, Run, WrongUse
 from ofs_spark.foundation.commands import NOBODY, Caller, name_program
 
-FAMILIES = (intents, datasets, runs, demo)
+FAMILIES = (intents, datasets, runs, cleaning, demo)
 """Where commands stand, in the order in which the help lists them."""
+PARENTS = {"ledger": "Lists runs and shows one, as the ledger holds them."}
+"""Commands that have commands below them, and what those do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def submit_build(arguments: Sequence[str] | None = None) -> int:
     """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
-    _prepare_process()
-    parser = _Parser(prog="build_dataset.py", description=intents.answer_build.__doc__)
-    parser.add_argument("intent", type=Path, help=INTENT)
-    _add_places(parser)
-    parser.set_defaults(run=intents.answer_build, json=True, quiet=False, submitted=True)
-    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+    return _submit("build", intents.answer_build, arguments)
+
+
+def submit_backfill(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json backfill`, likewise."""
+    return _submit("backfill", intents.answer_backfill, arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,12 +56,15 @@ def build_parser() -> argparse.ArgumentParser:
     _add_places(parser)
     parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
     parser.add_argument("--quiet", action="store_true", help="No progress.")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = {"": parser.add_subparsers(title="commands", metavar="COMMAND", required=True)}
 
-    def add(run: Run) -> argparse.ArgumentParser:
-        """The parser of one command."""
-        name = run.__name__.removeprefix("answer_").replace("_", "-")
-        made: argparse.ArgumentParser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    def add(run: Run, parent: str = "") -> argparse.ArgumentParser:
+        """The parser of one command, below `parent` where it has one."""
+        if parent not in commands:
+            above = commands[""].add_parser(parent, help=PARENTS[parent], description=PARENTS[parent])
+            commands[parent] = above.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        name = run.__name__.removeprefix("answer_").removeprefix(f"{parent}_").replace("_", "-")
+        made: argparse.ArgumentParser = commands[parent].add_parser(name, help=run.__doc__, description=run.__doc__)
         made.set_defaults(run=run)
         return made
 
@@ -105,6 +110,17 @@ def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -
     return status
 
 
+def _submit(command: str, run: Run, arguments: Sequence[str] | None) -> int:
+    _prepare_process()
+    parser = _Parser(prog=f"{command}_dataset.py", description=run.__doc__)
+    parser.add_argument("intent", type=Path, help=INTENT)
+    if command == "backfill":
+        intents.add_corrections(parser)
+    _add_places(parser)
+    parser.set_defaults(run=run, json=True, quiet=False, submitted=command)
+    return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
+
+
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
     parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
@@ -117,8 +133,10 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     where = [text for flag, path in given if path is not None for text in (flag, str(path))]
     intent = str(getattr(options, "intent", ""))
     # A submitted job is called without a command; who runs it again by hand needs one.
-    line = (*where, "build", intent) if getattr(options, "submitted", False) else stated
-    return Caller((program, *where), (program, *line), intent)
+    submitted = getattr(options, "submitted", "")
+    line = (*where, submitted, intent, *intents.list_corrections(options)) if submitted else stated
+    builds = options.run is intents.answer_backfill
+    return Caller((program, *where), (program, *line), intent, builds=builds)
 
 
 if __name__ == "__main__":

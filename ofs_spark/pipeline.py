@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
+from ofs_spark.intent.backfill import Correction, read_backfill
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
 from ofs_spark.intent.model import Intent
@@ -14,13 +17,28 @@ from ofs_spark.workflow.attempt import Timings, begin_attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Ending, Recorder, record_end
 from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
-from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published
+from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published, declare_backfill
 
 
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
     """Builds and publishes the dataset an intent names, once: the answer of `ofs build`, or the refusal of a room."""
     context.announce("intent", "reads the intent")
-    intent = read_intent(raw, "build")
+    return _build(read_intent(raw, "build"), context)
+
+
+def backfill_dataset(raw: bytes, asked: Correction, context: RunContext) -> Answer:
+    """Builds and publishes the dataset that takes a published one's place: the answer of `ofs backfill`, as of a build."""
+    from ofs_spark.workflow.supersession import name_target
+
+    context.announce("intent", "reads the intent and lifts it")
+    if asked.supersedes is not None:
+        superseded, platform_run_id = name_target(asked.supersedes, context)
+        asked = replace(asked, supersedes=superseded, platform_run_id=platform_run_id)
+    return _build(read_backfill(raw, asked), context)
+
+
+def _build(intent: Intent, context: RunContext) -> Answer:
+    """The run of an admitted intent."""
     run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
     run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
     if run.state is State.DONE and run.outcome is not None:
@@ -31,26 +49,49 @@ def build_dataset(raw: bytes, context: RunContext) -> Answer:
         answer = answer_again(intent, run.outcome, context)
         write_again(context.objects, context.announce, context.control, run, intent)
         return answer
+    return _end_run(run, intent, context)
+
+
+def retry_publish(run_key: str, context: RunContext) -> Answer:
+    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and no input is read."""
+    from ofs_spark.workflow.publishing import find_staged_intent
+
+    run = context.control.find_by(run_key)
+    return _end_run(run, find_staged_intent(run, context), context, publish_only=True)
+
+
+def _end_run(run: Run, intent: Intent, context: RunContext, *, publish_only: bool = False) -> Answer:
+    """The answer of a run that was not DONE: claimed, brought to its end, recorded, told."""
     recorder = Recorder(intent, context, answer_published)
-    held = claim_published(run, recorder)
+    held = claim_published(run, recorder, publish_only)
     if held is None:
         return answer_beside(run, intent, context)
     with keep_lease(context.control, held), record_end(recorder, held) as ending:
+        declare_backfill(intent, held, context)
         published = answer_published(intent, held, context, recorder.audit)
-        ending.answer.update(published or _publish(intent, held, context, recorder.audit, ending))
+        ending.answer.update(published or _attempt(run, held, intent, context, recorder.audit, ending))
     return ending.answer
 
 
-def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
-    """The walk of one attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
+def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit: Audit, ending: Ending) -> Answer:
+    """One attempt: what the run has prepared is published; where it has nothing, it is built."""
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real build
+    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real attempt
+    from ofs_spark.workflow.publishing import publish_prepared
+
+    prepared = publish_prepared(before, held, intent, context, ending)
+    return prepared or _publish(intent, held, context, audit, ending)
+
+
+def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
+    """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import run_build_job, run_replay
     from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
-    from ofs_spark.workflow.materialize import materialize, publish_manifest
+    from ofs_spark.workflow.materialize import materialize, prepare_manifest
     from ofs_spark.workflow.plan import resolve_plan
+    from ofs_spark.workflow.publishing import commit_manifest
 
     timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
@@ -58,7 +99,7 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         writer = EvidenceWriter(resolution, held, context.objects)
     with timings.measure("engine", "starts the engine"):
         attempt = begin_attempt(resolution.plan, held, context.engine())
-    with timings.measure("replay", f"scans {resolution.plan.archive.describe()}"):
+    with timings.measure("replay", "proves the basis"):
         replay = run_replay(resolution, attempt, context)
         writer.refuse_first(replay.refusals, writer.compose_replay(replay))
     features = resolution.plan.describe_features()
@@ -69,7 +110,8 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
         writer.refuse_first(made.refusals, *receipts)
         staged = materialize(resolution, replay, made, attempt, context)
-        outcome, manifest, ref = publish_manifest(staged, made, receipts, writer, context, ending)
+        prepared = prepare_manifest(staged, made, receipts, writer, context, ending)
+        outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
     return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
 
 
@@ -82,16 +124,45 @@ def verify_dataset(manifest: str, context: RunContext) -> Answer:
 
 
 def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
-    """The manifest itself."""
-    return read_manifest(find_manifest(manifest, context), context)
+    """The manifest itself and, where its dataset superseded another or was superseded, its `chain`."""
+    from ofs_spark.workflow.supersession import describe_chain
+
+    found = read_manifest(find_manifest(manifest, context), context)
+    chain = describe_chain(found, context)
+    return {**found, "chain": chain} if chain else found
+
+
+def clear_orphans(platform_run_ids: Sequence[str], grace: int | None, context: RunContext, *, removes: bool) -> Answer:
+    """What nobody refers to any more, older than `grace` (µs; None: the least that is safe); `removes`: and removes it."""
+    from ofs_spark.workflow import gc, gc_orphans
+
+    least = gc_orphans.find_least_grace(context.policy)
+    return gc.clear_orphans(platform_run_ids, least if grace is None else grace, context, removes=removes)
 
 
 def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:
     """One run with its events, or runs: the `most` newest (None: all), the newest last, and how many there are."""
-    from ofs_spark.workflow.answer import describe_run, describe_transition
+    from ofs_spark.workflow import runs
 
-    ledger = context.control.ledger
-    if run_key is None:
-        return {"runs": [describe_run(run) for run in ledger.list_runs(most)], "total": ledger.count_runs()}
-    run = context.control.find(run_key)
-    return {**describe_run(run), "events": [describe_transition(event) for event in ledger.list_events(run_key)]}
+    return runs.describe_runs(run_key, context, most)
+
+
+def list_ledger(state: str | None, most: int, context: RunContext) -> Answer:
+    """The `most` newest runs, of one state if it is named, with times, owner, lease and counts."""
+    from ofs_spark.workflow import runs
+
+    return runs.list_ledger(state, most, context)
+
+
+def show_ledger(run_key: str, context: RunContext) -> Answer:
+    """Everything that the ledger holds of a run, its events with their details."""
+    from ofs_spark.workflow import runs
+
+    return runs.show_ledger(run_key, context)
+
+
+def cancel_run(run_key: str, context: RunContext) -> Answer:
+    """Has a run ended: {outcome, run_key, state, lease_until}. What stands is never undone."""
+    from ofs_spark.workflow import runs
+
+    return runs.cancel_run(run_key, context)

@@ -11,6 +11,10 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from ofs_spark.io.session import build_session, read_properties
+from tests.servers.fixtures import make_bucket, no_clients, s3_address, s3_keys, s3_objects
+from tests.servers.postgres import PASSWORD, Postgres, run_postgres
+
+__all__ = ["make_bucket", "no_clients", "s3_address", "s3_keys", "s3_objects"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,3 +54,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The run's PostgreSQL server."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+    """The run's PostgreSQL server, whose password this process knows."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    return postgres_server
+
+
+@pytest.fixture
+def postgres_schema(postgres: Postgres) -> Iterator[str]:
+    """An empty schema of the server, for one test."""
+    with postgres.new_schema() as name:
+        yield name

@@ -15,8 +15,11 @@ from ofs_spark.foundation.ports import ObjectTooLarge
 
 Answer: TypeAlias = dict[str, Any]
 Run: TypeAlias = Callable[[argparse.Namespace], int]
-AddCommand: TypeAlias = Callable[[Run], argparse.ArgumentParser]
-"""Makes the parser of one command, named and described as the function `answer_{command}` that runs it."""
+AddCommand: TypeAlias = Callable[..., argparse.ArgumentParser]
+"""Makes the parser of one command, named and described as the function `answer_{command}` that runs it.
+
+(run, parent) → parser; parent: the command below which it stands: `answer_ledger_show` of `ledger` is `ofs ledger show`.
+"""
 
 INTENT = "A BuildIntent document (JSON)."
 MANIFEST = "Ref of a DatasetManifest, or its dataset_manifest_id."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,47 @@ from typing import Any
 from ofs_spark import console
 from ofs_spark.commands.command import (
     INTENT,
+    MANIFEST,
     AddCommand,
     Answer,
+    WrongUse,
     answer,
     open_around,
     open_plane,
     read_argument,
 )
 
+CORRECTIONS = (
+    ("--supersedes", "REF", f"{MANIFEST} Default: what the intent supersedes."),
+    ("--reason", "CODE", "Why: A-Z, 0-9 and _. Default: the intent's reason_code."),
+    ("--note", "TEXT", "The reason in words."),
+    ("--requested-by", "NAME", "Who asks for it."),
+    ("--request-id", "ID", "Of the backfill; default: the intent's, not used before."),
+)
+
 
 def add_commands(add: AddCommand) -> None:
-    """identity, validate, build."""
+    """identity, validate, build, backfill."""
     add(answer_identity).add_argument("intent", type=Path, help=INTENT)
     document = add(answer_validate)
     document.add_argument("file", nargs="+", type=Path, help="Any contract document.")
     document.add_argument("--contract", help="Contract to check against; default: by its schema_version.")
     add(answer_build).add_argument("intent", type=Path, help=INTENT)
+    backfill = add(answer_backfill)
+    backfill.add_argument("intent", type=Path, help=INTENT)
+    add_corrections(backfill)
+
+
+def add_corrections(parser: argparse.ArgumentParser) -> None:
+    """What `ofs backfill` is asked beside the intent."""
+    for option, metavar, about in CORRECTIONS:
+        parser.add_argument(option, metavar=metavar, help=about)
+
+
+def list_corrections(options: argparse.Namespace) -> list[str]:
+    """What was asked of that, as arguments."""
+    given = {option: getattr(options, option[2:].replace("-", "_"), None) for option, _, _ in CORRECTIONS}
+    return [text for option, value in given.items() if value is not None for text in (option, value)]
 
 
 def answer_identity(options: argparse.Namespace) -> int:
@@ -66,6 +92,45 @@ def answer_build(options: argparse.Namespace) -> int:
     """Builds and publishes the dataset an intent names, or refuses."""
     raw = read_argument(options.intent)
     return answer(options, open_around(options, lambda pipeline, context: pipeline.build_dataset(raw, context)))
+
+
+def answer_backfill(options: argparse.Namespace) -> int:
+    """Builds a dataset anew that takes the place of a published one, or refuses."""
+    raw = read_argument(options.intent)
+    _require_stated(options, raw)
+
+    def call(pipeline: Any, context: Any) -> Answer:
+        """The call."""
+        from ofs_spark.intent.backfill import Correction
+
+        asked = Correction(
+            supersedes=options.supersedes,
+            reason_code=options.reason,
+            reason=options.note,
+            requested_by=options.requested_by,
+            request_id=options.request_id,
+        )
+        answered: Answer = pipeline.backfill_dataset(raw, asked, context)
+        return answered
+
+    return answer(options, open_around(options, call))
+
+
+def _require_stated(options: argparse.Namespace, raw: bytes) -> None:
+    """Wrong use where neither an option nor the intent says what is superseded, or why. A text that is none is refused
+    later."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(document, dict):
+        return
+    for option, member, given in (
+        ("--supersedes", "supersedes", options.supersedes),
+        ("--reason", "backfill", options.reason),
+    ):
+        if given is None and not document.get(member):
+            raise WrongUse(f"{option} is required: the intent has no {member}")
 
 
 def _require_wiring(document: Any, file: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TextIO
 
 from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
-from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.clock import SECOND_US, format_instant, parse_instant
 
 SHOWN = 20
 """Elements of a list that people are shown."""
@@ -20,6 +21,20 @@ RUNS = (
     TableColumn("ATTEMPTS", True),
     TableColumn("REQUEST"),
 )
+ORPHANS = (TableColumn("KIND", True), TableColumn("HOURS", True), TableColumn("BYTES", True), TableColumn("REF", True))
+LEDGER = (
+    TableColumn("RUN", whole=True),
+    TableColumn("STATE", True),
+    TableColumn("STARTED", True),
+    TableColumn("TOOK", True),
+)
+CANCELLED = {
+    "CANCEL_REQUESTED": "asked to end: its driver {owner} does at its next heartbeat, or at the fence before its commit",
+    "CANCELLED": "ended: its driver was gone, and the run is FAILED; the same build command starts it again",
+    "ALREADY_PUBLISHED": "nothing was cancelled: the dataset stands",
+    "NOT_RUNNING": "nothing runs: the run is {state}",
+}
+"""What `ofs cancel` says of each outcome."""
 EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
@@ -83,8 +98,21 @@ def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) ->
         "table": [table["path"]],
         "plan": [manifest["plan_id"]],
         "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
+        **({"chain": list(_describe_chain(manifest["chain"]))} if "chain" in manifest else {}),
     }
     screen.print_pairs(facts)
+
+
+def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A dataset of a chain a line, the oldest first; this one is marked."""
+    for place, one in enumerate(chain):
+        more, mark = one.get("more", False), f"{GAP}this one" if one["role"] == "self" else ""
+        why = f"{GAP}{one['reason_code']}" if "reason_code" in one else ""
+        if more and not place:
+            yield "… older ones"
+        yield f"{one['dataset_manifest_id']}{mark}{why}"
+        if more and place:
+            yield "… newer ones"
 
 
 def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, program: str = "ofs") -> None:
@@ -101,6 +129,8 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
             (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
         )
         screen.print_line()
+        screen.print_pairs({name: [_show_value(answer[f"{name}_at_utc"])] for name in ("started", "ended")})
+        screen.print_line()
         cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
     older = answer.get("total", len(runs)) - len(runs)
     if older > 0:
@@ -110,6 +140,74 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
         again = "status" if "runs" in answer else f"status {answer['run_key']}"
         screen.print_line()
         screen.print_line(f"… marks what was cut; whole: {program} --json {again}")
+
+
+def print_gc(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What nobody refers to, and what became of it: one line per orphan, the totals, what was left as it is."""
+    screen = Screen(stream or sys.stdout)
+    found, removed, scanned = answer["found"], answer["removed"], answer["scanned"]
+    if answer["orphans"]:
+        rows = ([one["kind"], f"{one['age_hours']:,.1f}", f"{one['bytes']:,}", one["ref"]] for one in answer["orphans"])
+        screen.print_table(ORPHANS, rows)
+        screen.print_line()
+    more = found["orphans"] - len(answer["orphans"])
+    facts = {
+        "scanned": [f"{scanned['objects']:,} objects of {scanned['platform_runs']:,} platform runs"],
+        "orphans": [f"{found['orphans']:,}: {found['objects']:,} objects, {found['bytes']:,} bytes"],
+        "not shown": [f"{more:,} more"] if more else [],
+        "kept": [", ".join(f"{count:,} {reason}" for reason, count in answer["kept"].items()) or NOTHING],
+        "grace": [f"{answer['grace_hours']:g} hours"],
+        "removed": [f"{removed['objects']:,} objects, {removed['bytes']:,} bytes"] if answer["applied"] else [],
+        "receipts": answer["receipts"],
+        "left": answer["warnings"],
+    }
+    screen.print_pairs({name: lines for name, lines in facts.items() if lines})
+    if found["orphans"] and not answer["applied"]:
+        screen.print_line()
+        screen.print_line("nothing was removed; `--apply` removes them")
+
+
+def print_ledger_list(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Runs, one a line, with the minute in which they began and how long they took."""
+    screen = Screen(stream or sys.stdout)
+    if not answer["runs"]:
+        screen.print_line("the ledger holds no such run")
+        return
+    rows = []
+    for run in answer["runs"]:
+        began, ended = run["started_at_utc"], run["ended_at_utc"]
+        took = str(timedelta(seconds=(parse_instant(ended) - parse_instant(began)) // SECOND_US)) if ended else NOTHING
+        minute = f"{began[:16]}Z" if began else NOTHING
+        rows.append((run["run_key"], run["state"], minute, took))
+    screen.print_table(LEDGER, rows)
+
+
+def print_ledger_run(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Everything that the ledger holds of a run; an event's detail a key and its value a line."""
+    screen = Screen(stream or sys.stdout)
+    told = {name: value for name, value in answer.items() if name not in ("events", "last_answer")}
+    screen.print_pairs(_describe(screen, told, indent=0))
+    for event in answer["events"]:
+        screen.print_line()
+        change = f"{event['before'] or NOTHING} → {event['after']}"
+        screen.print_line(
+            event["at_utc"], GAP, change, GAP, Styled(event["reason"], "bold"), f"  claim {event['token']}"
+        )
+        screen.print_pairs(_describe(screen, event["detail"], indent=2), indent="  ")
+
+
+def print_cancel(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What became of the wish to end a run, and when another driver may take it over."""
+    screen = Screen(stream or sys.stdout)
+    said = CANCELLED[answer["outcome"]].format(owner=answer["owner"], state=answer["state"])
+    screen.print_line(Styled(f"run {answer['run_key']}", "bold"), f" {said}")
+    if answer.get("manifest_ref"):
+        screen.print_line("manifest: ", answer["manifest_ref"])
+    elif answer["lease_until"]:
+        until = f"after {answer['lease_until']}, should the driver be gone, cancel or build again to take the run over"
+        screen.print_line(until, "; on the driver's own machine at once")
+    if answer["next"]:
+        screen.print_line("next: ", Styled(answer["next"], "bold"))
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:

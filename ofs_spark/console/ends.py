@@ -25,7 +25,7 @@ from ofs_spark.foundation.ends import (
     describe_end,
     find_owner,
 )
-from ofs_spark.foundation.stops import end_by_signal
+from ofs_spark.foundation.stops import end_by_signal, find_stop
 
 Answer = dict[str, Any]
 Print = Callable[[Answer], None]
@@ -50,10 +50,12 @@ def answer_command(
         try:
             answer = run()
             code = status(answer)
-        except Exception as error:  # noqa: BLE001  # every end is answered
-            return answer_end(error, as_json=as_json, caller=caller)
-        except (KeyboardInterrupt, Stopped) as stopped:
-            _leave(answer_end(stopped, as_json=as_json, caller=caller))
+        except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001  # every end is answered
+            end = find_stop(error)
+            left = answer_end(end, as_json=as_json, caller=caller)
+            if isinstance(end, Exception):
+                return left
+            _leave(left)
     return _print(answer, code, print_json if as_json else people)
 
 

@@ -44,7 +44,16 @@ INTENT = Place("intent")
 AGAIN = Next()
 BUILD, VALIDATE, STATUS = Next("build", (INTENT,)), Next("validate", (INTENT,)), Next("status")
 STATUS_OF_RUN = Next("status", (Place("detail", "run_key"),))
+RETRY_PUBLISH = Next("retry-publish", (Place("detail", "run_key"),))
 SHOW = Next("show", (Place("detail", "ref"),))
+BACKFILL = Next(
+    "backfill",
+    (
+        *(INTENT, "--supersedes", Place("detail", "ref"), "--reason", "PINS_CHANGED"),
+        *("--request-id", Place("detail", "new_request_id")),
+    ),
+)
+SHOW_MANIFEST = Next("show", (Place("detail", "manifest_ref"),))
 
 
 def _locate_nothing(_root: str, _ref: str) -> str:
@@ -55,17 +64,19 @@ def _locate_nothing(_root: str, _ref: str) -> str:
 class Caller:
     """How OFS was called: program and options for every command, the whole line, the intent's path as given.
 
-    `locate`: (root, ref) → the path of a file that is there, "" for none.
+    `locate`: (root, ref) → the path of a file that is there, "" for none. `builds`: the line itself builds from the intent,
+    and is what a build is repeated by.
     """
 
     program: tuple[str, ...] = ("ofs",)
     line: tuple[str, ...] = ()
     intent: str = ""
     locate: Callable[[str, str], str] = _locate_nothing
+    builds: bool = False
 
     def write(self, template: Next, details: Mapping[str, Any]) -> str:
         """The command line of a template, ready to be run in a shell; "" where a part of it is unknown."""
-        if not template.command:
+        if not template.command or (self.builds and template == BUILD):
             return shlex.join(self.line)
         filled = [one if isinstance(one, str) else self._fill(one, details) for one in template.arguments]
         return shlex.join([*(template.program or self.program), template.command, *filled]) if all(filled) else ""

@@ -59,9 +59,14 @@ class DocumentKind:
 def read_document(objects: Objects, kind: DocumentKind, ref: str) -> dict[str, Any]:
     """The JSON document at `ref`, valid under its contract; else the kind's refusal with every fault."""
     document = parse_document(fetch_document(objects, kind, ref), kind, ref)
-    _require_valid(find_faults(document, kind.contract), kind, ref)
+    require_kept(document, kind, ref)
     found: dict[str, Any] = document
     return found
+
+
+def require_kept(document: Any, kind: DocumentKind, ref: str) -> None:
+    """The kind's refusal, with every fault, of a parsed document that does not keep its contract."""
+    _require_valid(find_faults(document, kind.contract), kind, ref)
 
 
 def judge_model(document: Any, kind: DocumentKind, ref: str, model: type[Model]) -> Model:

@@ -32,11 +32,16 @@ _UNABLE = frozenset(
 
 
 class Stopped(BaseException):
-    """A signal told this process to end: what is under way ends in order. manifest_ref: the dataset that stands by then."""
+    """Somebody told this process to end: what is under way ends in order.
 
-    def __init__(self, exit_status: int = EXIT_CANCELLED, manifest_ref: str = "") -> None:
-        super().__init__(exit_status, manifest_ref)
-        self.exit_status, self.manifest_ref = exit_status, manifest_ref
+    manifest_ref: the dataset that stands by then; message: who told it.
+    """
+
+    def __init__(
+        self, exit_status: int = EXIT_CANCELLED, manifest_ref: str = "", message: str = "a signal ended this process"
+    ) -> None:
+        super().__init__(exit_status, manifest_ref, message)
+        self.exit_status, self.manifest_ref, self.message = exit_status, manifest_ref, message
 
 
 class PublishedDefectError(InternalError):
@@ -91,7 +96,7 @@ def describe_end(error: BaseException, caller: Caller = NOBODY) -> dict[str, Any
     stands = error.manifest_ref if isinstance(error, Stopped | PublishedDefectError) else ""
     if isinstance(error, Stopped):
         reason: Reason = "CANCELLED" if error.exit_status == EXIT_CANCELLED else "INTERRUPTED"
-        return compose_failure(reason, "a signal ended this process", error.exit_status, stands)
+        return compose_failure(reason, error.message, error.exit_status, stands)
     if isinstance(error, KeyboardInterrupt):
         return compose_failure("INTERRUPTED", "the process was interrupted", EXIT_INTERRUPTED)
     defect = (error.__cause__ or error) if stands else error

@@ -32,6 +32,11 @@ def require_owned(ref: str) -> None:
         raise refuse("OWNERSHIP_BOUNDARY_VIOLATION", message, ref=ref, owner=owner, boundaries=BOUNDARIES)
 
 
+def is_platform_run(name: str) -> bool:
+    """Whether a name is a platform run's: the first part of every ref that OFS may write."""
+    return re.fullmatch(_RUN, name) is not None
+
+
 @cache
 def _read_boundaries() -> tuple[tuple[str, re.Pattern[str], str], ...]:
     entries = load_contract_file(BOUNDARIES)["boundaries"]

@@ -44,6 +44,7 @@ class Policy:
     file_digests: Mapping[str, str]
     archive_int96: Literal["refuse", "utc"] = "refuse"
     most_decoded_bytes: int = 8 * 1024**3
+    run_limit_hours: int = 24
 
     @property
     def int96_is_utc(self) -> bool:

@@ -60,7 +60,8 @@ class Objects(Protocol):
     - ENVIRONMENT_UNFIT: the store cannot (full, read-only, no such root, a file where a folder must be). Nothing was
       written.
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
-      the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a call by itself.
+      the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a conditional
+      write of which this can be so; an adapter may repeat what changes nothing, `replace` and `remove`, some times.
     - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail` and
       `digest` raise it.
     - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
@@ -131,6 +132,10 @@ class Objects(Protocol):
     def locate(self, ref: str) -> str:
         """The full address of a checked ref, for engines that open it themselves. Asks nothing of the store."""
         ...
+
+
+UNFINISHED = ".put-"
+"""How the name of an object begins that a store has only half of: a write that is under way, or was when its process died."""
 
 
 class Clearable(Objects, Protocol):

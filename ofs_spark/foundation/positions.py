@@ -9,7 +9,7 @@ and nowhere else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -94,6 +94,13 @@ class Range:
             "start": str(self.start),
             end: str(self.end),
         }
+
+
+def parse_range(document: Mapping[str, Any]) -> Range:
+    """The range that `Range.to_document` wrote."""
+    end = document.get("end_exclusive") or document["end_inclusive"]
+    place = (document["topic"], document["partition"], document["offset_kind"])
+    return Range(*place, int(document["start"]), int(end))
 
 
 ARCHIVE = "archive"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NewType
 
-from ofs_spark.foundation.ownership import require_owned
+from ofs_spark.foundation.ownership import OFS, require_owned
 
 OwnedRef = NewType("OwnedRef", str)
 """A ref that OFS may write: checked when it was made."""
@@ -34,14 +34,34 @@ def name_evidence(platform_run_id: str, kind: str, run_key: str, attempt: str = 
     return _own(platform_run_id, f"{kind}/{run_key}{attempt and f'.{attempt}'}.json")
 
 
-def name_staging(platform_run_id: str, plan_id: str, attempt: str) -> OwnedRef:
-    """The folder of an attempt's staged rows."""
-    return _own(platform_run_id, f"staging/{plan_id}/{attempt}")
+def name_own_folder(platform_run_id: str) -> str:
+    """The folder of everything that OFS makes of a platform run, for those who list it."""
+    return f"{platform_run_id}/{OFS}"
 
 
-def name_staged_rows(staging: OwnedRef, partition_ordinal: int, segment_group: int) -> OwnedRef:
-    """The staged rows of one scan task."""
-    return OwnedRef(f"{staging}/{partition_ordinal:05d}-{segment_group:08d}.arrow")
+def name_manifests(platform_run_id: str) -> str:
+    """The folder of a platform run's manifests, for those who list it."""
+    return f"{name_own_folder(platform_run_id)}/manifests"
+
+
+def name_prepared_manifests(platform_run_id: str) -> str:
+    """The folder of manifests that a publish-only retry will commit, for those who list it."""
+    return f"{name_own_folder(platform_run_id)}/publish_pending"
+
+
+def name_staging(platform_run_id: str, plan_id: str) -> OwnedRef:
+    """The folder of a plan's staged rows, whichever attempt stages them."""
+    return _own(platform_run_id, f"staging/{plan_id}")
+
+
+def name_staged_rows(staging: OwnedRef, sha256: str) -> OwnedRef:
+    """The staged rows of one scan task, by the SHA-256 of their bytes."""
+    return OwnedRef(f"{staging}/{sha256}.arrow")
+
+
+def name_scan_record(staging: OwnedRef) -> OwnedRef:
+    """The record of a plan's complete scan, beside its staged rows."""
+    return OwnedRef(f"{staging}/scan.json")
 
 
 def name_table(platform_run_id: str, dataset_manifest_id: str, attempt: str) -> OwnedRef:
@@ -79,9 +99,19 @@ def name_manifest(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
     return _own(platform_run_id, f"manifests/{dataset_manifest_id}.json")
 
 
+def name_prepared(platform_run_id: str, run_key: str) -> OwnedRef:
+    """The prepared manifest of a run: what its commit puts, and a publish-only retry."""
+    return _own(platform_run_id, f"publish_pending/{run_key}.json")
+
+
 def name_manifest_v0(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
     """The view of a manifest for readers of contract v0."""
     return _own(platform_run_id, f"manifests/{dataset_manifest_id}.v0.json")
+
+
+def name_supersession(platform_run_id: str, superseded: str) -> OwnedRef:
+    """The link from a dataset to the one that takes its place."""
+    return _own(platform_run_id, f"supersession/{superseded}.json")
 
 
 def name_publication(platform_run_id: str, run_key: str) -> OwnedRef:
@@ -117,6 +147,11 @@ def name_roll(platform_run_id: str) -> OwnedRef:
 def name_reconciliation(platform_run_id: str) -> OwnedRef:
     """OFS' contribution to a platform run's reconciliation: the one document that it owns outside `…/ofs/`."""
     return own_ref(f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json")
+
+
+def name_gc_receipt(platform_run_id: str, name: str) -> OwnedRef:
+    """What one `ofs gc --apply` set out to remove; `name` is of that one alone."""
+    return _own(platform_run_id, f"gc/{name}.json")
 
 
 def own_ref(ref: str) -> OwnedRef:

@@ -24,6 +24,18 @@ class LabelsWiring:
 
 
 @dataclass(frozen=True)
+class StoreSettings:
+    """How an object store is reached, where that can be said. "" and None: not stated.
+
+    path_style: whether the bucket stands in the path of an address, and not in its host.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+    path_style: bool | None = None
+
+
+@dataclass(frozen=True)
 class Wiring:
     """Where things are, as stated or resolved; `spark` holds settings that do not change meaning.
 
@@ -39,6 +51,7 @@ class Wiring:
     ledger_dsn: str
     profiles_root: str
     labels: LabelsWiring
+    store: StoreSettings = StoreSettings()
     bus: str = "none"
     spark: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -87,6 +100,7 @@ def parse_wiring(raw: Any, file: Path) -> Wiring:
         ledger_dsn=document["ledger"]["dsn"],
         profiles_root=document["profiles"]["root"],
         labels=LabelsWiring(labels["kind"], labels.get("ref", "")),
+        store=StoreSettings(**{name: one for name, one in document["objects"].items() if name != "root"}),
         bus=document.get("bus", {}).get("kind", "none"),
         spark={name: _find_property(value) for name, value in document.get("spark", {}).items()},
         unused=tuple(_list_optional_keys(document)),

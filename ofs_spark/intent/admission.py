@@ -7,6 +7,7 @@ faults of its schema and these are told together (`validate.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,14 +27,24 @@ COMMAND_OF_KIND = {
     "parity_rebuild": "parity",
     "forensic_rebuild": "forensic",
 }
-COMMANDS = ("build",)
+COMMANDS = ("build", "backfill")
 """Those of the above that this release has."""
+BACKFILL_KIND = "backfill_rebuild"
+LIFTED = {"backfill": "dataset_build"}
+"""Command → a kind that it takes beside its own: it makes an intent of its own kind of it."""
+MANIFEST_ID = re.compile(r"dm_[0-9a-f]{32}")
 PER_EVENT = "per_event"
+
+
+def find_command(document: Mapping[str, Any]) -> str:
+    """The command that builds an intent of this kind; `build` of every other one."""
+    return "backfill" if document.get("intent_kind") == BACKFILL_KIND else "build"
 
 
 def find_admission_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
     """Every part of an intent that `ofs {command}` does not evaluate. Members that break the schema are left to it."""
     yield from _find_kind_faults(document, command)
+    yield from _find_target_faults(document, command)
     yield from _find_output_faults(_read_object(document, "output"))
     yield from _find_scope_faults(_read_object(document, "join_scope"), _read_object(document, "filters"))
 
@@ -71,12 +82,12 @@ def _read_object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _find_kind_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
     kind = document.get("intent_kind")
     own = COMMAND_OF_KIND.get(kind) if isinstance(kind, str) else None
-    if own is not None and own != command:
+    if own is not None and own != command and kind != LIFTED.get(command):
         whose = f"but for `ofs {own}`" if own in COMMANDS else "and this release has no command for it"
         message = f"{kind} is not for `ofs {command}`, {whose}"
         yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/intent_kind", message)
-    if document.get("supersedes") and command == "build":
-        message = "this release builds no dataset that supersedes another"
+    elif document.get("supersedes") and command == "build":
+        message = "a dataset that supersedes another is built by `ofs backfill`"
         yield DocumentFault("INTENT_KIND_UNSUPPORTED", "/supersedes", message)
     if "time_window" in _read_object(document, "replay_selector"):
         yield DocumentFault(
@@ -84,6 +95,27 @@ def _find_kind_faults(document: Mapping[str, Any], command: str) -> Iterator[Doc
             "/replay_selector/time_window",
             "a time window is resolved to offsets before it is built: name them in replay_basis",
         )
+
+
+def _find_target_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
+    """What of the superseded datasets needs no store: they are named by id, and there is one of them."""
+    named = document.get("supersedes")
+    if command != "backfill" or not isinstance(named, list):
+        return
+    if len(named) > 1:
+        message = f"names {len(named)} datasets: a dataset takes the place of one, so that a chain has no branches"
+        yield DocumentFault("SUPERSESSION_LINK_INVALID", "/supersedes", message)
+    for place, one in enumerate(named):
+        if isinstance(one, str) and not MANIFEST_ID.fullmatch(one):
+            message = f"is {one!r:.200}; the id of a dataset is required: dm_ and 32 hexadecimal digits"
+            yield DocumentFault("SUPERSESSION_LINK_INVALID", f"/supersedes/{place}", message)
+
+
+def find_no_target(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
+    """Of an intent that is to be built by `ofs backfill`: what it supersedes and why must be there."""
+    if not document.get("supersedes"):
+        message = "names no dataset: a backfill takes the place of a published one"
+        yield DocumentFault("SUPERSESSION_LINK_INVALID", "/supersedes", message)
 
 
 def _find_output_faults(output: Mapping[str, Any]) -> Iterator[DocumentFault]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ofs_spark.foundation.clock import SECOND_US, Clock, to_micros
+from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import (
+    CANCEL_REQUESTED,
+    CANCELLED_BY_RUN_CONTROL,
     UNCOUNTED,
     Limits,
     Run,
@@ -19,14 +23,19 @@ from ofs_spark.intent.run import (
     claim,
     end,
     require_held,
+    require_in_time,
     require_same_intent,
 )
+
+_PREFIX = re.compile(r"[0-9a-f]{6,31}")
+"""The beginning of a run key, long enough to be typed for one run."""
 
 
 @dataclass(frozen=True)
 class RunControl:
     """The runs of one ledger, as seen by the driver `owner`: host and process, then what tells it from a later one.
 
+    Times are the ledger's where it has a clock: drivers whose clocks differ agree on every lease. Else they are `clock`'s.
     is_gone: whether the driver of a name is known to have ended; False where nobody can say. pause: waits some seconds.
     """
 
@@ -74,15 +83,32 @@ class RunControl:
         return held
 
     def beat(self, held: Run) -> Run:
-        """The run with its lease moved into the future. LEASE_LOST if another driver took over."""
-        require_held(self._find_standing(held), held.token)
+        """The run with its lease moved into the future, and whether it was asked to stop. LEASE_LOST as `fence`."""
+        standing = self._require_own(held)
         until = self._read_clock() + self.limits.lease_s * SECOND_US
         self.ledger.extend(held.run_key, held.token, until)
-        return replace(held, lease_until=until)
+        return replace(held, lease_until=until, stop_asked=standing.stop_asked)
 
     def fence(self, held: Run) -> None:
-        """LEASE_LOST unless this driver still holds the run: asked right before a commit."""
-        require_held(self._find_standing(held), held.token)
+        """Asked right before a commit: Stopped if this driver was asked to end.
+
+        LEASE_LOST unless it still holds the run, under a claim within the run limit.
+        """
+        if self._require_own(held).is_asked_to_stop:
+            raise Stopped(message=CANCELLED_BY_RUN_CONTROL)
+
+    def is_abandoned(self, run: Run) -> bool:
+        """Whether a RUNNING run can be taken over at once: its driver is gone, or its lease has run out."""
+        return self.is_gone(run.owner) or self._read_clock() >= (run.lease_until or 0)
+
+    def ask_to_stop(self, run: Run) -> Run:
+        """The RUNNING run, its driver asked to end: once per claim. LEASE_LOST if the run is no longer as it was seen."""
+        if run.is_asked_to_stop:
+            return run
+        asked, detail = replace(run, stop_asked=run.token), {"owner": self.owner}
+        event = Transition(run.run_key, self._read_clock(), run.token, run.state, run.state, CANCEL_REQUESTED, detail)
+        self.ledger.change(run, asked, event)
+        return asked
 
     def end(
         self, held: Run, state: State, reason: str, outcome: Mapping[str, Any], beside: Mapping[str, Any] | None = None
@@ -110,6 +136,28 @@ class RunControl:
             raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", run_key=run_key)
         return run
 
+    def is_live(self, run_key: str) -> bool:
+        """Whether a driver may still be at work on a run: it holds a lease that lasts, and is not known to be gone."""
+        run = self.ledger.find(run_key)
+        return run is not None and run.state is State.RUNNING and not self.is_abandoned(run)
+
+    def find_by(self, text: str) -> Run:
+        """The run of a key, or of its first digits (six or more) where no other key has them. RUN_NOT_FOUND otherwise."""
+        run = self.ledger.find(text)
+        keys = self.ledger.list_keys(text) if run is None and _PREFIX.fullmatch(text) else []
+        if run is not None or len(keys) == 1:
+            return run or self.find(keys[0])
+        found = f"{len(keys)} run keys begin with {text}" if keys else f"the ledger holds no run {text}"
+        raise refuse("RUN_NOT_FOUND", found, run_key=text, matches=len(keys))
+
+    def _require_own(self, held: Run) -> Run:
+        """The run as it stands, if this driver still holds it and may still commit."""
+        standing = self._find_standing(held)
+        require_held(standing, held.token)
+        claimed = [event.at for event in self.ledger.list_events(held.run_key) if event.token == held.token]
+        require_in_time(held, claimed[0], self._read_clock(), self.limits)
+        return standing
+
     def _is_silent(self, run: Run) -> bool:
         """Whether the run's lease lies beyond every lease of now, and nobody moves it for the length of one."""
         lease_s = self._find_lease(run)
@@ -124,10 +172,22 @@ class RunControl:
         return True
 
     def _count_forgiven(self, run: Run) -> int:
-        """Attempts of the run that ended for no reason of the build's; asked only where their number matters."""
+        """Attempts that ended for no reason of the build's, of the kind that comes next; asked only where they matter.
+
+        Full attempts do not pay for publish retries, nor these for those.
+        """
         if run.attempts < self.limits.attempts and run.publish_retries < self.limits.publish_retries:
             return 0
-        return sum(event.reason in UNCOUNTED for event in self.ledger.list_events(run.run_key))
+        events = self.ledger.list_events(run.run_key)
+        retries = {
+            event.token: event.detail.get("publish_retries", 0) for event in events if event.after is State.RUNNING
+        }
+        before = dict(zip(retries, (0, *retries.values()), strict=False))
+        return sum(
+            event.reason in UNCOUNTED and (retries[event.token] > before[event.token]) is run.has_staged
+            for event in events
+            if event.token in retries and event.after is not State.RUNNING
+        )
 
     def _find_lease(self, run: Run) -> int:
         """Seconds of the lease that the run's driver gives itself, as it said when it claimed the run."""
@@ -138,4 +198,5 @@ class RunControl:
         return self.find(held.run_key)
 
     def _read_clock(self) -> int:
-        return to_micros(self.clock.now())
+        found = self.ledger.read_clock()
+        return to_micros(self.clock.now()) if found is None else found

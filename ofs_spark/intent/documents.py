@@ -34,6 +34,7 @@ Names = Annotated[list[Text], AfterValidator(_check_distinct)]
 Instant = Annotated[str, AfterValidator(_check_instant)]
 Offset = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,128})$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ReasonCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=1024)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -188,7 +189,7 @@ class OutputDocument(_Document):
 class Backfill(_Document):
     """Why a dataset is built again; never part of its identity."""
 
-    reason_code: Text
+    reason_code: ReasonCode
     reason: Text | None = None
     requested_by: Text | None = None
 

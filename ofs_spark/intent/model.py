@@ -74,6 +74,12 @@ class Intent:
     correction_stamp: str | None
 
     @property
+    def reason_code(self) -> str | None:
+        """Why a dataset is built again; never part of an identity. None where it is not."""
+        code: str | None = self.document.get("backfill", {}).get("reason_code")
+        return code
+
+    @property
     def v1(self) -> bool:
         """Whether the intent is of version 1."""
         return bool(self.document["schema_version"] == V1)

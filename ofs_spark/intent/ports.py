@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ofs_spark.intent.run import Run, Transition
+from ofs_spark.intent.run import DatedRun, Run, State, Transition
 
 MOST_UNPLACED = 100
 """Runs of an unknown platform run that are named with those of another."""
@@ -17,13 +17,22 @@ class Ledger(Protocol):
 
     - LEASE_LOST: the run is no longer as the writer has seen it. Nothing was written.
     - ENVIRONMENT_UNFIT, pointer /ledger/dsn: the ledger cannot be used, does not answer, is locked for longer than a
-      driver waits, or has the schema of a newer release. A read has no effect. A write may have landed or not, whole
-      in either case; repeating it is safe, for each compares what stands with what its writer has seen: one that had
-      landed is then LEASE_LOST (`change`), the standing run (`register`), or done once more (`extend`).
+      driver waits, or has the schema of a newer release. A read has no effect. The message of a write says what became
+      of it. Where the reply was lost, what stands is read first: a write that landed is a success, and one that did not
+      says that nothing was written. Only where that cannot be read it may have landed or not, whole in either case;
+      repeating it is safe, for each compares what stands with what its writer has seen: one that had landed is then
+      LEASE_LOST (`change`), the standing run (`register`), or done once more (`extend`).
 
     Reads create, migrate and lock nothing, and do without the right to write; before the first run is registered the
     ledger is empty. `register` makes what is missing.
     """
+
+    def read_clock(self) -> int | None:
+        """The time of the database, µs: what leases are given and judged by, whatever the clocks of drivers say.
+
+        None where the ledger has no clock of its own.
+        """
+        ...
 
     def register(self, run: Run, event: Transition) -> Run:
         """Inserts a new run with its first event, unless one stands under its run_key; returns the standing run.
@@ -39,8 +48,8 @@ class Ledger(Protocol):
     def change(self, before: Run, after: Run, event: Transition) -> None:
         """Writes `after` and appends `event` if the run is still in `before`'s state under `before`'s token.
 
-        A change of token (a takeover) also demands that the lease is still the one of `before`: no heartbeat came in
-        between. LEASE_LOST otherwise, and nothing is written.
+        A change to RUNNING (a claim, a takeover, a request to stop) also demands that the lease is still the one of
+        `before`: no heartbeat came in between. LEASE_LOST otherwise, and nothing is written.
         """
         ...
 
@@ -54,6 +63,14 @@ class Ledger(Protocol):
 
     def list_runs(self, most: int | None = None) -> list[Run]:
         """Runs in the order in which they were registered: the `most` latest; None: all."""
+        ...
+
+    def list_dated(self, most: int | None = None, state: State | None = None) -> list[DatedRun]:
+        """As `list_runs`, each with its times; `state`: those alone that are in it."""
+        ...
+
+    def list_keys(self, prefix: str) -> list[str]:
+        """The keys, of lower-case hex digits, that begin with some such digits; ascending."""
         ...
 
     def count_runs(self) -> int:

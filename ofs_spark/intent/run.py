@@ -12,7 +12,7 @@ replaced, still holds it. Instants are int µs from an injected clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -40,17 +40,23 @@ LEGAL: Mapping[State, frozenset[State]] = {
 }
 
 
+HOUR_S = 3_600
 UNCOUNTED = frozenset({"INTERRUPTED", "CANCELLED"})
 """Reasons of an end that say nothing of the build: such an attempt is forgiven, whatever number policy allows."""
+CANCEL_REQUESTED = "CANCEL_REQUESTED"
+"""Reason of the event that asks the driver of a run to end. The run stays RUNNING, under the same claim."""
+CANCELLED_BY_RUN_CONTROL = "`ofs cancel` ended this run"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Policy: full attempts and publish-only retries of one run, and how long a lease lasts without a heartbeat."""
+    """Policy: full attempts and publish-only retries of one run, how long a lease lasts without a heartbeat, and how long
+    after its claim an attempt may commit."""
 
     attempts: int = 5
     publish_retries: int = 10
     lease_s: int = 120
+    run_s: int = 24 * HOUR_S
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class Run:
 
     attempts: full attempts started; publish_retries: publish-only ones; token: of the latest claim (0: none yet);
     lease_until: µs, None unless RUNNING; publish_only: what the latest claim may do; outcome: answer of the last ended
-    attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release.
+    attempt, JSON-ready; platform_run_id: whose data it is about, None in a ledger of the first release; stop_asked: token
+    of the claim that somebody asked to end.
     """
 
     run_key: str
@@ -74,6 +81,17 @@ class Run:
     publish_only: bool = False
     outcome: Mapping[str, Any] | None = None
     platform_run_id: str | None = None
+    stop_asked: int | None = None
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether the claim that holds the run was asked to end."""
+        return self.state is State.RUNNING and self.stop_asked == self.token
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether what is left of the run is to publish what it has staged."""
+        return self.state is State.PUBLISH_PENDING or (self.state is State.RUNNING and self.publish_only)
 
     @property
     def attempt(self) -> str:
@@ -94,11 +112,34 @@ class Transition:
     detail: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class DatedRun:
+    """A run, when its first attempt began and when its last one ended, µs; None for what has not happened."""
+
+    run: Run
+    began: int | None
+    ended: int | None
+
+
+def date_run(run: Run, events: Sequence[Transition]) -> DatedRun:
+    """The run with the times that its events, oldest first, tell."""
+    began = next((event.at for event in events if event.after is State.RUNNING), None)
+    ended = next((event.at for event in events[-1:] if event.after not in (State.QUEUED, State.RUNNING)), None)
+    return DatedRun(run, began, ended)
+
+
 def require_same_intent(run: Run, intent_hash: str) -> None:
     """REQUEST_ID_PAYLOAD_MISMATCH if the request id stands for another intent."""
     if run.intent_hash != intent_hash:
         message = f"request_id {run.request_id} already stands for intent {run.intent_hash}; this one is {intent_hash}"
         raise refuse("REQUEST_ID_PAYLOAD_MISMATCH", message, pointer="/request_id", run_key=run.run_key)
+
+
+def require_staged(run: Run) -> None:
+    """RETRY_NOT_PENDING unless the run has staged data to publish."""
+    if not run.has_staged:
+        message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
+        raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
 
 
 def claim(
@@ -119,14 +160,17 @@ def claim(
     says. `settles`: the dataset stands, so that the claim only records it, and is no attempt. `forgiven`: attempts that do not
     count. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
     """
-    _require_legal(run.state, State.RUNNING)
     if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
-        message = f"run {run.run_key} is held by {name_owner(run.owner)} until {format_instant(run.lease_until or 0)}"
-        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=name_owner(run.owner), token=run.token)
-    staged = run.state is State.PUBLISH_PENDING or (run.state is State.RUNNING and run.publish_only)
-    if publish_only and not staged:
-        message = f"run {run.run_key} is {run.state}; a publish-only retry requires PUBLISH_PENDING"
-        raise refuse("RETRY_NOT_PENDING", message, run_key=run.run_key, state=run.state.value)
+        holder, until = name_owner(run.owner), format_instant(run.lease_until or 0)
+        message = (
+            f"run {run.run_key} is held by {holder} until {until}, and longer while that process lives; "
+            "once it is gone, its own machine takes the run over at once, any other one at that time"
+        )
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=holder, token=run.token, lease_until=until)
+    staged = run.has_staged
+    if publish_only:
+        require_staged(run)
+    _require_legal(run.state, State.RUNNING)
     used, most = (run.publish_retries, limits.publish_retries) if staged else (run.attempts, limits.attempts)
     if used - forgiven >= most and not settles:
         message = f"run {run.run_key} has used {used} of {most} {'publish retries' if staged else 'attempts'}"
@@ -153,6 +197,14 @@ def require_held(run: Run, token: int) -> None:
     if run.state is not State.RUNNING or run.token != token:
         message = f"claim {token} of run {run.run_key} is lost: the run is {run.state} under claim {run.token}"
         raise refuse("LEASE_LOST", message, run_key=run.run_key, token=token, standing=run.token)
+
+
+def require_in_time(run: Run, claimed_at: int, now: int, limits: Limits) -> None:
+    """LEASE_LOST for a claim that is older than policy lets an attempt be: whoever cleans up counts on it."""
+    if now - claimed_at > limits.run_s * SECOND_US:
+        hours = limits.run_s / HOUR_S
+        message = f"claim {run.token} of run {run.run_key} began at {format_instant(claimed_at)}; run_limit_hours is {hours:g}"
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, token=run.token, run_limit_hours=hours)
 
 
 def end(run: Run, token: int, state: State, outcome: Mapping[str, Any]) -> Run:

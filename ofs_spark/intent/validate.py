@@ -20,16 +20,25 @@ def read_intent(raw: bytes, command: str = "") -> Intent:
     Raises the refusal of its first fault; `details["faults"]` holds them all. A text that is not strict JSON, or of no
     known version, is SCHEMA_INVALID.
     """
-    try:
-        document = parse_json(raw, what="the intent")
-    except CanonicalError as error:
-        raise refuse_all([DocumentFault("SCHEMA_INVALID", "", str(error))]) from None
+    return admit_intent(parse_document(raw), command)
+
+
+def admit_intent(document: Any, command: str = "") -> Intent:
+    """The intent that a parsed JSON text states. Refuses as `read_intent`."""
     found = find_intent_faults(document, command)
     if found:
         raise refuse_all(found)
     from ofs_spark.intent.documents import parse_intent  # loads pydantic, which other commands do without
 
     return parse_intent(document)
+
+
+def parse_document(raw: bytes) -> Any:
+    """The value of an intent's text; SCHEMA_INVALID for one that is not strict JSON."""
+    try:
+        return parse_json(raw, what="the intent")
+    except CanonicalError as error:
+        raise refuse_all([DocumentFault("SCHEMA_INVALID", "", str(error))]) from None
 
 
 def find_intent_faults(document: Any, command: str = "") -> list[DocumentFault]:

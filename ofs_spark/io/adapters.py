@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects
-from ofs_spark.foundation.wiring import Wiring, read_wiring
+from ofs_spark.foundation.ports import Clearable
+from ofs_spark.foundation.wiring import StoreSettings, Wiring, read_wiring
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.io.ledger import sqlite
 from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.s3 import S3Objects
+from ofs_spark.io.objects.s3_client import list_storage_options
+from ofs_spark.io.objects.s3_place import USES, S3Place, UnfitPlaceError, read_place, resolve_root
 
+Reach: TypeAlias = Callable[[StoreSettings], Clearable]
+"""Gives the object store of an address, to whom says how it is reached."""
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
+_NOTHING_STATED = StoreSettings()
 _NO_TABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
@@ -47,13 +54,29 @@ def _resolve_sqlite(dsn: str, folder: str) -> str:
     return sqlite.SCHEME + str(Path(folder, dsn.removeprefix(sqlite.SCHEME)).resolve())
 
 
-OBJECT_STORES: Mapping[str, Adapter[Objects] | None] = {
-    "file": Adapter(LocalObjects.at, _resolve_folder, one_machine=True),
-    "s3": None,
+def _reach_folder(root: str) -> Reach:
+    return lambda _settings: LocalObjects.at(root)
+
+
+def _reach_bucket(root: str) -> Reach:
+    return partial(S3Objects.at, root)
+
+
+OBJECT_STORES: Mapping[str, Adapter[Reach] | None] = {
+    "file": Adapter(_reach_folder, _resolve_folder, one_machine=True),
+    "s3": Adapter(_reach_bucket, lambda root, _folder: resolve_root(root), uses=USES),
 }
+
+
+def _open_postgres(dsn: str) -> Ledger:
+    from ofs_spark.io.ledger.postgres import PostgresLedger  # loads psycopg, for those alone who have such a ledger
+
+    return PostgresLedger.at(dsn)
+
+
 LEDGERS: Mapping[str, Adapter[Ledger] | None] = {
     "sqlite": Adapter(sqlite.SqliteLedger.at, _resolve_sqlite, one_machine=True),
-    "postgresql": None,
+    "postgresql": Adapter(_open_postgres),
 }
 BUSES: Mapping[str, Literal[True] | None] = {"none": True, "file": None, "kafka": None, "kinesis": None}
 LABEL_STORES: Mapping[str, Literal[True] | None] = {"extract": True, "postgres": None}
@@ -87,6 +110,7 @@ def serve_wiring(stated: Wiring) -> Wiring:
     find_adapter(BUSES, stated.bus, "bus.kind")
     profiles = _find_store(stated.profiles_root, "profiles.root")
     used = objects.uses | ledger.uses | profiles.uses
+    _require_way(stated, objects.uses | profiles.uses)
     return replace(
         stated,
         objects_root=_resolve(objects, stated.objects_root, stated.folder, "objects.root"),
@@ -100,16 +124,49 @@ def _resolve(adapter: Adapter[Port], address: str, folder: str, key: str) -> str
     """The absolute address; ENVIRONMENT_UNFIT, showing no value, for one that no file can have."""
     try:
         return adapter.resolve(address, folder)
+    except UnfitPlaceError as unfit:
+        raise _refuse_unfit(key, unfit.found) from None
     except (OSError, RuntimeError, ValueError):  # links in a circle are a RuntimeError of pathlib
         raise _refuse_unfit(key, "no path: its links go in a circle, or it holds what no name can") from None
+
+
+def _require_way(wiring: Wiring, uses: frozenset[str]) -> None:
+    """ENVIRONMENT_UNFIT for settings with which no bucket can be reached, and for a prod wiring that sends data openly."""
+    if not uses & USES:
+        return
+    for key, root in (("objects.root", wiring.objects_root), ("profiles.root", wiring.profiles_root)):
+        if _read_scheme(root) == "s3" and _find_place(root, wiring.store, key).has_open_way and wiring.kind == "prod":
+            raise _refuse_unfit("objects.endpoint", "http:// to another machine: a prod wiring takes https:// alone")
+
+
+def _find_place(root: str, settings: StoreSettings, key: str) -> S3Place:
+    try:
+        return read_place(root, settings)
+    except UnfitPlaceError as unfit:
+        raise _refuse_unfit(unfit.key or key, unfit.found) from None
+
+
+def find_notes(wiring: Wiring) -> Iterator[str]:
+    """What people are told of a wiring at the start of a run."""
+    for name in wiring.unused:
+        yield f"the wiring states {name}, which this release does not use"
+    roots = [root for root in (wiring.objects_root, wiring.profiles_root) if _read_scheme(root) == "s3"]
+    if any(read_place(root, wiring.store).has_open_way for root in roots):
+        yield "objects.endpoint is http:// to another machine: objects travel unencrypted"
 
 
 def require_root(wiring: Wiring) -> None:
     """ENVIRONMENT_UNFIT unless the object root stands, at a path that tables can have: a mistyped one is never made.
 
-    Delta's stores take no backslash, no control character and nothing but UTF-8, however an address spells them.
+    Delta's stores take no backslash, no control character and nothing but UTF-8, however an address spells them. A
+    bucket must answer: REF_ACCESS_DENIED where it may not be listed, OSError where it does not answer.
     """
-    if _read_scheme(wiring.objects_root) != "file":
+    store = open_objects(wiring.objects_root, wiring.store)
+    if isinstance(store, S3Objects):
+        if "%" in store.place.prefix:  # delta-rs reads what it has committed at an address that it decodes twice
+            message = "objects.root is below a prefix with a %: Delta writes no table there"
+            raise refuse("ENVIRONMENT_UNFIT", message, pointer="/objects/root")
+        store.require_root()
         return
     if _NO_TABLE.search(wiring.objects_root):
         message = (
@@ -122,9 +179,15 @@ def require_root(wiring: Wiring) -> None:
         raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
 
 
-def open_objects(root: str) -> Objects:
+def open_objects(root: str, settings: StoreSettings = _NOTHING_STATED) -> Clearable:
     """The object store at an absolute address. Creates nothing."""
-    return _find_store(root, "objects.root").open(root)
+    return _find_store(root, "objects.root").open(root)(settings)
+
+
+def list_table_options(wiring: Wiring) -> dict[str, str]:
+    """What delta-rs must be told of the object root, credentials too: to be shown nowhere, and asked for each commit."""
+    store = open_objects(wiring.objects_root, wiring.store)
+    return list_storage_options(store.place) if isinstance(store, S3Objects) else {}
 
 
 def open_ledger(dsn: str) -> Ledger:
@@ -144,7 +207,7 @@ def find_adapter(adapters: Mapping[str, Served | None], scheme: str, key: str) -
     return adapter
 
 
-def _find_store(root: str, key: str) -> Adapter[Objects]:
+def _find_store(root: str, key: str) -> Adapter[Reach]:
     if root.startswith("file://"):
         raise _refuse_unfit(key, "file://: a folder is named by its path")
     return find_adapter(OBJECT_STORES, _read_scheme(root), key)

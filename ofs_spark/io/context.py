@@ -18,8 +18,16 @@ from ofs_spark.foundation.policy import Policy, load_policy
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
-from ofs_spark.intent.run import Limits
-from ofs_spark.io.adapters import load_wiring, open_ledger, open_objects, require_root, serve_wiring
+from ofs_spark.intent.run import HOUR_S, Limits
+from ofs_spark.io.adapters import (
+    find_notes,
+    list_table_options,
+    load_wiring,
+    open_ledger,
+    open_objects,
+    require_root,
+    serve_wiring,
+)
 from ofs_spark.io.failpoints import read_failpoints
 from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.io.watched import watch
@@ -51,25 +59,27 @@ def open_context(
     where, meaning = load_wiring(wiring), load_policy(policy)
     require_root(where)
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
-    for name in where.unused:
-        announce("intent", f"note: the wiring states {name}, which this release does not use")
+    for note in find_notes(where):
+        announce("intent", f"note: {note}")
     clock = SystemClock()
     control = _open_control(where, meaning, clock)
     spark = _Spark(where, announce, reads)
     used = _OneEngine(engine or spark.engine)
+    objects = open_objects(where.objects_root, where.store)
     try:
         context = RunContext(
             wiring=where,
             policy=meaning,
             release=read_code_release(),
-            objects=open_objects(where.objects_root),
-            profiles=open_objects(where.profiles_root),
+            objects=objects,
+            profiles=open_objects(where.profiles_root, where.store),
             control=control,
-            tables=_LazyTables(),
+            tables=_LazyTables(where),
             clock=clock,
             engine=used.get,
             environment=lambda: {**_describe_process(), **used.describe_versions()},
             announce=announce,
+            clearable=objects,
             width=width,
         )
         yield watch(context, failpoints) if failpoints else context
@@ -84,7 +94,7 @@ def require_wiring(document: Any, file: str) -> None:
 
 
 def _open_control(wiring: Wiring, policy: Policy, clock: Clock) -> RunControl:
-    limits = Limits(policy.attempts, policy.publish_retries, policy.lease_seconds)
+    limits = Limits(policy.attempts, policy.publish_retries, policy.lease_seconds, policy.run_limit_hours * HOUR_S)
     return RunControl(open_ledger(wiring.ledger_dsn), clock, name_process(), limits, is_gone)
 
 
@@ -115,13 +125,16 @@ class _OneEngine:
 
 
 class _LazyTables:
-    """Delta tables through delta-rs, loaded when the first table is committed."""
+    """Delta tables through delta-rs, loaded when the first table is committed; with the credentials of then."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
 
     def create(self, *args: object, **named: object) -> None:
         """As `DeltaTables.create`."""
         from ofs_spark.io.delta import DeltaTables
 
-        DeltaTables().create(*args, **named)  # type: ignore[arg-type]  # passed on as it came
+        DeltaTables(list_table_options(self._wiring)).create(*args, **named)  # type: ignore[arg-type]  # passed on as it came
 
 
 class _Spark:
@@ -164,9 +177,13 @@ class _Spark:
 
 def find_log(root: str, reads: bool) -> Path:
     """The file that takes what the JVM prints: the object root's own; a new temporary one where nothing is to be, or can
-    be, written there."""
+    be, written there, and where the root is no folder."""
     folder = Path(root, ".spark")
-    if not reads and os.access(folder if os.path.exists(folder) else root, os.W_OK, effective_ids=True):
+    if (
+        not reads
+        and "://" not in root
+        and os.access(folder if os.path.exists(folder) else root, os.W_OK, effective_ids=True)
+    ):
         return folder / "jvm.log"
     descriptor, path = tempfile.mkstemp(prefix=_LOG_MARK, suffix=".log")
     os.close(descriptor)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from deltalake import CommitProperties, Schema
 from deltalake.exceptions import DeltaError
@@ -19,16 +20,22 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.refs import name_table_commit
+from ofs_spark.io.objects.s3_client import UNFIT
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import CONFIGURATION, describe_schema, describe_statistics
 from ofs_spark.publish.model import FileEntry
 
+_S3 = "s3://"
+_ANSWERED = re.compile(r"<Code>(\w{1,100})</Code>")
+_STANDS = re.compile(r"already exists|Invalid table version")
+_UNSENT = "client error (Connect)"
+
 
 @dataclass(frozen=True)
 class DeltaTables:
-    """Commits Delta tables. `storage_options` are those of delta-rs (none for a local folder)."""
+    """Commits Delta tables. `storage_options` are those of delta-rs (none for a local folder); they hold credentials."""
 
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def create(
         self,
@@ -69,8 +76,12 @@ def _name_place(location: str) -> Iterator[str]:
     """The address that delta-rs is given for a table's folder.
 
     It reads an address back decoded once too often, so that a folder named `a%2Fb` is looked for as `a/b`. A table in
-    such a folder is created aside, and its one log entry, which names no folder, is linked into place.
+    such a folder is created aside, and its one log entry, which names no folder, is linked into place. On S3 it reads
+    an address as an address, which spells a key with escapes.
     """
+    if location.startswith(_S3):
+        yield _S3 + quote(location.removeprefix(_S3))
+        return
     if "%" not in location:
         yield location
         return
@@ -94,6 +105,8 @@ def _own_errors(location: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError) as failed:
+        if location.startswith(_S3):
+            raise _judge_s3(failed) from None  # its text holds addresses
         number = re.search(r"os error ([0-9]+)", str(failed))
         if number is not None and not isinstance(failed, FileExistsError):
             cause = OSError(int(number[1]), os.strerror(int(number[1])))
@@ -103,6 +116,21 @@ def _own_errors(location: str) -> Iterator[None]:
         if isinstance(failed, DeltaError):
             raise _refuse_log(str(failed).replace(location, "its folder")) from failed
         raise
+
+
+def _judge_s3(failed: Exception) -> Exception:
+    """What delta-rs says of a bucket: denied, unfit before anything was sent, refused as a table, or no answer."""
+    text, what = str(failed), "the table's log"
+    code = found[1] if (found := _ANSWERED.search(text)) else ""
+    if code == "AccessDenied" or "necessary privileges" in text:
+        return refuse("REF_ACCESS_DENIED", f"{what}: these credentials may not write it, or not list its folder")
+    if code in UNFIT or _UNSENT in text:
+        return refuse("ENVIRONMENT_UNFIT", f"{what}: {code or 'the endpoint of the object store cannot be reached'}")
+    if isinstance(failed, DeltaError):
+        return _refuse_log(
+            "a log stands there already" if _STANDS.search(text) else "delta-rs takes none of these files"
+        )
+    return OSError(f"{what}: s3 did not answer its commit{code and f' but with {code}'}")
 
 
 def _refuse_log(found: str) -> Refusal:

@@ -39,10 +39,19 @@ EFFECTS = (
     *("manifest.look", "manifest.put", "manifest.read", "publication.put", "plan_index.put", "manifest_v0.put"),
     *("fact.put", "contribution.replace", "reconciliation.read", "reconciliation.replace"),
     *("roll.read", "roll.replace"),
+    *("fact.read", "backfill_intent.put", "link.put", "link.read", "link.swap"),
+    *("prepared.replace", "scan_record.read", "scan_record.replace"),
     *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
+    *("gc.list", "gc.remove", "gc_receipt.put"),
 )
-"""Effects of a build, which a test compares with those of builds that it watches."""
-POINTS = frozenset(f"{effect}.{side}" for effect, side in product(EFFECTS, ("before", "after")))
+"""Effects of a build, a backfill and a gc, which a test compares with those of some that it watches."""
+LATER = (
+    *("engine.prove", "staged_rows.digest", "staged_rows.replace"),
+    *("prepared.look", "prepared.read", "plan.digest", "table_log.digest", "table_file.list", "file_list.read"),
+    *("replay_receipt.digest", "replay_receipt.read", "label_receipt.digest", "label_receipt.read"),
+)
+"""Effects of attempts that start from what an earlier one left: a publish-only retry, a build from staged rows."""
+POINTS = frozenset(f"{effect}.{side}" for effect, side in product((*EFFECTS, *LATER), ("before", "after")))
 ACTIONS = ("kill", "term", "int", "hup", "group-term", "group-int", "group-hup", "stop", "error")
 """kill: SIGKILL; term, int, hup: the signal, to the driver or to its process group; stop: SIGSTOP; error: no answer."""
 
@@ -58,9 +67,10 @@ class Failpoints:
     def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
         """What `call` answers, with what is armed done before and after it."""
         self._reach(f"{effect}.before")
-        answer = call()
-        self._reach(f"{effect}.after")
-        return answer
+        try:
+            return call()
+        finally:  # an answer may be that nothing stands there
+            self._reach(f"{effect}.after")
 
     def _reach(self, point: str) -> None:
         if point not in self.points:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ofs_spark.foundation.ports import Objects, Put, Tail
+from ofs_spark.foundation.ports import Clearable, Listed, Objects, Put, Tail
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Run, State, Transition
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # these load Arrow
@@ -28,13 +28,17 @@ KINDS: Mapping[str, str] = {
     "datasets": "table_file",
     "replay_completeness": "replay_receipt",
     "label_resolution": "label_receipt",
+    "backfill_intent": "backfill_intent",
     "files": "file_list",
+    "publish_pending": "prepared",
     "manifests": "manifest",
+    "supersession": "link",
     "publication": "publication",
     "index": "plan_index",
     "governance": "fact",
     "run_receipts": "run_receipt",
     "reconciliation": "contribution",
+    "gc": "gc_receipt",
 }
 """Folder below `…/ofs/` → the kind of object in it; `name_kind` tells the few that share one."""
 
@@ -57,6 +61,7 @@ def watch(context: RunContext, around: Around) -> RunContext:
     return replace(
         context,
         objects=WatchedObjects(context.objects, around),
+        clearable=WatchedClearable(context.clearable, around),
         profiles=WatchedObjects(context.profiles, around),
         control=replace(context.control, ledger=WatchedLedger(context.control.ledger, around)),
         tables=WatchedTables(context.tables, around),
@@ -74,6 +79,8 @@ def name_kind(ref: str) -> str:
     kind = KINDS.get(parts[2], "input")
     if kind == "manifest" and ref.endswith(".v0.json"):
         return "manifest_v0"
+    if kind == "staged_rows" and ref.endswith("/scan.json"):
+        return "scan_record"
     if kind == "contribution" and ref.endswith("/roll.bin"):
         return "roll"
     return "table_log" if kind == "table_file" and "_delta_log" in parts else kind
@@ -128,11 +135,34 @@ class WatchedObjects:
 
 
 @dataclass(frozen=True)
+class WatchedClearable(WatchedObjects):
+    """An object store that is cleared."""
+
+    store: Clearable
+
+    def list_folders(self, ref: str) -> list[str]:
+        """`gc.list`."""
+        return self.around("gc.list", lambda: self.store.list_folders(ref))
+
+    def list_objects(self, ref: str) -> list[Listed]:
+        """`gc.list`."""
+        return self.around("gc.list", lambda: self.store.list_objects(ref))
+
+    def remove(self, ref: str) -> None:
+        """`gc.remove`."""
+        self.around("gc.remove", lambda: self.store.remove(ref))
+
+
+@dataclass(frozen=True)
 class WatchedLedger:
     """A ledger."""
 
     ledger: Ledger
     around: Around
+
+    def read_clock(self) -> int | None:
+        """No effect."""
+        return self.ledger.read_clock()
 
     def register(self, run: Run, event: Transition) -> Run:
         """`ledger.register`."""
@@ -158,6 +188,14 @@ class WatchedLedger:
     def list_runs(self, most: int | None = None) -> list[Run]:
         """`ledger.list`."""
         return self.around("ledger.list", lambda: self.ledger.list_runs(most))
+
+    def list_dated(self, most: int | None = None, state: State | None = None) -> list[DatedRun]:
+        """`ledger.list`."""
+        return self.around("ledger.list", lambda: self.ledger.list_dated(most, state))
+
+    def list_keys(self, prefix: str) -> list[str]:
+        """`ledger.list`."""
+        return self.around("ledger.list", lambda: self.ledger.list_keys(prefix))
 
     def count_runs(self) -> int:
         """`ledger.list`."""

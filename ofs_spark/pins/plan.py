@@ -154,12 +154,15 @@ class BuildPlan:
             "pins": self.pins,
             "layout": self.layout,
             "differences": list(self.differences),
+            **describe_correction(self.intent),
         }
 
     def describe_pinned(self) -> dict[str, Any]:
         """Every field of a manifest that the plan alone decides."""
         view = compose_manifest_v0(self.intent)
         own = {name: view[name] for name in ("feature_definition_set", "scenario_run_ids")}
+        code = self.intent.reason_code if self.intent.supersedes else None
+        own |= describe_correction(self.intent) | ({"backfill": {"reason_code": code}} if code else {})
         return own | {
             "dataset_manifest_id": self.dataset_manifest_id,
             "dataset_fingerprint": self.fingerprint,
@@ -210,6 +213,13 @@ class BuildPlan:
             "run_config_digest": self.policy.run_config_digest,
             "files": dict(self.policy.file_digests),
         }
+
+
+def describe_correction(intent: Intent) -> dict[str, Any]:
+    """What a plan, and its manifest, say of a dataset that corrects another; nothing of any other one."""
+    superseded = {"supersedes": sorted(intent.supersedes)} if intent.supersedes else {}
+    stamp = {} if intent.correction_stamp is None else {"correction_stamp": intent.correction_stamp}
+    return superseded | stamp
 
 
 def compose_pins(stated: Mapping[str, Any]) -> dict[str, Any]:

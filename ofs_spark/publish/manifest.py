@@ -49,6 +49,7 @@ _NOT_COMPARED = (
     ("build_environment",),
     ("timings",),
     ("evidence",),
+    ("backfill",),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -12,10 +13,11 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
-from ofs_spark.replay.completeness import Completeness, stitch
+from ofs_spark.replay.completeness import COMPLETE, Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex
 from ofs_spark.replay.scan.segment import Document, scan_task
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
@@ -56,7 +58,7 @@ class SummaryNote(Note):
 
 @dataclass(frozen=True)
 class ScanSegmentGroup:
-    """The work of one task: its summary as a note, its rows as a staged file in `folder`."""
+    """The work of one task: its summary as a note, its rows as a staged file in `folder`, named by its digest."""
 
     objects: Objects
     spec: ScanSpec
@@ -69,10 +71,52 @@ class ScanSegmentGroup:
         staged = None
         if rows.num_rows:
             body = _encode_rows(rows)
-            ref = name_staged_rows(self.folder, task.partition_ordinal, task.segment_group)
-            self.objects.put_if_absent(ref, body)
-            staged = StagedFile(ref, hashlib.sha256(body).hexdigest(), rows.num_rows, len(body))
+            sha256 = hashlib.sha256(body).hexdigest()
+            staged = StagedFile(name_staged_rows(self.folder, sha256), sha256, rows.num_rows, len(body))
+            _put_rows(self.objects, self.folder, staged, body)
         yield encode_note(SummaryNote(summary, staged))
+
+
+@dataclass(frozen=True)
+class ProofNote(Note):
+    """Whether a staged file is there, with the bytes that its name says."""
+
+    kind: ClassVar[str] = "staged_proof"
+    ref: str
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class ProveStaged:
+    """The work of proving one staged file."""
+
+    objects: Objects
+
+    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        """One `ProofNote`."""
+        file = StagedFile(**json.loads(bytes(next(chunks))))
+        yield encode_note(ProofNote(file.ref, _is_whole(self.objects, file)))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is known of a basis, from a scan or from the record of one, and the files of its rows, by ref."""
+
+    completeness: Completeness
+    staged: Sequence[Staged]
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is complete, and refuses nothing."""
+        return self.completeness.status == COMPLETE and not self.completeness.faults
+
+
+def prove_staged(engine: Engine, objects: Objects, staged: Sequence[StagedFile]) -> bool:
+    """Whether every staged file is there and whole; workers read them."""
+    said = ("ref", "sha256", "rows", "bytes")
+    tasks = [json.dumps({name: getattr(file, name) for name in said}).encode() for file in staged]
+    proofs = read_notes(engine.run(tasks, [Step("prove", ProveStaged(objects), 0)]), ProofNote)
+    return len(proofs) == len(tasks) and all(one.is_whole for one in proofs)
 
 
 def scan_basis(
@@ -83,18 +127,33 @@ def scan_basis(
     spec: ScanSpec,
     folder: OwnedRef,
     training: bool,
-) -> tuple[Completeness, list[Staged]]:
+) -> Scan:
     """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""
     tasks = [task.to_bytes() for task in plan_scan(index, basis)]
     notes = read_notes(engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder), 0)]), SummaryNote)
     completeness = stitch(index, basis, [one.summary for one in notes], training)
     staged = [_carry_arrival(one.staged, one.summary, completeness) for one in notes if one.staged]
-    return completeness, sorted(staged, key=lambda file: file.ref)
+    return Scan(completeness, sorted(staged, key=lambda file: file.ref))
 
 
 def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
     return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
+
+
+def _put_rows(objects: Objects, folder: OwnedRef, file: StagedFile, body: bytes) -> None:
+    """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
+    ref = name_staged_rows(folder, file.sha256)
+    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, file):
+        objects.replace(ref, body)
+
+
+def _is_whole(objects: Objects, file: StagedFile) -> bool:
+    """Whether a staged file is there, as its name says. One that cannot be read is not."""
+    try:
+        return objects.digest(file.ref) == file.sha256
+    except (ObjectMissing, Refusal, OSError):
+        return False
 
 
 def _encode_rows(rows: pa.Table) -> bytes:

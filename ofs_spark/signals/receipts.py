@@ -9,8 +9,6 @@ from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.refs import name_plan
-from ofs_spark.intent.identity import hash_intent_payload
-from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State, Transition
 
 Document = dict[str, Any]
@@ -18,9 +16,9 @@ Document = dict[str, Any]
 PENDING = "PUBLISH_PENDING"
 
 
-def name_end(outcome: Mapping[str, Any]) -> str:
-    """How an attempt ended. After COMMIT_OUTCOME_UNKNOWN nobody knows whether there is a dataset: PUBLISH_PENDING."""
-    return PENDING if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN" else str(outcome["outcome"])
+def name_end(outcome: Mapping[str, Any], state: State) -> str:
+    """How an attempt ended that left its run in a state: PUBLISH_PENDING where staged data may still be published."""
+    return PENDING if state is State.PUBLISH_PENDING else str(outcome["outcome"])
 
 
 def find_exit_status(outcome: Mapping[str, Any]) -> int:
@@ -32,7 +30,7 @@ def find_exit_status(outcome: Mapping[str, Any]) -> int:
 
 def compose_run_receipt(
     held: Run,
-    intent: Intent,
+    platform_run_id: str,
     outcome: Mapping[str, Any],
     events: Sequence[Transition],
     audit: Audit,
@@ -48,9 +46,9 @@ def compose_run_receipt(
         "schema_version": "ofs.run_receipt.v1",
         "run_key": held.run_key,
         "request_id": held.request_id,
-        "platform_run_id": intent.platform_run_id,
-        "intent_payload_hash": hash_intent_payload(intent),
-        "outcome": name_end(outcome),
+        "platform_run_id": platform_run_id,
+        "intent_payload_hash": held.intent_hash,
+        "outcome": name_end(outcome, held.state),
         "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
         "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
@@ -68,14 +66,14 @@ def list_attempts(events: Sequence[Transition]) -> list[Document]:
     """Every claim of a run, by its token: when it began, how and when it ended; ABANDONED if another took over."""
     found: dict[int, Document] = {}
     for event in events:
-        if event.after is State.RUNNING:
+        if event.after is State.RUNNING and event.token not in found:
             found[event.token] = {
                 "attempt": event.token,
                 "outcome": "ABANDONED",
                 "started_at_utc": format_instant(event.at),
             }
-        elif event.before is State.RUNNING:
-            ended = {"outcome": name_end(event.detail), "ended_at_utc": format_instant(event.at)}
+        elif event.before is State.RUNNING and event.after is not State.RUNNING:
+            ended = {"outcome": name_end(event.detail, event.after), "ended_at_utc": format_instant(event.at)}
             found[event.token] |= ended | ({"code": event.detail["code"]} if "code" in event.detail else {})
     return [found[token] for token in sorted(found)]
 

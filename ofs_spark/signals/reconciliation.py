@@ -28,7 +28,7 @@ def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, 
     entry: Document = {
         "run_key": held.run_key,
         "attempt": held.token,
-        "outcome": name_end(outcome),
+        "outcome": name_end(outcome, held.state),
         "exit_status": find_exit_status(outcome),
         "protected_refs": {"attempted": len(audit), **{o: outcomes.count(o) for o in ("resolved", "denied")}},
     }

@@ -7,7 +7,7 @@ announced, and recorded as failed in the run receipt; it undoes and blocks nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -29,12 +29,19 @@ from ofs_spark.foundation.refs import (
     name_reconciliation,
     name_roll,
     name_run_receipt,
+    name_supersession,
 )
 from ofs_spark.intent.control import RunControl
-from ofs_spark.intent.identity import compose_manifest_v0
+from ofs_spark.intent.identity import (
+    compose_manifest_v0,
+    derive_manifest_id,
+    fingerprint_dataset,
+    hash_intent_payload,
+)
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.publish.gate import TRAINING_READY
+from ofs_spark.publish.supersession import complete_links
 from ofs_spark.signals import governance, reconciliation
 from ofs_spark.signals.receipts import (
     Document,
@@ -115,13 +122,15 @@ class SignalWriter:
         return document if not find_faults(document, contract) else None
 
 
-def write_published(writer: SignalWriter, run: Run, intent: Intent, ref: str) -> Document | None:
-    """What follows from the manifest that a run ended with: receipt, plan index, v0 view, fact. None if it is unreadable.
+def write_published(writer: SignalWriter, control: RunControl, run: Run, intent: Intent, ref: str) -> Document | None:
+    """What follows from the manifest that a run ended with: receipt, plan index, v0 view, links, facts. None if it is
+    unreadable.
 
     Each is written once: it follows from the manifest alone, and whoever comes later adds what is missing and mends what
     says something else.
     """
     run_id = intent.platform_run_id
+    write_declared(writer, run, intent)
     publication = name_publication(run_id, run.run_key)
     manifest: Document | None = None
     with writer.try_writing(publication):
@@ -134,15 +143,35 @@ def write_published(writer: SignalWriter, run: Run, intent: Intent, ref: str) ->
         if found["status"] == TRAINING_READY:
             writer.write(name_manifest_v0(run_id, found["dataset_manifest_id"]), compose_manifest_v0(intent), once=True)
         writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
+        if "supersedes" in found:
+            _write_completed(writer, control, found, named)
     return manifest
 
 
-def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Intent, manifest: Document | None) -> None:
+def write_declared(writer: SignalWriter, run: Run, intent: Intent) -> None:
+    """That a run takes the place of a dataset, and why: before its build, and again by every later run. Never raises."""
+    if intent.supersedes:
+        dataset = derive_manifest_id(fingerprint_dataset(intent))
+        fact = governance.compose_backfill_declared(run.run_key, dataset, intent, hash_intent_payload(intent))
+        writer.write(name_fact(intent.platform_run_id, fact["event_id"]), fact, once=True)
+
+
+def _write_completed(writer: SignalWriter, control: RunControl, manifest: Document, named: Mapping[str, str]) -> None:
+    """The links to a manifest that stands, and the fact. The fact is told of the links that could be completed alone."""
+    run_id, superseded = manifest["platform_run_id"], manifest["supersedes"][0]
+    link_ref = name_supersession(run_id, superseded)
+    with writer.try_writing(link_ref):
+        writer.written |= complete_links(manifest, named, writer.objects, control)
+        fact = governance.compose_backfill_completed(manifest, named)
+        writer.write(name_fact(run_id, fact["event_id"]), fact, once=True)
+
+
+def write_ended(writer: SignalWriter, control: RunControl, run: Run, run_id: str, manifest: Document | None) -> None:
     """What follows from the ledger of a run that ended: facts of failed attempts, reconciliation, receipt, which is last.
 
-    Never raises. manifest: the one that the run ended with. Written again by a later driver, all of it says the same.
+    Never raises. run_id: the platform run; manifest: the one that the run ended with. Written again by a later driver, all
+    of it says the same.
     """
-    run_id = intent.platform_run_id
     receipt_ref, plan_ref = name_run_receipt(run_id, run.run_key), name_plan(run_id, run.run_key)
     with writer.try_writing(receipt_ref):
         events, outcome = control.ledger.list_events(run.run_key), dict(run.outcome or {})
@@ -153,7 +182,7 @@ def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Int
             return
         _reconcile(writer, control, run_id, reconciliation.compose_entry(run, outcome, manifest, audit or []))
         plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
-        receipt = compose_run_receipt(run, intent, outcome, events, audit or [], writer.written, manifest or plan)
+        receipt = compose_run_receipt(run, run_id, outcome, events, audit or [], writer.written, manifest or plan)
         receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
         receipt["refs"] |= _own_evidence(writer.objects, run_id, run.run_key, receipt["attempts"])
         if standing is None or {**standing, "signals": receipt["signals"]} != receipt:
@@ -163,8 +192,8 @@ def write_ended(writer: SignalWriter, control: RunControl, run: Run, intent: Int
 def write_again(objects: Objects, announce: Announce, control: RunControl, run: Run, intent: Intent) -> None:
     """Everything that is told of a finished run, where it is missing or says something else. Never raises."""
     writer, outcome = SignalWriter(objects, announce), run.outcome or {}
-    manifest = write_published(writer, run, intent, str(outcome["manifest_ref"]))
-    write_ended(writer, control, run, intent, manifest)
+    manifest = write_published(writer, control, run, intent, str(outcome["manifest_ref"]))
+    write_ended(writer, control, run, intent.platform_run_id, manifest)
 
 
 def _write_failures(

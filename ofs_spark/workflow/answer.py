@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.foundation.canonical import CanonicalError, parse_json
+from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
 from ofs_spark.foundation.collect import Collector, merge_refusals
+from ofs_spark.foundation.commands import BACKFILL
 from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
-from ofs_spark.intent.run import Run, Transition
+from ofs_spark.intent.run import Run
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
@@ -54,15 +55,20 @@ def answer_from_manifest(
     differing = sorted(name for name, value in now.items() if pins.get(name) != value)
     if differing:
         message = f"{ref} is published with other pins: {', '.join(differing)}"
-        raise refuse(
-            "MANIFEST_IMMUTABILITY_VIOLATION",
-            message,
-            ref=ref,
-            differing=differing,
-        )
+        raise _refuse_pins(message, intent, ref, differing)
     require_admissible(manifest, intent.training, ref)
     own = is_put and is_own_commit(manifest, held.run_key)
     return compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+
+
+def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -> Refusal:
+    """The refusal where other pins are published: what helps is a backfill, under a request id that follows from both."""
+    code = "MANIFEST_IMMUTABILITY_VIOLATION"
+    if intent.supersedes:  # its own backfill command names another dataset
+        return refuse(code, message, ref=ref, differing=differing)
+    mark = digest({"recipe": "ofs.backfill_request.v1", "request_id": intent.request_id, "supersedes": ref})[:12]
+    new = f"{intent.request_id[:100]}.backfill-{mark}"
+    return refuse(code, message, BACKFILL, ref=ref, differing=differing, new_request_id=new)
 
 
 def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
@@ -121,23 +127,6 @@ def _read_digest(objects: Objects, ref: str) -> str:
     except (ObjectMissing, ObjectTooLarge, CanonicalError):
         return ""
     return digest_content(document) if isinstance(document, dict) else ""
-
-
-def describe_run(run: Run) -> dict[str, Any]:
-    """One run as `ofs status` answers it."""
-    outcome = run.outcome or {}
-    return {
-        "run_key": run.run_key,
-        "request_id": run.request_id,
-        "state": run.state.value,
-        "attempts": run.attempts,
-        "outcome": outcome.get("code") or outcome.get("outcome"),
-    }
-
-
-def describe_transition(event: Transition) -> dict[str, Any]:
-    """One transition of a run as `ofs status RUN` answers it; `at` in µs."""
-    return {"at": event.at, "before": event.before, "after": event.after, "reason": event.reason}
 
 
 def compose_build_answer(

@@ -49,7 +49,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Attempt:
-    """The claim it holds, its engine, and the folders that no other attempt uses."""
+    """The claim it holds, its engine, the folder of its plan's staged rows, and that of its table, which is its own."""
 
     run: Run
     name: str
@@ -61,5 +61,5 @@ class Attempt:
 def begin_attempt(plan: BuildPlan, run: Run, engine: Engine) -> Attempt:
     """The attempt of a claim: its name is the claim's and a random part, so that a retry by hand is another one too."""
     name, platform_run_id = f"{run.attempt}-{uuid.uuid4().hex[:12]}", plan.intent.platform_run_id
-    staging = name_staging(platform_run_id, plan.plan_id, name)
+    staging = name_staging(platform_run_id, plan.plan_id)
     return Attempt(run, name, engine, staging, name_table(platform_run_id, plan.dataset_manifest_id, name))

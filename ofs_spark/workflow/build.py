@@ -28,7 +28,8 @@ from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
 from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
 from ofs_spark.replay.scan.spec import ScanSpec
-from ofs_spark.replay.scan_job import Staged, scan_basis
+from ofs_spark.replay.scan_job import Scan, Staged, prove_staged, scan_basis
+from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
@@ -70,7 +71,10 @@ class BuildResult:
 
 
 def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) -> ReplayResult:
-    """Scans the basis and proves it, or says why it is not proven."""
+    """Scans the basis and proves it, or says why it is not proven.
+
+    An earlier attempt of the same plan that did leaves its rows: they are proven again, and the archive is not read.
+    """
     plan, scope, intent = resolution.plan, resolution.plan.scope, resolution.plan.intent
     spec = ScanSpec(
         platform_run_id=intent.platform_run_id,
@@ -82,10 +86,38 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         int96_is_utc=plan.policy.int96_is_utc,
         most_decoded=plan.policy.most_decoded_bytes,
     )
-    completeness, staged = scan_basis(
-        attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
-    )
-    return ReplayResult(completeness, staged, [fault.make_refusal() for fault in completeness.faults])
+    place = ScanPlace(context.objects, attempt.staging, plan.plan_id, intent.basis, spec)
+    scan = _find_staged(place, intent.training, attempt, context)
+    if scan is None:
+        context.announce("replay", f"scans {plan.archive.describe()}")
+        scan = scan_basis(
+            attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
+        )
+        _keep_staged(place, scan, context)
+    faults = scan.completeness.faults
+    return ReplayResult(scan.completeness, scan.staged, [fault.make_refusal() for fault in faults])
+
+
+def _find_staged(place: ScanPlace, training: bool, attempt: Attempt, context: RunContext) -> Scan | None:
+    """What an earlier scan of the plan staged, if every file of it is whole."""
+    scan = find_scan(place, training)
+    if scan is None:
+        return None
+    if not prove_staged(attempt.engine, context.objects, scan.staged):
+        context.announce("replay", f"note: staged rows of plan {place.plan_id} are damaged or gone")
+        return None
+    context.announce("replay", f"starts from staged rows of plan {place.plan_id}: {len(scan.staged)} files")
+    return scan
+
+
+def _keep_staged(place: ScanPlace, scan: Scan, context: RunContext) -> None:
+    """Leaves what a scan found to later attempts, where it found nothing to refuse. It is an asset: without it they scan."""
+    if not scan.is_proven:
+        return
+    try:
+        write_scan_record(place, scan)
+    except (Refusal, OSError) as error:
+        context.announce("replay", f"note: staged rows are not kept: {error}")
 
 
 def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt, context: RunContext) -> BuildResult:

@@ -16,11 +16,12 @@ Finding = tuple[str, str]
 
 @dataclass(frozen=True)
 class Check:
-    """A named check and its finding."""
+    """A named check and its finding. code: of what refused it, "" where nothing did."""
 
     name: str
     found: str
     expected: str
+    code: str = ""
 
     @property
     def passed(self) -> bool:
@@ -37,7 +38,7 @@ def run_check(name: str, judge: Callable[[], Finding]) -> Check:
     try:
         return Check(name, *judge())
     except Refusal as refusal:
-        return Check(name, f"{refusal.code}: {refusal.message}", "as published")
+        return Check(name, f"{refusal.code}: {refusal.message}", "as published", refusal.code)
     except (KeyError, ValueError, TypeError) as odd:  # an open member of a document, which no contract judges
         return Check(name, f"cannot be recomputed: {type(odd).__name__} {odd}", AGREES)
 

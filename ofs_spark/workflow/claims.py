@@ -17,6 +17,8 @@ EVIDENCE = {
     "label_resolution": "ofs.label_resolution.v1",
 }
 """Every kind of evidence of a dataset, and its contract."""
+BACKFILL_INTENT = "backfill_intent"
+"""What a dataset that supersedes another has beside them: the lifted intent."""
 
 
 @dataclass(frozen=True)

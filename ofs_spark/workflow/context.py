@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ofs_spark.foundation.clock import Clock
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import Policy
-from ofs_spark.foundation.ports import Announce, Objects
+from ofs_spark.foundation.ports import Announce, Clearable, Objects
 from ofs_spark.foundation.wiring import Wiring
 from ofs_spark.intent.control import RunControl
 
@@ -34,6 +34,8 @@ class RunContext:
     engine: Callable[[], Engine]
     environment: Callable[[], Mapping[str, str]]
     announce: Announce
+    clearable: Clearable
+    """The same objects, for `ofs gc` alone: no other path lists ages or removes."""
     width: int
     """Targets of an exchange whose width does not change the dataset."""
 

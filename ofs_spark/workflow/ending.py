@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit, describe_audit
+from ofs_spark.foundation.commands import RETRY_PUBLISH
 from ofs_spark.foundation.ends import EXIT_INTERRUPTED, PublishedDefectError, Stopped, describe_end, find_owner
 from ofs_spark.foundation.errors import OfsError, Refusal, refuse
-from ofs_spark.foundation.stops import hold_stops
+from ofs_spark.foundation.stops import find_stop, hold_stops
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.workflow.context import RunContext
@@ -18,14 +19,31 @@ from ofs_spark.workflow.context import RunContext
 Answer = dict[str, Any]
 UNKNOWN = "COMMIT_OUTCOME_UNKNOWN"
 CONFLICT = "MANIFEST_IMMUTABILITY_VIOLATION"
+UNFIT = frozenset(
+    {
+        *(CONFLICT, "MATERIALIZATION_CORRUPT", "PREPARED_MANIFEST_INVALID"),
+        *("TRAINING_NOT_ADMISSIBLE", "SUPERSESSION_LINK_INVALID"),
+    }
+)
+"""Codes that say that what is staged can never be published: the next attempt is a full one."""
 
 
 @dataclass
 class Ending:
-    """What an attempt came to so far. answer: the published dataset's; is_put: its manifest may have been put."""
+    """What an attempt came to so far. answer: the published dataset's; is_put: its manifest may have been put.
+
+    prepared: where everything stands that a publish-only retry needs, as `Prepared.describe`; None before that.
+    """
 
     answer: Answer = field(default_factory=dict)
     is_put: bool = False
+    prepared: Mapping[str, str] | None = None
+
+
+def choose_state(run: Run, reason: str, is_prepared: bool) -> State:
+    """How a run ends without a dataset: PUBLISH_PENDING where what it has staged may still be published, else FAILED."""
+    may_publish = is_prepared or run.publish_only or reason == UNKNOWN
+    return State.PUBLISH_PENDING if may_publish and reason not in UNFIT else State.FAILED
 
 
 @dataclass(frozen=True)
@@ -44,27 +62,41 @@ class Recorder:
         context = self.context
         context.announce("signals", "records how the run ended")
         writer = SignalWriter(context.objects, context.announce)
-        manifest = write_published(writer, run, self.intent, answer["manifest_ref"])
+        manifest = write_published(writer, context.control, run, self.intent, answer["manifest_ref"])
         ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
         if ended is not None:
-            write_ended(writer, context.control, ended, self.intent, manifest)
+            write_ended(writer, context.control, ended, self.intent.platform_run_id, manifest)
 
-    def record_failure(self, run: Run, outcome: Answer) -> None:
-        """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out."""
-        from ofs_spark.signals.write import SignalWriter, write_ended
+    def record_failure(self, run: Run, outcome: Answer, prepared: Mapping[str, str] | None = None) -> None:
+        """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out.
+
+        prepared: as `Ending.prepared`; the ledger keeps it, for the retry.
+        """
+        from ofs_spark.signals.write import SignalWriter, write_declared, write_ended
 
         reason = str(outcome.get("code") or outcome["reason"])
-        if reason == "LEASE_LOST":  # another driver has the run: its record is the one that counts
-            return
-        ended = self._end(run, State.PUBLISH_PENDING if reason == UNKNOWN else State.FAILED, reason, outcome, [])
+        if reason == "LEASE_LOST" and "run_limit_hours" not in outcome["details"]:
+            return  # another driver has the run: its record is the one that counts
+        ended = self._end(run, choose_state(run, reason, prepared is not None), reason, outcome, [], prepared)
         if ended is not None:
             context = self.context
             context.announce("signals", "records how the run ended")
-            write_ended(SignalWriter(context.objects, context.announce), context.control, ended, self.intent, None)
+            writer = SignalWriter(context.objects, context.announce)
+            write_declared(writer, ended, self.intent)
+            write_ended(writer, context.control, ended, self.intent.platform_run_id, None)
 
-    def _end(self, run: Run, state: State, reason: str, outcome: Answer, warnings: list[str]) -> Run | None:
+    def _end(
+        self,
+        run: Run,
+        state: State,
+        reason: str,
+        outcome: Answer,
+        warnings: list[str],
+        prepared: Mapping[str, str] | None = None,
+    ) -> Run | None:
+        beside = describe_audit(self.audit) | ({"prepared": dict(prepared)} if prepared else {})
         try:
-            return self.context.control.end(run, state, reason, outcome, describe_audit(self.audit))
+            return self.context.control.end(run, state, reason, outcome, beside)
         except OfsError as untold:
             lost = isinstance(untold, Refusal) and untold.code == "LEASE_LOST"
             said = f"{untold}; it records how the run ends" if lost else f"FAILED to record how the run ended: {untold}"
@@ -85,8 +117,9 @@ def record_end(recorder: Recorder, run: Run) -> Iterator[Ending]:
     try:
         yield ending
     except BaseException as error:  # noqa: BLE001  # an interrupt too: the next attempt need not wait for the lease
+        ended = find_stop(error)
         with hold_stops():
-            end = _settle(error, ending, recorder, run)
+            end = _settle(ended, ending, recorder, run)
         if end is not None:
             raise end from (None if end is error else error)
         return
@@ -102,17 +135,30 @@ def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) 
     owner = find_owner(error)
     standing, is_known = _ask_store(error, ending, recorder, run)
     if standing is not None:
-        told = [] if owner is None else [f"after the dataset was published: {owner}"]
-        ending.answer.update(standing, warnings=[*standing["warnings"], *told])
+        said = [] if owner is None else [f"after the dataset was published: {owner}"]
+        ending.answer.update(standing, warnings=[*standing["warnings"], *said])
         recorder.record_published(run, ending.answer)
         return None if owner is not None else _name_dataset(error, standing["manifest_ref"])
     if ending.is_put and not (is_known and isinstance(error, Refusal)):
         message = "the attempt ended during the manifest's put, and the manifest cannot be read; staged data is kept"
         unknown = refuse(UNKNOWN, message, run_key=run.run_key)
-        recorder.record_failure(run, unknown.to_document())
-        return error if owner is None else unknown
-    recorder.record_failure(run, describe_end(error))
-    return error if owner is None else owner
+        told = _point_to_retry(unknown, run, ending)
+        recorder.record_failure(run, told.to_document(), ending.prepared)
+        return error if owner is None else told
+    if owner is None:
+        recorder.record_failure(run, describe_end(error), ending.prepared)
+        return error
+    told = _point_to_retry(owner, run, ending)
+    recorder.record_failure(run, told.to_document(), ending.prepared)
+    return told
+
+
+def _point_to_retry(refusal: Refusal, run: Run, ending: Ending) -> Refusal:
+    """The refusal; where its run can still publish what it has staged, that is what to run next."""
+    lost = refusal.code == "LEASE_LOST"
+    if lost or choose_state(run, refusal.code, ending.prepared is not None) is not State.PUBLISH_PENDING:
+        return refusal
+    return refuse(refusal.code, refusal.message, RETRY_PUBLISH, **{**refusal.details, "run_key": run.run_key})
 
 
 def _ask_store(error: BaseException, ending: Ending, recorder: Recorder, run: Run) -> tuple[Answer | None, bool]:
@@ -130,7 +176,7 @@ def _ask_store(error: BaseException, ending: Ending, recorder: Recorder, run: Ru
 def _name_dataset(error: BaseException, ref: str) -> BaseException:
     """A stop or a defect with the dataset that stands by then."""
     if isinstance(error, Stopped):
-        return Stopped(error.exit_status, ref)
+        return Stopped(error.exit_status, ref, error.message)
     if isinstance(error, KeyboardInterrupt):
         return Stopped(EXIT_INTERRUPTED, ref)
     return PublishedDefectError(ref)

@@ -17,6 +17,7 @@ from ofs_spark.labels.receipt import compose_label_receipt
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.workflow.build import BuildResult, ReplayResult
+from ofs_spark.workflow.claims import BACKFILL_INTENT
 from ofs_spark.workflow.plan import Resolution
 
 _JUDGED_LABELS = ("COVERAGE_POLICY_VIOLATION", "FEATURE_VALUE_INVALID", "FEATURE_NUMERIC_OVERFLOW", "ORDER_UNDEFINED")
@@ -70,6 +71,14 @@ class EvidenceWriter:
         plan = self.resolution.plan
         ref = name_plan(plan.intent.platform_run_id, self.run.run_key)
         return write_once(self.objects, ref, plan.to_document(), "BUILD_PLAN_IMMUTABILITY_VIOLATION")
+
+    def write_intent(self) -> dict[str, Evidence]:
+        """The lifted intent of a backfill as evidence, by its kind; of another build nothing: the request's intent is it."""
+        intent = self.resolution.plan.intent
+        if not intent.supersedes:
+            return {}
+        ref = name_evidence(intent.platform_run_id, BACKFILL_INTENT, self.run.run_key)
+        return {BACKFILL_INTENT: write_once(self.objects, ref, intent.document)}
 
     def compose_replay(self, replay: ReplayResult, made: BuildResult | None = None) -> Receipt:
         """The replay completeness receipt; without `made`, before events were settled."""

@@ -1,4 +1,4 @@
-"""From written files to a committed manifest: one Delta commit, read back whole, the gates over it, the put."""
+"""From written files to a prepared manifest: one Delta commit, read back whole, the gates over it, its evidence."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.positions import hash_basis
-from ofs_spark.foundation.refs import name_manifest
-from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import put_file_list
 from ofs_spark.publish.gate import Gate, GateInputs, describe_shortfall, judge_gates, require_passed
 from ofs_spark.publish.manifest import Materialization, compose_manifest, count_anomalies, summarise_replay
+from ofs_spark.publish.prepared import put_prepared
 from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.attempt import Attempt
@@ -125,33 +124,26 @@ def _gather_inputs(
     )
 
 
-def publish_manifest(
+def prepare_manifest(
     staged: Staged,
     made: BuildResult,
     receipts: tuple[Receipt, Receipt],
     writer: EvidenceWriter,
     context: RunContext,
     ending: Ending,
-) -> tuple[str, Mapping[str, Any], str]:
-    """Writes the evidence, then commits the manifest: (what the commit came to, the manifest that stands, its ref).
+) -> dict[str, Any]:
+    """Writes the evidence, composes the manifest, and leaves it prepared: from here on a retry needs no more than that.
 
-    `receipts`: replay completeness and label resolution. MANIFEST_IMMUTABILITY_VIOLATION or COMMIT_OUTCOME_UNKNOWN as
-    `require_committed`; LEASE_LOST where this driver may no longer commit.
+    `receipts`: replay completeness and label resolution.
     """
     plan, (_, labels) = writer.resolution.plan, receipts
-    evidence = {"resolved_build_plan": writer.write_plan()}
+    evidence = {"resolved_build_plan": writer.write_plan(), **writer.write_intent()}
     evidence |= {receipt.kind: writer.write(receipt) for receipt in receipts}
     replay = summarise_replay(made.totals.counts, staged.table.truncated)
     environment = context.environment()
     manifest = compose_manifest(
         plan.describe_pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment
     )
-    ref = name_manifest(plan.intent.platform_run_id, plan.dataset_manifest_id)
-
-    def fence() -> None:
-        """Nothing but the put follows: from here on the manifest may stand."""
-        context.control.fence(writer.run)
-        ending.is_put = True
-
-    done = commit(context.objects, ref, manifest, fence)
-    return done.outcome.value, require_committed(done, ref, manifest), ref
+    context.control.fence(writer.run)  # a driver that lost the run leaves alone what its successor prepared
+    ending.prepared = put_prepared(context.objects, writer.run.run_key, plan.intent, manifest).describe()
+    return manifest

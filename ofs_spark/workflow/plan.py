@@ -25,6 +25,7 @@ from ofs_spark.replay.completeness import find_index_faults
 from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, read_index, select_segments
 from ofs_spark.replay.scan.archive import find_segment_faults
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.supersession import judge_supersession
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
         faults.add(_refuse_basis(pins.index, intent))
         files = [segment.file for segment in select_segments(pins.index, intent.basis)]
         faults.add(find_segment_faults(context.objects, files, policy.int96_is_utc, policy.most_decoded_bytes))
+    faults.add(judge_supersession(intent, context))
     faults.raise_all()
     for difference in differences:
         context.announce("pins", f"note: {difference}")

@@ -14,8 +14,8 @@ from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Recorder
 
 
-def claim_published(run: Run, recorder: Recorder) -> Run | None:
-    """The run held by this driver: for a build, or to record the dataset that stands, which is no attempt.
+def claim_published(run: Run, recorder: Recorder, publish_only: bool = False) -> Run | None:
+    """The run held by this driver: for an attempt, or to record the dataset that stands, which is no attempt.
 
     None where the dataset stands and the run cannot be had: another driver holds it, or the ledger is of no use. Refuses
     as `RunControl.claim` where nothing stands. A store that does not tell is asked again under the claim.
@@ -26,7 +26,7 @@ def claim_published(run: Run, recorder: Recorder) -> Run | None:
     except (Refusal, OSError):
         stands = False
     try:
-        return context.control.claim(run, settles=stands)
+        return context.control.claim(run, publish_only=publish_only, settles=stands)
     except Refusal:
         if stands:
             return None
@@ -51,6 +51,14 @@ def answer_published(
     return answer_from_manifest(intent, run, ref, context, audit, is_put)
 
 
+def declare_backfill(intent: Intent, held: Run, context: RunContext) -> None:
+    """Tells, before anything is built, that a run takes the place of a dataset; nothing of another intent."""
+    if intent.supersedes:
+        from ofs_spark.signals.write import SignalWriter, write_declared
+
+        write_declared(SignalWriter(context.objects, context.announce), held, intent)
+
+
 def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
     """The answer of a published dataset whose run this driver does not hold: another one records how the run ends."""
     from ofs_spark.signals.write import SignalWriter, write_published
@@ -58,7 +66,8 @@ def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
     answer = answer_published(intent, run, context, [])
     if answer is None:
         raise InternalError("a manifest that stood is gone")
-    write_published(SignalWriter(context.objects, context.announce), run, intent, answer["manifest_ref"])
+    writer = SignalWriter(context.objects, context.announce)
+    write_published(writer, context.control, run, intent, answer["manifest_ref"])
     return answer
 
 

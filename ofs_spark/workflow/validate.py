@@ -16,7 +16,7 @@ from ofs_spark.foundation.collect import join_faults, list_faults
 from ofs_spark.foundation.contracts import DocumentFault
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.paths import check_relative
-from ofs_spark.intent.admission import read_scope
+from ofs_spark.intent.admission import find_command, read_scope
 from ofs_spark.intent.model import V0, V1, Intent
 from ofs_spark.intent.validate import find_intent_faults
 
@@ -125,7 +125,7 @@ def _judge_intent(raw: bytes, contract: str) -> Faults:
     document = _parse(raw, contract)
     if not isinstance(document, dict) or document.get("schema_version") != contract:
         return contracts.find_faults(document, contract)
-    found = find_intent_faults(document, "build")
+    found = find_intent_faults(document, find_command(document))
     return found or _find_named_faults(_make_intent(document))
 
 

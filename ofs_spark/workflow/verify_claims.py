@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.policy import digest_run_config
-from ofs_spark.foundation.positions import Slice, describe_basis, hash_basis, resolve_basis
+from ofs_spark.foundation.positions import Slice, describe_basis, hash_basis, parse_range, resolve_basis
 from ofs_spark.foundation.refs import name_evidence, name_file_list, name_manifest, name_table
 from ofs_spark.intent.identity import derive_manifest_id
 from ofs_spark.labels.terms import resolve_rule
@@ -16,8 +16,8 @@ from ofs_spark.publish.gate import GateInputs, derive_status, describe_shortfall
 from ofs_spark.publish.manifest import count_anomalies
 from ofs_spark.publish.verify import FileCheck
 from ofs_spark.workflow.checks import Check, Finding, compare, run_check
-from ofs_spark.workflow.claims import EVIDENCE, Claims, Document
-from ofs_spark.workflow.verify_receipts import compare_labels, compare_replay, read_range
+from ofs_spark.workflow.claims import BACKFILL_INTENT, EVIDENCE, Claims, Document
+from ofs_spark.workflow.verify_receipts import compare_labels, compare_replay
 
 _SAID_BY_PLAN = (
     "plan_id",
@@ -88,7 +88,8 @@ def _compare_places(claims: Claims) -> Finding:
     """All evidence is of one run, and stands where that run writes it."""
     run_id, run_key = claims.manifest["platform_run_id"], claims.replay["run_key"]
     found = {kind: one["ref"] for kind, one in claims.manifest["evidence"].items()}
-    return compare(found, {kind: name_evidence(run_id, kind, run_key) for kind in EVIDENCE})
+    kinds = [*EVIDENCE, *([BACKFILL_INTENT] if "supersedes" in claims.manifest else [])]
+    return compare(found, {kind: name_evidence(run_id, kind, run_key) for kind in kinds})
 
 
 def _compare_intent(manifest: Document) -> Finding:
@@ -117,7 +118,8 @@ def _compare_plan(claims: Claims) -> Finding:
     manifest, plan = claims.manifest, claims.plan
     terms = ("rule", "posture", "label_asof_utc", "maturity_days", "types", "extract")
     archive = {name: value for name, value in plan["archive"].items() if name != "segments"}
-    found = {name: manifest.get(name) for name in _SAID_BY_PLAN} | {
+    correction = ("supersedes", "correction_stamp")
+    found = {name: manifest.get(name) for name in (*_SAID_BY_PLAN, *correction)} | {
         "archive": manifest.get("archive"),
         "basis": [one["range"] for one in manifest["basis"]],
         "layout": {name: value for name, value in manifest["materialization"]["layout"].items() if name != "buckets"},
@@ -125,14 +127,18 @@ def _compare_plan(claims: Claims) -> Finding:
         "slice_digest": digest(plan["archive"]["segments"]),
         "status of a training dataset": manifest["status"] if plan["training"] else "TRAINING_READY",
     }
-    expected = {name: plan[name] for name in _SAID_BY_PLAN} | {
-        "archive": archive,
-        "basis": plan["basis"],
-        "layout": {name: value for name, value in plan["layout"].items() if name != "rows_per_bucket"},
-        "labels": {name: plan["labels"].get(name) for name in terms},
-        "slice_digest": plan["archive"]["slice_digest"],
-        "status of a training dataset": "TRAINING_READY",
-    }
+    expected = (
+        {name: plan[name] for name in _SAID_BY_PLAN}
+        | {name: plan.get(name) for name in correction}
+        | {
+            "archive": archive,
+            "basis": plan["basis"],
+            "layout": {name: value for name, value in plan["layout"].items() if name != "rows_per_bucket"},
+            "labels": {name: plan["labels"].get(name) for name in terms},
+            "slice_digest": plan["archive"]["slice_digest"],
+            "status of a training dataset": "TRAINING_READY",
+        }
+    )
     return compare(found, expected)
 
 
@@ -172,7 +178,7 @@ def _compare_gates(claims: Claims, stored: FileCheck, content_digest: str) -> Fi
     gates = judge_gates(
         GateInputs(
             plan_basis_hash=claims.plan["basis_hash"],
-            replay_basis_hash=hash_basis(read_range(one["range"]) for one in claims.replay["ranges"]),
+            replay_basis_hash=hash_basis(parse_range(one["range"]) for one in claims.replay["ranges"]),
             replay_status=claims.replay["status"],
             anchors=stored.rows,
             computed_rows=manifest["materialization"]["row_count"],

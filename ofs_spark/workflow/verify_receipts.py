@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ofs_spark.foundation.positions import Range
+from ofs_spark.foundation.positions import parse_range
 from ofs_spark.labels.coverage import TypeCounts, find_shortfalls
 from ofs_spark.labels.coverage_policy import CoveragePolicy
 from ofs_spark.labels.receipt import describe_type
@@ -28,7 +28,7 @@ def compare_replay(claims: Claims) -> Finding:
         "ranges": [one["range"] for one in ranges],
         "missing": sum(one["missing"]["count"] for one in ranges),
         "status": {receipt["status"], *(one["status"] for one in ranges)} == {"COMPLETE"},
-        "offsets": [one["positions"] for one in ranges if read_range(one["range"]).dense],
+        "offsets": [one["positions"] for one in ranges if parse_range(one["range"]).dense],
         "positions": sum(one["positions"] for one in ranges),
         "closed": has_closed(receipt["counts"]),
         "replay": {**manifest["replay"], "truncated": {}},
@@ -41,18 +41,12 @@ def compare_replay(claims: Claims) -> Finding:
         "ranges": claims.plan["basis"],
         "missing": 0,
         "status": True,
-        "offsets": [one.size for one in map(read_range, receipt["basis"]) if one.dense],
+        "offsets": [one.size for one in map(parse_range, receipt["basis"]) if one.dense],
         "positions": receipt["counts"]["positions"],
         "closed": True,
         "replay": summarise_replay(receipt["counts"], {}),
     }
     return compare(found, expected)
-
-
-def read_range(one: Document) -> Range:
-    """The range that a document states."""
-    end = one.get("end_exclusive") or one["end_inclusive"]
-    return Range(one["topic"], one["partition"], one["offset_kind"], int(one["start"]), int(end))
 
 
 def compare_labels(claims: Claims) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ OWNED = {"{platform_run_id}/ofs/", "{platform_run_id}/job_receipts/", f"{{platfo
 HOLES = ("state", "demo", f"objects/{RUN}/ofs", f"objects/{RUN}/learning/reconciliation", "objects/.spark")
 FOREIGN = (f"{RUN}/learning/reconciliation/mf_reconciliation.json", f"{RUN}/bus/fraud/0.jsonl", f"{RUN}/sr/plan.json")
 
+ORPHAN = f"{RUN}/ofs/files/{'0' * 64}.parquet"
+"""An object of OFS that nobody names, as old as can be: what `ofs gc` takes away."""
 GATED = refusals.CASES["receipt_passed"].world
 WHERE = ("--json", "--quiet", "--wiring", "{wiring}")
 COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
@@ -51,9 +54,19 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
         (("{no intent}",), 10),
         (("/nowhere",), 2),
     ),
+    "backfill": (
+        (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", "--request-id", "backfill.0001"), 0),
+        (("{intent}", "--supersedes", "dm_nowhere", "--reason", "LATE", "--request-id", "backfill.0002"), 60),
+        (("{intent}", "--reason", "LATE"), 2),
+    ),
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
+    "cancel": ((("{run_key}",), 0), (("nothing",), 60)),
+    "ledger list": (((), 0), (("--state", "DONE", "--most", "1"), 0), (("--state", "x"), 2), (("--most", "0"), 2)),
+    "ledger show": ((("{run_key}",), 0), (("nothing",), 60)),
     "status": (((), 0), (("--all",), 0), (("{run_key}",), 0), (("nothing",), 60)),
+    "gc": (((), 0), ((RUN, "--apply", "--grace", "48"), 0), (("--grace", "1"), 2), (("elsewhere",), 2)),
+    "retry-publish": ((("{run_key}",), 60), (("nothing",), 60)),
     "identity": ((("{intent}",), 0), (("{no intent}",), 10)),
     "validate": (
         (("{intent}",), 0),
@@ -68,6 +81,10 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
 }
 """Command → its arguments and exit status, in this order, in one world."""
 JOBS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+    "backfill_dataset.py": (
+        (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", *WHERE[2:]), 10),
+        (("{intent}", "--reason", "LATE", *WHERE[2:]), 2),
+    ),
     "build_dataset.py": ((("{intent}", *WHERE[2:]), 0), (("{no intent}", *WHERE[2:]), 10)),
 }
 Refused = tuple[World, str, Callable[[Written], None] | None]
@@ -96,6 +113,9 @@ def prepare(made: World, folder: Path) -> Written:
     for ref in FOREIGN:
         (written.root / ref).parent.mkdir(parents=True, exist_ok=True)
         (written.root / ref).write_bytes(b"{}")
+    (written.root / ORPHAN).parent.mkdir(parents=True, exist_ok=True)
+    (written.root / ORPHAN).write_bytes(b"x")
+    os.utime(written.root / ORPHAN, (0, 0))
     return written
 
 
@@ -121,7 +141,9 @@ def plan_commands(folder: Path) -> list[dict[str, Any]]:
     steps = []
     for command, asked in COMMANDS.items():
         for number, (arguments, _) in enumerate(asked):
-            steps.append(plan_step(f"{command} {number}", folder, fill((*WHERE, command, *arguments), places)))
+            steps.append(
+                plan_step(f"{command} {number}", folder, fill((*WHERE, *command.split(" "), *arguments), places))
+            )
     for job, asked in JOBS.items():
         for number, (arguments, _) in enumerate(asked):
             step = plan_step(f"{job} {number}", folder, fill(arguments, places))
@@ -194,10 +216,25 @@ def test_the_watch_hears_what_a_build_writes(commands: Watched) -> None:
         assert any(part in path for _, path in report["written"]), part
 
 
+def test_the_watch_hears_what_a_gc_removes(commands: Watched) -> None:
+    """The orphan alone: all else is young or named."""
+    removed = [path for event, path in commands.reports["gc 1"]["written"] if event == "os.remove"]
+    assert [path.endswith(ORPHAN) for path in removed if "/.put-" not in path] == [True]
+    assert not [path for event, path in commands.reports["gc 0"]["written"] if event == "os.remove"]
+
+
+def list_commands(parser: argparse.ArgumentParser) -> list[str]:
+    """Every command, one below another with its name before it."""
+    (choices,) = (one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    return [
+        " ".join([name, *below])
+        for name, made in choices.items()
+        for below in ([[one] for one in list_commands(made)] if made._subparsers else [[]])
+    ]
+
+
 def test_every_command_and_job_has_its_entry() -> None:
-    actions = cli.build_parser()._actions
-    (choices,) = (one.choices for one in actions if isinstance(one, argparse._SubParsersAction))
-    assert set(COMMANDS) == set(choices)
+    assert set(COMMANDS) == set(list_commands(cli.build_parser()))
     assert set(JOBS) == {path.name for path in (ROOT / "jobs").glob("*.py")}
 
 

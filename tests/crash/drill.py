@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -14,7 +15,11 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from ofs_spark import pipeline
+from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.intent.backfill import Correction
+from ofs_spark.intent.model import V1
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.process import is_gone
@@ -74,6 +79,24 @@ class Kill(Watcher):
         return call()
 
 
+class EndAt(Watcher):
+    """Ends its driver in order before an effect, as a dead JVM or a full disk does."""
+
+    def __init__(self, effect: str) -> None:
+        super().__init__()
+        self.effect = effect
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        if effect == self.effect:
+            raise refuse("ENVIRONMENT_UNFIT", f"the drill ends at {effect}")
+        return super().__call__(effect, call)
+
+
+def select_own(seen: list[str]) -> list[str]:
+    """The effects of a later attempt that are its own: what follows a commit is told as that of a build is."""
+    return seen[: seen.index("publication.put")]
+
+
 @dataclass
 class Drill:
     """A world that drivers work on, one after the other. Each driver has a name; `dead` ones are known to be gone."""
@@ -84,15 +107,27 @@ class Drill:
     drivers: int = 0
 
     def drive(
-        self, around: Watcher, request_id: str = "", engine: Callable[[], Engine] = LocalEngine
+        self,
+        around: Watcher,
+        request_id: str = "",
+        engine: Callable[[], Engine] = LocalEngine,
+        supersedes: str = "",
+        stamp: str = "",
     ) -> dict[str, Any] | BaseException:
-        """One driver's build: its answer, or what ended it. A driver that has returned is gone."""
+        """One driver's build, or backfill of `supersedes`: its answer, or what ended it. A driver that has returned is gone.
+
+        stamp: the correction stamp, by which backfills of one dataset differ.
+        """
         self.drivers += 1
         name = f"driver:{self.drivers}"
         with open_context(self.written.wiring, None, lambda _room, _doing: None, engine) as context:
             control = replace(context.control, owner=name, is_gone=self.is_gone, pause=lambda _s: None)
             try:
-                return pipeline.build_dataset(self.ask(request_id), watch(replace(context, control=control), around))
+                watched = watch(replace(context, control=control), around)
+                if supersedes:
+                    asked = Correction(supersedes, reason_code="DRILL")
+                    return pipeline.backfill_dataset(self.ask(request_id, stamp), asked, watched)
+                return pipeline.build_dataset(self.ask(request_id), watched)
             except BaseException as error:  # noqa: BLE001  # whatever ends a driver is what a drill looks at
                 return error
             finally:
@@ -103,10 +138,11 @@ class Drill:
         """Whether a driver is known to be gone: one of this drill, or a process of its own."""
         return name in self.dead or is_gone(name)
 
-    def ask(self, request_id: str = "") -> bytes:
-        """The intent, under another request id where one is given."""
+    def ask(self, request_id: str = "", stamp: str = "") -> bytes:
+        """The intent, under another request id where one is given, and with a correction stamp."""
         document = json.loads(self.written.intent.read_bytes())
-        return json.dumps({**document, "request_id": request_id or document["request_id"]}).encode()
+        stamped = {"schema_version": V1, "correction_stamp": stamp} if stamp else {}
+        return json.dumps({**document, **stamped, "request_id": request_id or document["request_id"]}).encode()
 
     def find_violations(self, *, settled: bool) -> list[str]:
         """What is broken by now, in the words of the checker that knows nothing of the package."""
@@ -119,7 +155,7 @@ class Drill:
 
 
 @cache
-def _template() -> Written:
+def template() -> Written:
     folder = Path(mkdtemp(prefix="ofs-drill-world-", dir=PARENT))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return write_world(TRAINING, folder)
@@ -143,20 +179,32 @@ class Place(TemporaryDirectory[str]):
     def __enter__(self) -> Drill:  # type: ignore[override]  # what is entered is the drill
         """The drill."""
         with _ONE_AT_A_TIME:
-            old, new = _template().root.parent, Path(super().__enter__())
+            old, new = template().root.parent, Path(super().__enter__())
         shutil.copytree(old, new, dirs_exist_ok=True)
-        moved = {
-            name: new / path.relative_to(old) for name, path in vars(_template()).items() if isinstance(path, Path)
-        }
+        moved = {name: new / path.relative_to(old) for name, path in vars(template()).items() if isinstance(path, Path)}
         wiring = new / "wiring.yaml"
         wiring.write_text(wiring.read_text().replace(str(old), str(new)))
-        segments = tuple(new / path.relative_to(old) for path in _template().segments)
-        return Drill(replace(_template(), segments=segments, **moved))
+        segments = tuple(new / path.relative_to(old) for path in template().segments)
+        return Drill(replace(template(), segments=segments, **moved))
 
 
-def require_whole(drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine) -> None:
+def clear(drill: Drill, around: Watcher, hours: float = 1_000.0) -> dict[str, Any] | BaseException:
+    """A gc that takes place so many hours from now: its answer, or what ended it."""
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=hours))
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        try:
+            return pipeline.clear_orphans((), None, watch(replace(context, clock=clock), around), removes=True)
+        except BaseException as error:  # noqa: BLE001  # whatever ends it is what a drill looks at
+            return error
+        finally:
+            del _WATCHERS[id(around)]
+
+
+def require_whole(
+    drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine, supersedes: str = ""
+) -> None:
     """A clean driver ends with the one dataset, and nothing is broken."""
-    answer = drill.drive(Watcher(), request_id, engine)
+    answer = drill.drive(Watcher(), request_id, engine, supersedes)
     assert isinstance(answer, dict), f"{what}: {answer!r}"
     assert answer["outcome"] in ("COMMITTED", "ALREADY_PUBLISHED"), what
     assert answer["content_digest"] == expected_digest(), what

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tests.acceptance.test_closure import TRAINING
-from tests.crash.drill import Drill, Kill, Killed, Place, Watcher, require_whole
+from tests.crash.drill import Drill, EndAt, Kill, Killed, Place, Watcher, require_whole
 from tests.worlds.writer import write_world
 
 WRITES = ("put", "replace", "commit", "register", "claim", "end")
@@ -22,9 +22,14 @@ def find_places(seen: list[str]) -> list[int]:
     return [at for at, effect in enumerate(seen) if effect.rsplit(".", 1)[1] in WRITES] + [len(seen)]
 
 
-def kill(places: tuple[int, ...], *, growing: bool = False) -> list[str]:
-    """Kills one driver after the other; what the next one does when nobody kills it. growing: the archive meanwhile."""
+def kill(places: tuple[int, ...], *, growing: bool = False, ended_at: str = "") -> list[str]:
+    """Kills one driver after the other; what the next one does when nobody kills it.
+
+    growing: the archive meanwhile. ended_at: the effect that ended a driver before them, "" for none.
+    """
     with Place() as drill:
+        if ended_at:
+            drill.drive(EndAt(ended_at))
         what = f"killed before effect {' and '.join(map(str, places))}"
         for at in places:
             ended = drill.drive(Kill(at))
@@ -60,6 +65,15 @@ def test_every_kill_and_every_pair_of_kills(whole: list[str]) -> None:
             kill((first, second))
             pairs += 1
     assert pairs >= 300, pairs
+
+
+@pytest.mark.parametrize("ended_at", ["manifest.put", "engine.load"], ids=["publish_only", "from_staged_rows"])
+def test_every_kill_of_a_later_attempt(ended_at: str) -> None:
+    """Of a driver that starts from what one before it has staged."""
+    seen = kill((), ended_at=ended_at)
+    assert "engine.scan" not in seen
+    for place in find_places(seen):
+        kill((place,), ended_at=ended_at)
 
 
 def test_the_archive_grows_after_every_kill(whole: list[str]) -> None:

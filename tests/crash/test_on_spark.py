@@ -21,17 +21,17 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.stops import STATUSES
 from ofs_spark.io.context import open_context
-from ofs_spark.io.failpoints import POINTS, VARIABLE
+from ofs_spark.io.failpoints import LATER, POINTS, VARIABLE
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.crash.drill import Drill, Place, require_whole
 
 ROOT = Path(__file__).resolve().parents[2]
-NEVER = {"ledger.beat.before", "ledger.beat.after", "plan.read.before", "plan.read.after"}
+NEVER = {f"{effect}.{side}" for effect in ("ledger.beat", "plan.read", *LATER) for side in ("before", "after")}
 """Points that a first build of some seconds does not come by."""
 KILLS = (
     *("plan.put.after", "staged_rows.put.after", "table_file.put.before", "table_log.commit.after"),
-    *("manifest.put.before", "manifest.put.after", "fact.put.before", "ledger.end.after"),
+    *("prepared.replace.after", "manifest.put.before", "manifest.put.after", "fact.put.before", "ledger.end.after"),
 )
 STOPS = {
     "ledger.claim.after": "term",
@@ -132,7 +132,7 @@ def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -
         assert events[-1].reason == answer["reason"], what
 
 
-def test_eight_kills(spark: SparkSession) -> None:
+def test_nine_kills(spark: SparkSession) -> None:
     check_two_at_a_time(lambda point: kill(point, spark), KILLS)
 
 

@@ -12,28 +12,51 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_evidence
 from ofs_spark.io.context import open_context
-from ofs_spark.io.failpoints import EFFECTS, POINTS, VARIABLE, Failpoints, read_failpoints
+from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, VARIABLE, Failpoints, read_failpoints
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
-from tests.crash.drill import Drill, Place, Watcher
+from ofs_spark.workflow.claims import BACKFILL_INTENT
+from tests.crash.drill import Drill, Kill, Place, Watcher, clear
 from tests.unit.test_refs import OWNED, RUN
+from tests.worlds.sabotage import flip_byte
 
 
-def test_the_effects_of_a_build_are_the_list() -> None:
+def test_the_effects_of_a_build_and_of_a_gc_are_the_list() -> None:
     with Place() as drill:
         first, again = Watcher(), Watcher()
-        drill.drive(first)
+        built = drill.drive(first)
+        assert isinstance(built, dict)
         drill.drive(again)  # finds the evidence that a killed driver would find
+        drill.drive(backfill := Watcher(), "request.backfill", supersedes=str(built["dataset_manifest_id"]))
+        clearing = Watcher()
+        clear(drill, clearing)
     with Place() as drill:
         beating = Watcher()
         _beat(drill, beating)
-    assert {*first.seen, *beating.seen, "plan.read"} == set(EFFECTS)
+    seen = {*first.seen, *beating.seen, *backfill.seen, *clearing.seen, "plan.read"}
+    assert seen - {"prepared.look", "prepared.read"} == set(EFFECTS)  # a gc looks at what others prepared
     assert {effect for effect in again.seen if effect not in EFFECTS} <= {
         f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")
     }
-    assert len(POINTS) == 2 * len(set(EFFECTS)) > 40
+    assert len(POINTS) == 2 * len({*EFFECTS, *LATER}) == 2 * (len(set(EFFECTS)) + len(LATER)) > 40
+
+
+def test_the_effects_of_later_attempts_are_the_list() -> None:
+    whole = Watcher()
+    with Place() as drill:
+        drill.drive(whole)
+    later: set[str] = set()
+    for effect in ("manifest.put", "engine.load"):
+        with Place() as drill:
+            drill.drive(Kill(whole.seen.index(effect)))
+            for staged in drill.written.root.glob("*/ofs/staging/*/*.arrow") if effect == "engine.load" else ():
+                flip_byte(staged)
+            watcher = Watcher()
+            drill.drive(watcher)
+            later |= {*watcher.seen}
+    assert later - {*EFFECTS, "fact.read"} == set(LATER)
 
 
 def _beat(drill: Drill, watcher: Watcher) -> None:
@@ -51,10 +74,10 @@ def _beat(drill: Drill, watcher: Watcher) -> None:
 
 
 def test_every_owned_ref_has_a_kind_of_its_own() -> None:
-    evidence = [name_evidence(RUN, kind, "run_key") for kind in EVIDENCE]
+    evidence = [name_evidence(RUN, kind, "run_key") for kind in (*EVIDENCE, BACKFILL_INTENT)]
     kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
     assert "input" not in kinds.values(), kinds
-    assert {*KINDS.values(), "manifest_v0", "roll", "reconciliation"} == set(kinds.values())
+    assert {*KINDS.values(), "manifest_v0", "roll", "reconciliation", "scan_record"} == set(kinds.values())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.errors import Refusal
-from tests.crash.drill import Answer, Drill, Place, Watcher, expected_digest, require_whole
+from tests.crash.drill import Answer, Drill, EndAt, Place, Watcher, expected_digest, require_whole, select_own
 
 
 class Pause(Watcher):
@@ -28,11 +28,16 @@ class Pause(Watcher):
         return call()
 
 
-def resume(at: int, request_id: str) -> None:
-    """A driver is paused before an effect; another takes its run over, or publishes the plan; then it goes on."""
-    what = f"paused before effect {at}; the other asks as {request_id or 'the same'}"
+def resume(at: int, request_id: str, ended_at: str = "") -> None:
+    """A driver is paused before an effect; another takes its run over, or publishes the plan; then it goes on.
+
+    ended_at: the effect that ended an attempt before theirs, "" for none.
+    """
+    what = f"paused before effect {at} after {ended_at or 'nothing'}; the other asks as {request_id or 'the same'}"
     with Place() as drill:
-        drill.dead.add("driver:1")  # as after its lease: whoever comes may take the run
+        if ended_at:
+            drill.drive(EndAt(ended_at))
+        drill.dead.add(f"driver:{drill.drivers + 1}")  # as after its lease: whoever comes may take the run
         other: list[Any] = []
         ended = drill.drive(Pause(at, lambda: other.append(drill.drive(Watcher(), request_id))))
         if other:
@@ -63,6 +68,17 @@ def test_a_zombie_changes_nothing(effects: list[str]) -> None:
         for at in places:
             resume(at, request_id)
     assert 2 * len(places) >= 100
+
+
+@pytest.mark.parametrize("ended_at", ["manifest.put", "engine.load"], ids=["publish_only", "from_staged_rows"])
+def test_a_zombie_of_a_later_attempt_changes_nothing(ended_at: str) -> None:
+    with Place() as drill:
+        drill.drive(EndAt(ended_at))
+        watcher = Watcher()
+        drill.drive(watcher)
+    for request_id in ("", "request.of.another"):
+        for at in range(len(select_own(watcher.seen))):
+            resume(at, request_id, ended_at)
 
 
 @pytest.mark.parametrize(("drivers", "requests"), [(16, 1), (32, 32)], ids=["16_of_one_request", "32_of_one_plan"])

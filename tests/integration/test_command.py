@@ -135,7 +135,7 @@ def test_wrong_use_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert "ofs: " in wrong.stderr.splitlines()[-1]
 
 
-COMMANDS = ("identity", "validate", "build", "verify", "show", "status", "demo")
+COMMANDS = ("identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish", "demo")
 
 
 def test_help_names_every_command_option_and_variable() -> None:

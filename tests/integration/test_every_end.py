@@ -295,7 +295,7 @@ def test_a_store_that_fails_at_any_call_is_answered(
         monkeypatch.setattr(Failing, "calls", 0)
         for name, value in (("fails_at", call), ("number", number), ("after", after)):
             monkeypatch.setattr(Failing, name, value)
-        monkeypatch.setattr("ofs_spark.io.context.open_objects", Failing)
+        monkeypatch.setattr("ofs_spark.io.context.open_objects", lambda root, _settings: Failing(root))
 
         def build(written: Written = written) -> dict[str, Any]:
             with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
@@ -336,20 +336,35 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as those of nohup ignore this one
 from ofs_spark.console import answer_command
-def run():
+def sleep():
     print("ready", file=sys.stderr, flush=True)
     time.sleep(60)
+class Swallowed:
+    def __del__(self):
+        sleep()
+def run():
+    if sys.argv[1] == "as it is":
+        sleep()
+    elif sys.argv[1] == "hidden by a clean-up":
+        try:
+            sleep()
+        finally:
+            raise ConnectionError("the JVM is gone")
+    else:
+        Swallowed()
+        time.sleep(60)
 sys.exit(answer_command(run, as_json=True))
 """
 
 
+@pytest.mark.parametrize("way", ["as it is", "hidden by a clean-up", "swallowed by a finaliser"])
 @pytest.mark.parametrize(
     ("number", "reason", "status"),
     [(signal.SIGINT, "INTERRUPTED", 130), (signal.SIGTERM, "CANCELLED", 143), (signal.SIGHUP, "INTERRUPTED", 129)],
 )
-def test_a_signal_is_answered(number: signal.Signals, reason: str, status: int) -> None:
+def test_a_signal_is_answered(number: signal.Signals, reason: str, status: int, way: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITS],
+        [sys.executable, "-c", WAITS, way],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

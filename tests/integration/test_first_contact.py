@@ -18,7 +18,10 @@ VALID = ROOT / "contracts" / "examples" / "valid"
 INTENT = str(VALID / "learning.ofs_build_intent.v0" / "training.json")
 MANIFEST = "platform_20260210T130700Z/ofs/manifests/dm_05b3abf2579a5eb66403cd78be557fd8.json"
 
-NEVER = {"pyarrow", "numpy", "numba", "pandas", "pyspark", "deltalake", "rich", "typer", "click", "sqlalchemy"}
+NEVER = {
+    *("pyarrow", "numpy", "numba", "pandas", "pyspark", "deltalake", "boto3", "botocore"),
+    *("rich", "typer", "click", "sqlalchemy"),
+}
 """None of these commands computes or draws."""
 COMMANDS: dict[tuple[str, ...], set[str]] = {
     ("status",): NEVER | {"pydantic"},

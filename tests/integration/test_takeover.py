@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ofs_spark import pipeline
+from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.ends import Stopped
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from tests.spec.tables.windows import world
@@ -67,3 +70,22 @@ def test_what_surrounds_the_basis_may_grow_between_attempts(tmp_path: Path) -> N
     grown = write_world(replace(before, segments=(*before.segments, beside)), tmp_path)
     assert grown.index.read_bytes() != index
     assert build(grown).published["outcome"] == "COMMITTED"
+
+
+def test_an_attempt_that_outlived_the_run_limit_ends_without_a_dataset(tmp_path: Path) -> None:
+    """It ends before the commit, and says so in the ledger; the next attempt publishes."""
+    written, clock = write_world(world("event|time|card\ne0|10:00|1"), tmp_path), FixedClock(datetime.now(UTC))
+
+    def work_long() -> LocalEngine:
+        clock.advance(24 * 3_600 + 1)
+        return LocalEngine()
+
+    with open_context(written.wiring, None, lambda _room, _doing: None, work_long) as context:
+        control = replace(context.control, clock=clock)
+        with pytest.raises(Refusal, match="run_limit_hours is 24") as ended:
+            pipeline.build_dataset(written.intent.read_bytes(), replace(context, control=control))
+        run_key = ended.value.details["run_key"]
+        told = pipeline.describe_runs(run_key, context)
+        assert (told["state"], told["events"][-1]["reason"]) == ("FAILED", "LEASE_LOST")
+    assert not list(written.root.glob("*/ofs/manifests/*"))
+    assert build(written).published["outcome"] == "COMMITTED"

@@ -291,8 +291,8 @@ UNSERVED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"ledger": {"dsn": "${OFS_NO_SUCH_VARIABLE}"}, "profiles": {"root": "${OFS_NO_SUCH_VARIABLE}"}},
         ["/ledger/dsn", "/profiles/root"],
     ),
-    "an object store": ({"objects": {"root": "s3://bucket/p"}}, ["/objects/root"]),
-    "a ledger": ({"ledger": {"dsn": "postgresql://h/d"}}, ["/ledger/dsn"]),
+    "an object store": ({"objects": {"root": "gs://bucket/p"}}, ["/objects/root"]),
+    "a bucket without a region": ({"objects": {"root": "s3://bucket/p"}}, ["/objects/region"]),
     "a bus": ({"bus": {"kind": "kafka"}}, ["/bus/kind"]),
     "labels": ({"labels": {"kind": "postgres", "dsn": "postgresql://h/d"}}, ["/labels/kind"]),
     "folders in production": ({"kind": "prod"}, [""]),
@@ -301,7 +301,11 @@ UNSERVED: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", UNSERVED)
-def test_a_wiring_that_no_command_takes_is_not_valid(name: str, tmp_path: Path) -> None:
+def test_a_wiring_that_no_command_takes_is_not_valid(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(variable, raising=False)
     path = write_world(WORLD, tmp_path).wiring
     changes, pointers = UNSERVED[name]
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))

@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
+from tests.invariants.chains import judge_links
 from tests.invariants.history import History
 from tests.invariants.runs import judge_events, judge_gates, judge_last_word, judge_tokens
+from tests.invariants.staged import judge_prepared, judge_staged
 from tests.invariants.stored import (
     judge_bytes,
     judge_content,
@@ -38,6 +40,9 @@ INVARIANTS: Mapping[str, str] = {
     "I12": "no last word says that a run published nothing whose manifest stands",
     "I13": "the reconciliation agrees with the ledger about every run that ended",
     "I14": "an unfinished write is nowhere taken for an object",
+    "I17": "one successor per superseded dataset, which its link names",
+    "I15": "a pending run has prepared what it would publish, and all that it names stands",
+    "I16": "staged rows are what their names say, and a record of them names none that never stood",
 }
 """Name → what always holds. I10 is for the caller, who knows the answer: `find_wrong_answer`."""
 
@@ -53,7 +58,7 @@ def _judge_frozen(view: View) -> Iterator[str]:
             continue  # I7 tells it
         if found != sha256:
             yield f"{ref} had sha256 {sha256}; there is {found or 'nothing'}"
-    kept = view.below("ofs/manifests", *(f"ofs/{kind}" for kind in EVIDENCE))
+    kept = view.below("ofs/manifests", "ofs/backfill_intent", *(f"ofs/{kind}" for kind in EVIDENCE))
     now = {ref: view.sha256(ref) for ref in kept if ref not in frozen and not ref.endswith(".v0.json")}
     frozen |= {ref: sha256 for ref, sha256 in now.items() if sha256 is not None}
 
@@ -79,6 +84,9 @@ ALWAYS: tuple[tuple[str, Rule], ...] = (
     ("I11", judge_gates),
     ("I12", judge_last_word),
     ("I14", judge_unfinished),
+    ("I17", judge_links),
+    ("I15", judge_prepared),
+    ("I16", judge_staged),
 )
 SETTLED: tuple[tuple[str, Rule], ...] = (("I5", judge_told), ("I13", judge_reconciliation))
 

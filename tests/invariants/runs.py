@@ -28,9 +28,10 @@ def judge_tokens(view: View) -> Iterator[str]:
     for run_key, events in view.events.items():
         held = 0
         for event in events:
-            if event["after"] == "RUNNING" and not event["token"] > held:
+            asks = event["reason"] == "CANCEL_REQUESTED"  # of the claim that holds the run, and no claim itself
+            if event["after"] == "RUNNING" and not asks and not event["token"] > held:
                 yield f"run {run_key} was claimed under token {event['token']} after {held}"
-            elif event["after"] != "RUNNING" and event["token"] != held:
+            elif (asks or event["after"] != "RUNNING") and event["token"] != held:
                 yield f"run {run_key} became {event['after']} under token {event['token']}, held was {held}"
             held = max(held, event["token"])
     for run_key, run in view.runs.items():
@@ -68,7 +69,7 @@ def _judge_chain(run_key: str, events: list[Row]) -> Iterator[str]:
 
 def _compare_row(run: Row, events: list[Row]) -> Iterator[str]:
     """What the events come to, and what the row says."""
-    claims = [event for event in events if event["after"] == "RUNNING"]
+    claims = [event for event in events if event["after"] == "RUNNING" and event["reason"] != "CANCEL_REQUESTED"]
     attempts = [event for event in claims if event["reason"] != "SETTLED"]  # the others record what stood before them
     ends = [event for event in events if event["after"] in ENDED]
     expected = {
@@ -76,7 +77,9 @@ def _compare_row(run: Row, events: list[Row]) -> Iterator[str]:
         "token": events[-1]["token"],
         "claims": len(attempts),
         "owner": claims[-1]["detail"]["owner"] if claims else "",
-        "outcome": {k: v for k, v in ends[-1]["detail"].items() if k != "protected_refs"} if ends else None,
+        "outcome": {k: v for k, v in ends[-1]["detail"].items() if k not in ("protected_refs", "prepared")}
+        if ends
+        else None,
     }
     found = {**run, "claims": run["attempts"] + run["publish_retries"]}
     for name, value in expected.items():

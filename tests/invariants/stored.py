@@ -97,7 +97,11 @@ def judge_content(view: View) -> Iterator[str]:
 
 def name_all(view: View, ref: str) -> set[str]:
     """Refs of everything of OFS that a manifest names, the data files of its list included."""
-    manifest = view.manifests[ref]
+    return name_all_of(view, view.manifests[ref])
+
+
+def name_all_of(view: View, manifest: Manifest) -> set[str]:
+    """The same of a manifest that need not stand."""
     table = manifest["materialization"]
     named = {one["ref"] for one in manifest["evidence"].values()}
     named |= {table["files"]["ref"], f"{table['path']}/_delta_log/{0:020d}.json"}

@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 
+from ofs_spark.intent.backfill import Correction
+from ofs_spark.io.context import open_context
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.pipeline import backfill_dataset
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants import INVARIANTS, History, find_violations, find_wrong_answer
 from tests.worlds.model import canon
 from tests.worlds.running import SMALL, build, policy_with
+from tests.worlds.sabotage import flip_byte
 from tests.worlds.spoil import (
     HOME,
     LEFTOVER,
@@ -69,6 +74,11 @@ def find_names(copy: Copy, history: History | None = None, *, settled: bool = Tr
     found = find_violations(copy.root, copy.ledger, history, settled=settled)
     assert all(INVARIANTS[text.split()[0]] in text for text in found)
     return {text.split()[0] for text in found}
+
+
+def find_staged(copy: Copy) -> Path:
+    """The first file of staged rows."""
+    return sorted((copy.root / HOME / "staging").glob("*/*.arrow"))[0]
 
 
 REFUSED_BY_GATE = '{"outcome":"REFUSED","code":"REPLAY_UNCHECKABLE","details":{"gate":"basis_agrees"}}'
@@ -162,6 +172,15 @@ CASES: dict[str, tuple[Damage, set[str]]] = {
     "reconciliation miscounts": (edit(RECONCILIATION, lambda d: d["counters"].update(datasets_built=9)), {"I13"}),
     "reconciliation of an earlier attempt": (edit(RECONCILIATION, lambda d: d["runs"][0].update(attempt=0)), {"I13"}),
     "no reconciliation": (remove(RECONCILIATION), {"I13"}),
+    "pending without anything prepared": (
+        lambda c: c.run_sql(
+            "UPDATE ofs_run SET state = 'PUBLISH_PENDING' WHERE run_key = '{run}'",
+            """UPDATE ofs_run_event SET "after" = 'PUBLISH_PENDING' WHERE run_key = '{run}' AND "after" = 'DONE'""",
+        ),
+        {"I13", "I15"},
+    ),
+    "staged rows changed": (lambda c: flip_byte(find_staged(c)), {"I16"}),
+    "staged rows gone": (lambda c: find_staged(c).unlink(), {"I16"}),
     "unfinished write told": (
         edit("run_receipts/{run}.json", lambda d: d["refs"].update(x=f"{HOME}/files/{LEFTOVER}")),
         {"I14"},
@@ -195,6 +214,56 @@ def test_what_has_not_changed_is_not_read_again(copy: Copy, monkeypatch: pytest.
 @pytest.mark.parametrize("name", CASES)
 def test_what_does_not_hold_is_named(name: str, copy: Copy) -> None:
     damage, expected = CASES[name]
+    damage(copy)
+    assert find_names(copy) == expected
+
+
+@pytest.fixture(scope="module")
+def superseded(whole: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The first dataset of the whole root, superseded by one of a request of its own."""
+    folder = tmp_path_factory.mktemp("superseded")
+    written = write_world(TRAINING, folder)
+    build(written)
+    asked = Correction(whole.manifest["dataset_manifest_id"], reason_code="LATE", request_id="backfill.0001")
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        answer = backfill_dataset(written.intent.read_bytes(), asked, context)
+    return Copy(written.root, answer["manifest_ref"])
+
+
+def edit_link(change: Callable[[dict[str, Any]], object]) -> Damage:
+    """A change of the one link."""
+    return lambda c: c.edit(str(next((c.root / HOME / "supersession").iterdir()).relative_to(c.root)), change)
+
+
+def claim_too(c: Copy) -> None:
+    """A third dataset says that it supersedes the first."""
+    manifest = {**c.manifest, "dataset_manifest_id": "dm_" + "0" * 32}
+    (c.root / HOME / "manifests" / f"dm_{'0' * 32}.json").write_bytes(canon(manifest))
+
+
+LINKS: dict[str, tuple[Damage, set[str]]] = {
+    "no link": (lambda c: shutil.rmtree(c.root / HOME / "supersession"), {"I5", "I17"}),
+    "link to another": (edit_link(lambda d: d.update(successor="dm_" + "0" * 32)), {"I5", "I17"}),
+    "link still reserved": (edit_link(lambda d: d.update(state="RESERVED")), {"I5"}),
+    "link of another run": (edit_link(lambda d: d.update(run_key="0" * 32)), {"I17"}),
+    "link from another": (edit_link(lambda d: d.update(superseded="dm_" + "0" * 32)), {"I17"}),
+    "link to other bytes": (edit_link(lambda d: d["manifest"].update(sha256="0" * 64)), {"I5", "I17"}),
+    "link that is none": (
+        lambda c: next((c.root / HOME / "supersession").iterdir()).write_bytes(b"["),
+        {"I5", "I17"},
+    ),
+    "two successors": (claim_too, {"I1", "I2", "I17"}),
+    "untold": (lambda c: (c.root / c.find_fact("BackfillCompleted")).unlink(), {"I5"}),
+    "lifted intent gone": (remove("backfill_intent/{run}.json"), {"I3"}),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_what_does_not_hold_of_a_chain_is_named(name: str, superseded: Copy, tmp_path: Path) -> None:
+    shutil.copytree(superseded.root.parent, tmp_path, dirs_exist_ok=True)
+    copy = Copy(tmp_path / "objects", superseded.manifest_ref)
+    assert find_names(copy) == set()
+    damage, expected = LINKS[name]
     damage(copy)
     assert find_names(copy) == expected
 
@@ -266,7 +335,7 @@ def test_the_answer_of_the_last_rerun_is_judged() -> None:
 
 
 def test_every_invariant_is_broken_somewhere() -> None:
-    broken = {name for _, names in CASES.values() for name in names}
+    broken = {name for _, names in (*CASES.values(), *LINKS.values()) for name in names}
     assert broken | {"I6", "I7", "I10"} == set(INVARIANTS)
 
 

@@ -88,6 +88,13 @@ def _compose_told(view: View, run: Row, ref: str, manifest: Document) -> dict[st
         f"{home}/index/by_plan/{manifest['plan_id']}.json": dataset,
         f"{home}/governance/{event_id}.json": {**fact, "event_type": "DatasetPublished"},
     }
+    for superseded in manifest.get("supersedes", ()):
+        backfill = {**dataset, "platform_run_id": place["platform_run_id"], "content_digest": content}
+        backfill["supersedes"] = manifest["supersedes"]
+        completed = {"recipe": "ofs.governance_fact.v1", "event_type": "BackfillCompleted", "payload": backfill}
+        told[f"{home}/governance/{hash_value(completed)}.json"] = {**backfill, "event_type": "BackfillCompleted"}
+        link = {"state": "COMPLETED", "manifest": named, "successor": manifest["dataset_manifest_id"]}
+        told[f"{home}/supersession/{superseded}.json"] = {**link, "reason_code": manifest["backfill"]["reason_code"]}
     if manifest["status"] == "TRAINING_READY":
         same = ("dataset_manifest_id", "dataset_fingerprint", "platform_run_id", "replay_basis", "scenario_run_ids")
         view_of = {name: manifest[name] for name in (*same, "feature_definition_set")}
@@ -140,7 +147,7 @@ def _compose_entry(view: View, run: Row) -> Document:
     """What an ended run's entry must say."""
     outcome = run["outcome"]
     entry: Document = {"attempt": run["token"], "outcome": outcome["outcome"], "code": outcome.get("code")}
-    if outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN":
+    if run["state"] == "PUBLISH_PENDING":
         entry["outcome"] = "PUBLISH_PENDING"
     manifest = view.manifests.get(outcome.get("manifest_ref", ""))
     if manifest is not None:

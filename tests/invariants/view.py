@@ -5,7 +5,10 @@
     {platform_run_id}/ofs/datasets/{dataset_manifest_id}/{attempt}/    a Delta table
     {platform_run_id}/ofs/files/{sha256}.parquet                       a list of files
     {platform_run_id}/ofs/publication/{run_key}.json, index/by_plan/{plan_id}.json, governance/{event_id}.json
+    {platform_run_id}/ofs/publish_pending/{run_key}.json               a manifest before its commit, and the intent
+    {platform_run_id}/ofs/staging/{plan_id}/{sha256}.arrow, scan.json  rows of a scan, and what it found
     {platform_run_id}/ofs/run_receipts/{run_key}.json
+    {platform_run_id}/ofs/backfill_intent/{run_key}.json, supersession/{superseded dataset_manifest_id}.json
     {platform_run_id}/learning/reconciliation/ofs_reconciliation.json
 
 A file whose name begins with `.put-` is a write that a killed process left unfinished: it is no object.

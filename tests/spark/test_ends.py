@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from ofs_spark.foundation.contracts import find_faults
+from tests.spark.program import run_program
 from tests.spec.tables.windows import world
 from tests.worlds.writer import write_world
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, signal, sys, threading, time
 from pathlib import Path
@@ -62,30 +59,14 @@ sys.exit(main(sys.argv[3:]))
 def test_an_end_of_spark_is_answered_and_leaves_no_jvm(end: str, contract: str, status: int, tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
     place = tmp_path / "jvm"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            str(place),
-            end,
-            "--json",
-            "--wiring",
-            str(written.wiring),
-            "build",
-            str(written.intent),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    command = ("--json", "--wiring", str(written.wiring), "build", str(written.intent))
+    done = run_program(PROGRAM, str(place), end, command=command)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
     answer = json.loads(done.stdout)
     assert find_faults(answer, contract) == [], (answer, done.stderr[-1500:])
     assert done.returncode == status, answer
-    command = Path("/proc", place.read_text(), "cmdline")
+    line = Path("/proc", place.read_text(), "cmdline")
     until = time.monotonic() + 20
-    while command.exists() and command.read_bytes() and time.monotonic() < until:
+    while line.exists() and line.read_bytes() and time.monotonic() < until:
         time.sleep(0.2)
-    assert not command.exists() or not command.read_bytes()
+    assert not line.exists() or not line.read_bytes()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.spark.program import run_program
 from tests.spec.tables.windows import world
 from tests.worlds.writer import write_world
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2-Zq9-planted"
 PROGRAM = """
 import sys
@@ -41,23 +38,8 @@ def test_a_secret_of_a_session_is_on_no_command_line_and_in_no_file(tmp_path: Pa
     document["spark"] = {"spark.hadoop.fs.s3a.secret.key": "${PLANTED}", "spark.driver.memory": "1g"}
     written.wiring.write_text(yaml.safe_dump(document))
     seen = tmp_path / "seen"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            str(seen),
-            "--json",
-            "--wiring",
-            str(written.wiring),
-            "build",
-            str(written.intent),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PLANTED": SECRET},
-    )
+    command = ("--json", "--wiring", str(written.wiring), "build", str(written.intent))
+    done = run_program(PROGRAM, str(seen), command=command, environment={"PLANTED": SECRET})
     assert json.loads(done.stdout)["outcome"] == "COMMITTED", done.stderr[-2000:]
     assert b"org.apache.spark" in seen.read_bytes()
     assert SECRET.encode() not in seen.read_bytes()

@@ -12,13 +12,24 @@ import yaml
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.wiring import read_wiring
+from ofs_spark.foundation.wiring import find_wiring_faults, read_wiring
 from ofs_spark.io import adapters
-from ofs_spark.io.adapters import BUSES, LABEL_STORES, LEDGERS, OBJECT_STORES, load_wiring, open_ledger, open_objects
+from ofs_spark.io.adapters import (
+    BUSES,
+    LABEL_STORES,
+    LEDGERS,
+    OBJECT_STORES,
+    find_notes,
+    load_wiring,
+    open_ledger,
+    open_objects,
+)
 from ofs_spark.io.context import open_context
 from ofs_spark.io.ledger.sqlite import SqliteLedger
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.io.objects.s3 import S3Objects
+from ofs_spark.io.objects.s3_place import S3Place
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "contracts" / "wiring.schema.json").read_text())["properties"]
@@ -49,16 +60,14 @@ def test_a_wiring_is_served_by_the_adapters_of_its_schemes(tmp_path: Path) -> No
 
 
 REFUSED = [
-    ({"objects": {"root": "s3://bucket/p"}}, "/objects/root", "objects.root is s3: this release reaches file only"),
-    ({"objects": {"root": "gs://bucket/p"}}, "/objects/root", "objects.root is gs: this release reaches file only"),
+    ({"objects": {"root": "gs://bucket/p"}}, "/objects/root", "objects.root is gs: this release reaches file, s3 only"),
+    ({"objects": {"root": "s3://u/p"}}, "/objects/root", "objects.root is no s3://bucket/prefix"),
+    ({"objects": {"root": "s3://bucket/../p"}}, "/objects/root", "objects.root is no s3://bucket/prefix"),
+    ({"objects": {"root": "s3://bucket/p", "endpoint": "hunter2"}}, "/objects/endpoint", "is no address of a store"),
+    ({"objects": {"root": "s3://bucket/p", "region": "hunter2!"}}, "/objects/region", "is no name of a region"),
     ({"objects": {"root": "file:///tmp/x"}}, "/objects/root", "objects.root is file://: a folder is named by its path"),
-    ({"profiles": {"root": "s3://bucket/p"}}, "/profiles/root", "profiles.root is s3"),
+    ({"profiles": {"root": "s3://bucket//p"}}, "/profiles/root", "profiles.root is no s3://bucket/prefix"),
     ({"profiles": {"root": "file:///tmp/x"}}, "/profiles/root", "profiles.root is file://"),
-    (
-        {"ledger": {"dsn": "postgresql://hunter2@h/d"}},
-        "/ledger/dsn",
-        "ledger.dsn is postgresql: this release reaches",
-    ),
     ({"labels": {"kind": "postgres", "dsn": "hunter2"}}, "/labels/kind", "labels.kind is postgres"),
     *(({"bus": {"kind": kind}}, "/bus/kind", f"bus.kind is {kind}") for kind in ("file", "kafka", "kinesis")),
 ]
@@ -95,12 +104,69 @@ def test_an_address_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_prod_wiring_takes_nothing_of_one_machine(tmp_path: Path) -> None:
-    both = {"objects": {"root": "s3://b/p"}, "ledger": {"dsn": "postgresql://h/d"}}
+    both = {"objects": {"root": "s3://bucket/p", "region": "r"}, "ledger": {"dsn": "postgresql://h/d"}}
     for changes in ({}, {"objects": both["objects"]}, {"ledger": both["ledger"]}):
         with pytest.raises(Refusal, match="a prod wiring names an object store and a database server"):
             load_wiring(wired(tmp_path, kind="prod", **changes))
-    with pytest.raises(Refusal, match=r"objects\.root is s3"):
-        load_wiring(wired(tmp_path, kind="prod", **both))
+    assert load_wiring(wired(tmp_path, kind="prod", **both, profiles={"root": "s3://bucket/q"})).kind == "prod"
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "service.yaml"])
+def test_a_shipped_wiring_is_one(name: str) -> None:
+    file = ROOT / "conf" / "wiring" / name
+    assert find_wiring_faults(yaml.safe_load(file.read_text(encoding="utf-8"))) == []
+
+
+def test_a_bucket_is_reached_as_the_wiring_says(tmp_path: Path) -> None:
+    """One endpoint, region and spelling for both roots."""
+    objects = {"root": "s3://bucket/p/", "endpoint": "http://127.0.0.1:9000", "region": "r", "path_style": False}
+    wiring = load_wiring(wired(tmp_path, objects=objects, profiles={"root": "s3://profiles"}))
+    assert (wiring.objects_root, wiring.profiles_root, wiring.unused) == ("s3://bucket/p", "s3://profiles", ())
+    for root, bucket, prefix in (("s3://bucket/p", "bucket", "p"), ("s3://profiles", "profiles", "")):
+        place = S3Place(bucket, prefix, "http://127.0.0.1:9000", "r", False)
+        assert open_objects(root, wiring.store) == S3Objects(place)
+
+
+@pytest.mark.parametrize("key", ["objects", "profiles"])
+def test_objects_that_travel_openly_are_told_of_and_refused_in_prod(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_way = {"endpoint": "http://store.hunter2:9000", "region": "r"}
+    changes = {"objects": {"root": "objects", **open_way}, "profiles": {"root": "profiles"}}
+    changes[key]["root"] = "s3://bucket"
+    notes = list(find_notes(load_wiring(wired(tmp_path, **changes))))
+    assert notes == ["objects.endpoint is http:// to another machine: objects travel unencrypted"]
+    ledger, folder = LEDGERS["sqlite"], OBJECT_STORES["file"]
+    assert ledger is not None
+    assert folder is not None
+    monkeypatch.setattr(adapters, "LEDGERS", {"sqlite": replace(ledger, one_machine=False)})
+    monkeypatch.setattr(adapters, "OBJECT_STORES", {**OBJECT_STORES, "file": replace(folder, one_machine=False)})
+    with pytest.raises(Refusal, match="a prod wiring takes https:// alone") as refused:
+        load_wiring(wired(tmp_path, kind="prod", **changes))
+    assert "hunter2" not in str(refused.value.to_document())
+    changes["objects"]["endpoint"] = "https://store.hunter2:9000"
+    assert list(find_notes(load_wiring(wired(tmp_path, kind="prod", **changes)))) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objects": {"root": "s3://AKIAHUNTER2:hunter2@bucket/p"}},
+        {"objects": {"root": "s3://bucket/p", "endpoint": "https://u:hunter2@h"}},
+        {"spark": {"spark.hadoop.fs.s3a.secret.key": "hunter2"}},
+    ],
+)
+def test_keys_of_a_store_stand_in_no_wiring(changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="it may hold a password") as refused:
+        load_wiring(wired(tmp_path, **changes))
+    assert "hunter2" not in str(refused.value.to_document())
+
+
+def test_a_key_of_a_store_from_the_environment_is_no_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE", "https://u:hunter2@h")
+    with pytest.raises(Refusal, match=r"objects\.endpoint is no address of a store") as refused:
+        load_wiring(wired(tmp_path, objects={"root": "s3://bucket", "endpoint": "${STORE}"}))
+    assert "hunter2" not in str(refused.value.to_document())
 
 
 def test_a_stated_key_is_unused_unless_a_chosen_adapter_uses_it(

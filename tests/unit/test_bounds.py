@@ -27,6 +27,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.positions import Slice, resolve_basis, select_sources
 from ofs_spark.intent.admission import read_scope
+from ofs_spark.intent.backfill import Correction, read_backfill
 from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.adapters import load_wiring
 from ofs_spark.io.objects.memory import MemoryObjects
@@ -38,7 +39,7 @@ from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.manifest import require_room
 from ofs_spark.replay.index import prove_index
-from tests.spec.intents import BASE, BASE_V1, ROOT, edited, intent, raw
+from tests.spec.intents import BASE, BASE_V1, DROP, ROOT, edited, intent, raw
 from tests.worlds.model import FACTS_REF, RUN, run_facts
 
 WRITTEN = (
@@ -52,6 +53,7 @@ WRITTEN = (
     "ofs.reconciliation.v1",
     "ofs.replay_completeness.v1",
     "ofs.run_receipt.v1",
+    "ofs.supersession_link.v1",
 )
 BOUNDS = ("maxLength", "pattern", "enum", "maximum", "maxItems")
 EXAMPLES = ROOT / "contracts" / "examples" / "valid"
@@ -68,6 +70,12 @@ def enter_intent(pointer: str, value: Any) -> None:
     document = edited(BASE_V1 if pointer.startswith(("/output", "/label_basis/posture")) else BASE, pointer, value)
     read = read_intent(raw(document), "build")
     resolve_terms(read, read_scope(read), {"min_coverage_by_label_type": {}, "max_conflict_ratio": 1}, 0)
+
+
+def enter_backfill(pointer: str, value: Any) -> None:
+    document = edited(edited(BASE_V1, "/output/splits", DROP), "/intent_kind", "backfill_rebuild")
+    given = {**document, "supersedes": ["dm_" + "a1" * 16], "backfill": {"reason_code": "LATE"}}
+    read_backfill(raw(edited(given, pointer, value)), Correction())
 
 
 def enter_run_facts(pointer: str, value: Any) -> None:
@@ -181,8 +189,10 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/provenance/run_config_digest": at(enter_intent, "/policy_revision", "POLICY_REVISION_MISSING"),
     "*/run_facts/ref": FACTS,
     "*/output/*": at(enter_intent, "/output/bucket", "SCHEMA_INVALID"),  # the intent's own contract, by reference
-    "*/supersedes/[*]": OWN,  # no manifest of this release supersedes another
-    "*/correction_stamp": OWN,
+    "*/supersedes/[*]": at(enter_backfill, "/supersedes/0", "SUPERSESSION_LINK_INVALID", "SCHEMA_INVALID"),
+    "*/correction_stamp": at(enter_backfill, "/correction_stamp", "SCHEMA_INVALID"),
+    "*/reason_code": at(enter_backfill, "/backfill/reason_code", "SCHEMA_INVALID"),
+    "*/superseded": OWN, "*/successor": OWN, "*/state": OWN,
     # the others
     "*/contexts/*/ref": at(enter_run_facts, "/locators/0/path", "RUN_FACTS_UNAVAILABLE"),
     "*/contexts/*": at(enter_run_facts, "/locators/0/output_id", "RUN_FACTS_UNAVAILABLE"),

@@ -83,6 +83,8 @@ WITNESSES = {
     "TRAINING_NOT_ADMISSIBLE": "integration/test_command.py::test_a_refusal_is_an_exit_status_and_a_document",
     "EVIDENCE_IMMUTABILITY_VIOLATION": "unit/publish/test_commit.py::test_evidence_is_written_once",
     "MATERIALIZATION_CORRUPT": "unit/publish/test_files.py::test_a_missing_or_changed_list_is_corrupt",
+    "PREPARED_MANIFEST_INVALID": "integration/test_retry_publish.py::test_what_was_prepared_is_not_trusted",
+    "SUPERSESSION_LINK_INVALID": "integration/test_backfill.py::test_a_target_that_cannot_be_superseded_is_refused",
     "COMMIT_OUTCOME_UNKNOWN": "unit/signals/test_hold.py::test_an_unanswered_commit_is_pending_not_refused",
     "LEASE_LOST": "unit/test_ledger.py::test_a_held_run_is_not_claimed_until_its_lease_runs_out",
     "PUBLISH_RETRY_EXHAUSTED": "unit/test_ledger.py::test_failed_attempts_are_bounded",
@@ -183,7 +185,8 @@ def test_no_text_names_a_command_that_does_not_exist() -> None:
     told = {
         word for path in sorted((ROOT / "ofs_spark").rglob("*.py")) for word in find_commands_told(path.read_text())
     }
-    exist = {"identity", "validate", "build", "verify", "show", "status", "demo"}
+    exist = {"identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish"}
+    exist |= {"cancel", "gc", "demo"}
     assert told - exist == set()
     assert list(find_commands_told('x = "run `ofs doctor` or"')) == ["doctor"]
 

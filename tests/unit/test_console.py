@@ -14,6 +14,7 @@ from ofs_spark import console
 ROOT = Path(__file__).parents[2]
 MANIFEST = json.loads((ROOT / "contracts/examples/valid/learning.dataset_manifest.v1/training_ready.json").read_text())
 RUN = {"run_key": "a" * 32, "state": "DONE", "outcome": "COMMITTED", "attempts": 1, "request_id": "request.one"}
+TIMES = {"started_at_utc": "2026-02-10T13:07:00.000000Z", "ended_at_utc": None}
 DIGEST = "91a15221453492c88976efdc80f34866f616f2a0ab976ed2111260f7b053c15e"
 REFUSAL = {"code": "SCHEMA_INVALID", "room": "intent", "details": {}, "next": "ofs status"}
 
@@ -89,12 +90,16 @@ def test_a_failed_check_says_what_was_found(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("events", [[], [{"at": 0, "before": None, "after": "QUEUED", "reason": "REQUESTED"}]])
 def test_runs_are_told_in_a_line_each(events: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    console.print_status({**RUN, "events": events} if events else {"runs": [RUN]})
+    console.print_status({**RUN, **TIMES, "events": events} if events else {"runs": [RUN]})
     shown = lines(capsys)
     assert shown[0].split() == ["RUN", "STATE", "OUTCOME", "ATTEMPTS", "REQUEST"]
     assert shown[1].split() == ["a" * 32, "DONE", "COMMITTED", "1", "request.one"]
     assert shown[2:] == (
-        ["", "AT                           CHANGE      REASON", "1970-01-01T00:00:00.000000Z  — → QUEUED  REQUESTED"]
+        [
+            *("", "started  2026-02-10T13:07:00.000000Z", "ended    —", ""),
+            "AT                           CHANGE      REASON",
+            "1970-01-01T00:00:00.000000Z  — → QUEUED  REQUESTED",
+        ]
         if events
         else []
     )
@@ -124,7 +129,7 @@ def hostile_prints(stream: io.TextIOBase) -> None:
     console.print_answer({"text": HOSTILE, "list": [HOSTILE, {"a": HOSTILE}], "object": {"a": HOSTILE}}, out)
     console.print_checks({"verified": False, "checks": [check]}, out)
     console.print_manifest({**MANIFEST, "platform_run_id": HOSTILE, "plan_id": HOSTILE}, out)
-    console.print_status({**RUN, "request_id": HOSTILE, "events": [event]}, out)
+    console.print_status({**RUN, **TIMES, "request_id": HOSTILE, "events": [event]}, out)
     console.print_refusal({**REFUSAL, "message": HOSTILE, "details": {"faults": faults, "a": HOSTILE}}, out)
     console.print_usage_error(HOSTILE, "usage: ofs", out)
     console.print_demo({"a": HOSTILE}, {"b": HOSTILE}, [HOSTILE], out)

@@ -22,8 +22,12 @@ MANIFEST = ROOT / "contracts" / "examples" / "valid" / "learning.dataset_manifes
 
 Print = Callable[[Any, io.StringIO], None]
 PAGES: dict[str, tuple[Path, Print]] = {
+    "cancel": (GOLDEN / "cancel.json", console.print_cancel),
+    "ledger_list": (GOLDEN / "ledger_list.json", console.print_ledger_list),
+    "ledger_show": (GOLDEN / "ledger_show.json", console.print_ledger_run),
     "build": (GOLDEN / "build.json", console.print_answer),
     "demo": (GOLDEN / "demo.json", lambda summary, stream: console.print_demo(**summary, stream=stream)),
+    "gc": (GOLDEN / "gc.json", console.print_gc),
     "refusal": (GOLDEN / "refusal.json", console.print_refusal),
     "show": (MANIFEST, console.print_manifest),
     "status": (GOLDEN / "status.json", console.print_status),
@@ -57,6 +61,12 @@ def shown(name: str) -> Any:
         table = [document["materialization"][part] for part in ("path", "content_digest")]
         evidence = [one["ref"] for one in document["evidence"].values()]
         return [*table, *evidence, *(document[part] for part in ("dataset_manifest_id", "platform_run_id", "plan_id"))]
+    if name == "ledger_list":
+        return [[run[part] for part in ("run_key", "state")] for run in document["runs"]]
+    if name == "ledger_show":
+        return {part: value for part, value in document.items() if part != "last_answer"}
+    if name == "cancel":
+        return {part: value for part, value in document.items() if part not in ("request_id", "outcome")}
     if name == "verify":
         return [check if not check["ok"] else check["name"] for check in document["checks"]]
     return document
@@ -70,7 +80,7 @@ def test_the_page_is_the_golden_one(name: str, request: pytest.FixtureRequest) -
     assert page(name) == file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["status", "status_run"])
+@pytest.mark.parametrize("name", ["status", "status_run", "ledger_list"])
 def test_no_line_of_a_table_is_wider_than_the_page(name: str) -> None:
     assert max(map(len, page(name).splitlines())) <= 80
 

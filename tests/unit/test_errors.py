@@ -72,7 +72,7 @@ def test_each_room_has_its_exception(name: str) -> None:
 def test_only_these_may_be_retried() -> None:
     again = {name for name, code in CODES.items() if code.retryable}
     store = {"LABEL_STORE_UNAVAILABLE", "LABEL_ASOF_BEYOND_MARKER", "COMMIT_OUTCOME_UNKNOWN", "MATERIALIZATION_CORRUPT"}
-    assert again == store | {"LEASE_LOST", "ENVIRONMENT_UNFIT"}
+    assert again == store | {"PREPARED_MANIFEST_INVALID", "LEASE_LOST", "ENVIRONMENT_UNFIT"}
 
 
 def test_a_refusal_survives_the_way_between_processes() -> None:

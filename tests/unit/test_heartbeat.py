@@ -24,13 +24,14 @@ class Control:
     beats: int = 0
     done: threading.Event = field(default_factory=threading.Event)
 
-    def beat(self, _held: Run) -> None:
+    def beat(self, held: Run) -> Run:
         outcome = self.outcomes[min(self.beats, len(self.outcomes) - 1)]
         self.beats += 1
         if self.beats >= len(self.outcomes):
             self.done.set()
         if outcome is not None:
             raise outcome
+        return held
 
 
 def beat_with(*outcomes: BaseException | None) -> Control:

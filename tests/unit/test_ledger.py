@@ -1,4 +1,4 @@
-"""Run control over both ledgers: who may change a run, what is recorded, what survives."""
+"""Run control over every ledger: who may change a run, what is recorded, what survives."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ofs_spark.foundation.clock import FixedClock, to_micros
+from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
-from ofs_spark.intent.run import LEGAL, Limits, Run, State, Transition, claim, end
+from ofs_spark.intent.run import CANCEL_REQUESTED, LEGAL, Limits, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.ledger.sqlite import APPLICATION, SqliteLedger, open_for_writing
-from ofs_spark.io.ledger.statements import MIGRATIONS
+from ofs_spark.io.ledger.postgres import PostgresLedger
+from ofs_spark.io.ledger.sqlite import APPLICATION, MIGRATIONS, SqliteLedger, open_for_writing
+from ofs_spark.io.watched import WatchedLedger
 from tests.unit.permissions import unprivileged
 
 KEY, REQUEST, INTENT = "k" * 32, "request.0001", "ab" * 32
@@ -51,10 +53,29 @@ class House:
         return [event.after.value for event in self.ledger.list_events(KEY)]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    made = MemoryLedger() if request.param == "memory" else SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite")
-    return House(made, FixedClock())
+    if request.param == "memory":
+        return House(MemoryLedger(), FixedClock())
+    if request.param == "sqlite":
+        return House(SqliteLedger.at(f"sqlite:///{tmp_path}/a/ledger.sqlite"), FixedClock())
+    server, schema = (request.getfixturevalue(name) for name in ("postgres", "postgres_schema"))
+    clock = FixedClock()
+    return House(TimedLedger(PostgresLedger.at(server.dsn(schema)), call_it, clock), clock)
+
+
+@dataclass(frozen=True)
+class TimedLedger(WatchedLedger):
+    """A ledger whose server's clock is the test's."""
+
+    clock: FixedClock
+
+    def read_clock(self) -> int:
+        return to_micros(self.clock.now())
+
+
+def call_it(_effect: str, call: Any) -> Any:
+    return call()
 
 
 def refused(code: str) -> Any:
@@ -111,6 +132,23 @@ def test_a_heartbeat_keeps_the_lease(house: House) -> None:
     with refused("LEASE_LOST"):
         other.claim(other.find(KEY))
     driver.end(held, State.DONE, "COMMITTED", {})
+
+
+def test_an_attempt_that_outlived_the_run_limit_may_not_commit(house: House) -> None:
+    """Whoever cleans up counts on it: no beat and no commit, though nobody else has the run; its end is recorded."""
+    driver = house.driver(limits=replace(LIMITS, run_s=3_600))
+    held = driver.claim(driver.open(KEY, REQUEST, INTENT))
+    house.clock.advance(3_600)
+    driver.beat(held)
+    driver.fence(held)
+    house.clock.advance(0.000001)
+    for ask in (driver.beat, driver.fence):
+        with pytest.raises(Refusal, match=r"run_limit_hours is 1$") as late:
+            ask(held)
+        assert (late.value.code, late.value.details["run_limit_hours"]) == ("LEASE_LOST", 1)
+    assert driver.end(held, State.FAILED, "LEASE_LOST", {}).state is State.FAILED
+    again = driver.claim(driver.open(KEY, REQUEST, INTENT))
+    driver.fence(again)
 
 
 def test_a_zombie_changes_nothing(house: House) -> None:
@@ -197,6 +235,55 @@ def test_of_two_claims_of_one_state_one_succeeds(house: House) -> None:
     assert house.states == ["QUEUED", "RUNNING"]
 
 
+def test_a_request_to_stop_is_of_one_claim(house: House) -> None:
+    driver, held = house.started()
+    other = house.driver("two")
+    asked = other.ask_to_stop(other.find(KEY))
+    assert other.ask_to_stop(asked) == asked
+    assert driver.beat(held).is_asked_to_stop
+    with pytest.raises(Stopped, match="143"):
+        driver.fence(held)
+    driver.end(held, State.FAILED, "CANCELLED", {})
+    assert house.states == ["QUEUED", "RUNNING", "RUNNING", "FAILED"]
+    assert house.ledger.list_events(KEY)[2].reason == CANCEL_REQUESTED
+    driver, held = house.started()
+    driver.fence(held)
+    assert not driver.beat(held).is_asked_to_stop
+
+
+def test_a_heartbeat_between_reading_and_asking_is_not_undone(house: House) -> None:
+    driver, held = house.started()
+    house.clock.advance(5)
+    driver.beat(held)
+    with refused("LEASE_LOST"):
+        house.driver("two").ask_to_stop(held)
+    assert house.states == ["QUEUED", "RUNNING"]
+
+
+def test_cancelled_attempts_are_forgiven(house: House) -> None:
+    for _ in range(4):
+        driver, held = house.started()
+        driver.end(held, State.FAILED, "CANCELLED", {})
+    assert house.started()[1].attempts == 5
+
+
+def test_runs_have_the_times_of_their_first_claim_and_last_end(house: House) -> None:
+    driver, held = house.started()
+    assert [(one.began, one.ended) for one in house.ledger.list_dated()] == [(0, None)]
+    house.clock.advance(5)
+    driver.end(held, State.FAILED, "X", {})
+    driver.open("ef" * 16, "request.0002", INTENT)
+    house.clock.advance(5)
+    dated = house.ledger.list_dated()
+    assert [(one.run.run_key, one.began, one.ended) for one in dated] == [(KEY, 0, 5_000_000), ("ef" * 16, None, None)]
+    assert house.ledger.list_dated(1, State.FAILED) == dated[:1]
+    assert house.ledger.list_dated(1) == dated[1:]
+    assert house.ledger.list_dated(state=State.DONE) == []
+    house.started()
+    assert [(one.began, one.ended) for one in house.ledger.list_dated(state=State.RUNNING)] == [(0, None)]
+    assert house.ledger.list_keys("efef") == ["ef" * 16]
+
+
 def test_failed_attempts_are_bounded(house: House) -> None:
     for attempt in (1, 2):
         driver, held = house.started()
@@ -219,6 +306,28 @@ def test_staged_data_is_published_not_built_again_and_retries_are_bounded(house:
         run = driver.end(held, State.PUBLISH_PENDING, "COMMIT_OUTCOME_UNKNOWN", {})
     with refused("PUBLISH_RETRY_EXHAUSTED"):
         driver.claim(run)
+
+
+def test_interrupted_attempts_are_forgiven_to_their_own_kind(house: House) -> None:
+    """Two full attempts are interrupted and forgiven; two retries are all that there may be, whatever came before."""
+    for _ in range(2):
+        driver, held = house.started()
+        driver.end(held, State.FAILED, "INTERRUPTED", {})
+    driver, held = house.started()
+    assert held.attempts == 3
+    run = driver.end(held, State.PUBLISH_PENDING, "CANCELLED", {})
+    for reason in ("CANCELLED", "COMMIT_OUTCOME_UNKNOWN", "INTERRUPTED", "COMMIT_OUTCOME_UNKNOWN"):
+        run = driver.end(driver.claim(run, publish_only=True), State.PUBLISH_PENDING, reason, {})
+    with refused("PUBLISH_RETRY_EXHAUSTED"):
+        driver.claim(run, publish_only=True)
+    assert (run.attempts, run.publish_retries) == (3, 4)
+
+
+def test_a_finished_run_has_nothing_to_retry(house: House) -> None:
+    driver, held = house.started()
+    run = driver.end(held, State.DONE, "COMMITTED", {})
+    with refused("RETRY_NOT_PENDING"):
+        driver.claim(run, publish_only=True)
 
 
 def test_a_dead_publish_only_driver_is_followed_by_another_one(house: House) -> None:
@@ -596,16 +705,40 @@ class Twins(RuleBasedStateMachine):
             held = self.held[owner][0]
             self.both(lambda house: house.driver(owner).beat(held).lease_until)
 
+    @rule(owner=st.sampled_from(["a", "b"]))
+    def ask_to_stop(self, owner: str) -> None:
+        def act(house: House) -> tuple[Run, bool]:
+            driver = house.driver(owner)
+            run = driver.open(KEY, REQUEST, INTENT)
+            asked = driver.ask_to_stop(run) if run.state is State.RUNNING else run
+            return asked, asked.is_asked_to_stop
+
+        self.both(act)
+
+    @rule(owner=st.sampled_from(["a", "b"]))
+    def fence(self, owner: str) -> None:
+        def act(house: House) -> bool:
+            try:
+                house.driver(owner).fence(self.held[owner][0])
+            except Stopped:
+                return True
+            return False
+
+        if owner in self.held:
+            self.both(act)
+
     @invariant()
     def books_are_in_order(self) -> None:
         memory, sqlite = (house.ledger for house in self.houses)
         assert memory.list_runs() == sqlite.list_runs()
+        assert memory.list_dated() == sqlite.list_dated()
         events = memory.list_events(KEY)
         assert events == sqlite.list_events(KEY)
         for earlier, later in pairwise(events):
             assert later.before is earlier.after
             assert later.after in LEGAL[earlier.after]
-            assert later.token == earlier.token + (later.after is State.RUNNING)
+            claims = later.after is State.RUNNING and later.reason != CANCEL_REQUESTED
+            assert later.token == earlier.token + claims
 
     def teardown(self) -> None:
         self.folder.cleanup()

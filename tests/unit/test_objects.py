@@ -1,4 +1,4 @@
-"""The object stores: one contract, the folder and its in-memory twin."""
+"""The object stores: one contract, the folder, its in-memory twin, and S3."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from tests.unit.permissions import unprivileged
 MOST = 1 << 20
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Clearable:
+    if request.param == "s3":
+        s3: Clearable = request.getfixturevalue("s3_objects")
+        return s3
     return LocalObjects.at(tmp_path / "root") if request.param == "folder" else MemoryObjects()
 
 
@@ -93,6 +96,34 @@ def test_a_store_that_can_be_cleared_tells_what_it_holds(objects: Clearable) -> 
         objects.remove("../x")
 
 
+def test_a_removal_takes_no_folder_from_under_a_writer(tmp_path: Path) -> None:
+    """Folders that a removal leaves empty go, while others write into the same ones."""
+    objects, stop, failed = LocalObjects.at(tmp_path), threading.Event(), list[BaseException]()
+
+    def clear() -> None:
+        while not stop.is_set():
+            objects.put_if_absent("a/b/c/old", b"x")
+            objects.remove("a/b/c/old")
+
+    def write(number: int) -> None:
+        try:
+            for n in range(200):
+                assert objects.put_if_absent(f"a/b/c/{number}-{n}", b"x") is Put.CREATED
+                objects.remove(f"a/b/c/{number}-{n}")
+        except BaseException as error:  # noqa: BLE001  # told where a test hears it
+            failed.append(error)
+
+    clearer = threading.Thread(target=clear)
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for one in (clearer, *writers):
+        one.start()
+    for one in writers:
+        one.join()
+    stop.set()
+    clearer.join()
+    assert failed == []
+
+
 def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
     body = b"one object in memory"
     assert [objects.put_if_absent("a", body) for _ in range(2)] == [Put.CREATED, Put.EXISTS]
@@ -126,7 +157,7 @@ def test_a_ref_and_its_address_name_one_object(objects: Objects) -> None:
 
 def test_a_store_travels(objects: Objects) -> None:
     objects.put_if_absent("a/b", b"x")
-    assert pickle.loads(pickle.dumps(objects)).read("a/b") == b"x"
+    assert pickle.loads(pickle.dumps(objects)).read("a/b", MOST) == b"x"
 
 
 def test_missing_object_is_named(objects: Objects) -> None:
@@ -374,9 +405,7 @@ def test_a_body_of_another_length_than_the_store_states_is_not_given() -> None:
             read("status")
 
 
-@pytest.mark.parametrize("store", ["folder", "memory"])
-def test_of_racing_writers_one_creates(store: str, tmp_path: Path) -> None:
-    objects: Objects = LocalObjects.at(tmp_path / "root") if store == "folder" else MemoryObjects()
+def test_of_racing_writers_one_creates(objects: Objects, tmp_path: Path) -> None:
     for turn in range(20):
         outcomes: list[Put] = []
         writers = [

@@ -52,7 +52,7 @@ def test_a_pasted_path_is_seen() -> None:
 
 def make_ref(name: str) -> str:
     """What one of the functions makes of sample arguments."""
-    given = {"platform_run_id": RUN, "staging": f"{RUN}/ofs/staging/p/a", "table": f"{RUN}/ofs/datasets/d/a"}
+    given = {"platform_run_id": RUN, "staging": f"{RUN}/ofs/staging/p", "table": f"{RUN}/ofs/datasets/d/a"}
     numbers: dict[str, Any] = dict.fromkeys(("partition_ordinal", "segment_group", "version", "bucket", "number"), 1)
     function = getattr(refs, name)
     made: str = function(**{p: given.get(p) or numbers.get(p, "x") for p in inspect.signature(function).parameters})
@@ -77,6 +77,9 @@ def test_a_ref_that_is_written_is_owned(name: str) -> None:
         "name_table_commit",
         "name_table_log",
         "name_part_file",
+        "name_own_folder",
+        "name_manifests",
+        "name_prepared_manifests",
     }
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from ofs_spark.intent.ports import MOST_UNPLACED
-from ofs_spark.intent.run import Run, State, Transition
-from ofs_spark.io.ledger.rows import is_publisher, refuse_late
+from ofs_spark.intent.run import DatedRun, Run, State, Transition, date_run
+from ofs_spark.io.ledger.rows import encode_event, encode_run, is_publisher, refuse_late
 
 
 @dataclass
@@ -18,8 +18,12 @@ class MemoryLedger:
     happened: list[Transition] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
+    def read_clock(self) -> None:
+        """No clock of its own."""
+
     def register(self, run: Run, event: Transition) -> Run:
         """The standing run, inserted if there is none."""
+        _require_rows(run, event)
         with self._lock:
             if run.run_key not in self.held:
                 self.held[run.run_key] = run
@@ -32,8 +36,9 @@ class MemoryLedger:
 
     def change(self, before: Run, after: Run, event: Transition) -> None:
         """Compares with `before` and swaps; LEASE_LOST if the run is another by now."""
+        _require_rows(after, event)
         with self._lock:
-            if not _is_as_seen(self.held.get(before.run_key), before, is_takeover=after.token != before.token):
+            if not _is_as_seen(self.held.get(before.run_key), before, runs_on=after.state is State.RUNNING):
                 raise refuse_late(before.run_key, before.token)
             self.held[before.run_key] = after
             self.happened.append(event)
@@ -55,6 +60,16 @@ class MemoryLedger:
         runs = list(self.held.values())
         return runs if most is None else runs[max(0, len(runs) - most) :]
 
+    def list_dated(self, most: int | None = None, state: State | None = None) -> list[DatedRun]:
+        """Runs with their times, the latest last."""
+        runs = [run for run in self.held.values() if state in (None, run.state)]
+        latest = runs if most is None else runs[max(0, len(runs) - most) :]
+        return [date_run(run, self.list_events(run.run_key)) for run in latest]
+
+    def list_keys(self, prefix: str) -> list[str]:
+        """Run keys that begin with some hex digits."""
+        return sorted(key for key in self.held if key.startswith(prefix))
+
     def count_runs(self) -> int:
         """How many there are."""
         return len(self.held)
@@ -70,7 +85,13 @@ class MemoryLedger:
         return next((run for run in self.held.values() if is_publisher(run, dataset_manifest_id)), None)
 
 
-def _is_as_seen(standing: Run | None, seen: Run, *, is_takeover: bool) -> bool:
+def _require_rows(run: Run, event: Transition) -> None:
+    """InternalError for what no database would hold."""
+    encode_run(run)
+    encode_event(event)
+
+
+def _is_as_seen(standing: Run | None, seen: Run, *, runs_on: bool) -> bool:
     if standing is None or (standing.token, standing.state) != (seen.token, seen.state):
         return False
-    return not is_takeover or standing.lease_until == seen.lease_until
+    return not runs_on or standing.lease_until == seen.lease_until

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.intent.run import Run, State, Transition
 
 Row = dict[str, Any]
 """Column name → value, of the columns that `statements.py` names."""
+Values = Sequence[Any]
+"""A row's values, in the order of those columns."""
+
+_RUN_COLUMNS = [f.name for f in fields(Run)]
+_EVENT_COLUMNS = [f.name for f in fields(Transition)]
 
 
 def encode_run(run: Run) -> Row:
-    """The run as a row: its state by name, its outcome as canonical JSON."""
-    row = {f.name: getattr(run, f.name) for f in fields(Run)}
-    return {**row, "state": run.state.value, "outcome": None if run.outcome is None else _encode_json(run.outcome)}
+    """The run as a row: its state by name, its outcome as canonical JSON. InternalError for a text that no column holds."""
+    row = {name: getattr(run, name) for name in _RUN_COLUMNS}
+    outcome = None if run.outcome is None else _encode_json(run.outcome)
+    return _require_storable({**row, "state": run.state.value, "outcome": outcome})
 
 
-def decode_run(row: Row) -> Run:
+def decode_run(values: Values) -> Run:
     """The run of a row."""
+    row = dict(zip(_RUN_COLUMNS, values, strict=True))
     outcome = row["outcome"] and json.loads(row["outcome"])
     publish_only = bool(row["publish_only"])  # SQLite has no truth values: it gives 0 or 1
     return Run(**{**row, "state": State(row["state"]), "publish_only": publish_only, "outcome": outcome})
 
 
 def encode_event(event: Transition) -> Row:
-    """The event as a row: its states by name, its detail as canonical JSON."""
-    row = {f.name: getattr(event, f.name) for f in fields(Transition)}
+    """The event as a row: its states by name, its detail as canonical JSON. InternalError as `encode_run`."""
+    row = {name: getattr(event, name) for name in _EVENT_COLUMNS}
     before = event.before and event.before.value
-    return {**row, "before": before, "after": event.after.value, "detail": _encode_json(event.detail)}
+    detail = _encode_json(event.detail)
+    return _require_storable({**row, "before": before, "after": event.after.value, "detail": detail})
 
 
-def decode_event(row: Row) -> Transition:
+def decode_event(values: Values) -> Transition:
     """The event of a row."""
+    row = dict(zip(_EVENT_COLUMNS, values, strict=True))
     before = row["before"] and State(row["before"])
     return Transition(**{**row, "before": before, "after": State(row["after"]), "detail": json.loads(row["detail"])})
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database holds this text: PostgreSQL has no U+0000, and none of them half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def is_publisher(run: Run, dataset_manifest_id: str) -> bool:
@@ -53,5 +67,18 @@ def refuse_late(run_key: str, token: int) -> Refusal:
     return refuse("LEASE_LOST", message, run_key=run_key, token=token)
 
 
+def refuse_unfit(message: str) -> Refusal:
+    """ENVIRONMENT_UNFIT of the ledger, ready to raise. The message holds nothing of its address."""
+    return refuse("ENVIRONMENT_UNFIT", message, pointer="/ledger/dsn")
+
+
 def _encode_json(document: Mapping[str, Any]) -> str:
     return encode_canonical(dict(document)).decode()
+
+
+def _require_storable(row: Row) -> Row:
+    """The row. Ids and names are judged where they enter, and JSON writes its odd characters as escapes."""
+    for name, value in row.items():
+        if isinstance(value, str) and not is_storable(value):
+            raise InternalError(f"a ledger's {name} holds U+0000 or half a surrogate pair")
+    return row

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.intent.ports import MOST_UNPLACED
-from ofs_spark.intent.run import Run, Transition
+from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.ledger import statements
-from ofs_spark.io.ledger.rows import Row, decode_event, decode_run, encode_event, encode_run, is_publisher, refuse_late
+from ofs_spark.io.ledger.rows import Row, Values, refuse_unfit
+from ofs_spark.io.ledger.sql import Answer, SqlLedger, Transaction
 
 SCHEME = "sqlite:///"
 _BUSY_S = 30
@@ -30,15 +29,14 @@ _AS_IT_IS = "mode=ro&immutable=1"
 """Options that read the file alone, without index and log."""
 _PRIMARY = 0xFF
 """The part of SQLite's error codes that says what kind it is."""
-_ALL = -1
-"""A limit that is none."""
 APPLICATION = 0x4F46534C
 """Marks a file as a ledger: `OFSL` in its header. Those of the first releases have their tables alone."""
 _OWN_TABLES = {"ofs_run", "ofs_run_event"}
+MIGRATIONS = statements.write_migrations(statements.SQLITE)
 
 
 @dataclass(frozen=True)
-class SqliteLedger:
+class SqliteLedger(SqlLedger):
     """The ledger in the file at `path`. A value: each call opens the file anew, so any thread may call."""
 
     path: str
@@ -48,97 +46,52 @@ class SqliteLedger:
         """The ledger of a `sqlite:///FILE` address, which need not exist yet; ENVIRONMENT_UNFIT if it is unusable."""
         path = dsn.removeprefix(SCHEME)
         if path in (dsn, "", ":memory:"):
-            raise _refuse_unfit("ledger.dsn is no address of a file; sqlite:///FILE is required")
+            raise refuse_unfit("ledger.dsn is no address of a file; sqlite:///FILE is required")
         ledger = cls(path)
         with ledger._begin_reading():
             return ledger
 
-    def register(self, run: Run, event: Transition) -> Run:
-        """The standing run, inserted with its first event if there is none; creates or migrates the file as needed."""
-        with _map_errors():
-            if not os.path.exists(self.path):
-                _create_ledger(Path(self.path))
-        with self._begin_writing() as connection:
-            if connection.execute(statements.INSERT_RUN, encode_run(run)).rowcount == 1:
-                connection.execute(statements.INSERT_EVENT, encode_event(event))
-            find = statements.FIND_RUN.format(runs=statements.TABLES[-1])
-            standing = connection.execute(find, {"run_key": run.run_key}).fetchone()
-            return decode_run(dict(standing))
-
-    def find(self, run_key: str) -> Run | None:
-        """The run, or None."""
-        return next((decode_run(row) for row in self._select(statements.FIND_RUN, run_key=run_key)), None)
-
-    def change(self, before: Run, after: Run, event: Transition) -> None:
-        """Compares with `before` and swaps; LEASE_LOST if the run is another by now."""
-        statement = statements.CHANGE_RUN if after.token == before.token else statements.TAKE_RUN
-        seen = {"seen_token": before.token, "seen_state": before.state.value, "seen_lease": before.lease_until}
-        with self._begin_writing() as connection:
-            if connection.execute(statement, {**encode_run(after), **seen}).rowcount != 1:
-                raise refuse_late(before.run_key, before.token)
-            connection.execute(statements.INSERT_EVENT, encode_event(event))
-
-    def extend(self, run_key: str, token: int, lease_until: int) -> None:
-        """Moves a lease; LEASE_LOST if another claim holds the run."""
-        values = {"run_key": run_key, "token": token, "lease_until": lease_until}
-        with self._begin_writing() as connection:
-            if connection.execute(statements.EXTEND_LEASE, values).rowcount != 1:
-                raise refuse_late(run_key, token)
-
-    def list_events(self, run_key: str) -> list[Transition]:
-        """The run's events, oldest first."""
-        return [decode_event(row) for row in self._select(statements.LIST_EVENTS, run_key=run_key)]
-
-    def list_runs(self, most: int | None = None) -> list[Run]:
-        """Runs, the latest last."""
-        latest_first = self._select(statements.LIST_RUNS, most=_ALL if most is None else most)
-        return [decode_run(row) for row in reversed(latest_first)]
-
-    def count_runs(self) -> int:
-        """How many there are."""
-        return next((int(row["found"]) for row in self._select(statements.COUNT_RUNS)), 0)
-
-    def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
-        """Run keys and tokens of a platform run."""
-        return self._fetch(
-            statements.LIST_TOKENS, None, {"platform_run_id": platform_run_id, "unplaced": MOST_UNPLACED}
-        )
-
-    def find_publisher(self, dataset_manifest_id: str) -> Run | None:
-        """The first run that ended with this dataset."""
-        found = self._select(statements.FIND_PUBLISHERS, pattern=f"%{dataset_manifest_id}%")
-        return next((run for run in map(decode_run, found) if is_publisher(run, dataset_manifest_id)), None)
-
-    def _select(self, statement: str, **values: Any) -> list[Row]:
-        return [dict(row) for row in self._fetch(statement, sqlite3.Row, values)]
-
-    def _fetch(self, statement: str, factory: type[sqlite3.Row] | None, values: Row) -> list[Any]:
-        with self._begin_reading() as connection:
-            if connection is None:
-                return []
-            asked = statement.format(runs=statements.TABLES[_find_version(connection)])
-            cursor = connection.cursor()
-            cursor.row_factory = factory
-            return cursor.execute(asked, values).fetchall()
+    def read_clock(self) -> None:
+        """No clock of its own: the file lies on the driver's machine."""
 
     @contextmanager
-    def _begin_reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _begin_reading(self) -> Iterator[Transaction | None]:
         """One deferred transaction; None where nothing was ever registered."""
         with _map_errors():
             if not os.path.exists(self.path):
                 yield None
                 return
             with closing(open_for_reading(self.path)) as connection:
-                yield connection if _find_version(connection) else None
+                version = _find_version(connection)
+                yield _join(connection, version) if version else None
 
-    @contextmanager
-    def _begin_writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction with the write lock from its start; rolled back if the block raises."""
-        with _map_errors(), closing(open_for_writing(self.path)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            _migrate(connection)
-            yield connection
-            connection.execute("COMMIT")
+    def _write(
+        self,
+        act: Callable[[Transaction], Answer],
+        read_back: Callable[[Transaction], Answer | None],  # noqa: ARG002  # no reply of a file is ever lost
+        creates: bool = False,
+    ) -> Answer:
+        """One transaction with the write lock from its start; rolled back if `act` raises."""
+        with _map_errors():
+            if creates and not os.path.exists(self.path):
+                _create_ledger(Path(self.path))
+            with closing(open_for_writing(self.path)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                _migrate(connection)
+                answer = act(_join(connection, statements.VERSION))
+                connection.execute("COMMIT")
+                return answer
+
+
+def _join(connection: sqlite3.Connection, version: int) -> Transaction:
+    """The transaction that a connection is in."""
+
+    def run(statement: str, values: Row) -> tuple[int, list[Values]]:
+        """Rows changed, rows read."""
+        cursor = connection.execute(statement, values)
+        return cursor.rowcount, cursor.fetchall()
+
+    return Transaction(version, run)
 
 
 def open_for_writing(path: str, mode: str = "rw") -> sqlite3.Connection:
@@ -200,9 +153,7 @@ def _has_log(path: str) -> bool:
 def _open(path: str, options: str, wait_s: float = _BUSY_S) -> sqlite3.Connection:
     address = f"{Path(path).absolute().as_uri()}?{options}"
     # No isolation level: the driver must not open transactions of its own.
-    connection = sqlite3.connect(address, uri=True, timeout=wait_s, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    return connection
+    return sqlite3.connect(address, uri=True, timeout=wait_s, isolation_level=None)
 
 
 def _create_ledger(path: Path) -> None:
@@ -227,7 +178,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     version = _find_version(connection)
     if not version:
         connection.execute(f"PRAGMA application_id = {APPLICATION:d}")
-    for number, migration in enumerate(statements.MIGRATIONS[version:], version + 1):
+    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
         for statement in migration:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number:d}")
@@ -242,11 +193,9 @@ def _find_version(connection: sqlite3.Connection) -> int:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     is_own = mark == APPLICATION or (mark == 0 and version > 0 and tables >= _OWN_TABLES)
     if not is_own and (version or mark or tables):
-        raise _refuse_unfit(
-            "the file that ledger.dsn names is another application's; name one of its own, or a new one"
-        )
-    if version > len(statements.MIGRATIONS):
-        raise _refuse_unfit(f"the ledger has schema version {version}; this release knows {len(statements.MIGRATIONS)}")
+        raise refuse_unfit("the file that ledger.dsn names is another application's; name one of its own, or a new one")
+    if version > statements.VERSION:
+        raise refuse_unfit(f"the ledger has schema version {version}; this release knows {statements.VERSION}")
     return version
 
 
@@ -261,8 +210,4 @@ def _map_errors() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as failed:
         reason = failed.strerror if isinstance(failed, OSError) else str(failed)
-        raise _refuse_unfit(f"the ledger that ledger.dsn names cannot be used: {reason}") from failed
-
-
-def _refuse_unfit(message: str) -> Refusal:
-    return refuse("ENVIRONMENT_UNFIT", message, pointer="/ledger/dsn")
+        raise refuse_unfit(f"the ledger that ledger.dsn names cannot be used: {reason}") from failed

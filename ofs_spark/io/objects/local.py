@@ -16,10 +16,10 @@ from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_tail
 from ofs_spark.foundation.paths import check_relative
-from ofs_spark.foundation.ports import Listed, ObjectMissing, ObjectTooLarge, Put, Tail
+from ofs_spark.foundation.ports import UNFINISHED, Listed, ObjectMissing, ObjectTooLarge, Put, Tail
 
-UNFINISHED = ".put-"
-"""How the name of a file begins that is still being written."""
+_TRIES = 20
+"""How often a folder is made again that somebody takes away as empty."""
 _NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, IrregularFileError)
 
 
@@ -128,15 +128,14 @@ class LocalObjects:
 
     def list_objects(self, ref: str) -> list[Listed]:
         """Every file below the folder `ref`, and how long ago it was written; links are none."""
-        folder, found = self._find_path(ref), []
+        folder, inside, found = str(self._find_path(ref)), self.relative(ref), []
         with _map_errors(ref):
             for at, _, names in os.walk(folder, onerror=_raise_error):
-                for path in (Path(at, name) for name in names):
+                for path in (f"{at}/{name}" for name in names):
                     with suppress(FileNotFoundError):
-                        seen = path.lstat()
-                        inside = f"{self.relative(ref)}/{path.relative_to(folder).as_posix()}"
+                        seen = os.lstat(path)
                         if stat.S_ISREG(seen.st_mode):
-                            found.append(Listed(inside, seen.st_size, seen.st_mtime_ns // 1000))
+                            found.append(Listed(inside + path[len(folder) :], seen.st_size, seen.st_mtime_ns // 1000))
         return sorted(found, key=lambda one: one.ref)
 
     def remove(self, ref: str) -> None:
@@ -230,8 +229,7 @@ def _map_missing(ref: str) -> Iterator[None]:
 @contextmanager
 def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
     """A finished, synced file beside `target`; gone afterwards, under this name at least."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
+    descriptor, temporary = _make_temporary(target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
@@ -241,6 +239,16 @@ def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
         yield temporary
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _make_temporary(folder: Path) -> tuple[int, str]:
+    """A new empty file in a folder, which is made where it is missing: again if a removal beside takes it away, empty."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
 
 
 def _sync_folder(folder: Path) -> None:

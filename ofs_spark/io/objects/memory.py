@@ -16,9 +16,10 @@ _MEMORY = Lock()
 
 @dataclass
 class MemoryObjects:
-    """Objects of one process."""
+    """Objects of one process. written: ref → when, µs, of objects whose age is to be another than the greatest."""
 
     bodies: dict[str, bytes] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
 
     def read(self, ref: str, most: int = sys.maxsize) -> bytes:
         """The whole object."""
@@ -74,8 +75,8 @@ class MemoryObjects:
         return sorted({folder + path.split("/")[0] for path in below if "/" in path})
 
     def list_objects(self, ref: str) -> list[Listed]:
-        """Every object below `ref`, as old as can be."""
-        return [Listed(path, len(self.bodies[path]), 0) for path in self.list_below(ref)]
+        """Every object below `ref`: as old as `written` says, else as old as can be."""
+        return [Listed(path, len(self.bodies[path]), self.written.get(path, 0)) for path in self.list_below(ref)]
 
     def remove(self, ref: str) -> None:
         """Forgets the object."""

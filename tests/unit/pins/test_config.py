@@ -148,7 +148,7 @@ REFUSED = {
     "prod with a folder": (WIRING + "kind: prod\n", "a prod wiring names an object store"),
     "prod with SQLite": (WIRING.replace("root: objects}", "root: s3://bucket/p}") + "kind: prod\n", "a prod wiring"),
     "no YAML": ("objects: [", "is not YAML"),
-    "a store of another release": (WIRING.replace("root: objects}", "root: s3://bucket/p}"), "objects.root is s3"),
+    "a store of no release": (WIRING.replace("root: objects}", "root: gs://bucket/p}"), "objects.root is gs"),
 }
 
 

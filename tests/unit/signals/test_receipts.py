@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,12 +25,12 @@ COMMITTED: dict[str, Any] = {
 AUDIT = [Resolution("sr/facts.json", "run_facts", "resolved"), Resolution("x", "gated_output", "denied")]
 
 
-def events(token: int, outcome: dict[str, Any] | None) -> list[Transition]:
+def events(token: int, outcome: dict[str, Any] | None, state: State = State.FAILED) -> list[Transition]:
     """What the ledger holds of a claim: its start, and its end if it came to one."""
     began = Transition(HELD.run_key, 1, token, State.QUEUED, State.RUNNING, "STARTED", {"owner": "me"})
     if outcome is None:
         return [began]
-    return [began, Transition(HELD.run_key, 2, token, State.RUNNING, State.FAILED, "ENDED", outcome)]
+    return [began, Transition(HELD.run_key, 2, token, State.RUNNING, state, "ENDED", outcome)]
 
 
 @pytest.mark.parametrize(
@@ -42,15 +43,15 @@ def events(token: int, outcome: dict[str, Any] | None) -> list[Transition]:
         *((refuse(code, "what was found", found=1).to_document(), CODES[code].exit_status) for code in sorted(CODES)),
     ],
 )
-def test_every_end_of_a_run_has_a_valid_receipt(outcome: dict[str, Any], status: int) -> None:
-    receipt = compose_run_receipt(
-        HELD, INTENT, outcome, [*events(1, None), *events(3, outcome)], AUDIT, {"run/x.json": "FAILED"}
-    )
+@pytest.mark.parametrize("state", [State.DONE, State.FAILED, State.PUBLISH_PENDING])
+def test_every_end_of_a_run_has_a_valid_receipt(state: State, outcome: dict[str, Any], status: int) -> None:
+    held = replace(HELD, state=state)
+    told = [*events(1, None), *events(3, outcome, state)]
+    receipt = compose_run_receipt(held, INTENT.platform_run_id, outcome, told, AUDIT, {"run/x.json": "FAILED"})
     assert find_faults(receipt, "ofs.run_receipt.v1") == []
     assert receipt["exit_status"] == status
     began, ended = "1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:00.000002Z"
-    pending = outcome.get("code") == "COMMIT_OUTCOME_UNKNOWN"
-    end = "PUBLISH_PENDING" if pending else outcome["outcome"]
+    end = "PUBLISH_PENDING" if state is State.PUBLISH_PENDING else outcome["outcome"]
     assert receipt["outcome"] == end
     last = {"attempt": 3, "outcome": end, "started_at_utc": began, "ended_at_utc": ended}
     code = {"code": outcome["code"]} if "code" in outcome else {}

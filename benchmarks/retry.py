@@ -1,0 +1,144 @@
+"""What an attempt costs that need not start from the beginning, beside the whole build and `ofs verify`, in one session.
+
+A second attempt starts from the staged rows of one that ended between its two jobs. A publish-only retry follows one whose
+manifest could not be put. Wall seconds; every round has requests and plans of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyspark.sql import SparkSession
+
+from benchmarks.report import ROOT, describe_machine, write_results
+from ofs_spark import pipeline
+from ofs_spark.demo.world import DemoWorld
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.intent.identity import derive_run_key
+from ofs_spark.io.context import open_context
+from ofs_spark.io.session import build_session, read_properties
+from ofs_spark.io.spark_engine import SparkEngine
+from ofs_spark.io.watched import watch
+from ofs_spark.workflow.context import RunContext
+
+Answer = TypeVar("Answer")
+MOST_OF_A_BUILD = 0.6
+"""What a second attempt from staged rows may take of the whole build."""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Refuses one effect."""
+
+    effect: str
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        """What the call answers, unless it is the one."""
+        if effect == self.effect:
+            raise refuse("ENVIRONMENT_UNFIT", f"the benchmark ends the attempt at {effect}")
+        return call()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A world and the session that everything is measured in."""
+
+    world: DemoWorld
+    session: SparkSession
+
+    def ask(self) -> dict[str, Any]:
+        """An intent of a new request and a new plan."""
+        document: dict[str, Any] = json.loads(self.world.training.read_bytes())
+        stamp = time.time_ns()
+        document |= {"request_id": f"bench.retry.{stamp}", "config_revision": f"bench-{stamp}"}
+        document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
+        document["join_scope"].pop("required_output_ids")
+        return document
+
+    @contextmanager
+    def open(self) -> Iterator[RunContext]:
+        """A context of the session."""
+        with open_context(self.world.wiring, None, lambda _room, _doing: None, self._start) as context:
+            yield context
+
+    def _start(self) -> SparkEngine:
+        return SparkEngine(self.session)
+
+    def build(self, intent: dict[str, Any], failing: str = "") -> dict[str, Any]:
+        """The answer of one build; none where it was made to end at an effect."""
+        with self.open() as context:
+            try:
+                return pipeline.build_dataset(
+                    json.dumps(intent).encode(), watch(context, Fail(failing)) if failing else context
+                )
+            except Refusal:
+                if not failing:
+                    raise
+                return {}
+
+    def retry(self, intent: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a publish-only retry."""
+        with self.open() as context:
+            return pipeline.retry_publish(derive_run_key(intent["request_id"]), context)
+
+    def verify(self, ref: str) -> dict[str, Any]:
+        """The answer of `ofs verify`."""
+        with self.open() as context:
+            return pipeline.verify_dataset(ref, context)
+
+
+def timed(run: Callable[[], dict[str, Any]]) -> tuple[float, dict[str, Any]]:
+    """(wall seconds, the answer)."""
+    start = time.perf_counter()
+    answer = run()
+    return time.perf_counter() - start, answer
+
+
+def measure_round(bench: Bench) -> dict[str, float]:
+    """Wall seconds of each, once; what a round wrote is gone afterwards."""
+    found: dict[str, float] = {}
+    whole, again, pending = (bench.ask() for _ in range(3))
+    found["build"], first = timed(lambda: bench.build(whole))
+    found["verify"], checked = timed(lambda: bench.verify(first["manifest_ref"]))
+    bench.build(again, "engine.load")
+    found["second_attempt"], second = timed(lambda: bench.build(again))
+    bench.build(pending, "manifest.put")
+    found["retry_publish"], third = timed(lambda: bench.retry(pending))
+    if not checked["verified"] or len({one["content_digest"] for one in (first, second, third)}) != 1:
+        raise SystemExit("the attempts do not come to one dataset")
+    for part in ("datasets", "staging"):
+        for folder in bench.world.objects.glob(f"*/ofs/{part}"):
+            shutil.rmtree(folder)
+    return found
+
+
+def run(write_world: Callable[[Path], DemoWorld], events: int, rounds: int) -> None:
+    """Measures some rounds after one that warms up, prints the ratios, writes the results."""
+    settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
+    found: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
+        bench = Bench(write_world(Path(scratch)), session)
+        for number in range(rounds + 1):
+            one = measure_round(bench)
+            print(f"  {number or 'warm-up'}: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in one.items()))
+            found += [one] if number else []
+        session.stop()
+    medians = {name: statistics.median(one[name] for one in found) for name in found[0]}
+    ratios = {f"{name}_over_build": value / medians["build"] for name, value in medians.items() if name != "build"}
+    about = {"machine": describe_machine(spark=session.version), "payments": events}
+    target = write_results("retry", {**about, "rounds": found, "medians_s": medians, **ratios})
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.2f}")
+    if ratios["second_attempt_over_build"] > MOST_OF_A_BUILD:
+        print(f"a second attempt takes more than {MOST_OF_A_BUILD} of a build")
+    print(target)
