@@ -6,10 +6,9 @@ import signal
 
 import pytest
 
-from ofs_spark.io.failpoints import POINTS
 from tests.crash.drill import require_whole
 from tests.crash.served import Servers, serve_drill
-from tests.crash.test_on_spark import NEVER, build_with, check_two_at_a_time
+from tests.crash.test_on_spark import build_with, check_two_at_a_time, list_points
 from tests.servers.postgres import Postgres
 
 
@@ -26,4 +25,4 @@ def kill(point: str, servers: Servers) -> None:
 @pytest.mark.usefixtures("s3_keys", "postgres")
 def test_a_kill_at_every_point(s3_address: str, postgres_server: Postgres) -> None:
     servers = Servers(s3_address, postgres_server)
-    check_two_at_a_time(lambda point: kill(point, servers), sorted(POINTS - NEVER))
+    check_two_at_a_time(lambda point: kill(point, servers), list_points())
