@@ -158,6 +158,9 @@ COURSES = (
     Course("from staged rows", True, "", "engine.load"),
 )
 
+NIGHTLY = ("backfill", "from staged rows")
+"""Courses whose effects are, but for a few, those of the others."""
+
 
 def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> str:
     """One disturbed driver, and the next one: how the disturbed one ended."""
@@ -178,7 +181,10 @@ def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> st
         return "published" if isinstance(ended, dict) else ended.code if isinstance(ended, Refusal) else "defect"
 
 
-@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.name)
+@pytest.mark.parametrize(
+    "course",
+    [pytest.param(one, id=one.name, marks=pytest.mark.nightly if one.name in NIGHTLY else ()) for one in COURSES],
+)
 def test_every_effect_in_every_way(course: Course) -> None:
     ends: Counter[str] = Counter()
     effects = course.watch()
