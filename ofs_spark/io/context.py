@@ -146,7 +146,7 @@ class _Spark:
 
     def engine(self) -> Engine:
         """The engine over this process' session."""
-        from ofs_spark.io.session import build_session, read_properties, stop_session
+        from ofs_spark.io.session import build_session, has_session, read_properties, stop_session
         from ofs_spark.io.spark_engine import SparkEngine
 
         submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -154,7 +154,8 @@ class _Spark:
         settings = (
             stated if submitted else {**read_properties(Path(str(find_conf_root() / "spark" / "local.conf"))), **stated}
         )
-        log = None if submitted else find_log(self._wiring.objects_root, self._reads)
+        # Who started a session stops it: a notebook's, or a job's, goes on.
+        log = None if submitted or has_session() else find_log(self._wiring.objects_root, self._reads)
         master = None if submitted else settings.pop("spark.master", "local[*]")
         session = build_session(settings, master, "ofs", jvm_log=log, private=self._wiring.private)
         if log is not None:

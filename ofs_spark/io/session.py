@@ -33,6 +33,11 @@ JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+def has_session() -> bool:
+    """Whether a session runs in this process already: whoever started it stops it."""
+    return SparkContext._active_spark_context is not None
+
+
 def build_session(
     settings: Mapping[str, str],
     master: str | None,

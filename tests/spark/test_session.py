@@ -7,7 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from ofs_spark.io.context import open_context
 from ofs_spark.io.session import build_session
+from tests.spec.tables.windows import world
+from tests.worlds.writer import write_world
 
 
 def test_delta_tables_are_written_and_read(spark: SparkSession, tmp_path: Path) -> None:
@@ -44,6 +47,14 @@ def test_a_batch_holds_at_most_sixteen_chunks(spark: SparkSession) -> None:
 
     found = [row.rows for row in spark.range(0, 50, 1, 1).mapInArrow(sizes, "rows bigint").collect()]
     assert found == [16, 16, 16, 2]
+
+
+def test_a_context_leaves_running_the_session_that_it_found(spark: SparkSession, tmp_path: Path) -> None:
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
+    with open_context(written.wiring, None, lambda _room, _doing: None) as context:
+        assert context.engine().describe_versions()["spark"] == spark.version
+    assert spark.range(3).count() == 3
+    assert not (written.root / ".spark").exists()
 
 
 def test_a_second_call_gives_the_session_that_runs(spark: SparkSession) -> None:
