@@ -41,7 +41,7 @@ def servers(s3_address: str, no_clients: None, postgres: Postgres) -> Servers:  
 
 @pytest.fixture(autouse=True)
 def _impatient(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # made in peace
-    monkeypatch.setattr(s3_client, "READ_S", 1.0)
+    monkeypatch.setattr(s3_client, "READ_S", 10.0)
     monkeypatch.setattr(s3_client, "READ_ATTEMPTS", 1)
     monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: pytest.fail("an engine of its own"))
 

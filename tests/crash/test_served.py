@@ -19,7 +19,7 @@ from tests.servers.fault_proxy import KINDS
 from tests.servers.postgres import Postgres
 
 HTTP = sorted(KINDS)
-ASKED_S = 0.5
+ASKED_S = 3.0
 """How long an answer is waited for here."""
 
 

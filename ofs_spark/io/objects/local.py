@@ -244,7 +244,7 @@ def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
 def _make_temporary(folder: Path) -> tuple[int, str]:
     """A new empty file in a folder, which is made where it is missing: again if a removal beside takes it away, empty."""
     for _ in range(_TRIES):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, FileExistsError):  # the latter of a folder that went while it was looked at
             folder.mkdir(parents=True, exist_ok=True)
             return tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
     folder.mkdir(parents=True, exist_ok=True)
