@@ -96,17 +96,17 @@ def name_file_list(platform_run_id: str, sha256: str) -> OwnedRef:
 
 def name_manifest(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
     """The DatasetManifest: the commit point."""
-    return _own(platform_run_id, f"manifests/{dataset_manifest_id}.json")
+    return own_ref(f"{name_manifests(platform_run_id)}/{dataset_manifest_id}.json")
 
 
 def name_prepared(platform_run_id: str, run_key: str) -> OwnedRef:
     """The prepared manifest of a run: what its commit puts, and a publish-only retry."""
-    return _own(platform_run_id, f"publish_pending/{run_key}.json")
+    return own_ref(f"{name_prepared_manifests(platform_run_id)}/{run_key}.json")
 
 
 def name_manifest_v0(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
     """The view of a manifest for readers of contract v0."""
-    return _own(platform_run_id, f"manifests/{dataset_manifest_id}.v0.json")
+    return own_ref(f"{name_manifests(platform_run_id)}/{dataset_manifest_id}.v0.json")
 
 
 def name_supersession(platform_run_id: str, superseded: str) -> OwnedRef:
@@ -161,4 +161,4 @@ def own_ref(ref: str) -> OwnedRef:
 
 
 def _own(platform_run_id: str, path: str) -> OwnedRef:
-    return own_ref(f"{platform_run_id}/ofs/{path}")
+    return own_ref(f"{name_own_folder(platform_run_id)}/{path}")

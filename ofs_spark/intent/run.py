@@ -160,13 +160,8 @@ def claim(
     says. `settles`: the dataset stands, so that the claim only records it, and is no attempt. `forgiven`: attempts that do not
     count. LEASE_LOST while another driver's lease lasts; PUBLISH_RETRY_EXHAUSTED when policy allows no further attempt.
     """
-    if run.state is State.RUNNING and not abandoned and now < (run.lease_until or 0):
-        holder, until = name_owner(run.owner), format_instant(run.lease_until or 0)
-        message = (
-            f"run {run.run_key} is held by {holder} until {until}, and longer while that process lives; "
-            "once it is gone, its own machine takes the run over at once, any other one at that time"
-        )
-        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=holder, token=run.token, lease_until=until)
+    if not abandoned:
+        _require_free(run, now)
     staged = run.has_staged
     if publish_only:
         require_staged(run)
@@ -185,6 +180,17 @@ def claim(
         attempts=run.attempts + (not staged and not settles),
         publish_retries=run.publish_retries + (staged and not settles),
     )
+
+
+def _require_free(run: Run, now: int) -> None:
+    """LEASE_LOST while the lease of the driver that holds the run lasts."""
+    if run.state is State.RUNNING and now < (run.lease_until or 0):
+        holder, until = name_owner(run.owner), format_instant(run.lease_until or 0)
+        message = (
+            f"run {run.run_key} is held by {holder} until {until}, and longer while that process lives; "
+            "once it is gone, its own machine takes the run over at once, any other one at that time"
+        )
+        raise refuse("LEASE_LOST", message, run_key=run.run_key, owner=holder, token=run.token, lease_until=until)
 
 
 def name_owner(owner: str) -> str:

@@ -61,27 +61,9 @@ def open_context(
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
     for note in find_notes(where):
         announce("intent", f"note: {note}")
-    clock = SystemClock()
-    control = _open_control(where, meaning, clock)
     spark = _Spark(where, announce, reads)
-    used = _OneEngine(engine or spark.engine)
-    objects = open_objects(where.objects_root, where.store)
+    context = _make_context(where, meaning, announce, _OneEngine(engine or spark.engine), width)
     try:
-        context = RunContext(
-            wiring=where,
-            policy=meaning,
-            release=read_code_release(),
-            objects=objects,
-            profiles=open_objects(where.profiles_root, where.store),
-            control=control,
-            tables=_LazyTables(where),
-            clock=clock,
-            engine=used.get,
-            environment=lambda: {**_describe_process(), **used.describe_versions()},
-            announce=announce,
-            clearable=objects,
-            width=width,
-        )
         yield watch(context, failpoints) if failpoints else context
     finally:
         spark.stop()
@@ -91,6 +73,26 @@ def require_wiring(document: Any, file: str) -> None:
     """ENVIRONMENT_UNFIT for a wiring that no command takes in this environment; whether anything stands at its addresses
     is not asked. `file`: where the document stands."""
     _read_width(serve_wiring(parse_wiring(document, Path(file))))
+
+
+def _make_context(wiring: Wiring, policy: Policy, announce: Announce, used: _OneEngine, width: int) -> RunContext:
+    """The context over what the wiring names; nothing is started."""
+    clock, objects = SystemClock(), open_objects(wiring.objects_root, wiring.store)
+    return RunContext(
+        wiring=wiring,
+        policy=policy,
+        release=read_code_release(),
+        objects=objects,
+        profiles=open_objects(wiring.profiles_root, wiring.store),
+        control=_open_control(wiring, policy, clock),
+        tables=_LazyTables(wiring),
+        clock=clock,
+        engine=used.get,
+        environment=lambda: {**_describe_process(), **used.describe_versions()},
+        announce=announce,
+        clearable=objects,
+        width=width,
+    )
 
 
 def _open_control(wiring: Wiring, policy: Policy, clock: Clock) -> RunControl:

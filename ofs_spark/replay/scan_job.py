@@ -72,8 +72,9 @@ class ScanSegmentGroup:
         if rows.num_rows:
             body = _encode_rows(rows)
             sha256 = hashlib.sha256(body).hexdigest()
-            staged = StagedFile(name_staged_rows(self.folder, sha256), sha256, rows.num_rows, len(body))
-            _put_rows(self.objects, self.folder, staged, body)
+            ref = name_staged_rows(self.folder, sha256)
+            _put_rows(self.objects, ref, sha256, body)
+            staged = StagedFile(ref, sha256, rows.num_rows, len(body))
         yield encode_note(SummaryNote(summary, staged))
 
 
@@ -82,7 +83,6 @@ class ProofNote(Note):
     """Whether a staged file is there, with the bytes that its name says."""
 
     kind: ClassVar[str] = "staged_proof"
-    ref: str
     is_whole: bool
 
 
@@ -94,8 +94,8 @@ class ProveStaged:
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """One `ProofNote`."""
-        file = StagedFile(**json.loads(bytes(next(chunks))))
-        yield encode_note(ProofNote(file.ref, _is_whole(self.objects, file)))
+        ref, sha256 = json.loads(bytes(next(chunks)))
+        yield encode_note(ProofNote(_is_whole(self.objects, ref, sha256)))
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,7 @@ class Scan:
 
 def prove_staged(engine: Engine, objects: Objects, staged: Sequence[StagedFile]) -> bool:
     """Whether every staged file is there and whole; workers read them."""
-    said = ("ref", "sha256", "rows", "bytes")
-    tasks = [json.dumps({name: getattr(file, name) for name in said}).encode() for file in staged]
+    tasks = [json.dumps([file.ref, file.sha256]).encode() for file in staged]
     proofs = read_notes(engine.run(tasks, [Step("prove", ProveStaged(objects), 0)]), ProofNote)
     return len(proofs) == len(tasks) and all(one.is_whole for one in proofs)
 
@@ -141,17 +140,16 @@ def _carry_arrival(file: StagedFile, summary: Document, completeness: Completene
     return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
 
 
-def _put_rows(objects: Objects, folder: OwnedRef, file: StagedFile, body: bytes) -> None:
+def _put_rows(objects: Objects, ref: OwnedRef, sha256: str, body: bytes) -> None:
     """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
-    ref = name_staged_rows(folder, file.sha256)
-    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, file):
+    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
         objects.replace(ref, body)
 
 
-def _is_whole(objects: Objects, file: StagedFile) -> bool:
+def _is_whole(objects: Objects, ref: str, sha256: str) -> bool:
     """Whether a staged file is there, as its name says. One that cannot be read is not."""
     try:
-        return objects.digest(file.ref) == file.sha256
+        return objects.digest(ref) == sha256
     except (ObjectMissing, Refusal, OSError):
         return False
 

@@ -139,18 +139,13 @@ def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) 
         ending.answer.update(standing, warnings=[*standing["warnings"], *said])
         recorder.record_published(run, ending.answer)
         return None if owner is not None else _name_dataset(error, standing["manifest_ref"])
+    refusal = owner
     if ending.is_put and not (is_known and isinstance(error, Refusal)):
         message = "the attempt ended during the manifest's put, and the manifest cannot be read; staged data is kept"
-        unknown = refuse(UNKNOWN, message, run_key=run.run_key)
-        told = _point_to_retry(unknown, run, ending)
-        recorder.record_failure(run, told.to_document(), ending.prepared)
-        return error if owner is None else told
-    if owner is None:
-        recorder.record_failure(run, describe_end(error), ending.prepared)
-        return error
-    told = _point_to_retry(owner, run, ending)
-    recorder.record_failure(run, told.to_document(), ending.prepared)
-    return told
+        refusal = refuse(UNKNOWN, message, run_key=run.run_key)
+    told = error if refusal is None else _point_to_retry(refusal, run, ending)
+    recorder.record_failure(run, describe_end(told), ending.prepared)
+    return error if owner is None else told
 
 
 def _point_to_retry(refusal: Refusal, run: Run, ending: Ending) -> Refusal:

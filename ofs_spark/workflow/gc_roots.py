@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, parse_json
 from ofs_spark.foundation.clock import to_micros
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge
+from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.refs import name_manifest, name_manifests, name_own_folder, name_prepared_manifests
 from ofs_spark.intent.run import Run, State
+from ofs_spark.publish.prepared import read_prepared
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.gc_orphans import SKEW_US, Candidate, Kind, Roots, is_unfinished
 from ofs_spark.workflow.manifests import read_standing_manifest
 
-_MOST_BYTES = 3 * MAX_BYTES
-"""Of a prepared manifest: it holds a manifest, and an intent beside it."""
 _VIEW = ".v0.json"
 """How a manifest's view for readers of contract v0 ends: it names nothing that its manifest does not."""
 
@@ -99,17 +96,13 @@ class RootsReader:
 
     def _read_one_prepared(self, ref: str) -> None:
         try:
-            body = self._context.objects.read(ref, _MOST_BYTES)
-            document = parse_json(body, what=ref, max_bytes=_MOST_BYTES)
-        except ObjectMissing:
+            manifest = read_prepared(self._context.objects, ref).manifest
+        except Refusal:
+            if self._context.objects.exists(ref):
+                raise
             return  # another gc took it away: its dataset stands
-        except CanonicalError as error:
-            raise RootsUnreadable(f"{ref}: {error}") from None
-        prepared = next(_find_manifests(document), None)
-        if prepared is None:
-            raise RootsUnreadable(f"{ref}: holds no manifest")
-        self.roots.prepared[ref] = str(prepared["dataset_manifest_id"])
-        self.roots.add_document(document, self._home)
+        self.roots.prepared[ref] = manifest["dataset_manifest_id"]
+        self.roots.add_document(manifest, self._home)
 
     def _read_manifest(self, ref: str) -> None:
         """A manifest that was not read before: it never changes."""
@@ -135,13 +128,3 @@ def _map_unreadable() -> Iterator[None]:
         raise RootsUnreadable(str(error)) from None
     except (Refusal, OSError) as error:
         raise RootsUnreadable(error.message if isinstance(error, Refusal) else f"no answer: {error}") from None
-
-
-def _find_manifests(value: Any) -> Iterator[dict[str, Any]]:
-    """The manifests inside a JSON value."""
-    if isinstance(value, dict):
-        table = value.get("materialization")
-        if isinstance(table, dict) and "path" in table and "dataset_manifest_id" in value:
-            yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _find_manifests(one)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ownership import is_platform_run
 from ofs_spark.foundation.refs import name_manifest, name_supersession
 from ofs_spark.intent.admission import MANIFEST_ID
 from ofs_spark.intent.identity import derive_manifest_id, fingerprint_dataset
@@ -23,7 +23,6 @@ SUPERSEDED = DocumentKind(CONTRACT, "DatasetManifest", INVALID, INVALID)
 MOST_SHOWN = 100
 """Datasets of a chain that are shown before one, and after it."""
 AT = "/supersedes"
-PLATFORM_RUN = re.compile(r"platform_[0-9]{8}T[0-9]{6}Z")
 
 
 def name_target(named: str, context: RunContext) -> tuple[str, str | None]:
@@ -35,7 +34,7 @@ def name_target(named: str, context: RunContext) -> tuple[str, str | None]:
         return named, None
     ref = context.objects.relative(named)
     platform_run_id, dataset = ref.split("/", 1)[0], ref.rsplit("/", 1)[1].removesuffix(".json")
-    known = PLATFORM_RUN.fullmatch(platform_run_id) and MANIFEST_ID.fullmatch(dataset)
+    known = is_platform_run(platform_run_id) and MANIFEST_ID.fullmatch(dataset)
     if not known or ref != name_manifest(platform_run_id, dataset):
         raise refuse(INVALID, f"{ref} is no place of a DatasetManifest", pointer=AT, target=ref)
     return dataset, platform_run_id

@@ -10,7 +10,6 @@ import pytest
 
 from tests.crash.drill import Drill, Place, Watcher, expected_digest, require_whole
 from tests.crash.served import Servers, serve_drill
-from tests.servers.postgres import Postgres
 
 DRIVERS = 64
 
@@ -36,11 +35,7 @@ def test_a_crowd_publishes_in_a_folder(rounds: int) -> None:
 
 
 @pytest.mark.parametrize(("rounds", "drivers"), [(1, 16), pytest.param(20, DRIVERS, marks=pytest.mark.nightly)])
-@pytest.mark.usefixtures("no_clients", "postgres")
-def test_a_crowd_publishes_on_s3_and_postgres(
-    rounds: int, drivers: int, s3_address: str, postgres_server: Postgres
-) -> None:
-    servers = Servers(s3_address, postgres_server)
+def test_a_crowd_publishes_on_s3_and_postgres(rounds: int, drivers: int, servers: Servers) -> None:
     for number in range(rounds):
         with serve_drill(servers) as drill:
             publish_at_once(drill, drivers, f"round {number}")

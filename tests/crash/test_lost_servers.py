@@ -15,7 +15,6 @@ from ofs_spark.io.objects import s3_client
 from tests.crash.drill import Answer, Watcher, expected_digest, require_whole
 from tests.crash.served import ServedDrill, Servers, serve_drill
 from tests.servers.cut import Cut
-from tests.servers.postgres import Postgres
 from tests.worlds.command import run_command
 
 ROOMS = {
@@ -32,11 +31,6 @@ ROOMS = {
 }
 """Where a server goes away: before this effect."""
 DAILY = ("pins", "replay", "before the commit", "signals")
-
-
-@pytest.fixture
-def servers(s3_address: str, no_clients: None, postgres: Postgres) -> Servers:  # noqa: ARG001  # credentials
-    return Servers(s3_address, postgres)
 
 
 @pytest.fixture(autouse=True)

@@ -16,16 +16,10 @@ from tests.crash.served import ServedDrill, Servers, serve_drill
 from tests.crash.test_kills import find_places
 from tests.servers.cut import Cut, Side
 from tests.servers.fault_proxy import KINDS
-from tests.servers.postgres import Postgres
 
 HTTP = sorted(KINDS)
 ASKED_S = 3.0
 """How long an answer is waited for here."""
-
-
-@pytest.fixture
-def servers(s3_address: str, no_clients: None, postgres: Postgres) -> Servers:  # noqa: ARG001  # credentials
-    return Servers(s3_address, postgres)
 
 
 @pytest.fixture(autouse=True)

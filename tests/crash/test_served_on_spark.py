@@ -9,7 +9,6 @@ import pytest
 from tests.crash.drill import require_whole
 from tests.crash.served import Servers, serve_drill
 from tests.crash.test_on_spark import build_with, check_two_at_a_time, list_points
-from tests.servers.postgres import Postgres
 
 
 def kill(point: str, servers: Servers) -> None:
@@ -22,7 +21,5 @@ def kill(point: str, servers: Servers) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.spark
-@pytest.mark.usefixtures("s3_keys", "postgres")
-def test_a_kill_at_every_point(s3_address: str, postgres_server: Postgres) -> None:
-    servers = Servers(s3_address, postgres_server)
+def test_a_kill_at_every_point(servers: Servers) -> None:
     check_two_at_a_time(lambda point: kill(point, servers), list_points())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.servers.process import find_port
 
 USER, DATABASE, PASSWORD = "ofs", "ofs", "hunter2 of the tests"
 _NOBODY = "nobody"
@@ -62,7 +63,7 @@ def run_postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="ofs-postgres-"))
     owner = {"user": _NOBODY, "group": pwd.getpwnam(_NOBODY).pw_gid} if os.geteuid() == 0 else {}
     try:
-        port = _find_port()
+        port = find_port()
         secret = folder / "secret"
         secret.write_text(PASSWORD)
         for place in (folder, secret):
@@ -121,9 +122,3 @@ def _run(program: str, *arguments: Any, **owner: Any) -> None:
         )
         said.seek(0)
         assert done.returncode == 0, said.read().decode()
-
-
-def _find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])

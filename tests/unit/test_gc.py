@@ -58,6 +58,12 @@ def manifest(dataset: int, attempt: str, files: str, plan: str) -> dict[str, Any
     return {**MANIFEST, **ids, "materialization": table}
 
 
+def prepare(dataset: int, attempt: str, files: str, plan: str) -> dict[str, Any]:
+    """The prepared manifest of such a manifest."""
+    own = {"schema_version": "ofs.prepared_manifest.v1", "run_key": f"{dataset:032x}", "intent": {}}
+    return {**own, "manifest": manifest(dataset, attempt, files, plan)}
+
+
 @dataclass
 class Yard:
     """A store in memory whose objects have ages, a ledger in memory, and a clock that stands still."""
@@ -190,11 +196,9 @@ def test_staged_rows_of_a_plan_without_a_dataset_are_kept_longer(yard: Yard) -> 
     assert find_refs(yard.gc()) == {ref.rsplit("/", 1)[0]}
 
 
-@pytest.mark.parametrize("wrapped", [False, True], ids=["the manifest itself", "inside another document"])
-def test_a_prepared_manifest_keeps_all_it_names_until_its_dataset_stands(yard: Yard, wrapped: bool) -> None:
+def test_a_prepared_manifest_keeps_all_it_names_until_its_dataset_stands(yard: Yard) -> None:
     attempt, plan = name_attempt(3, 3), digest(9)
-    prepared = manifest(1, attempt, digest(1), plan)
-    pending = yard.put_json(f"{HOME}/publish_pending/{'e' * 32}.json", {"of": [prepared]} if wrapped else prepared)
+    pending = yard.put_json(f"{HOME}/publish_pending/{'e' * 32}.json", prepare(1, attempt, digest(1), plan))
     table = {*yard.put_table(1, attempt), yard.put(f"{HOME}/files/{digest(1)}.parquet")}
     assert yard.gc()["kept"] == {"pending": 1, "referenced": 2}
     yard.publish(1, name_attempt(4, 4), digest(2), plan)
@@ -262,7 +266,11 @@ def test_where_a_manifest_cannot_be_read_nothing_is_removed(yard: Yard, how: str
     assert spoiled in warning
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"materialization": {"path": "x"}}', b" " * (25 << 20)])
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b'{"materialization": {"path": "x"}}', json.dumps(MANIFEST).encode(), b" " * (41 << 20)],
+    ids=["half", "a list", "no manifest", "a manifest itself", "too large"],
+)
 def test_where_a_prepared_manifest_cannot_be_read_nothing_is_removed(yard: Yard, body: bytes) -> None:
     ref = yard.put(f"{HOME}/publish_pending/{'e' * 32}.json", body=body)
     yard.put_table(2, name_attempt(2, 2))
@@ -419,7 +427,7 @@ def scatter(yard: Yard, random: Random) -> tuple[set[str], set[str]]:
                 yard.publish(dataset, attempt, files, plan)
                 published_plans.add(plan)
             if attempt == prepared:
-                body = manifest(dataset, attempt, files, plan)
+                body = prepare(dataset, attempt, files, plan)
                 ref = yard.put_json(f"{HOME}/publish_pending/{dataset:032x}.json", body, hours)
                 must_go = winner is not None and not live and hours > grace
                 (go if must_go else stay).add(ref)

@@ -33,15 +33,6 @@ class Place:
         """The store of the world's objects."""
         return S3Objects.at(self.objects_root, self.store)
 
-    def download(self, folder: Path) -> Path:
-        """A copy of all its objects in a folder, for checkers that read files; the folder."""
-        objects = self.objects
-        for one in list_all(objects):
-            path = folder / one
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(objects.read(one, 1 << 30))
-        return folder
-
 
 def list_all(objects: Clearable) -> list[str]:
     """The ref of every object of a store whose objects all stand in a folder."""
