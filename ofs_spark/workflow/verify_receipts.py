@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ofs_spark.foundation.positions import parse_range
+from ofs_spark.foundation.positions import Range, parse_range
 from ofs_spark.labels.coverage import TypeCounts, find_shortfalls
 from ofs_spark.labels.coverage_policy import CoveragePolicy
 from ofs_spark.labels.receipt import describe_type
 from ofs_spark.publish.manifest import summarise_labels, summarise_replay
 from ofs_spark.replay.counts import has_closed
+from ofs_spark.replay.intervals import count_offsets, find_uncovered, to_intervals
 from ofs_spark.workflow.checks import Finding, compare
 from ofs_spark.workflow.claims import Claims, Document
 
@@ -41,12 +44,31 @@ def compare_replay(claims: Claims) -> Finding:
         "ranges": claims.plan["basis"],
         "missing": 0,
         "status": True,
-        "offsets": [one.size for one in map(parse_range, receipt["basis"]) if one.dense],
+        "offsets": _bound_positions(ranges, claims.plan["archive"]["segments"]),
         "positions": receipt["counts"]["positions"],
         "closed": True,
         "replay": summarise_replay(receipt["counts"], {}),
     }
     return compare(found, expected)
+
+
+def _bound_positions(ranges: Sequence[Document], segments: Sequence[Document]) -> list[int]:
+    """Per dense range what its positions may be: as stated where every offset is there, or in a gap that a segment declares.
+
+    A gap excuses absence and does not forbid presence, so the number is bounded, not known.
+    """
+    gaps: defaultdict[tuple[str, int, str], list[tuple[int, int]]] = defaultdict(list)
+    for one in segments:
+        place = one["topic"], one["partition"], one["offset_kind"]
+        gaps[place] += [(int(gap["start"]), int(gap["end"])) for gap in one.get("gaps", ())]
+    dense = [(parse_range(one["range"]), one["positions"]) for one in ranges]
+    return [_bound(one, stated, gaps) for one, stated in dense if one.dense]
+
+
+def _bound(one: Range, stated: int, gaps: Mapping[tuple[str, int, str], Sequence[tuple[int, int]]]) -> int:
+    declared = to_intervals(gaps.get(one.begin[:3], ()))
+    least = count_offsets(find_uncovered(one.start, one.last, declared))
+    return min(max(stated, least), one.end - one.start)
 
 
 def compare_labels(claims: Claims) -> Finding:

@@ -19,23 +19,26 @@ from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
 from tests.worlds.generate import worlds
 from tests.worlds.model import World
-from tests.worlds.running import SMALL, Outcome, manifests, policy_with, run
+from tests.worlds.running import SMALL, Outcome, build, manifests, policy_with, verify
+from tests.worlds.writer import write_world
 
 QUIET = list(HealthCheck)
 
 
 def agree(world: World, engine: Callable[[], Engine], small: bool = False) -> None:
-    """One build equals the oracle's; `small`: over many buckets and leaves instead of one."""
+    """One build equals the oracle's, and verifies; `small`: over many buckets and leaves instead of one."""
     expected = oracle(world)
     with tempfile.TemporaryDirectory() as folder:
         policy = policy_with(Path(folder, "policy"), SMALL) if small else None
-        found = run(world, Path(folder), engine=engine, policy=policy)
+        written = write_world(world, Path(folder))
+        found = build(written, engine, policy=policy)
         assert find_violations(found.root, Path(folder, "ledger.sqlite")) == []
         if expected.refusal:
             assert found.code in expected.codes, str(found.refusal)
             assert not manifests(found.root)
         else:
             equal(found, expected)
+            assert verify(written, found) == []
 
 
 def equal(found: Outcome, expected: Dataset) -> None:

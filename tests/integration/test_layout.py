@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ofs_spark.features.steps import Widths
-from ofs_spark.workflow import build
+from ofs_spark.workflow import build as jobs
 from ofs_spark.workflow.plan import Resolution
 from tests.worlds.model import Segment, World, intent, profile, row, segment, slice_, window
-from tests.worlds.running import SMALL, Outcome, policy_with, run
+from tests.worlds.running import SMALL, Outcome, build, policy_with, run, verify
+from tests.worlds.writer import write_world
 
 GROUP = {
     "name": "g", "version": "v1", "key": ["payload.card"], "windows": [window("1h")],
@@ -35,6 +36,16 @@ def published(drawn: World, root: Path) -> Outcome:
     outcome = run(drawn, root, policy=policy_with(root / "policy", SMALL))
     assert outcome.code is None, str(outcome.refusal)
     return outcome
+
+
+def test_a_dataset_with_declared_gaps_verifies(tmp_path: Path) -> None:
+    """Offsets that a gap excuses may be absent or there; one that nothing excuses may not be missing from the receipt."""
+    every = rows(0, 12)
+    held = segment(*every[:5], *every[8:])
+    written = write_world(world(replace(held, gaps=((3, 7),))), tmp_path)
+    outcome = build(written)
+    assert len(outcome.rows) == 9
+    assert verify(written, outcome) == []
 
 
 def placed(outcome: Outcome) -> tuple[int, str, list[Any]]:
@@ -76,13 +87,13 @@ def test_the_plan_states_the_rule_and_the_manifest_what_it_came_to(tmp_path: Pat
 
 def test_exchanges_are_as_wide_as_the_proven_rows_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    choose = build.choose_widths
+    choose = jobs.choose_widths
 
     def noted(resolution: Resolution, rows: int, least: int) -> Widths:
         asked.append(rows)
         return choose(resolution, rows, least)
 
-    monkeypatch.setattr(build, "choose_widths", noted)
+    monkeypatch.setattr(jobs, "choose_widths", noted)
     published(world(segment(*rows(0, 12), gaps=((12, FAR),)), end=FAR), tmp_path)
     assert asked == [12]
 

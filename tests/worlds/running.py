@@ -76,6 +76,13 @@ def build(
     return Outcome(answer, None, rows_of(written.root / answer["table_ref"]), written.root)
 
 
+def verify(written: Written, outcome: Outcome) -> list[dict[str, Any]]:
+    """The checks of `ofs verify` that a published outcome fails."""
+    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        answer = pipeline.verify_dataset(outcome.published["manifest_ref"], context)
+    return [check for check in answer["checks"] if not check["ok"]]
+
+
 def rows_of(table: Path) -> list[dict[str, Any]]:
     """The rows of the table's files; times carry the same UTC object that the oracle's do."""
     rows = [row for file in sorted(table.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
