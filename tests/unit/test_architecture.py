@@ -1,6 +1,6 @@
 """The edges of the house: which file may import which, and what may be named only in one place.
 
-foundation → intent → pins → replay ∥ labels → features → publish → signals → workflow → pipeline → io, demo, commands, cli, jobs
+foundation → intent → pins → replay ∥ labels → features → publish ∥ parity → signals → workflow → pipeline → io, demo, commands, cli, jobs
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ UPSTREAM = {
     "labels": {"intent", "pins"},
     "features": {"intent", "pins", "replay", "labels"},
     "publish": {"intent", "pins", "replay", "labels", "features"},
+    "parity": {"intent", "pins", "replay", "features"},
     "signals": {"intent", "pins", "replay", "labels", "features", "publish"},
 }
 ROOMS = set(UPSTREAM)

@@ -15,25 +15,11 @@ import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import OnlineCoreRules
+from ofs_spark.replay.online_law import CLASS_BY_TOPIC, CLASS_BY_WORDS, CLASSES, IGNORED_TYPES, PINS
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.members import Path as MemberPath
 from ofs_spark.replay.scan.values import decode_texts, find_numeric_spans, read_doubles, read_key_texts
 
-PINS = ("platform_run_id", "scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")
-IGNORED_TYPES = ("decision_response", "action_intent", "action_outcome")
-CLASS_BY_TOPIC = {
-    "fp.bus.traffic.fraud.v1": "traffic_fraud",
-    "fp.bus.traffic.baseline.v1": "traffic_baseline",
-    "fp.bus.context.arrival_events.v1": "context_arrival",
-    "fp.bus.context.arrival_entities.v1": "context_arrival_entities",
-    "fp.bus.context.flow_anchor.fraud.v1": "context_flow_fraud",
-    "fp.bus.context.flow_anchor.baseline.v1": "context_flow_baseline",
-}
-CLASSES = tuple(CLASS_BY_TOPIC.values())
-_WORDS_OF_CLASSES = (
-    ("arrival_entities",), ("arrival_events",), ("arrival_count",),
-    ("flow_anchor", "fraud"), ("flow_anchor", "baseline"), ("event_stream", "fraud"), ("event_stream", "baseline"),
-)  # fmt: skip
 _RUN, _CLASS = ("platform_run_id",), ("event_class",)
 
 
@@ -46,7 +32,7 @@ def list_paths(rules: OnlineCoreRules) -> Iterator[MemberPath]:
 
 def is_classified(event_type: str, topic: str) -> bool:
     """Whether an event that states no class has one: by its topic, else by its type's words."""
-    by_type = any(all(word in event_type for word in words) for words in _WORDS_OF_CLASSES)
+    by_type = any(all(word in event_type for word in words) for words, _ in CLASS_BY_WORDS)
     return topic in CLASS_BY_TOPIC or by_type
 
 
