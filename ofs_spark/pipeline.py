@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.intent.backfill import Correction, read_backfill
@@ -18,6 +18,9 @@ from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Ending, Recorder, record_end
 from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
 from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published, declare_backfill
+
+if TYPE_CHECKING:  # these load Arrow, which an answer from the ledger or a manifest does without
+    from ofs_spark.workflow.evidence import EvidenceWriter
 
 
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
@@ -87,9 +90,8 @@ def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit:
 def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
     """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.answer import compose_build_answer
-    from ofs_spark.workflow.build import run_build_job, run_replay
+    from ofs_spark.workflow.build import StagedRowsLost
     from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
-    from ofs_spark.workflow.materialize import materialize, prepare_manifest
     from ofs_spark.workflow.plan import resolve_plan
     from ofs_spark.workflow.publishing import commit_manifest
 
@@ -98,9 +100,28 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
         writer = EvidenceWriter(resolution, held, context.objects)
     with timings.measure("engine", "starts the engine"):
-        attempt = begin_attempt(resolution.plan, held, context.engine())
+        context.engine()
+    try:
+        prepared = _prepare(writer, timings, context, ending)
+    except StagedRowsLost as lost:
+        context.announce("replay", f"note: {lost}; scans again")
+        prepared = _prepare(writer, timings, context, ending, anew=True)
+    with timings.measure("publish", "commits the manifest"):
+        outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
+    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+
+
+def _prepare(
+    writer: EvidenceWriter, timings: Timings, context: RunContext, ending: Ending, *, anew: bool = False
+) -> dict[str, Any]:
+    """From a frozen plan to a prepared manifest. anew: as `run_replay`. StagedRowsLost as `run_build_job`."""
+    from ofs_spark.workflow.build import run_build_job, run_replay
+    from ofs_spark.workflow.materialize import materialize, prepare_manifest
+
+    resolution = writer.resolution
+    attempt = begin_attempt(resolution.plan, writer.run, context.engine())
     with timings.measure("replay", "proves the basis"):
-        replay = run_replay(resolution, attempt, context)
+        replay = run_replay(resolution, attempt, context, anew=anew)
         writer.refuse_first(replay.refusals, writer.compose_replay(replay))
     features = resolution.plan.describe_features()
     with timings.measure("features", f"settles events, joins labels, computes and writes {features}", entry="job"):
@@ -110,9 +131,7 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         receipts = writer.compose_replay(replay, made), writer.compose_labels(made)
         writer.refuse_first(made.refusals, *receipts)
         staged = materialize(resolution, replay, made, attempt, context)
-        prepared = prepare_manifest(staged, made, receipts, writer, context, ending)
-        outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
-    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+        return prepare_manifest(staged, made, receipts, writer, context, ending)
 
 
 def verify_dataset(manifest: str, context: RunContext) -> Answer:

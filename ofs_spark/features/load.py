@@ -18,7 +18,7 @@ from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects, ObjectTooLarge
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
@@ -27,6 +27,8 @@ from ofs_spark.replay.scan_job import Staged
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
+LOST_ROWS = "MATERIALIZATION_CORRUPT"
+"""Code of the refusal of a staged file that is gone, or is not the one that its name says."""
 
 
 def encode_task(file: Staged | m.ExtractFile) -> bytes:
@@ -64,10 +66,10 @@ class Load:
     def _send_events(self, task: Staged) -> Iterator[Chunk]:
         try:
             body = self.objects.read(task.ref, task.bytes)
-        except ObjectTooLarge:
+        except (ObjectMissing, ObjectTooLarge):
             body = b""
         if hashlib.sha256(body).hexdigest() != task.sha256:
-            raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
+            raise refuse(LOST_ROWS, "staged rows are not the ones the scan wrote", ref=task.ref)
         table = pa.ipc.open_stream(body).read_all()
         arrival = np.maximum(read_values(table, r.ARRIVAL), task.arrival_before)
         table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -79,26 +78,6 @@ class ScanSegmentGroup:
 
 
 @dataclass(frozen=True)
-class ProofNote(Note):
-    """Whether a staged file is there, with the bytes that its name says."""
-
-    kind: ClassVar[str] = "staged_proof"
-    is_whole: bool
-
-
-@dataclass(frozen=True)
-class ProveStaged:
-    """The work of proving one staged file."""
-
-    objects: Objects
-
-    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """One `ProofNote`."""
-        ref, sha256 = json.loads(bytes(next(chunks)))
-        yield encode_note(ProofNote(_is_whole(self.objects, ref, sha256)))
-
-
-@dataclass(frozen=True)
 class Scan:
     """What is known of a basis, from a scan or from the record of one, and the files of its rows, by ref."""
 
@@ -109,13 +88,6 @@ class Scan:
     def is_proven(self) -> bool:
         """Whether it is complete, and refuses nothing."""
         return self.completeness.status == COMPLETE and not self.completeness.faults
-
-
-def prove_staged(engine: Engine, objects: Objects, staged: Sequence[StagedFile]) -> bool:
-    """Whether every staged file is there and whole; workers read them."""
-    tasks = [json.dumps([file.ref, file.sha256]).encode() for file in staged]
-    proofs = read_notes(engine.run(tasks, [Step("prove", ProveStaged(objects), 0)]), ProofNote)
-    return len(proofs) == len(tasks) and all(one.is_whole for one in proofs)
 
 
 def scan_basis(

@@ -1,7 +1,7 @@
 """The record of a complete scan: what the rest of a build needs of it, so that another attempt of the plan need not scan.
 
-It stands beside the staged rows of its plan and is the same whoever writes it. It is an asset, not evidence: whoever reads
-it proves every file that it names, and one that is missing, damaged or of another scan is as good as none.
+It stands beside the staged rows of its plan and is the same whoever writes it. It is an asset, not evidence: whoever loads
+a file that it names proves it, and a record with one that is missing, damaged or of another scan is as good as none.
 """
 
 from __future__ import annotations

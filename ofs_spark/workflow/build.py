@@ -13,7 +13,7 @@ from typing import Any
 
 from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
-from ofs_spark.features.load import encode_task
+from ofs_spark.features.load import LOST_ROWS, encode_task
 from ofs_spark.features.steps import Widths, plan_steps
 from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
@@ -28,7 +28,7 @@ from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
 from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
 from ofs_spark.replay.scan.spec import ScanSpec
-from ofs_spark.replay.scan_job import Scan, Staged, prove_staged, scan_basis
+from ofs_spark.replay.scan_job import Scan, Staged, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.attempt import Attempt
@@ -38,16 +38,27 @@ from ofs_spark.workflow.plan import Resolution
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """The archive's answer: the proof of completeness, the staged rows, and what refuses the build, in order."""
+    """The archive's answer: the proof of completeness, the staged rows, and what refuses the build, in order.
+
+    is_kept: an earlier attempt of the plan scanned, and left it.
+    """
 
     completeness: Completeness
     staged: Sequence[Staged]
     refusals: Sequence[Refusal]
+    is_kept: bool = False
 
     @property
     def rows(self) -> int:
         """The rows that the scan proved: positions, one copy each. Every width of the build follows them."""
         return self.completeness.counts["positions"]
+
+
+class StagedRowsLost(Exception):
+    """Rows that an earlier attempt staged are not whole any more."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,11 @@ class BuildResult:
     buckets: int
 
 
-def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) -> ReplayResult:
+def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext, *, anew: bool = False) -> ReplayResult:
     """Scans the basis and proves it, or says why it is not proven.
 
-    An earlier attempt of the same plan that did leaves its rows: they are proven again, and the archive is not read.
+    An earlier attempt of the same plan that did leaves its rows: the archive is not read, and the build job proves each file
+    as it loads it. anew: those were asked before, and were not whole.
     """
     plan, scope, intent = resolution.plan, resolution.plan.scope, resolution.plan.intent
     spec = ScanSpec(
@@ -87,27 +99,21 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext) ->
         most_decoded=plan.policy.most_decoded_bytes,
     )
     place = ScanPlace(context.objects, attempt.staging, plan.plan_id, intent.basis, spec)
-    scan = _find_staged(place, intent.training, attempt, context)
-    if scan is None:
-        context.announce("replay", f"scans {plan.archive.describe()}")
-        scan = scan_basis(
-            attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
-        )
-        _keep_staged(place, scan, context)
-    faults = scan.completeness.faults
-    return ReplayResult(scan.completeness, scan.staged, [fault.make_refusal() for fault in faults])
+    kept = None if anew else find_scan(place, intent.training)
+    if kept is not None:
+        context.announce("replay", f"starts from staged rows of plan {plan.plan_id}: {len(kept.staged)} files")
+        return _judge_scan(kept, is_kept=True)
+    context.announce("replay", f"scans {plan.archive.describe()}")
+    scan = scan_basis(
+        attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
+    )
+    _keep_staged(place, scan, context)
+    return _judge_scan(scan)
 
 
-def _find_staged(place: ScanPlace, training: bool, attempt: Attempt, context: RunContext) -> Scan | None:
-    """What an earlier scan of the plan staged, if every file of it is whole."""
-    scan = find_scan(place, training)
-    if scan is None:
-        return None
-    if not prove_staged(attempt.engine, context.objects, scan.staged):
-        context.announce("replay", f"note: staged rows of plan {place.plan_id} are damaged or gone")
-        return None
-    context.announce("replay", f"starts from staged rows of plan {place.plan_id}: {len(scan.staged)} files")
-    return scan
+def _judge_scan(scan: Scan, *, is_kept: bool = False) -> ReplayResult:
+    refusals = [fault.make_refusal() for fault in scan.completeness.faults]
+    return ReplayResult(scan.completeness, scan.staged, refusals, is_kept)
 
 
 def _keep_staged(place: ScanPlace, scan: Scan, context: RunContext) -> None:
@@ -121,7 +127,10 @@ def _keep_staged(place: ScanPlace, scan: Scan, context: RunContext) -> None:
 
 
 def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt, context: RunContext) -> BuildResult:
-    """Runs the build job and closes its accounts; what replay, labels and features refuse is in the result."""
+    """Runs the build job and closes its accounts; what replay, labels and features refuse is in the result.
+
+    StagedRowsLost where a staged file that an earlier attempt left is gone or damaged: a scan makes it again.
+    """
     plan, terms, intent = resolution.plan, resolution.terms, resolution.plan.intent
     writer = WriteBucket(
         columns=plan.columns,
@@ -135,7 +144,12 @@ def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt
     slices, widths = replay.completeness.slices, choose_widths(resolution, replay.rows, context.width)
     steps = plan_steps(plan, terms, resolution.extract.content_key, slices, context.objects, widths, writer)
     tasks = [*map(encode_task, replay.staged), *map(encode_task, resolution.extract.files)]
-    return _close_build(resolution, replay, attempt.engine.run(tasks, steps), widths.buckets)
+    try:
+        return _close_build(resolution, replay, attempt.engine.run(tasks, steps), widths.buckets)
+    except Refusal as refusal:
+        if replay.is_kept and refusal.code == LOST_ROWS:
+            raise StagedRowsLost(refusal) from None
+        raise
 
 
 def _close_build(
@@ -148,7 +162,8 @@ def _close_build(
         totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
     except InternalError:
         if refused:  # rows that a worker could not read are not in the counts: that is what is told
-            raise merge_refusals(refused) from None
+            lost = [one for one in refused if one.code == LOST_ROWS]
+            raise merge_refusals(lost or refused) from None
         raise
     anchors = sum(one.anchors for one in events)
     counts = add_counts([one.types for one in read_notes(notes, LabelsNote)])

@@ -82,14 +82,14 @@ LEDGER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "late": (fail(lambda: refuse("LEASE_LOST", "another was faster")), ("claim", "end")),
 }
 OTHER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
-    "error": (fail(silence), ("commit", "start", "scan", "prove", "load", "verify")),
-    "lost reply": (lose_reply(silence), ("commit", "scan", "prove", "load", "verify")),
+    "error": (fail(silence), ("commit", "start", "scan", "load", "verify")),
+    "lost reply": (lose_reply(silence), ("commit", "scan", "load", "verify")),
     "refused": (fail(lambda: refuse("MATERIALIZATION_CORRUPT", "a table stands there")), ("commit",)),
     "dead": (
         fail(lambda: refuse("ENVIRONMENT_UNFIT", "the JVM is gone")),
-        ("start", "scan", "prove", "load", "verify"),
+        ("start", "scan", "load", "verify"),
     ),
-    "memory": (fail(MemoryError), ("start", "scan", "prove", "load", "verify")),
+    "memory": (fail(MemoryError), ("start", "scan", "load", "verify")),
 }
 
 

@@ -1,6 +1,7 @@
 """The edges of the house: which file may import which, and what may be named only in one place.
 
-foundation → intent → pins → replay ∥ labels → features → publish ∥ parity → signals → workflow → pipeline → io, demo, commands, cli, jobs
+foundation → intent → pins → replay ∥ labels → features → publish ∥ parity → signals → workflow → pipeline
+→ io, demo, commands, cli, jobs
 """
 
 from __future__ import annotations
