@@ -17,7 +17,13 @@ from ofs_spark.workflow.attempt import Timings, begin_attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer, Ending, Recorder, record_end
 from ofs_spark.workflow.manifests import find_manifest, parse_manifest, read_manifest
-from ofs_spark.workflow.preflight import answer_beside, answer_published, claim_published, declare_backfill
+from ofs_spark.workflow.preflight import (
+    answer_beside,
+    answer_published,
+    claim_published,
+    declare_backfill,
+    expect_dataset,
+)
 
 if TYPE_CHECKING:  # these load Arrow, which an answer from the ledger or a manifest does without
     from ofs_spark.workflow.evidence import EvidenceWriter
@@ -44,15 +50,15 @@ def _build(intent: Intent, context: RunContext) -> Answer:
     """The run of an admitted intent."""
     run_key, intent_hash = derive_run_key(intent.request_id), hash_intent_payload(intent)
     run = context.control.open(run_key, intent.request_id, intent_hash, intent.platform_run_id)
+    recorder = Recorder(intent, context, expect_dataset(intent, context))
     if run.state is State.DONE and run.outcome is not None:
-        from ofs_spark.signals.write import write_again
         from ofs_spark.workflow.answer import answer_again
 
         context.announce("intent", "this request was answered before")
         answer = answer_again(intent, run.outcome, context)
-        write_again(context.objects, context.announce, context.control, run, intent)
+        recorder.tell_again(run)
         return answer
-    return _end_run(run, intent, context)
+    return _end_run(run, recorder)
 
 
 def retry_publish(run_key: str, context: RunContext) -> Answer:
@@ -60,15 +66,16 @@ def retry_publish(run_key: str, context: RunContext) -> Answer:
     from ofs_spark.workflow.publishing import find_staged_intent
 
     run = context.control.find_by(run_key)
-    return _end_run(run, find_staged_intent(run, context), context, publish_only=True)
+    intent = find_staged_intent(run, context)
+    return _end_run(run, Recorder(intent, context, expect_dataset(intent, context)), publish_only=True)
 
 
-def _end_run(run: Run, intent: Intent, context: RunContext, *, publish_only: bool = False) -> Answer:
+def _end_run(run: Run, recorder: Recorder, *, publish_only: bool = False) -> Answer:
     """The answer of a run that was not DONE: claimed, brought to its end, recorded, told."""
-    recorder = Recorder(intent, context, answer_published)
+    intent, context = recorder.intent, recorder.context
     held = claim_published(run, recorder, publish_only)
     if held is None:
-        return answer_beside(run, intent, context)
+        return answer_beside(run, recorder)
     with keep_lease(context.control, held), record_end(recorder, held) as ending:
         declare_backfill(intent, held, context)
         published = answer_published(intent, held, context, recorder.audit)

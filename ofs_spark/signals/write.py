@@ -189,13 +189,6 @@ def write_ended(writer: SignalWriter, control: RunControl, run: Run, run_id: str
             writer.write(receipt_ref, receipt, once=False)
 
 
-def write_again(objects: Objects, announce: Announce, control: RunControl, run: Run, intent: Intent) -> None:
-    """Everything that is told of a finished run, where it is missing or says something else. Never raises."""
-    writer, outcome = SignalWriter(objects, announce), run.outcome or {}
-    manifest = write_published(writer, control, run, intent, str(outcome["manifest_ref"]))
-    write_ended(writer, control, run, intent.platform_run_id, manifest)
-
-
 def _write_failures(
     writer: SignalWriter, run: Run, platform_run_id: str, events: Sequence[Transition], receipt_ref: str
 ) -> None:

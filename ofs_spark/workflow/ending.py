@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.commands import RETRY_PUBLISH
@@ -15,6 +15,10 @@ from ofs_spark.foundation.stops import find_stop, hold_stops
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
 from ofs_spark.workflow.context import RunContext
+
+if TYPE_CHECKING:  # these load what is written of a run, which an answer from the ledger does without
+    from ofs_spark.foundation.refs import OwnedRef
+    from ofs_spark.signals.write import SignalWriter
 
 Answer = dict[str, Any]
 UNKNOWN = "COMMIT_OUTCOME_UNKNOWN"
@@ -47,25 +51,48 @@ def choose_state(run: Run, reason: str, is_prepared: bool) -> State:
 
 
 @dataclass(frozen=True)
+class Result:
+    """What the runs of an intent are to leave: the one document that is their commit.
+
+    ref: where it stands. answer_standing(intent, run, context, audit, is_put) → the answer that it gives, None where nothing
+    stands; is_put: this attempt may have put it. write(writer, run, intent, answer) tells what follows from it, and gives
+    its manifest, if it is one.
+    """
+
+    ref: OwnedRef
+    answer_standing: Callable[[Intent, Run, RunContext, Audit, bool], Answer | None]
+    write: Callable[[SignalWriter, Run, Intent, Answer], Answer | None]
+
+
+@dataclass(frozen=True)
 class Recorder:
-    """Records how runs of one intent end. answer_standing: as `preflight.answer_published`; audit: of this attempt."""
+    """Records how runs of one intent end. audit: of this attempt."""
 
     intent: Intent
     context: RunContext
-    answer_standing: Callable[[Intent, Run, RunContext, Audit, bool], Answer | None]
+    result: Result
     audit: Audit = field(default_factory=list)
 
     def record_published(self, run: Run, answer: Answer) -> None:
-        """Tells of the manifest, and only then records DONE. What cannot be recorded is a warning: the dataset stands."""
-        from ofs_spark.signals.write import SignalWriter, write_ended, write_published
+        """Tells of the result, and only then records DONE. What cannot be recorded is a warning: the result stands."""
+        from ofs_spark.signals.write import SignalWriter, write_ended
 
         context = self.context
         context.announce("signals", "records how the run ended")
         writer = SignalWriter(context.objects, context.announce)
-        manifest = write_published(writer, context.control, run, self.intent, answer["manifest_ref"])
+        manifest = self.result.write(writer, run, self.intent, answer)
         ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
         if ended is not None:
             write_ended(writer, context.control, ended, self.intent.platform_run_id, manifest)
+
+    def tell_again(self, run: Run) -> None:
+        """Everything that is told of a finished run, where it is missing or says something else. Never raises."""
+        from ofs_spark.signals.write import SignalWriter, write_ended
+
+        context = self.context
+        writer = SignalWriter(context.objects, context.announce)
+        manifest = self.result.write(writer, run, self.intent, dict(run.outcome or {}))
+        write_ended(writer, context.control, run, self.intent.platform_run_id, manifest)
 
     def record_failure(self, run: Run, outcome: Answer, prepared: Mapping[str, str] | None = None) -> None:
         """Records an end without a dataset. A ledger that cannot be told hides nothing: the lease will run out.
@@ -127,7 +154,7 @@ def record_end(recorder: Recorder, run: Run) -> Iterator[Ending]:
         with hold_stops():
             recorder.record_published(run, ending.answer)
     except (Stopped, KeyboardInterrupt) as stop:
-        raise _name_dataset(stop, ending.answer["manifest_ref"]) from None
+        raise _name_dataset(stop, ending.answer) from None
 
 
 def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) -> BaseException | None:
@@ -138,7 +165,7 @@ def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) 
         said = [] if owner is None else [f"after the dataset was published: {owner}"]
         ending.answer.update(standing, warnings=[*standing["warnings"], *said])
         recorder.record_published(run, ending.answer)
-        return None if owner is not None else _name_dataset(error, standing["manifest_ref"])
+        return None if owner is not None else _name_dataset(error, standing)
     refusal = owner
     if ending.is_put and not (is_known and isinstance(error, Refusal)):
         message = "the attempt ended during the manifest's put, and the manifest cannot be read; staged data is kept"
@@ -161,15 +188,20 @@ def _ask_store(error: BaseException, ending: Ending, recorder: Recorder, run: Ru
     if isinstance(error, Refusal) and error.code == CONFLICT:
         return None, True
     try:
-        return recorder.answer_standing(recorder.intent, run, recorder.context, recorder.audit, ending.is_put), True
+        return recorder.result.answer_standing(
+            recorder.intent, run, recorder.context, recorder.audit, ending.is_put
+        ), True
     except Refusal as refusal:
         return None, refusal.code in (CONFLICT, "TRAINING_NOT_ADMISSIBLE")
     except Exception:  # noqa: BLE001  # the store does not tell: the error itself is what is told
         return None, False
 
 
-def _name_dataset(error: BaseException, ref: str) -> BaseException:
-    """A stop or a defect with the dataset that stands by then."""
+def _name_dataset(error: BaseException, standing: Answer) -> BaseException:
+    """A stop or a defect with the dataset that stands by then; as it is where the result is none."""
+    if "manifest_ref" not in standing:
+        return error
+    ref = str(standing["manifest_ref"])
     if isinstance(error, Stopped):
         return Stopped(error.exit_status, ref, error.message)
     if isinstance(error, KeyboardInterrupt):

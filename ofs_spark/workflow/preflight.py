@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.ends import Stopped, describe_end
 from ofs_spark.foundation.errors import InternalError, Refusal
@@ -11,7 +13,10 @@ from ofs_spark.intent.identity import derive_manifest_id, fingerprint_dataset
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.workflow.context import RunContext
-from ofs_spark.workflow.ending import Answer, Recorder
+from ofs_spark.workflow.ending import Answer, Recorder, Result
+
+if TYPE_CHECKING:
+    from ofs_spark.signals.write import SignalWriter
 
 
 def claim_published(run: Run, recorder: Recorder, publish_only: bool = False) -> Run | None:
@@ -22,7 +27,7 @@ def claim_published(run: Run, recorder: Recorder, publish_only: bool = False) ->
     """
     context = recorder.context
     try:
-        stands = context.objects.exists(_name_manifest(recorder.intent))
+        stands = context.objects.exists(recorder.result.ref)
     except (Refusal, OSError):
         stands = False
     try:
@@ -43,7 +48,7 @@ def answer_published(
     intent: Intent, run: Run, context: RunContext, audit: Audit, is_put: bool = False
 ) -> Answer | None:
     """The answer of an already published dataset, or None. Starts no engine. is_put: this attempt may have published it."""
-    ref = _name_manifest(intent)
+    ref = name_result(intent)
     if not context.objects.exists(ref):
         return None
     from ofs_spark.workflow.answer import answer_from_manifest
@@ -59,17 +64,30 @@ def declare_backfill(intent: Intent, held: Run, context: RunContext) -> None:
         write_declared(SignalWriter(context.objects, context.announce), held, intent)
 
 
-def answer_beside(run: Run, intent: Intent, context: RunContext) -> Answer:
-    """The answer of a published dataset whose run this driver does not hold: another one records how the run ends."""
-    from ofs_spark.signals.write import SignalWriter, write_published
+def answer_beside(run: Run, recorder: Recorder) -> Answer:
+    """The answer of a standing result whose run this driver does not hold: another one records how the run ends."""
+    from ofs_spark.signals.write import SignalWriter
 
-    answer = answer_published(intent, run, context, [])
+    intent, context = recorder.intent, recorder.context
+    answer = recorder.result.answer_standing(intent, run, context, [], False)
     if answer is None:
-        raise InternalError("a manifest that stood is gone")
-    writer = SignalWriter(context.objects, context.announce)
-    write_published(writer, context.control, run, intent, answer["manifest_ref"])
+        raise InternalError("a result that stood is gone")
+    recorder.result.write(SignalWriter(context.objects, context.announce), run, intent, answer)
     return answer
 
 
-def _name_manifest(intent: Intent) -> OwnedRef:
+def expect_dataset(intent: Intent, context: RunContext) -> Result:
+    """The manifest that an intent's dataset is committed by."""
+
+    def write(writer: SignalWriter, run: Run, intent: Intent, answer: Answer) -> Answer | None:
+        """What follows from the manifest."""
+        from ofs_spark.signals.write import write_published
+
+        return write_published(writer, context.control, run, intent, answer["manifest_ref"])
+
+    return Result(name_result(intent), answer_published, write)
+
+
+def name_result(intent: Intent) -> OwnedRef:
+    """Where the manifest of an intent's dataset stands."""
     return name_manifest(intent.platform_run_id, derive_manifest_id(fingerprint_dataset(intent)))

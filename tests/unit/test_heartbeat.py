@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.run import Limits, Run, State
-from ofs_spark.workflow.ending import Recorder, record_end
+from ofs_spark.workflow.ending import Recorder, Result, record_end
 
 
 @dataclass
@@ -64,7 +65,8 @@ def test_a_lost_lease_hides_no_refusal_of_the_build() -> None:
     context.control = Lost.__new__(Lost)
     context.announce = lambda _room, doing: said.append(doing)
     run, intent = Run("k" * 32, "request.0001", "ab" * 32, State.RUNNING), Any
-    recorder = Recorder(intent, context, lambda *_asked: None)  # type: ignore[arg-type]
+    nothing = Result(OwnedRef(""), lambda *_asked: None, lambda *_told: None)
+    recorder = Recorder(intent, context, nothing)  # type: ignore[arg-type]
     with pytest.raises(Refusal, match="REPLAY_BASIS_GAP"), record_end(recorder, run):
         raise refuse("REPLAY_BASIS_GAP", "a hole")
     assert ["claim 1 is lost" in one for one in said] == [True]
