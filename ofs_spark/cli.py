@@ -39,6 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(parser, stated, as_json="--json" in stated)
 
 
+JOBS = {
+    "build": "build_dataset.py", "backfill": "backfill_dataset.py", "parity": "parity.py", "forensic": "forensic.py",
+}  # fmt: skip
+"""Command → the file that spark-submit is given."""
+
+
 def submit_build(arguments: Sequence[str] | None = None) -> int:
     """`ofs --json build` as spark-submit starts it, with its options in any order: its exit status."""
     return _submit("build", intents.answer_build, arguments)
@@ -47,6 +53,16 @@ def submit_build(arguments: Sequence[str] | None = None) -> int:
 def submit_backfill(arguments: Sequence[str] | None = None) -> int:
     """`ofs --json backfill`, likewise."""
     return _submit("backfill", intents.answer_backfill, arguments)
+
+
+def submit_parity(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json parity`, likewise."""
+    return _submit("parity", intents.answer_parity, arguments)
+
+
+def submit_forensic(arguments: Sequence[str] | None = None) -> int:
+    """`ofs --json forensic`, likewise."""
+    return _submit("forensic", intents.answer_forensic, arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -112,10 +128,11 @@ def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -
 
 def _submit(command: str, run: Run, arguments: Sequence[str] | None) -> int:
     _prepare_process()
-    parser = _Parser(prog=f"{command}_dataset.py", description=run.__doc__)
+    parser = _Parser(prog=JOBS[command], description=run.__doc__)
     parser.add_argument("intent", type=Path, help=INTENT)
-    if command == "backfill":
-        intents.add_corrections(parser)
+    more = {"backfill": intents.add_corrections, "parity": intents.add_comparisons}.get(command)
+    if more is not None:
+        more(parser)
     _add_places(parser)
     parser.set_defaults(run=run, json=True, quiet=False, submitted=command)
     return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
@@ -134,7 +151,7 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     intent = str(getattr(options, "intent", ""))
     # A submitted job is called without a command; who runs it again by hand needs one.
     submitted = getattr(options, "submitted", "")
-    line = (*where, submitted, intent, *intents.list_corrections(options)) if submitted else stated
+    line = (*where, submitted, intent, *intents.list_options(options)) if submitted else stated
     builds = options.run is intents.answer_backfill
     return Caller((program, *where), (program, *line), intent, builds=builds)
 

@@ -141,6 +141,33 @@ def _prepare(
         return prepare_manifest(staged, made, receipts, writer, context, ending)
 
 
+def check_parity(raw: bytes, context: RunContext, anchors: Sequence[str] = (), features: str | None = None) -> Answer:
+    """Compares what the online plane had with what the archive gives: the answer of `ofs parity`.
+
+    anchors: of a sweep; else the intent's own. features: ref of values logged at decision time, compared instead.
+    """
+    context.announce("intent", "reads the intent")
+    intent = read_intent(raw, "parity")
+    from ofs_spark.workflow.loading import load_build_rooms
+
+    load_build_rooms(context.announce)
+    from ofs_spark.workflow.parity import check_parity
+
+    return check_parity(intent, anchors, context)
+
+
+def rebuild_forensics(raw: bytes, context: RunContext) -> Answer:
+    """Rebuilds the state that the online plane had at a decision: the answer of `ofs forensic`."""
+    context.announce("intent", "reads the intent")
+    intent = read_intent(raw, "forensic")
+    from ofs_spark.workflow.loading import load_build_rooms
+
+    load_build_rooms(context.announce)
+    from ofs_spark.workflow.forensic import rebuild_forensics
+
+    return rebuild_forensics(intent, context)
+
+
 def verify_dataset(manifest: str, context: RunContext) -> Answer:
     """Recomputes a published dataset from its stored bytes: {verified, manifest_ref, checks}."""
     from ofs_spark.workflow.verify import verify_manifest

@@ -21,6 +21,7 @@ from ofs_spark.commands.command import (
     read_argument,
 )
 
+EXIT_OF_PARITY = {"MATCH": 0, "MISMATCH": 70, "UNCHECKABLE": 71}
 CORRECTIONS = (
     ("--supersedes", "REF", f"{MANIFEST} Default: what the intent supersedes."),
     ("--reason", "CODE", "Why: A-Z, 0-9 and _. Default: the intent's reason_code."),
@@ -31,7 +32,7 @@ CORRECTIONS = (
 
 
 def add_commands(add: AddCommand) -> None:
-    """identity, validate, build, backfill."""
+    """identity, validate, build, backfill, parity, forensic."""
     add(answer_identity).add_argument("intent", type=Path, help=INTENT)
     document = add(answer_validate)
     document.add_argument("file", nargs="+", type=Path, help="Any contract document.")
@@ -40,6 +41,10 @@ def add_commands(add: AddCommand) -> None:
     backfill = add(answer_backfill)
     backfill.add_argument("intent", type=Path, help=INTENT)
     add_corrections(backfill)
+    parity = add(answer_parity)
+    parity.add_argument("intent", type=Path, help=INTENT)
+    add_comparisons(parity)
+    add(answer_forensic).add_argument("intent", type=Path, help=INTENT)
 
 
 def add_corrections(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +53,22 @@ def add_corrections(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, metavar=metavar, help=about)
 
 
-def list_corrections(options: argparse.Namespace) -> list[str]:
-    """What was asked of that, as arguments."""
-    given = {option: getattr(options, option[2:].replace("-", "_"), None) for option, _, _ in CORRECTIONS}
-    return [text for option, value in given.items() if value is not None for text in (option, value)]
+def add_comparisons(parser: argparse.ArgumentParser) -> None:
+    """What `ofs parity` compares instead of the intent's own anchor."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--anchors", type=Path, metavar="FILE", help='JSON lines of {"anchor_ref": REF}: one replay for all.'
+    )
+    either.add_argument(
+        "--features", metavar="REF", help="Values logged at decision time (Parquet or JSON lines), by ref."
+    )
+
+
+def list_options(options: argparse.Namespace) -> list[str]:
+    """What was asked of a submitted job beside its intent, as arguments."""
+    names = (*(option for option, _, _ in CORRECTIONS), "--anchors", "--features")
+    given = {option: getattr(options, option[2:].replace("-", "_"), None) for option in names}
+    return [text for option, value in given.items() if value is not None for text in (option, str(value))]
 
 
 def answer_identity(options: argparse.Namespace) -> int:
@@ -114,6 +131,57 @@ def answer_backfill(options: argparse.Namespace) -> int:
         return answered
 
     return answer(options, open_around(options, call))
+
+
+def answer_parity(options: argparse.Namespace) -> int:
+    """Proves that the archive gives what the online plane had, or says what differs and why."""
+    raw = read_argument(options.intent)
+    anchors = [] if options.anchors is None else read_anchor_list(options.anchors)
+
+    def call(pipeline: Any, context: Any) -> Answer:
+        """The call."""
+        answered: Answer = pipeline.check_parity(raw, context, anchors, options.features)
+        return answered
+
+    return answer(
+        options,
+        open_around(options, call),
+        status=lambda found: EXIT_OF_PARITY[found["outcome"]],
+        people=console.print_parity,
+    )
+
+
+def read_anchor_list(path: Path) -> list[str]:
+    """The refs of a sweep's file, in its order. Wrong use for a line that is none, for none at all and for one named twice."""
+    refs: list[str] = []
+    for number, line in enumerate(read_argument(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            refs.append(_read_anchor_ref(json.loads(line)))
+        except (ValueError, RecursionError):
+            raise WrongUse(f'{path}, line {number}: {{"anchor_ref": REF}} is required') from None
+    if not refs:
+        raise WrongUse(f"{path} names no anchor")
+    if len(set(refs)) < len(refs):
+        raise WrongUse(f"{path} names an anchor twice")
+    return refs
+
+
+def _read_anchor_ref(line: Any) -> str:
+    if not isinstance(line, dict) or set(line) != {"anchor_ref"} or not isinstance(line["anchor_ref"], str):
+        raise ValueError("no anchor")
+    return str(line["anchor_ref"])
+
+
+def answer_forensic(options: argparse.Namespace) -> int:
+    """Rebuilds the state that the online plane had at a decision; never a training dataset."""
+    raw = read_argument(options.intent)
+    return answer(
+        options,
+        open_around(options, lambda pipeline, context: pipeline.rebuild_forensics(raw, context)),
+        people=console.print_forensic,
+    )
 
 
 def _require_stated(options: argparse.Namespace, raw: bytes) -> None:

@@ -49,6 +49,47 @@ def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     screen.print_pairs(_describe(screen, answer, indent=0))
 
 
+def print_parity(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """A comparison: each result that does not match with what differs and why, then how many match."""
+    screen = Screen(stream or sys.stdout)
+    for one in answer.get("results", ()):
+        style = "green" if one["outcome"] == "MATCH" else "red"
+        category = f" {one['category']}" if one.get("category") else ""
+        screen.print_line(Styled(f"{one['outcome']}{category}", style), GAP, one["anchor_ref"])
+        if one.get("reason"):
+            screen.print_line("  ", one["reason"])
+        for found in one["differences"][:SHOWN]:
+            screen.print_line("  ", _show_difference(found))
+        if one.get("explanation"):
+            _print_causes(screen, one["explanation"])
+    pairs = {name: answer[name] for name in ("outcome", "counts", "report_ref", "results_ref") if answer.get(name)}
+    screen.print_pairs(_describe(screen, pairs, indent=0))
+
+
+def _show_difference(found: Mapping[str, Any]) -> str:
+    field = f" {found['field']}" if found["field"] else ""
+    return f"{found['key']}{field}: online {_show_value(found['expected'])}, rebuilt {_show_value(found['rebuilt'])}"
+
+
+def _print_causes(screen: Screen, explanation: Mapping[str, Any]) -> None:
+    """Each cause with its words, and whether the hash follows from them."""
+    for cause in explanation["causes"][:SHOWN]:
+        screen.print_line("  ", Styled(cause["cause"], "bold"), GAP, cause["detail"])
+    proven = "with these the hashes are equal" if explanation["proven"] else "no change that was tried gives its hash"
+    screen.print_line("  ", proven)
+
+
+def print_forensic(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """A rebuilt state: where it stands, whether it is the anchor's, and its first keys with their offsets."""
+    screen = Screen(stream or sys.stdout)
+    kept = ("outcome", "training_dataset", "record_ref", "snapshot_ref", "contributions_ref", "parity", "counts")
+    screen.print_pairs(_describe(screen, {name: answer[name] for name in kept}, indent=0))
+    for one in answer["keys"][:SHOWN]:
+        offsets = ", ".join(f"{at['topic']}/{at['partition']}@{at['offset']}" for at in one["offsets"][:SHOWN])
+        more = f" and {one['event_count'] - SHOWN} more" if one["event_count"] > SHOWN else ""
+        screen.print_line("  ", Styled(one["key"], "bold"), f": {offsets}{more}")
+
+
 def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """Whether documents are valid, and every fault, one a line; a blank line between two files."""
     screen = Screen(stream or sys.stdout)

@@ -149,6 +149,26 @@ def name_reconciliation(platform_run_id: str) -> OwnedRef:
     return own_ref(f"{platform_run_id}/learning/reconciliation/ofs_reconciliation.json")
 
 
+def name_parity_report(platform_run_id: str, run_key: str) -> OwnedRef:
+    """The report of a parity run: its commit."""
+    return _own(platform_run_id, f"parity/{run_key}.json")
+
+
+def name_parity_table(platform_run_id: str, run_key: str, attempt: str) -> OwnedRef:
+    """The folder of the Delta table that has a sweep's results."""
+    return _own(platform_run_id, f"parity/{run_key}.{attempt}")
+
+
+def name_forensic_record(platform_run_id: str, run_key: str) -> OwnedRef:
+    """The record of a forensic run: its commit."""
+    return _own(platform_run_id, f"forensic/{run_key}.json")
+
+
+def name_forensic_artifact(platform_run_id: str, name: str) -> OwnedRef:
+    """What a forensic record names beside itself; `name` holds the SHA-256 of its bytes."""
+    return _own(platform_run_id, f"forensic/{name}")
+
+
 def name_gc_receipt(platform_run_id: str, name: str) -> OwnedRef:
     """What one `ofs gc --apply` set out to remove; `name` is of that one alone."""
     return _own(platform_run_id, f"gc/{name}.json")

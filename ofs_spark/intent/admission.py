@@ -27,7 +27,7 @@ COMMAND_OF_KIND = {
     "parity_rebuild": "parity",
     "forensic_rebuild": "forensic",
 }
-COMMANDS = ("build", "backfill")
+COMMANDS = ("build", "backfill", "parity", "forensic")
 """Those of the above that this release has."""
 BACKFILL_KIND = "backfill_rebuild"
 LIFTED = {"backfill": "dataset_build"}
@@ -37,8 +37,10 @@ PER_EVENT = "per_event"
 
 
 def find_command(document: Mapping[str, Any]) -> str:
-    """The command that builds an intent of this kind; `build` of every other one."""
-    return "backfill" if document.get("intent_kind") == BACKFILL_KIND else "build"
+    """The command that takes an intent of this kind; `build` where this release has none for it."""
+    kind = document.get("intent_kind")
+    command = COMMAND_OF_KIND.get(kind, "build") if isinstance(kind, str) else "build"
+    return command if command in COMMANDS else "build"
 
 
 def find_admission_faults(document: Mapping[str, Any], command: str) -> Iterator[DocumentFault]:
@@ -109,6 +111,16 @@ def _find_target_faults(document: Mapping[str, Any], command: str) -> Iterator[D
         if isinstance(one, str) and not MANIFEST_ID.fullmatch(one):
             message = f"is {one!r:.200}; the id of a dataset is required: dm_ and 32 hexadecimal digits"
             yield DocumentFault("SUPERSESSION_LINK_INVALID", f"/supersedes/{place}", message)
+
+
+def find_narrowing(document: Mapping[str, Any]) -> Iterator[DocumentFault]:
+    """What would have a rebuild of the online plane's state see less than the online plane saw."""
+    named = {"filters": ("event_types",), "join_scope": ("anchor_event_types",)}
+    for member, keys in named.items():
+        for name in _read_object(document, member):
+            if name in keys or (member == "filters" and name not in INPUT_FILTERS):
+                message = "narrows events: the online plane saw them all, and so does a rebuild of its state"
+                yield DocumentFault("FILTER_UNSUPPORTED", format_pointer([member, name]), message)
 
 
 def find_no_target(document: Mapping[str, Any]) -> Iterator[DocumentFault]:

@@ -67,14 +67,15 @@ def describe_schema(columns: Sequence[Column]) -> dict[str, Any]:
 def describe_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
     """Delta's statistics of a file. Its times have milliseconds: the least is rounded down, the greatest up.
 
-    A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
+    Only a table of events has them. A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
     which readers take as unknown.
     """
     greatest = -(-entry.ts_max // _MILLISECOND)
+    is_dated = any(column.name == "ts_utc" for column in columns)
     return {
         "numRecords": entry.rows,
-        "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)},
-        "maxValues": {"ts_utc": _write_instant(greatest)} if greatest <= _LAST else {},
+        "minValues": {"ts_utc": _write_instant(entry.ts_min // _MILLISECOND)} if is_dated else {},
+        "maxValues": {"ts_utc": _write_instant(greatest)} if is_dated and greatest <= _LAST else {},
         "nullCount": {c.name: entry.null_counts[c.name] for c in columns if find_type(c.type).element is None},
     }
 

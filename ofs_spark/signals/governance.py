@@ -1,5 +1,5 @@
-"""Governance facts: that a dataset was published, a build failed, a backfill was declared or completed. Small, by
-reference, each told once.
+"""Governance facts: that a dataset was published, a build failed, a backfill was declared or completed, parity was judged.
+Small, by reference, each told once.
 
 An `event_id` is made of what the fact is about and of nothing else, so that telling it again writes nothing.
 """
@@ -47,6 +47,12 @@ def compose_backfill_completed(manifest: Mapping[str, Any], named: Mapping[str, 
     about = {name: manifest[name] for name in ("platform_run_id", "dataset_manifest_id", "plan_id", "supersedes")}
     content = manifest["materialization"]["content_digest"]
     return _make_fact("BackfillCompleted", about | {"manifest": dict(named), "content_digest": content})
+
+
+def compose_parity_result(report: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+    """ParityResult: one per run. `named`: its report by ref and sha256."""
+    about = {name: report[name] for name in ("platform_run_id", "run_key", "plan_id", "outcome", "counts")}
+    return _make_fact("ParityResult", about | {"report": dict(named)})
 
 
 def _make_fact(kind: str, about: Document) -> Document:

@@ -14,6 +14,10 @@ from ofs_spark.intent.run import Run, State, Transition
 Document = dict[str, Any]
 
 PENDING = "PUBLISH_PENDING"
+EXIT_OF_OUTCOME = {"MISMATCH": 70, "UNCHECKABLE": 71}
+"""Exit status of an answer that is none of the others."""
+RESULT_REFS = ("manifest_ref", "table_ref", "report_ref", "record_ref", "snapshot_ref", "results_ref")
+"""Members of an answer that name what the run left."""
 
 
 def name_end(outcome: Mapping[str, Any], state: State) -> str:
@@ -22,10 +26,12 @@ def name_end(outcome: Mapping[str, Any], state: State) -> str:
 
 
 def find_exit_status(outcome: Mapping[str, Any]) -> int:
-    """The process exit status of an outcome: 0, the code's of a refusal, the one that a failure states."""
+    """The process exit status of an outcome: 0, the code's of a refusal, the one that a failure states, 70 or 71 of a parity."""
     if "code" in outcome:
         return CODES[outcome["code"]].exit_status
-    return int(outcome["exit_status"]) if outcome["outcome"] == "FAILED" else 0
+    if outcome["outcome"] == "FAILED":
+        return int(outcome["exit_status"])
+    return EXIT_OF_OUTCOME.get(outcome["outcome"], 0)
 
 
 def compose_run_receipt(
@@ -51,14 +57,14 @@ def compose_run_receipt(
         "outcome": name_end(outcome, held.state),
         "exit_status": find_exit_status(outcome),
         "attempts": list_attempts(events),
-        "refs": {name: outcome[name] for name in ("manifest_ref", "table_ref") if outcome.get(name)},
+        "refs": {name: outcome[name] for name in RESULT_REFS if outcome.get(name)},
         **describe_audit(audit),
         "signals": dict(sorted(signals.items())),
     }
     if "code" in outcome:
         receipt["refusal"] = dict(outcome)
     if pinned is not None:
-        receipt |= {name: pinned[name] for name in ("pins", "plan_id", "dataset_manifest_id")}
+        receipt |= {name: pinned[name] for name in ("pins", "plan_id", "dataset_manifest_id") if name in pinned}
     return receipt
 
 

@@ -20,6 +20,13 @@ REASONS = 20
 """Reasons listed with a health that is not GREEN; the contributions have them all."""
 
 _PUBLISHED = ("COMMITTED", "ALREADY_PUBLISHED")
+_COMPARED = ("MATCH", "MISMATCH", "UNCHECKABLE")
+_REBUILT = "REBUILT"
+_SETTLED = frozenset({*_PUBLISHED, "MATCH", _REBUILT})
+_TOLD = ("REFUSED", "MISMATCH", "UNCHECKABLE")
+"""Ends that ask for somebody's attention, and are no failure of OFS."""
+_RESULTS = {"report_ref": "parity_report", "record_ref": "forensic_record"}
+"""Member of an answer → what its document is called among an entry's refs."""
 
 
 def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, Any] | None, audit: Audit) -> Document:
@@ -42,6 +49,10 @@ def compose_entry(held: Run, outcome: Mapping[str, Any], manifest: Mapping[str, 
             "refs": {"manifest": outcome["manifest_ref"], **evidence},
             "counts": dict(manifest["replay"]["counts"]),
         }
+        return entry
+    results = {name: outcome[member] for member, name in _RESULTS.items() if outcome.get(member)}
+    if results:
+        entry |= {"plan_id": outcome["plan_id"], "refs": results}
     return entry
 
 
@@ -53,21 +64,24 @@ def reconcile(platform_run_id: str, roll: Roll, entries: Iterable[Document]) -> 
     columns, counts = roll.columns, roll.count_datasets()
     outcomes = Counter(columns["outcome"])
     runs = zip(columns["run_key"], columns["outcome"], columns["reason"], strict=True)
-    unsettled = sorted((run_key, reason) for run_key, outcome, reason in runs if outcome not in _PUBLISHED)
-    broken = len(unsettled) > outcomes["REFUSED"]
+    unsettled = sorted((run_key, reason) for run_key, outcome, reason in runs if outcome not in _SETTLED)
+    rebuilds = sum(outcomes[name] for name in (*_COMPARED, _REBUILT))
+    broken = len(unsettled) > sum(outcomes[name] for name in _TOLD)
     return {
         "schema_version": SCHEMA_VERSION,
         "platform_run_id": platform_run_id,
         "runs": sorted(entries, key=lambda one: str(one["run_key"])),
         "protected_refs": {name: sum(columns[name]) for name in REFS},
         "counters": {
-            "build_requested": len(roll.places),
+            "build_requested": len(roll.places) - rebuilds,
             "build_completed": sum(outcomes[name] for name in _PUBLISHED),
-            "build_failed": len(unsettled) - outcomes[PENDING],
+            "build_failed": len(unsettled) - sum(outcomes[name] for name in (PENDING, *_COMPARED[1:])),
             "build_publish_pending": outcomes[PENDING],
             "datasets_built": counts["datasets"],
             "events_replayed": counts["delivered"],
             **{name: counts[name] for name in ("redeliveries", "conflicts", "invalid")},
+            **{f"parity_{name.lower()}": outcomes[name] for name in _COMPARED},
+            "forensic_rebuilt": outcomes[_REBUILT],
         },
         "health": "RED" if broken else "AMBER" if unsettled else "GREEN",
         "reasons": [f"run {run_key}: {reason}" for run_key, reason in unsettled[:REASONS]],

@@ -55,6 +55,7 @@ Announce = Callable[[str, str], None]
 
 EVIDENCE = ("replay_completeness", "label_resolution")
 """Evidence that an attempt may leave under a name of its own."""
+PLANS = ("ofs.build_plan.v1", "ofs.parity_plan.v1")
 MOST_BYTES = 1 << 30
 """Of what is read back: a platform run's document as earlier releases left it has about a kilobyte for each run."""
 MOST_FAILURES = 16
@@ -148,6 +149,16 @@ def write_published(writer: SignalWriter, control: RunControl, run: Run, intent:
     return manifest
 
 
+def write_judged(writer: SignalWriter, ref: str, contract: str) -> None:
+    """The fact of a parity report that stands at a ref. Never raises."""
+    with writer.try_writing(ref):
+        body = writer.objects.read(ref, MOST_BYTES)
+        report = parse_json(body, what="the report", max_bytes=MOST_BYTES)
+        require_valid(report, contract)
+        fact = governance.compose_parity_result(report, {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()})
+        writer.write(name_fact(report["platform_run_id"], fact["event_id"]), fact, once=True)
+
+
 def write_declared(writer: SignalWriter, run: Run, intent: Intent) -> None:
     """That a run takes the place of a dataset, and why: before its build, and again by every later run. Never raises."""
     if intent.supersedes:
@@ -181,7 +192,7 @@ def write_ended(writer: SignalWriter, control: RunControl, run: Run, run_id: str
         if audit is None and standing is not None:  # an earlier release told more than its ledger holds
             return
         _reconcile(writer, control, run_id, reconciliation.compose_entry(run, outcome, manifest, audit or []))
-        plan = writer.read_standing(plan_ref, "ofs.build_plan.v1")
+        plan = next(filter(None, (writer.read_standing(plan_ref, contract) for contract in PLANS)), None)
         receipt = compose_run_receipt(run, run_id, outcome, events, audit or [], writer.written, manifest or plan)
         receipt["refs"] |= {"resolved_build_plan": plan_ref} if plan else {}
         receipt["refs"] |= _own_evidence(writer.objects, run_id, run.run_key, receipt["attempts"])

@@ -34,8 +34,10 @@ def test_a_crowd_publishes_in_a_folder(rounds: int) -> None:
             publish_at_once(drill, DRIVERS, f"round {number}")
 
 
-@pytest.mark.parametrize(("rounds", "drivers"), [(1, 16), pytest.param(20, DRIVERS, marks=pytest.mark.nightly)])
-def test_a_crowd_publishes_on_s3_and_postgres(rounds: int, drivers: int, servers: Servers) -> None:
-    for number in range(rounds):
-        with serve_drill(servers) as drill:
-            publish_at_once(drill, drivers, f"round {number}")
+ROUNDS = [pytest.param(DRIVERS, marks=pytest.mark.nightly, id=f"round {number + 1}") for number in range(20)]
+
+
+@pytest.mark.parametrize("drivers", [16, *ROUNDS])
+def test_a_crowd_publishes_on_s3_and_postgres(drivers: int, servers: Servers) -> None:
+    with serve_drill(servers) as drill:
+        publish_at_once(drill, drivers, f"{drivers} drivers")

@@ -1,0 +1,185 @@
+"""Parity anchors: what the online plane, or who relied on it, said of its state at some offsets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ofs_spark.foundation.audit import Audit, audit_resolution
+from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, require_kept
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.positions import parse_offset
+from ofs_spark.parity.cells import AnchorEnd
+from ofs_spark.parity.snapshot import FRESH, HASHED, digest_basis, sort_groups
+from ofs_spark.pins.profile.compile import Profile
+
+MOST_BYTES = 256 * 1024 * 1024
+ANCHOR = DocumentKind(
+    "online_anchor", "parity anchor", "REF_ACCESS_DENIED", "PARITY_ANCHOR_INVALID", "/parity_anchor_ref", MOST_BYTES
+)
+Kind = Literal["snapshot", "audit", "decision"]
+Document = Mapping[str, Any]
+_MARKS: Mapping[str, Kind] = {"features": "snapshot", "audit_id": "audit", "decision_id": "decision"}
+"""The member that tells what kind of anchor a document is."""
+_EXCLUSIVE = "file_line"
+"""The offset kind whose basis names the next offset; the others name the last one that was applied."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One anchor as it stands.
+
+    content: the members that its snapshot hash is of, but for `features`; from the anchor, then from its snapshot's body.
+    features: the body's states by key, None where no body can be read: `bodiless` says why. ends: how far it reaches.
+    body_config: the run config digest of that body. warnings: what contradicts itself in it without deciding anything.
+    """
+
+    ref: str
+    sha256: str
+    kind: Kind
+    snapshot_hash: str
+    content: Document
+    features: Mapping[str, Document] | None
+    bodiless: str
+    ends: tuple[AnchorEnd, ...]
+    body_config: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def basis(self) -> Document:
+        """Its offset basis, as stated."""
+        basis: Document = self.content["eb_offset_basis"]
+        return basis
+
+
+def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) -> Anchor:
+    """The anchor at a ref, with the body of its snapshot where it names one that can be read.
+
+    REF_ACCESS_DENIED where nothing stands; PARITY_ANCHOR_INVALID for a document of no kind or of several, with a fault, or
+    of another platform run. Each look at it, and at its snapshot, is a look at a protected ref.
+    """
+    with audit_resolution(audit, ref, "parity anchor"):
+        raw = fetch_document(objects, ANCHOR, ref)
+        document = _parse(raw, ref)
+        kind = _find_kind(document, ref)
+        require_kept(document, ANCHOR, ref)
+        named = document["pins"]["platform_run_id"]
+        if named != platform_run_id:
+            raise ANCHOR.refuse(ref, f"is of platform run {named}; the intent is of {platform_run_id}", found=named)
+        ends = tuple(_read_ends(document["eb_offset_basis"], ref))
+    body, bodiless = (document, "") if kind == "snapshot" else _read_body(objects, document, audit)
+    members = {name: document.get(name, (body or {}).get(name)) for name in HASHED if name != "features"}
+    warnings = tuple(_find_contradictions(document, body)) if body is not None and body is not document else ()
+    return Anchor(
+        ref=ref,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        kind=kind,
+        snapshot_hash=document["snapshot_hash"],
+        content=members,
+        features=None if body is None else body["features"],
+        bodiless=bodiless,
+        ends=ends,
+        body_config=None if body is None else body["run_config_digest"],
+        warnings=warnings,
+    )
+
+
+def _parse(raw: bytes, ref: str) -> Document:
+    document = parse_document(raw, ANCHOR, ref)
+    if not isinstance(document, dict):
+        raise ANCHOR.refuse(ref, "is no JSON object")
+    return document
+
+
+def _find_kind(document: Document, ref: str) -> Kind:
+    kinds = [kind for mark, kind in _MARKS.items() if mark in document]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) if kinds else "none of them"
+        required = "a snapshot (features), an audit record (audit_id) or a decision (decision_id) is required"
+        raise ANCHOR.refuse(ref, f"is {found}; {required}", found=kinds)
+    return kinds[0]
+
+
+def _read_ends(basis: Document, ref: str) -> Iterator[AnchorEnd]:
+    """How far a basis reaches in each partition that it names."""
+    kind, seen = basis["offset_kind"], set()
+    for one in basis["offsets"]:
+        place = (one.get("topic", basis["stream"]), one["partition"])
+        if place in seen:
+            raise ANCHOR.refuse(ref, f"its basis names partition {place[1]} of {place[0]} twice")
+        seen.add(place)
+        try:
+            last = -1 if one["offset"] == "-1" else parse_offset(one["offset"], kind)
+        except ValueError as error:
+            raise ANCHOR.refuse(ref, f"its basis: {error}") from None
+        yield AnchorEnd(*place, kind, last - 1 if kind == _EXCLUSIVE and last >= 0 else last)
+
+
+def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Document | None, str]:
+    """(the snapshot that an audit record or a decision names, "") or (None, why it cannot be used)."""
+    ref = document.get("snapshot_ref")
+    if not ref:
+        return None, "the anchor names no snapshot_ref"
+    try:
+        with audit_resolution(audit, ref, "parity anchor"):
+            found = _parse(fetch_document(objects, ANCHOR, ref), ref)
+            if _find_kind(found, ref) != "snapshot":
+                raise ANCHOR.refuse(ref, "is no snapshot")
+            require_kept(found, ANCHOR, ref)
+    except Refusal as refusal:
+        return None, f"{refusal.code}: {refusal.message}"
+    if found["snapshot_hash"] != document["snapshot_hash"]:
+        return None, f"the snapshot at {ref} states another hash, {found['snapshot_hash']}"
+    return found, ""
+
+
+def _find_contradictions(document: Document, body: Document) -> Iterator[str]:
+    """Members in which an anchor and its snapshot differ."""
+    for name in ("pins", "eb_offset_basis", "graph_version"):
+        if name in document and document[name] != body.get(name):
+            yield f"{name} of the anchor is not that of its snapshot"
+
+
+def rebuild_content(anchor: Anchor, profile: Profile) -> dict[str, Any]:
+    """The content of the snapshot that is rebuilt: as of time, pins, run config and graph are the anchor's; groups and
+    revision are the profile's; the basis states its own digest.
+
+    PARITY_UNCHECKABLE where neither the anchor nor its basis says as of when it is.
+    """
+    basis = dict(anchor.basis)
+    as_of = anchor.content["as_of_time_utc"] or basis.get("window_end_utc")
+    if as_of is None:
+        message = f"{anchor.ref}: neither as_of_time_utc nor a readable snapshot: {anchor.bodiless}"
+        raise refuse("PARITY_UNCHECKABLE", message, ref=anchor.ref, prerequisite="as_of_time_utc")
+    if "basis_digest" in basis:
+        basis["basis_digest"] = digest_basis(basis)
+    return {
+        **anchor.content,
+        **describe_version(profile),
+        "as_of_time_utc": as_of,
+        "eb_offset_basis": basis,
+        "freshness": anchor.content["freshness"] or dict(FRESH),
+    }
+
+
+def describe_version(profile: Profile) -> dict[str, Any]:
+    """What a snapshot says of the profile that it was made by."""
+    groups = [{"name": group.name, "version": group.version} for group in profile.program.groups]
+    revision = {"policy_id": profile.policy_id, "revision": profile.revision, "content_digest": profile.digest}
+    return {"feature_groups": sort_groups(groups), "feature_def_policy_rev": revision}
+
+
+def find_version_differences(anchor: Anchor, profile: Profile) -> list[str]:
+    """What the anchor says of profile and run config that is not so, each in words."""
+    own, said, config = describe_version(profile), anchor.content, anchor.body_config
+    found = [
+        f"{name} is {said[name]}; the profile's is {own[name]}"
+        for name in own
+        if said[name] is not None and said[name] != own[name]
+    ]
+    if config not in (None, said["run_config_digest"]):
+        found.append(f"run_config_digest is {said['run_config_digest']}; its snapshot states {config}")
+    return found

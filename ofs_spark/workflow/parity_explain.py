@@ -1,0 +1,171 @@
+"""Why a snapshot differs: its rebuilt states developed, compared with the anchor's, and explained from the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.positions import Range
+from ofs_spark.parity.anchors import Anchor, describe_version
+from ofs_spark.parity.causes import patch_content
+from ofs_spark.parity.cells import Reach
+from ofs_spark.parity.differences import Differences, find_differences
+from ofs_spark.parity.events import OnlineEvent, Place
+from ofs_spark.parity.explain import Archive, Law, Stated, explain
+from ofs_spark.parity.snapshot import hash_snapshot
+from ofs_spark.parity.states import develop
+from ofs_spark.parity.verdict import CANONICALIZATION, CONTENT, GAP, VERSION, Verdict
+from ofs_spark.replay.index import locate_range
+from ofs_spark.replay.lookup import FoundRecord, find_records
+from ofs_spark.workflow.context import RunContext
+
+if TYPE_CHECKING:
+    from ofs_spark.workflow.parity import Replayed
+
+COMPARED, EXPLAINED = 200, 20
+"""Of one run's mismatches, how many are compared key by key, and how many are explained: each reads the archive again."""
+KEYS, WITNESSES = 50, 5
+"""Differing keys that are looked at, and keys that agree beside them, by which other rules are told from a key's own fault."""
+IDS = 5_000
+"""Event ids whose other deliveries are looked up."""
+AROUND = 100
+"""Offsets of a dense kind on either side of an end, of which every record is looked at: ends are moved only there."""
+States = dict[str, dict[str, Any]]
+
+
+class Explainer:
+    """Compares and explains the mismatches of one run, the first of them."""
+
+    def __init__(self, replayed: Replayed, context: RunContext) -> None:
+        self._replayed, self._context = replayed, context
+        self._compared = self._explained = 0
+
+    def compare(self, anchor: Anchor, verdict: Verdict, reach: Reach, content: Mapping[str, Any]) -> Verdict:
+        """The verdict with what differs in its features, and why; as it is where there is nothing to compare."""
+        if verdict.category not in (CONTENT, VERSION, GAP) or anchor.features is None or verdict.rebuilt_hash is None:
+            return verdict
+        if self._compared == COMPARED:
+            return replace(
+                verdict, reason=verdict.reason or f"only the first {COMPARED} mismatches are compared by key"
+            )
+        self._compared += 1
+        rebuilt = self._develop(reach)
+        found = find_differences(anchor.features, rebuilt)
+        if verdict.category == CONTENT and not found.count:
+            reason = "the features are equal: the anchor's hash is not that of its content"
+            return replace(verdict, category=CANONICALIZATION, reason=reason)
+        told = replace(
+            verdict,
+            differences=[one.to_document() for one in found.listed],
+            difference_count=found.count,
+            reason=verdict.reason or f"{len(found.keys)} keys differ",
+        )
+        if verdict.category == GAP or self._explained == EXPLAINED:
+            return told
+        self._explained += 1
+        return replace(told, explanation=self._explain(anchor, found, rebuilt, content))
+
+    def _develop(self, reach: Reach) -> States:
+        """The rebuilt states as a snapshot's `features`."""
+        table = develop(self._context.objects, self._replayed.folded, reach)
+        return {one.pop("key"): one for one in table.to_pylist()}
+
+    def _explain(
+        self, anchor: Anchor, found: Differences, rebuilt: States, content: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The causes, and whether the states that they give have the anchor's hash."""
+        plan = self._replayed.resolution.plan
+        expected = anchor.features or {}
+        self._context.announce("parity", f"looks for what makes {anchor.ref} differ in {len(found.keys)} keys")
+        law = Law(self._replayed.resolution.rules, plan.intent.platform_run_id, _list_ends(anchor))
+        own = describe_version(plan.profile)
+        stated = Stated(
+            {name: anchor.content[name] or own[name] for name in own}["feature_def_policy_rev"],
+            own["feature_def_policy_rev"],
+        )
+        try:
+            archive = self._gather(anchor, found, rebuilt, expected)
+        except Refusal as refusal:
+            return {
+                "causes": [],
+                "proven": False,
+                "limits": [f"the archive could not be read again: {refusal.message}"],
+            }
+        explained = explain(found, expected, rebuilt, archive, law, stated=stated)
+        patched = patch_content({**content, "features": rebuilt}, explained)
+        return {**explained.to_document(), "proven": hash_snapshot(patched) == anchor.snapshot_hash}
+
+    def _gather(
+        self, anchor: Anchor, found: Differences, rebuilt: Mapping[str, Any], expected: Mapping[str, Any]
+    ) -> Archive:
+        """The deliveries that an explanation needs, as `Archive` says."""
+        keys = list(found.keys[:KEYS])
+        agreeing = sorted((rebuilt.keys() & expected.keys()) - set(found.keys))[:WITNESSES]
+        texts = {key.partition(":")[2] for key in (*keys, *agreeing)} - {""}
+        ranges = self._list_whole_ranges(anchor)
+        records = self._find(ranges, texts)
+        ids = sorted({one.event_id for one in records if one.event_id} - texts)[:IDS]
+        records += self._find(ranges, ids) if ids else []
+        stretches = self._list_stretches(anchor)
+        records += self._find([one for one, _ in stretches], None)
+        whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
+        events = {(one.topic, one.partition, one.order, one.segment): self._to_event(one) for one in records}
+        positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(events.items())}
+        return Archive(tuple(positions.values()), whole, frozenset((*keys, *agreeing)))
+
+    def _find(self, ranges: Sequence[Range], texts: Iterable[str] | None) -> list[FoundRecord]:
+        policy, index = self._context.policy, self._replayed.resolution.index
+        return find_records(
+            self._context.objects,
+            index.segments,
+            ranges,
+            None if texts is None else sorted(texts),
+            policy.int96_is_utc,
+            policy.most_decoded_bytes,
+        )
+
+    def _list_whole_ranges(self, anchor: Anchor) -> list[Range]:
+        """All that the archive holds of the partitions that the anchor names."""
+        index = self._replayed.resolution.index
+        named = {end.place for end in anchor.ends}
+        held = {place: own for place, own in index.by_place.items() if place in named}
+        return [_span(place, own[0].file.first, max(one.file.last for one in own)) for place, own in held.items()]
+
+    def _list_stretches(self, anchor: Anchor) -> list[tuple[Range, tuple[int, int]]]:
+        """Around each end, the stretch of which every record is looked at."""
+        spans = {locate_range(one): one for one in self._list_whole_ranges(anchor)}
+        found = []
+        for end in anchor.ends:
+            span = spans.get(end.place)
+            if span is not None and span.dense:
+                first, last = max(span.start, end.last - AROUND), min(span.last, end.last + AROUND)
+                if first <= last:
+                    found.append((_span(end.place, first, last), (0 if end.last < span.start else first, last)))
+        return found
+
+    def _to_event(self, record: FoundRecord) -> OnlineEvent:
+        named = {"published_at_utc": record.published_us, "archived_at_utc": record.archived_us}
+        arrival = named[self._context.policy.arrival]
+        return OnlineEvent(
+            record.topic,
+            record.partition,
+            record.offset_kind,
+            record.offset,
+            record.order,
+            None if arrival == NO_INSTANT else arrival,
+            record.event_id or "",
+            record.event_type or "",
+            record.ts_text or "",
+            record.envelope,
+        )
+
+
+def _span(place: tuple[str, int, str], first: int, last: int) -> Range:
+    return Range(*place, first, last if place[2] == "kinesis_sequence" else last + 1)
+
+
+def _list_ends(anchor: Anchor) -> dict[Place, int]:
+    return {(end.topic, end.partition): end.last for end in anchor.ends}
