@@ -42,7 +42,8 @@ class Archive:
     stretches in `whole`, and every other delivery of each of these events' ids. For other rules to be told from the fault
     of one key, deliveries of keys that agree must be among them, all of those of such a key in the basis or none.
     `whole`: of each partition the stretch of orders (first, last, both inside) around its end of which every record is
-    given; ends are moved only there. It begins at 0 for a partition without an end. `keys`: the keys whose records are given; None for all.
+    given; ends are moved only there. It begins at 0 for a partition without an end. `keys`: the keys whose records are
+    given; None for all.
     """
 
     events: Sequence[OnlineEvent]

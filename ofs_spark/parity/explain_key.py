@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 
 import numpy as np
@@ -20,7 +20,6 @@ from ofs_spark.parity.differences import is_same_state
 from ofs_spark.parity.events import OnlineEvent, Ruling
 from ofs_spark.parity.sums import add_up, find_slack, list_prefixes, sum_with_doubled, sum_without_runs
 from ofs_spark.replay.online_law import Skip
-
 
 STEP = 1_000
 """Float additions that one delivery looked at in Python is counted as."""
@@ -158,6 +157,7 @@ def _find_last_outside(texts: Sequence[str], length: int) -> list[str]:
 def _find_extra(case: KeyCase) -> Iterator[Finding]:
     """One delivery applied that the law does not apply, or several in a row that it skips for one reason."""
     length, total = -case.missing, add_up(case.amounts)
+    late: list[tuple[list[Ruling], str]] = []
     for reason, pool in _pool_extras(case).items():
         gains = list_prefixes(np.array([one.amount for one in pool], np.float64))
         slack = find_slack(np.concatenate([case.amounts, np.diff(gains)]))
@@ -166,14 +166,16 @@ def _find_extra(case: KeyCase) -> Iterator[Finding]:
             if not case.meter.take(STEP * len(case.applied), f"{case.key}: deliveries applied besides"):
                 return
             run = pool[start : start + length]
-            for rulings in (
-                sort_applied([*case.applied, *run]),
-                [*case.applied, *run],
-            ):  # in its place; after all others
-                state = compose_state(rulings)
-                if is_same_state(case.expected, state):
-                    yield _tell_extra(run, reason, state)
-                    break
+            in_place = compose_state(sort_applied([*case.applied, *run]))
+            if is_same_state(case.expected, in_place):
+                yield _tell_extra(run, reason, in_place)
+            else:
+                late.append((run, reason))
+    for run, reason in late:
+        at_end = compose_state([*case.applied, *run])
+        if is_same_state(case.expected, at_end):
+            found = _tell_extra(run, reason, at_end)
+            yield replace(found, detail=f"{found.detail}, after all others")
 
 
 def _tell_extra(run: Sequence[Ruling], reason: str, state: State | None) -> Finding:
