@@ -1,0 +1,120 @@
+"""ADDITION_ORDER: the same events, their amounts added in another order or by another arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.parity.case import make_state
+from ofs_spark.parity.causes import CauseKind, list_positions
+from ofs_spark.parity.differences import is_same
+from ofs_spark.parity.events import OnlineEvent, Ruling, list_position
+from ofs_spark.parity.explain_key import Finding, KeyCase
+from ofs_spark.parity.sums import (
+    add_up,
+    find_slack,
+    sum_compensated,
+    sum_decimals,
+    sum_exactly,
+    sum_with_neighbours_swapped,
+    sum_with_one_moved,
+    sum_without_runs,
+)
+
+ARITHMETIC: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "exactly, rounded once (fsum)": sum_exactly,
+    "with compensation (Neumaier)": sum_compensated,
+    "as decimals, rounded once": sum_decimals,
+}
+MATRIX = 4_000_000
+"""Sums that stand in memory at once while one event is moved."""
+
+
+def is_same_but_sum(case: KeyCase) -> bool:
+    """Whether the anchor's state can be that of the same events: count and last time equal, sums within rounding."""
+    if case.expected is None or case.missing or not case.applied:
+        return False
+    last = max(one.event.ts_text for one in case.applied)
+    same = is_same(case.expected["last_event_ts_utc"], last)
+    amounts = case.amounts
+    return same and not abs(case.expected["amount_sum"] - add_up(amounts)) > find_slack(amounts)
+
+
+def list_orders(case: KeyCase) -> dict[str, tuple[OnlineEvent, ...]]:
+    """The ways of adding, by name, that give the anchor's sum, each with its events in its order."""
+    if not is_same_but_sum(case):
+        return {}
+    found: dict[str, tuple[OnlineEvent, ...]] = {}
+    for name, rulings in _list_sequences(case.applied):
+        if _is_wanted(case, add_up(np.array([one.amount for one in rulings], np.float64))):
+            found[name] = tuple(one.event for one in rulings)
+    plain = case.amounts.tolist()
+    found |= {
+        name: tuple(one.event for one in case.applied)
+        for name, add in ARITHMETIC.items()
+        if _is_wanted(case, add(plain))
+    }
+    return found
+
+
+def _is_wanted(case: KeyCase, total: float) -> bool:
+    return case.expected is not None and is_same(case.expected["amount_sum"], total)
+
+
+def _list_sequences(applied: Sequence[Ruling]) -> Iterator[tuple[str, list[Ruling]]]:
+    by_position = sorted(applied, key=lambda one: list_position(one.event))
+    by_time = sorted(by_position, key=lambda one: one.event.ts_text)
+    yield "in reverse", list(reversed(applied))
+    yield "by event time", by_time
+    yield "by event time, the newest first", by_time[::-1]
+    if all(one.event.arrival is not None for one in applied):
+        yield "by arrival", sorted(by_position, key=lambda one: one.event.arrival or 0)
+    yield "partition by partition", by_position
+    yield "partition by partition, the last first", by_position[::-1]
+    yield "the smallest amount first", sorted(by_position, key=lambda one: one.amount)
+    yield "the greatest amount first", sorted(by_position, key=lambda one: -one.amount)
+
+
+def find_moved(case: KeyCase) -> Iterator[Finding]:
+    """The same order but for one event: of few events every place is tried, of many its neighbours' and the last."""
+    amounts, count = case.amounts, len(case.applied)
+    if not is_same_but_sum(case) or count < 2:
+        return
+    if count <= case.meter.bounds.moves:
+        yield from _move_anywhere(case, amounts)
+        return
+    case.meter.leave_out(f"{case.key}: of {count} deliveries each is moved past one neighbour and to the end only")
+    if not case.meter.take(count * count, f"{case.key}: one delivery moved"):
+        return
+    for index in np.flatnonzero(sum_with_neighbours_swapped(amounts) == _wanted(case)).tolist():
+        yield _tell_moved(case, case.applied[index], f"after {list_positions([case.applied[index + 1].event])}")
+    at_end = sum_without_runs(amounts, np.arange(count), 1) + amounts
+    for index in np.flatnonzero(at_end == _wanted(case)).tolist():
+        yield _tell_moved(case, case.applied[index], "after all others")
+
+
+def _wanted(case: KeyCase) -> float:
+    return float((case.expected or {}).get("amount_sum", 0.0))
+
+
+def _move_anywhere(case: KeyCase, amounts: Array) -> Iterator[Finding]:
+    count = len(amounts)
+    if not case.meter.take(count**3 // 2, f"{case.key}: one delivery moved"):
+        return
+    rows = max(1, MATRIX // count)
+    for start in range(0, count, rows):
+        sums = sum_with_one_moved(amounts, start, min(start + rows, count))
+        for row, place in zip(*(found.tolist() for found in np.nonzero(sums == _wanted(case))), strict=True):
+            moved = case.applied[start + row]
+            others = [*case.applied[: start + row], *case.applied[start + row + 1 :]]
+            where = f"after {list_positions([others[place - 1].event])}" if place else "before all others"
+            yield _tell_moved(case, moved, where)
+
+
+def _tell_moved(case: KeyCase, moved: Ruling, where: str) -> Finding:
+    last = max(one.event.ts_text for one in case.applied)
+    state = make_state(len(case.applied), _wanted(case), last)
+    text = f"the amounts are added in the law's order, but {list_positions([moved.event])} is added {where}"
+    return Finding(CauseKind.ADDITION_ORDER, (moved.event,), text, state)

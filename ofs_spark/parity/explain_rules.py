@@ -1,0 +1,191 @@
+"""Causes that are other rules: another profile revision, another order or set of key fields, other amount fields.
+
+Other rules touch every event, so they are believed only if they give the anchor's state of every differing key and leave
+alone what does not differ. That needs a witness: a delivery of a key on which both sides agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, permutations
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.parity.case import Case, count_events, find_field
+from ofs_spark.parity.causes import Cause, CauseKind, State
+from ofs_spark.parity.differences import is_same
+from ofs_spark.parity.events import OnlineEvent, Ruling
+from ofs_spark.parity.sums import add_up
+from ofs_spark.pins.profile.model import OnlineCoreRules
+from ofs_spark.replay.online_law import KEY_OF_LAST_RESORT, find_amount, find_key
+
+Found: TypeAlias = tuple[Cause, dict[str, State | None]]
+
+KEY_FIELDS, AMOUNT_FIELDS = 5, 64
+"""Payload fields that are tried as key fields, and as amounts."""
+PROBES = 3
+"""Keys that a choice of amount fields must satisfy before all are computed."""
+PROOFS = 8
+"""Rules that fit by the quick test and are re-computed."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A profile revision whose rules may have been in force: `feature_def_policy_rev` as a snapshot states it."""
+
+    document: Mapping[str, Any]
+    rules: OnlineCoreRules
+
+
+def has_witness(case: Case) -> bool:
+    """Whether other rules can be told from a fault of the differing keys alone."""
+    agreeing = any(key not in case.differing for key in case.rebuilt)
+    return not agreeing or any(key not in case.differing for key in case.applied)
+
+
+def explain_by_revision(case: Case, revisions: Sequence[Revision]) -> Found | None:
+    """A given revision whose rules give the anchor's states."""
+    for revision in revisions:
+        found = None if revision.rules == case.rules else _prove(case, CauseKind.PROFILE_REVISION, revision.rules, "")
+        if found is not None:
+            name = revision.document.get("revision")
+            text = f"the content is what profile revision {name} gives"
+            return replace(found[0], detail=text), found[1]
+    return None
+
+
+def explain_by_precedence(case: Case) -> Found | None:
+    """Another order or set of key fields that gives the anchor's states."""
+    for precedence in islice(_list_precedences(case), PROOFS):
+        text = (
+            f"the content is that of the key fields {_name(precedence)} instead of {_name(case.rules.key_precedence)}"
+        )
+        found = _prove(case, CauseKind.KEY_PRECEDENCE, replace(case.rules, key_precedence=precedence), text)
+        if found:
+            return found
+    return None
+
+
+def explain_by_amounts(case: Case) -> Found | None:
+    """Other amount fields that give the anchor's states."""
+    for fields in islice(_list_amount_fields(case), PROOFS):
+        text = f"the content is that of the amount fields {_name(fields)} instead of {_name(case.rules.amount_fields)}"
+        found = _prove(case, CauseKind.AMOUNT_FIELD, replace(case.rules, amount_fields=fields), text)
+        if found:
+            return found
+    return None
+
+
+def _name(fields: Sequence[str]) -> str:
+    return "(" + ", ".join(fields) + ")"
+
+
+def _prove(case: Case, kind: CauseKind, rules: OnlineCoreRules, text: str) -> Found | None:
+    patch = case.find_patch(case.ends, rules)
+    if patch is None:
+        return None
+    before = case.rulings
+    after = case.rule(case.ends, rules)
+    changed = tuple(
+        new.event
+        for old, new in zip(before, after, strict=True)
+        if new.applied and (old.key, old.amount) != (new.key, new.amount)
+    )
+    field = find_field(case.expected, case.rebuilt, case.keys)
+    return Cause(kind, case.keys, field, changed, text, True, rules=rules), patch
+
+
+def _list_precedences(case: Case) -> Iterator[tuple[str, ...]]:
+    """Orders of key fields under which every key has the anchor's event count, those nearest to the rules first."""
+    applied = [one.event for one in case.rulings if one.applied]
+    names = _find_key_fields(case)
+    numbers: dict[str, int] = {}
+    columns = {name: _number_keys(applied, name, numbers) for name in names}
+    last = np.array([numbers.setdefault(f"{KEY_OF_LAST_RESORT}:{one.event_id}", len(numbers)) for one in applied], int)
+    if any(count_events(case.expected.get(key)) and key not in numbers for key in case.keys):
+        return
+    target = np.array([_count_wanted(case, key) for key in numbers], int)
+    usual = case.rules.key_precedence
+    choices = [one for length in range(len(names) + 1) for one in permutations(names, length) if one != usual]
+    for choice in sorted(choices, key=lambda one: (len({*one} ^ {*usual}), abs(len(one) - len(usual)), one)):
+        codes = last
+        for name in reversed(choice):
+            codes = np.where(columns[name] >= 0, columns[name], codes)
+        if np.array_equal(np.bincount(codes, minlength=len(target)), target):
+            yield choice
+
+
+def _count_wanted(case: Case, key: str) -> int:
+    return count_events(case.expected.get(key)) if key in case.differing else len(case.applied.get(key, []))
+
+
+def _find_key_fields(case: Case) -> list[str]:
+    """Fields that keys may be of: the rules', the default ones, those that the differing keys are named after."""
+    named = Counter(key.partition(":")[0] for key in case.keys if key in case.expected)
+    return list(dict.fromkeys([*case.rules.key_precedence, *OnlineCoreRules().key_precedence, *named]))[:KEY_FIELDS]
+
+
+def _number_keys(events: Sequence[OnlineEvent], name: str, numbers: dict[str, int]) -> Array:
+    """Per event the number of the key that this field gives, -1 where the field gives none."""
+    texts = [find_key(event.payload, "", (name,)) for event in events]
+    return np.array(
+        [numbers.setdefault(f"{name}:{text}", len(numbers)) if field == name and text else -1 for field, text in texts],
+        int,
+    )
+
+
+def _list_amount_fields(case: Case) -> Iterator[tuple[str, ...]]:
+    """Choices of amount fields that give the sums of some keys, those nearest to the rules first."""
+    states = [(case.expected.get(key), case.rebuilt.get(key)) for key in case.keys]
+    if any(one is None or other is None or _differs_elsewhere(one, other) for one, other in states):
+        return
+    wanted = [(case.applied[key], case.expected[key]["amount_sum"]) for key in _pick_probes(case, case.differing)]
+    agreed = [key for key in case.applied if key not in case.differing]
+    wanted += [
+        (case.applied[key], _add(case.applied[key], case.rules.amount_fields)) for key in _pick_probes(case, agreed)
+    ]
+    for fields in _list_choices(case):
+        if all(is_same(_add(rulings, fields), total) for rulings, total in wanted):
+            yield fields
+
+
+def _pick_probes(case: Case, keys: Sequence[str] | frozenset[str]) -> list[str]:
+    return sorted(keys, key=lambda key: (len(case.applied[key]), key))[:PROBES]
+
+
+def _differs_elsewhere(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(one[name] != other[name] for name in ("event_count", "last_event_ts_utc"))
+
+
+def _add(rulings: Sequence[Ruling], fields: Sequence[str]) -> float:
+    return add_up(np.array([find_amount(one.event.payload, fields) for one in rulings], np.float64))
+
+
+def _list_choices(case: Case) -> Iterator[tuple[str, ...]]:
+    """The rules' fields reordered or cut, one more field put among them or in the place of one; then each field alone."""
+    usual = case.rules.amount_fields
+    known = list(dict.fromkeys([*usual, *OnlineCoreRules().amount_fields]))[:KEY_FIELDS]
+    near = [one for length in range(len(known), -1, -1) for one in permutations(known, length)]
+    for name in _find_amount_names(case):
+        near += [(*usual[:at], name, *usual[at:]) for at in range(len(usual) + 1)]
+        near += [(*usual[:at], name, *usual[at + 1 :]) for at in range(len(usual))]
+        near.append((name,))
+    yield from (one for one in dict.fromkeys(near) if one != usual)
+
+
+def _find_amount_names(case: Case) -> list[str]:
+    """Payload fields of the differing keys' events that hold an amount, the most frequent first."""
+    found: Counter[str] = Counter()
+    for key in case.keys:
+        for one in case.applied.get(key, []):
+            found.update(name for name, value in one.event.payload.items() if _is_amount(value))
+    return [name for name, _ in sorted(found.items(), key=lambda one: (-one[1], one[0]))][:AMOUNT_FIELDS]
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether the law reads an amount of this value: what stands after it then makes no difference."""
+    return find_amount({"": value}, ("",)) == find_amount({"": value, "1": 1.0}, ("", "1"))
