@@ -151,9 +151,9 @@ def check_parity(raw: bytes, context: RunContext, anchors: Sequence[str] = (), f
     from ofs_spark.workflow.loading import load_build_rooms
 
     load_build_rooms(context.announce)
-    from ofs_spark.workflow.parity import check_parity
+    from ofs_spark.workflow.parity import check_features, check_parity
 
-    return check_parity(intent, anchors, context)
+    return check_parity(intent, anchors, context) if features is None else check_features(intent, features, context)
 
 
 def rebuild_forensics(raw: bytes, context: RunContext) -> Answer:

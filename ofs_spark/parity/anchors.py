@@ -61,7 +61,7 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
     REF_ACCESS_DENIED where nothing stands; PARITY_ANCHOR_INVALID for a document of no kind or of several, with a fault, or
     of another platform run. Each look at it, and at its snapshot, is a look at a protected ref.
     """
-    with audit_resolution(audit, ref, "parity anchor"):
+    with audit_resolution(audit, ref, "parity_anchor"):
         raw = fetch_document(objects, ANCHOR, ref)
         document = _parse(raw, ref)
         kind = _find_kind(document, ref)
@@ -124,7 +124,7 @@ def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Docu
     if not ref:
         return None, "the anchor names no snapshot_ref"
     try:
-        with audit_resolution(audit, ref, "parity anchor"):
+        with audit_resolution(audit, ref, "parity_anchor"):
             found = _parse(fetch_document(objects, ANCHOR, ref), ref)
             if _find_kind(found, ref) != "snapshot":
                 raise ANCHOR.refuse(ref, "is no snapshot")

@@ -67,7 +67,9 @@ def describe_schema(columns: Sequence[Column]) -> dict[str, Any]:
 def describe_statistics(entry: FileEntry, columns: Sequence[Column]) -> dict[str, Any]:
     """Delta's statistics of a file. Its times have milliseconds: the least is rounded down, the greatest up.
 
-    Only a table of events has them. A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
+    Only a table of events has them.
+
+    A greatest time in the calendar's last millisecond has no text once it is rounded up: the file has no greatest then,
     which readers take as unknown.
     """
     greatest = -(-entry.ts_max // _MILLISECOND)

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import pyarrow as pa
-
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range
-from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
+from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.replay.completeness import COMPLETE, Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex
 from ofs_spark.replay.scan.segment import Document, scan_task
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.segment_groups import plan_scan
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """One file of typed rows: ref, sha256, rows, and its length."""
-
-    ref: str
-    sha256: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Staged(StagedFile):
-    """A staged file and the running arrival that its partition brings along."""
-
-    arrival_before: int
+from ofs_spark.replay.staged import Staged, StagedFile, stage_rows
 
 
 @dataclass(frozen=True)
@@ -69,11 +49,7 @@ class ScanSegmentGroup:
         summary, rows = scan_task(task, self.objects, self.spec)
         staged = None
         if rows.num_rows:
-            body = _encode_rows(rows)
-            sha256 = hashlib.sha256(body).hexdigest()
-            ref = name_staged_rows(self.folder, sha256)
-            _put_rows(self.objects, ref, sha256, body)
-            staged = StagedFile(ref, sha256, rows.num_rows, len(body))
+            staged = stage_rows(self.objects, self.folder, rows)
         yield encode_note(SummaryNote(summary, staged))
 
 
@@ -110,24 +86,3 @@ def scan_basis(
 def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
     return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
-
-
-def _put_rows(objects: Objects, ref: OwnedRef, sha256: str, body: bytes) -> None:
-    """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
-    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
-        objects.replace(ref, body)
-
-
-def _is_whole(objects: Objects, ref: str, sha256: str) -> bool:
-    """Whether a staged file is there, as its name says. One that cannot be read is not."""
-    try:
-        return objects.digest(ref) == sha256
-    except (ObjectMissing, Refusal, OSError):
-        return False
-
-
-def _encode_rows(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return bytes(sink.getvalue())

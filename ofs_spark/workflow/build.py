@@ -13,7 +13,7 @@ from typing import Any
 
 from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
-from ofs_spark.features.load import LOST_ROWS, encode_task
+from ofs_spark.features.load import encode_task
 from ofs_spark.features.steps import Widths, plan_steps
 from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
@@ -28,9 +28,10 @@ from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
 from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
 from ofs_spark.replay.scan.spec import ScanSpec
-from ofs_spark.replay.scan_job import Scan, Staged, scan_basis
+from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.segment_groups import list_partitions
+from ofs_spark.replay.staged import LOST_ROWS, Staged
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.plan import Resolution

@@ -27,6 +27,7 @@ from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
+from ofs_spark.replay.staged import prove_staged
 from ofs_spark.signals.write import SignalWriter, write_judged
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer
@@ -76,6 +77,28 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
         answer=compose_answer,
         tell=tell,
         asked=digest(refs) if anchors else "",
+    )
+    return run_rebuild(intent, rebuild, context)
+
+
+def check_features(intent: Intent, features: str, context: RunContext) -> Answer:
+    """The answer of `ofs parity --features`: values logged at decision time, compared with rebuilt ones."""
+    from ofs_spark.workflow.window_parity import SCHEMA_VERSION, compare_logged
+
+    ref = context.objects.relative(features)
+
+    def tell(writer: SignalWriter, standing: str) -> None:
+        """The fact."""
+        write_judged(writer, standing, SCHEMA_VERSION)
+
+    rebuild = Rebuild(
+        ref=name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id)),
+        contract=SCHEMA_VERSION,
+        noun="feature parity report",
+        make=lambda held, audit: compare_logged(intent, ref, held, context, audit),
+        answer=compose_feature_answer,
+        tell=tell,
+        asked=digest({"features": ref}),
     )
     return run_rebuild(intent, rebuild, context)
 
