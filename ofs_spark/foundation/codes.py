@@ -191,8 +191,8 @@ _PUBLISH_CODES = (
 )
 _MISMATCH = Code("PARITY_MISMATCH", _NONE, "the rebuilt features differ from the online ones",
                  "compare the positions and profile the report names", reserved=True)
-_UNCHECKABLE = Code("PARITY_UNCHECKABLE", _NONE, "a prerequisite of the comparison is missing",
-                    "provide the missing prerequisite", reserved=True)
+_UNCHECKABLE = Code("PARITY_UNCHECKABLE", _NONE, "the state cannot be rebuilt, or not be compared: something it needs is missing",
+                    "provide the prerequisite that the message names" + _ANEW)
 _UNFIT = Code("ENVIRONMENT_UNFIT", (AGAIN,), "Java, jars, wiring or the object store are not usable",
               "do what the message says; `make setup` repairs Python packages and jars", retryable=True)
 # fmt: on

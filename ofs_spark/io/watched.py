@@ -39,8 +39,20 @@ KINDS: Mapping[str, str] = {
     "run_receipts": "run_receipt",
     "reconciliation": "contribution",
     "gc": "gc_receipt",
+    "parity": "parity_report",
+    "forensic": "forensic",
 }
 """Folder below `…/ofs/` → the kind of object in it; `name_kind` tells the few that share one."""
+
+
+ENDINGS: Mapping[tuple[str, str], str] = {
+    ("manifest", ".v0.json"): "manifest_v0",
+    ("staged_rows", "/scan.json"): "scan_record",
+    ("staged_rows", "/fold.json"): "fold_record",
+    ("staged_rows", ".photos.json"): "photos",
+    ("contribution", "/roll.bin"): "roll",
+}
+"""(kind by folder, how the ref ends) → the kind that it is."""
 
 
 class Around(Protocol):
@@ -77,12 +89,11 @@ def name_kind(ref: str) -> str:
     if len(parts) < 3 or parts[1] != "ofs":
         return "input"
     kind = KINDS.get(parts[2], "input")
-    if kind == "manifest" and ref.endswith(".v0.json"):
-        return "manifest_v0"
-    if kind == "staged_rows" and ref.endswith("/scan.json"):
-        return "scan_record"
-    if kind == "contribution" and ref.endswith("/roll.bin"):
-        return "roll"
+    for (folder, ending), own in ENDINGS.items():
+        if kind == folder and ref.endswith(ending):
+            return own
+    if kind == "parity_report" and len(parts) > 4:
+        return "parity_table"
     return "table_log" if kind == "table_file" and "_delta_log" in parts else kind
 
 

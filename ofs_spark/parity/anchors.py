@@ -17,7 +17,7 @@ from ofs_spark.parity.snapshot import FRESH, HASHED, digest_basis, sort_groups
 from ofs_spark.pins.profile.compile import Profile
 
 MOST_BYTES = 256 * 1024 * 1024
-ANCHOR = DocumentKind(
+KIND_OF_ANCHOR = DocumentKind(
     "online_anchor", "parity anchor", "REF_ACCESS_DENIED", "PARITY_ANCHOR_INVALID", "/parity_anchor_ref", MOST_BYTES
 )
 Kind = Literal["snapshot", "audit", "decision"]
@@ -62,13 +62,15 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
     of another platform run. Each look at it, and at its snapshot, is a look at a protected ref.
     """
     with audit_resolution(audit, ref, "parity_anchor"):
-        raw = fetch_document(objects, ANCHOR, ref)
+        raw = fetch_document(objects, KIND_OF_ANCHOR, ref)
         document = _parse(raw, ref)
         kind = _find_kind(document, ref)
-        require_kept(document, ANCHOR, ref)
+        require_kept(document, KIND_OF_ANCHOR, ref)
         named = document["pins"]["platform_run_id"]
         if named != platform_run_id:
-            raise ANCHOR.refuse(ref, f"is of platform run {named}; the intent is of {platform_run_id}", found=named)
+            raise KIND_OF_ANCHOR.refuse(
+                ref, f"is of platform run {named}; the intent is of {platform_run_id}", found=named
+            )
         ends = tuple(_read_ends(document["eb_offset_basis"], ref))
     body, bodiless = (document, "") if kind == "snapshot" else _read_body(objects, document, audit)
     members = {name: document.get(name, (body or {}).get(name)) for name in HASHED if name != "features"}
@@ -88,9 +90,9 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
 
 
 def _parse(raw: bytes, ref: str) -> Document:
-    document = parse_document(raw, ANCHOR, ref)
+    document = parse_document(raw, KIND_OF_ANCHOR, ref)
     if not isinstance(document, dict):
-        raise ANCHOR.refuse(ref, "is no JSON object")
+        raise KIND_OF_ANCHOR.refuse(ref, "is no JSON object")
     return document
 
 
@@ -99,7 +101,7 @@ def _find_kind(document: Document, ref: str) -> Kind:
     if len(kinds) != 1:
         found = " and ".join(kinds) if kinds else "none of them"
         required = "a snapshot (features), an audit record (audit_id) or a decision (decision_id) is required"
-        raise ANCHOR.refuse(ref, f"is {found}; {required}", found=kinds)
+        raise KIND_OF_ANCHOR.refuse(ref, f"is {found}; {required}", found=kinds)
     return kinds[0]
 
 
@@ -109,12 +111,12 @@ def _read_ends(basis: Document, ref: str) -> Iterator[AnchorEnd]:
     for one in basis["offsets"]:
         place = (one.get("topic", basis["stream"]), one["partition"])
         if place in seen:
-            raise ANCHOR.refuse(ref, f"its basis names partition {place[1]} of {place[0]} twice")
+            raise KIND_OF_ANCHOR.refuse(ref, f"its basis names partition {place[1]} of {place[0]} twice")
         seen.add(place)
         try:
             last = -1 if one["offset"] == "-1" else parse_offset(one["offset"], kind)
         except ValueError as error:
-            raise ANCHOR.refuse(ref, f"its basis: {error}") from None
+            raise KIND_OF_ANCHOR.refuse(ref, f"its basis: {error}") from None
         yield AnchorEnd(*place, kind, last - 1 if kind == _EXCLUSIVE and last >= 0 else last)
 
 
@@ -125,10 +127,10 @@ def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Docu
         return None, "the anchor names no snapshot_ref"
     try:
         with audit_resolution(audit, ref, "parity_anchor"):
-            found = _parse(fetch_document(objects, ANCHOR, ref), ref)
+            found = _parse(fetch_document(objects, KIND_OF_ANCHOR, ref), ref)
             if _find_kind(found, ref) != "snapshot":
-                raise ANCHOR.refuse(ref, "is no snapshot")
-            require_kept(found, ANCHOR, ref)
+                raise KIND_OF_ANCHOR.refuse(ref, "is no snapshot")
+            require_kept(found, KIND_OF_ANCHOR, ref)
     except Refusal as refusal:
         return None, f"{refusal.code}: {refusal.message}"
     if found["snapshot_hash"] != document["snapshot_hash"]:

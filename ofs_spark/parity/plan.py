@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.foundation.positions import Range, SourcedRange, describe_basis, hash_basis, select_sources
+from ofs_spark.foundation.positions import Range, describe_basis, hash_basis
 from ofs_spark.intent.model import Intent
 from ofs_spark.parity.anchors import Anchor
 from ofs_spark.pins.profile.compile import Profile
@@ -62,11 +62,6 @@ class ParityPlan:
     def plan_id(self) -> str:
         """64 hex: equal for two runs iff every pin is."""
         return digest(self.pins)
-
-    @property
-    def sources(self) -> tuple[SourcedRange, ...]:
-        """The ranges of the basis, each with the source it is read from."""
-        return select_sources(self.basis)
 
     def describe_profile(self) -> dict[str, str]:
         """The profile, as documents name it."""

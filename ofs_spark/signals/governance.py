@@ -49,9 +49,9 @@ def compose_backfill_completed(manifest: Mapping[str, Any], named: Mapping[str, 
     return _make_fact("BackfillCompleted", about | {"manifest": dict(named), "content_digest": content})
 
 
-def compose_parity_result(report: Mapping[str, Any], named: Mapping[str, str]) -> Document:
+def compose_parity_result(run_key: str, report: Mapping[str, Any], named: Mapping[str, str]) -> Document:
     """ParityResult: one per run. `named`: its report by ref and sha256."""
-    about = {name: report[name] for name in ("platform_run_id", "run_key", "plan_id", "outcome", "counts")}
+    about = {name: report[name] for name in ("platform_run_id", "plan_id", "outcome", "counts")} | {"run_key": run_key}
     return _make_fact("ParityResult", about | {"report": dict(named)})
 
 

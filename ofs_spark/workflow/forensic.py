@@ -47,7 +47,7 @@ def rebuild_forensics(intent: Intent, context: RunContext) -> Answer:
         raise refuse("PARITY_ANCHOR_INVALID", message, pointer="/parity_anchor_ref")
     anchor = context.objects.relative(intent.parity_anchor_ref)
 
-    def tell(_writer: SignalWriter, _ref: str) -> None:
+    def tell(_writer: SignalWriter, _ref: str, _run: Run) -> None:
         """Nothing beside the receipts."""
 
     rebuild = Rebuild(

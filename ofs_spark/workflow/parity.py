@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import OwnedRef, name_evidence, name_parity_report, name_staging
 from ofs_spark.intent.identity import derive_run_key
 from ofs_spark.intent.model import Intent
@@ -65,9 +66,9 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
     refs = [context.objects.relative(ref) for ref in refs]
     ref = name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id))
 
-    def tell(writer: SignalWriter, standing: str) -> None:
+    def tell(writer: SignalWriter, standing: str, run: Run) -> None:
         """The fact."""
-        write_judged(writer, standing, CONTRACT)
+        write_judged(writer, standing, CONTRACT, run)
 
     rebuild = Rebuild(
         ref=ref,
@@ -87,9 +88,9 @@ def check_features(intent: Intent, features: str, context: RunContext) -> Answer
 
     ref = context.objects.relative(features)
 
-    def tell(writer: SignalWriter, standing: str) -> None:
+    def tell(writer: SignalWriter, standing: str, run: Run) -> None:
         """The fact."""
-        write_judged(writer, standing, SCHEMA_VERSION)
+        write_judged(writer, standing, SCHEMA_VERSION, run)
 
     rebuild = Rebuild(
         ref=name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id)),
@@ -184,8 +185,9 @@ def write_receipt(replayed: Replayed, held: Run, context: RunContext) -> Evidenc
     """The replay completeness receipt, whatever it says: a rebuild that is not complete says so."""
     resolution, plan = replayed.resolution, replayed.resolution.plan
     found = unite_coverage(replayed.scan.completeness, resolution.index)
+    sources = select_sources(one.range for one in found.ranges)
     document = compose_replay_receipt(
-        held.run_key, plan.plan_id, resolution.index, plan.basis, plan.sources, found, None, context.policy.arrival
+        held.run_key, plan.plan_id, resolution.index, plan.basis, sources, found, None, context.policy.arrival
     )
     return write_once(
         context.objects, name_evidence(plan.intent.platform_run_id, "replay_completeness", held.run_key), document

@@ -34,7 +34,7 @@ class Rebuild:
     """What a kind of run makes.
 
     contract, noun: of its document, which stands at `ref`. make(held, audit) → the document, valid under its contract.
-    answer(document, ref, run) → what the command answers. tell(writer, ref): what follows from a document that stands.
+    answer(document, ref, run) → what the command answers. tell(writer, ref, run): what follows from a document that stands.
     asked: what the request asks beside its intent; another one under the same request id is another request.
     """
 
@@ -43,7 +43,7 @@ class Rebuild:
     noun: str
     make: Callable[[Run, Audit], Document]
     answer: Callable[[Document, str, Run], Answer]
-    tell: Callable[[SignalWriter, str], None]
+    tell: Callable[[SignalWriter, str, Run], None]
     asked: str = ""
 
 
@@ -99,9 +99,9 @@ def _expect(rebuild: Rebuild) -> Result:
         """The answer that the document gives."""
         return _answer_standing(rebuild, run, context)
 
-    def write(writer: SignalWriter, _run: Run, _intent: Intent, _answer: Answer) -> None:
+    def write(writer: SignalWriter, run: Run, _intent: Intent, _answer: Answer) -> None:
         """What follows from the document."""
-        rebuild.tell(writer, rebuild.ref)
+        rebuild.tell(writer, rebuild.ref, run)
 
     return Result(rebuild.ref, answer, write)
 

@@ -15,7 +15,7 @@ from ofs_spark.io.context import open_context
 from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, VARIABLE, Failpoints, read_failpoints
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
-from ofs_spark.io.watched import KINDS, name_kind, watch
+from ofs_spark.io.watched import ENDINGS, KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
 from ofs_spark.workflow.claims import BACKFILL_INTENT
 from tests.crash.drill import Drill, Kill, Place, Watcher, clear
@@ -77,7 +77,7 @@ def test_every_owned_ref_has_a_kind_of_its_own() -> None:
     evidence = [name_evidence(RUN, kind, "run_key") for kind in (*EVIDENCE, BACKFILL_INTENT)]
     kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
     assert "input" not in kinds.values(), kinds
-    assert {*KINDS.values(), "manifest_v0", "roll", "reconciliation", "scan_record"} == set(kinds.values())
+    assert {*KINDS.values(), *ENDINGS.values(), "reconciliation", "parity_table"} == set(kinds.values())
 
 
 @pytest.mark.parametrize(
