@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,18 +11,18 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.routing import EVENTS, split_chunks
-from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
+from ofs_spark.foundation.columnar.arrays import combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects, ObjectTooLarge
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.scan_job import Staged
+from ofs_spark.replay.staged import Staged, read_rows
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
@@ -62,16 +61,7 @@ class Load:
             yield encode_note(Fault.from_refusal(refusal))
 
     def _send_events(self, task: Staged) -> Iterator[Chunk]:
-        try:
-            body = self.objects.read(task.ref, task.bytes)
-        except ObjectTooLarge:
-            body = b""
-        if hashlib.sha256(body).hexdigest() != task.sha256:
-            raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
-        table = pa.ipc.open_stream(body).read_all()
-        arrival = np.maximum(read_values(table, r.ARRIVAL), task.arrival_before)
-        table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
-        yield from self._route(EVENTS, table, r.EVENT_ID)
+        yield from self._route(EVENTS, read_rows(self.objects, task), r.EVENT_ID)
 
     def _send_labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
         assertions = fetch_assertions(self.objects, file, self.label_key, self.int96_is_utc, self.most_decoded)

@@ -64,6 +64,16 @@ def name_scan_record(staging: OwnedRef) -> OwnedRef:
     return OwnedRef(f"{staging}/scan.json")
 
 
+def name_fold_record(staging: OwnedRef) -> OwnedRef:
+    """The record of a parity plan's folded states, beside them."""
+    return OwnedRef(f"{staging}/fold.json")
+
+
+def name_photos(staging: OwnedRef, of: str) -> OwnedRef:
+    """The photos of a group of anchors; `of` is the digest of what they were taken of."""
+    return OwnedRef(f"{staging}/{of}.photos.json")
+
+
 def name_table(platform_run_id: str, dataset_manifest_id: str, attempt: str) -> OwnedRef:
     """The folder of an attempt's Delta table."""
     return _own(platform_run_id, f"datasets/{dataset_manifest_id}/{attempt}")

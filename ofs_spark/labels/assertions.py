@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
+from ofs_spark.foundation.columnar.content_hash import hash_contents
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
@@ -28,7 +29,7 @@ from ofs_spark.labels.extract_file import (
     prove_count,
     refuse_unreadable,
 )
-from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities
+from ofs_spark.labels.fingerprint import find_clashing_ids, join_identities
 from ofs_spark.labels.terms import VOCABULARY
 
 _REPETITIVE = ("platform_run_id", "label_type", "label_value", "source_type", "actor_id")

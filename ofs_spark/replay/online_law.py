@@ -57,6 +57,10 @@ class Skip(StrEnum):
     PAYLOAD_MISMATCH = "payload_hash_mismatch"
 
 
+SKIP_CODES = {skip: code for code, skip in enumerate(Skip, start=1)}
+"""What stands for a skip in a column; 0 for an event that is applied."""
+
+
 @dataclass(frozen=True)
 class State:
     """What the online plane keeps of one key. amount_sum: added one by one in the order of application."""

@@ -17,6 +17,17 @@
 | w{i} | bool | the event meets `Program.conditions[i]` (unknown counts as not) |
 | c{i}_key, c{i}_amount | string, double | core law i: key text "field:value" (null: the online plane skips it), amount |
 | ts_text | string | only with a core law: the event time as archived text, or the text of an archived timestamp |
+
+A scan for the online plane's law (`ScanSpec.online`) emits every position as one row of partition_ordinal, seq, offset,
+arrival, ts_text, c{i}_key, c{i}_amount as above, and
+
+| column | type | meaning |
+|---|---|---|
+| skip | uint8 | why the online plane skips the event whatever came before it: 0, or a code of `online_law.SKIP_CODES` |
+| event_print | binary(16) | hash of (event class, event id): two events that are applied are the same iff it is |
+| payload_print | binary(16) | hash of the canonical {event_type, payload, schema_version} |
+
+Prints are of meaning only where skip is 0; the key is null elsewhere.
 """
 
 from __future__ import annotations
@@ -34,6 +45,9 @@ PAYLOAD_HASH = "payload_hash"
 TS_TEXT = "ts_text"
 HASH_OK = "hash_ok"
 FLAGS = "flags"
+SKIP = "skip"
+EVENT_PRINT = "event_print"
+PAYLOAD_PRINT = "payload_print"
 
 NO_ARRIVAL = NO_INSTANT
 

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import pyarrow as pa
-
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range
-from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
+from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.replay.completeness import COMPLETE, Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex
 from ofs_spark.replay.scan.segment import Document, scan_task
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.segment_groups import plan_scan
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """One file of typed rows: ref, sha256, rows, and its length."""
-
-    ref: str
-    sha256: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Staged(StagedFile):
-    """A staged file and the running arrival that its partition brings along."""
-
-    arrival_before: int
+from ofs_spark.replay.staged import Staged, StagedFile, stage_rows
 
 
 @dataclass(frozen=True)
@@ -70,32 +49,8 @@ class ScanSegmentGroup:
         summary, rows = scan_task(task, self.objects, self.spec)
         staged = None
         if rows.num_rows:
-            body = _encode_rows(rows)
-            sha256 = hashlib.sha256(body).hexdigest()
-            ref = name_staged_rows(self.folder, sha256)
-            _put_rows(self.objects, ref, sha256, body)
-            staged = StagedFile(ref, sha256, rows.num_rows, len(body))
+            staged = stage_rows(self.objects, self.folder, rows)
         yield encode_note(SummaryNote(summary, staged))
-
-
-@dataclass(frozen=True)
-class ProofNote(Note):
-    """Whether a staged file is there, with the bytes that its name says."""
-
-    kind: ClassVar[str] = "staged_proof"
-    is_whole: bool
-
-
-@dataclass(frozen=True)
-class ProveStaged:
-    """The work of proving one staged file."""
-
-    objects: Objects
-
-    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """One `ProofNote`."""
-        ref, sha256 = json.loads(bytes(next(chunks)))
-        yield encode_note(ProofNote(_is_whole(self.objects, ref, sha256)))
 
 
 @dataclass(frozen=True)
@@ -109,13 +64,6 @@ class Scan:
     def is_proven(self) -> bool:
         """Whether it is complete, and refuses nothing."""
         return self.completeness.status == COMPLETE and not self.completeness.faults
-
-
-def prove_staged(engine: Engine, objects: Objects, staged: Sequence[StagedFile]) -> bool:
-    """Whether every staged file is there and whole; workers read them."""
-    tasks = [json.dumps([file.ref, file.sha256]).encode() for file in staged]
-    proofs = read_notes(engine.run(tasks, [Step("prove", ProveStaged(objects), 0)]), ProofNote)
-    return len(proofs) == len(tasks) and all(one.is_whole for one in proofs)
 
 
 def scan_basis(
@@ -138,24 +86,3 @@ def scan_basis(
 def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
     return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
-
-
-def _put_rows(objects: Objects, ref: OwnedRef, sha256: str, body: bytes) -> None:
-    """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
-    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
-        objects.replace(ref, body)
-
-
-def _is_whole(objects: Objects, ref: str, sha256: str) -> bool:
-    """Whether a staged file is there, as its name says. One that cannot be read is not."""
-    try:
-        return objects.digest(ref) == sha256
-    except (ObjectMissing, Refusal, OSError):
-        return False
-
-
-def _encode_rows(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return bytes(sink.getvalue())

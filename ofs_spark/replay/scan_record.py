@@ -23,7 +23,8 @@ from ofs_spark.replay.faults import find_anomalies
 from ofs_spark.replay.rows import NO_ARRIVAL
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan.typed import derive_typed_schema
-from ofs_spark.replay.scan_job import Scan, Staged
+from ofs_spark.replay.scan_job import Scan
+from ofs_spark.replay.staged import Staged
 
 SCHEMA_VERSION = "ofs.scan_record.v1"
 KIND = DocumentKind(SCHEMA_VERSION, "scan record", "REF_ACCESS_DENIED", "SCHEMA_INVALID", max_bytes=256 * 1024 * 1024)

@@ -28,9 +28,10 @@ from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
 from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
 from ofs_spark.replay.scan.spec import ScanSpec
-from ofs_spark.replay.scan_job import Scan, Staged, prove_staged, scan_basis
+from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.segment_groups import list_partitions
+from ofs_spark.replay.staged import Staged, prove_staged
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.plan import Resolution

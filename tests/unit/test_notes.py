@@ -16,7 +16,8 @@ from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.verify import FileCheck
 from ofs_spark.replay.dedupe import EventAccount, FirstEvent
-from ofs_spark.replay.scan_job import StagedFile, SummaryNote
+from ofs_spark.replay.scan_job import SummaryNote
+from ofs_spark.replay.staged import StagedFile
 
 LEAF = LeafDigest("b0", 2, ("aa", "bb"))
 RECORDS: list[Note] = [

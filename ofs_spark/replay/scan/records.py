@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.replay import rows as r
+from ofs_spark.replay.online_law import SKIP_CODES, Skip
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.hashes import check_hashes
@@ -112,7 +113,12 @@ def _describe_sample(task: ScanTask, table: pa.Table, place: Array, reason: Arra
 
 
 def judge_run_scope(table: pa.Table, spec: ScanSpec) -> Array:
-    """Which rows are of the intent's runs. A row whose runs nobody can read is judged here, and found invalid."""
+    """Which rows are of the intent's runs. A row whose runs nobody can read is judged here, and found invalid.
+
+    The online plane judges runs itself, by the envelope: to its scan every row is in scope.
+    """
+    if spec.online:
+        return np.ones(table.num_rows, np.bool_)
     named, scenario = table.column(a.RUN), table.column(a.SCENARIO)
     run = _read_mask(pc.equal(named, spec.platform_run_id), False) | _find_blank(named) | find_undecodable(named)
     if spec.scenario_run_ids:
@@ -177,11 +183,15 @@ def _judge_envelopes(tokens: t.Tokens, wrong_hash: Array) -> Array:
 
 
 def _keep_sightings(task: ScanTask, spec: ScanSpec, table: pa.Table, invalid: Array, place: Array) -> pa.RecordBatch:
-    """Invalid records that name an event: an event id seen again is seen again, whatever the record is worth."""
+    """Invalid records that name an event: an event id seen again is seen again, whatever the record is worth.
+
+    The online plane skips and counts every one.
+    """
     ids = table.column(a.EVENT_ID)
-    named = invalid[~(_find_blank(ids) | find_undecodable(ids))[invalid]]
+    named = invalid if spec.online else invalid[~(_find_blank(ids) | find_undecodable(ids))[invalid]]
     columns = {
-        r.EVENT_ID: combine_chunks(ids.take(pa.array(named))).cast(pa.string()),
+        r.SKIP: pa.array(np.full(len(named), SKIP_CODES[Skip.UNREADABLE], np.uint8)),
+        **({} if spec.online else {r.EVENT_ID: combine_chunks(ids.take(pa.array(named))).cast(pa.string())}),
         r.SEQ: pa.array(place[named] | task.segment_group << 32),
         r.FLAGS: pa.array(np.full(len(named), r.UNREADABLE, np.int64)),
         r.PARTITION_ORDINAL: pa.array(np.full(len(named), task.partition_ordinal, np.int32)),

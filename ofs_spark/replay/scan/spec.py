@@ -81,7 +81,8 @@ class ScanSpec:
 
     An event is in scope if `event_types` has its type; `anchors` says which of those can be anchors. `arrival` names the
     column of arrival times, `int96_is_utc` whether INT96 columns are times. `most_decoded`: bytes that one file may
-    decode to.
+    decode to. `online`: rows as the online plane's law needs them, of every run and kind, instead of a build's; their
+    prints are keyed by `print_key`, 16 bytes of the archive index' digest.
     """
 
     platform_run_id: str
@@ -92,3 +93,5 @@ class ScanSpec:
     arrival: ArrivalSource = "published_at_utc"
     int96_is_utc: bool = False
     most_decoded: int = MOST_DECODED_BYTES
+    online: bool = False
+    print_key: bytes = bytes(16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,19 +31,28 @@ _BASE = [
     (r.EVENT_ID, _TEXT), (r.EVENT_TYPE, CODED), (r.TS, _LONG), (r.PARTITION_ORDINAL, pa.int32()), (r.SEQ, _LONG), (r.OFFSET, _TEXT),
     (r.ARRIVAL, _LONG), (r.PAYLOAD_HASH, pa.binary(32)), (r.HASH_OK, pa.bool_()), (r.FLAGS, _LONG),
 ]  # fmt: skip
+_ONLINE = [
+    (r.PARTITION_ORDINAL, pa.int32()), (r.SEQ, _LONG), (r.OFFSET, _TEXT), (r.ARRIVAL, _LONG), (r.SKIP, pa.uint8()),
+    (r.EVENT_PRINT, pa.binary(16)), (r.PAYLOAD_PRINT, pa.binary(16)), (r.TS_TEXT, _TEXT),
+]  # fmt: skip
 _TYPES = {"decimal": _LONG, "int": _LONG, "double": pa.float64(), "string": _TEXT, "key": _TEXT, "bool": pa.bool_()}
 
 
 def derive_typed_schema(spec: ScanSpec) -> pa.Schema:
     """Columns and types of the typed rows, in order."""
     program = spec.program
+    if spec.online:
+        return pa.schema([*_ONLINE, *_list_core_fields(program)])
     fields = [*_BASE, *([(r.TS_TEXT, _TEXT)] if program.online_core_rules else [])]
     for index, read in enumerate(program.reads):
         fields += [(r.name_read_column(index), _choose_type(read.type)), (r.name_status_column(index), pa.uint8())]
     fields += [(r.name_condition_column(index), pa.bool_()) for index in range(len(program.conditions))]
+    return pa.schema([*fields, *_list_core_fields(program)])
+
+
+def _list_core_fields(program: Program) -> Iterator[tuple[str, pa.DataType]]:
     for rules in range(len(program.online_core_rules)):
-        fields += [(r.name_core_key_column(rules), _TEXT), (r.name_core_amount_column(rules), pa.float64())]
-    return pa.schema(fields)
+        yield from ((r.name_core_key_column(rules), _TEXT), (r.name_core_amount_column(rules), pa.float64()))
 
 
 def _choose_type(type_: ValueType) -> pa.DataType:
@@ -68,6 +77,7 @@ def _list_all_paths(spec: ScanSpec) -> list[MemberPath]:
     found = [PAYLOAD, *(read.path for read in spec.program.reads)]
     found += [path for condition in wanted for path in conditions.list_paths(condition)]
     found += [path for rules in spec.program.online_core_rules for path in core.list_paths(rules)]
+    found += [core.SCHEMA_VERSION] if spec.online else []
     return list(dict.fromkeys(found))
 
 
@@ -85,6 +95,8 @@ def make_typed_batch(
     spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hashes: Hashes, placed: Placed
 ) -> pa.RecordBatch:
     """Typed rows of `columns`, whose envelopes are `tokens`; one row per record, in the same order."""
+    if spec.online:
+        return _make_online_batch(spec, columns, tokens, placed)
     kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
     ts = np.asarray(columns.column(r.TS))
     base = {
@@ -96,9 +108,26 @@ def make_typed_batch(
     }  # fmt: skip
     if spec.program.online_core_rules:
         base[r.TS_TEXT] = columns.column(r.TS_TEXT)
-    declared = dict(_read_declared(spec, columns, tokens, kinds, placed.topic))
+    return _compose_batch(spec, base | dict(_read_declared(spec, columns, tokens, kinds, placed.topic)))
+
+
+def _make_online_batch(spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, placed: Placed) -> pa.RecordBatch:
+    kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
+    judged = core.judge_events(tokens, kinds, placed.topic, spec.platform_run_id)
+    event_ids, applied = columns.column(a.EVENT_ID), judged.skip == 0
+    prints = core.print_events(judged, event_ids, spec.print_key)
+    payloads = core.print_payloads(tokens, kinds, columns.column(a.ENVELOPE), applied, spec.print_key)
+    base = {
+        r.PARTITION_ORDINAL: np.full(len(applied), placed.partition_ordinal, np.int32), r.SEQ: placed.seq,
+        r.OFFSET: columns.column(a.OFFSET), r.ARRIVAL: placed.arrival, r.SKIP: judged.skip,
+        r.EVENT_PRINT: to_fixed_binary(prints), r.PAYLOAD_PRINT: to_fixed_binary(payloads),
+        r.TS_TEXT: columns.column(r.TS_TEXT),
+    }  # fmt: skip
+    return _compose_batch(spec, base | dict(_read_core(spec.program, columns, tokens, applied)))
+
+
+def _compose_batch(spec: ScanSpec, named: Mapping[str, Any]) -> pa.RecordBatch:
     schema = derive_typed_schema(spec)
-    named = {**base, **declared}
     return pa.record_batch([_fit(named[field.name], field.type) for field in schema], schema=schema)
 
 
@@ -118,7 +147,13 @@ def _read_declared(
     for index, where in enumerate(program.conditions):
         yield r.name_condition_column(index), conditions.judge_condition(tokens, where)
     if program.online_core_rules:
-        take = core.judge_applied(tokens, kinds, topic, spec.platform_run_id)
+        take = core.judge_events(tokens, kinds, topic, spec.platform_run_id).skip == 0
+        yield from _read_core(program, columns, tokens, take)
+
+
+def _read_core(
+    program: Program, columns: pa.RecordBatch, tokens: t.Tokens, take: Array
+) -> Iterator[tuple[str, pa.Array]]:
     for index, rules in enumerate(program.online_core_rules):
         yield r.name_core_key_column(index), core.read_core_keys(tokens, rules, columns.column(a.EVENT_ID), take)
         yield r.name_core_amount_column(index), core.read_core_amounts(tokens, rules)

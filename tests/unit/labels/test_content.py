@@ -9,8 +9,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ofs_spark.foundation.columnar.content_hash import hash_contents
 from ofs_spark.foundation.columnar.hashing import format_hex, parse_hex
-from ofs_spark.labels.fingerprint import find_clashing_ids, hash_contents, join_identities, route_identities
+from ofs_spark.labels.fingerprint import find_clashing_ids, join_identities, route_identities
 
 KEY = bytes(range(16))
 MASK = 2**64 - 1

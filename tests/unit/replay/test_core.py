@@ -12,7 +12,7 @@ import pytest
 
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.scan import tokens as t
-from ofs_spark.replay.scan.online_core import judge_applied, list_paths, read_core_amounts, read_core_keys
+from ofs_spark.replay.scan.online_core import judge_events, list_paths, read_core_amounts, read_core_keys
 
 ONLINE = Path(__file__).parents[2] / "golden" / "online"
 RUN = "platform_20260210T130700Z"
@@ -25,7 +25,7 @@ def test_keys_and_amounts_of_the_recorded_stream() -> None:
     ordered = sorted(first, key=lambda record: int(record["origin_offset"]["offset"]))
     tokens = t.scan_tokens(pa.array([json.dumps(one["envelope"]) for one in ordered]), list(list_paths(LAW)))
     kinds = pa.array([one["event_type"] for one in ordered]).dictionary_encode()
-    take = judge_applied(tokens, kinds, ordered[0]["origin_offset"]["topic"], RUN)
+    take = judge_events(tokens, kinds, ordered[0]["origin_offset"]["topic"], RUN).skip == 0
     keys = read_core_keys(tokens, LAW, pa.array([one["event_id"] for one in ordered]), take).to_pylist()
     amounts = read_core_amounts(tokens, LAW).to_pylist()
     counts: Counter[str] = Counter(key for key in keys if key)
