@@ -4,6 +4,7 @@
     python -m benchmarks --events 500000 --runs 3 --shapes dense
     python -m benchmarks --only cliffs               the kernels alone, one key in every order (cliffs.py)
     python -m benchmarks --only protocol             what the driver does beside the engine's jobs
+    python -m benchmarks --only parity               online snapshots: one anchor and a sweep beside the raw scan
     python -m benchmarks --only retry                an attempt from staged rows, a publish-only retry, `ofs verify`
 
 Every contender reads the same segments. Wall time is of one warm run; CPU is of the JVM and every Python worker. The
@@ -30,7 +31,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cliffs, floor, naive, retry
+from benchmarks import cliffs, floor, naive, parity, retry
 from benchmarks.report import ROOT, describe_machine, write_results
 from ofs_spark import pipeline
 from ofs_spark.demo.payments import Shape
@@ -246,7 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=("build", "cliffs", "protocol", "retry"), default="build")
+    parser.add_argument("--only", choices=("build", "cliffs", "parity", "protocol", "retry"), default="build")
     parser.add_argument("--events", type=int, help="default: 2 M for builds, 1 M for cliffs")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="of builds")
@@ -258,6 +259,9 @@ def main() -> None:
     elif asked.only == "retry":
         events = asked.events or 2_000_000
         retry.run(lambda folder: write_world("dense", events, folder)[0], events, asked.runs)
+    elif asked.only == "parity":
+        events = asked.events or 2_000_000
+        parity.run(lambda folder: write_world("dense", events, folder)[0], events, asked.runs)
     else:
         compare_builds(asked.events or 2_000_000, asked.runs, asked.shapes)
 
