@@ -17,7 +17,7 @@ from ofs_spark.parity.case import Bounds, Case, compose_state, find_field, is_we
 from ofs_spark.parity.causes import Cause, CauseKind, Explanation, State
 from ofs_spark.parity.differences import Differences, Features, is_same, is_same_state
 from ofs_spark.parity.events import Ends, OnlineEvent, Place, Ruling
-from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_tracks
+from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_stretches
 from ofs_spark.parity.explain_key import Finding, KeyCase, KeyFindings, Meter, explain_key, keep_first
 from ofs_spark.parity.explain_order import find_moved, list_orders
 from ofs_spark.parity.explain_rules import (
@@ -148,7 +148,7 @@ def _tell_unknown(expected: Features, rebuilt: Features, keys: Sequence[str], re
 
 def _explain_at_once(case: Case, stated: Stated, meter: Meter) -> Found | None:
     """One cause that explains every differing key."""
-    if has_longer_tracks(case):
+    if has_longer_stretches(case):
         meter.leave_out(f"ends are moved over {case.bounds.window} deliveries on either side of each")
     found = explain_by_ends(case)
     if found:
