@@ -40,7 +40,7 @@ class Archive:
     `events`: every record that may have touched a looked-at key under any rules that are tried — its text in a payload
     field or as event id, whatever its type, class, run and pins, inside the basis or beyond it —, every record of the
     stretches in `whole`, and every other delivery of each of these events' ids. For other rules to be told from the fault
-    of one key, deliveries of keys that agree must be among them, all of those of such a key in the basis or none.
+    of one key, deliveries of some keys that agree must be among them; a stretch around an end has some.
     `whole`: of each partition the stretch of orders (first, last, both inside) around its end of which every record is
     given; ends are moved only there. It begins at 0 for a partition without an end. `keys`: the keys whose records are
     given; None for all.

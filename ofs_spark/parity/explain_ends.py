@@ -70,18 +70,19 @@ def explain_by_ends(case: Case) -> tuple[Cause, dict[str, State | None]] | None:
     """Other ends that give the anchor's state of every differing key, and leave the others as they are; None if none does."""
     needed = {key: count_events(case.expected.get(key)) - count_events(case.rebuilt.get(key)) for key in case.keys}
     needed = {key: count for key, count in needed.items() if count}
+    firsts = list(_list_firsts(case))
     for reach in [*(one for one in REACHES if one < case.bounds.window), case.bounds.window]:
-        found = _explain_within(case, needed, _find_stretches(case, reach))
+        found = _explain_within(case, needed, list(_list_tracks(case, firsts, _find_stretches(case, reach))))
         if found:
             return found
     return None
 
 
 def _explain_within(
-    case: Case, needed: Mapping[str, int], stretches: Stretches
+    case: Case, needed: Mapping[str, int], laid: Sequence[Tracks]
 ) -> tuple[Cause, dict[str, State | None]] | None:
     found: list[tuple[Tracks, Moves]] = []
-    for tracks in _list_tracks(case, stretches):
+    for tracks in laid:
         found += [(tracks, moves) for moves in islice(_search(tracks, needed), SOLUTIONS)]
     found.sort(key=lambda one: (len(one[1]), sum(map(abs, one[1].values()))))
     plausible = (one for one in found if _is_plausible(case, *one))
@@ -126,12 +127,12 @@ def _number(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:16])
 
 
-def _list_tracks(case: Case, stretches: Stretches) -> Iterator[Tracks]:
+def _list_tracks(case: Case, firsts: Sequence[Sequence[Ruling]], stretches: Stretches) -> Iterator[Tracks]:
     """The tracks; several when copies of one event lie near several ends: which of them counts depends on the ends."""
     passed: list[Ruling] = []
     idle: list[Ruling] = []
     open_: list[tuple[list[Ruling], list[Ruling | None]]] = []
-    for same in _list_firsts(case):
+    for same in firsts:
         near = [one for one in same if _is_inside(one.event, stretches)]
         passed += near
         if any(one.event.order <= case.ends.get(one.event.place, -1) for one in same if one not in near):

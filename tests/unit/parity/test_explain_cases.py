@@ -163,7 +163,7 @@ def test_a_key_with_a_hundred_thousand_events_is_explained_in_seconds() -> None:
     (cause,) = tell(expected, rebuilt, events, 10**6)["causes"]
     took = time.perf_counter() - started
     assert cause["cause"] == "EVENT_MISSING"
-    shown = [*cause["positions"], *(one["positions"][0] for one in cause["alternatives"])]
+    shown = [*cause["positions"], *(one["positions"][0] for one in cause.get("alternatives", []))]
     assert "70000" in [one["offset"] for one in shown] or cause["alternative_count"] > 20
     assert took < 60
 
