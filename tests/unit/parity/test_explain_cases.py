@@ -159,9 +159,9 @@ def test_a_key_with_a_hundred_thousand_events_is_explained_in_seconds() -> None:
     rebuilt = {"flow_id:a": {**state(0.0), "event_count": len(amounts), "amount_sum": add_up(amounts)}}  # type: ignore[arg-type]
     kept = [*amounts[:70_000], *amounts[70_001:]]
     expected = {"flow_id:a": {**state(0.0), "event_count": len(kept), "amount_sum": add_up(kept)}}  # type: ignore[arg-type]
-    started = time.perf_counter()
+    started = time.process_time()
     (cause,) = tell(expected, rebuilt, events, 10**6)["causes"]
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     assert cause["cause"] == "EVENT_MISSING"
     shown = [*cause["positions"], *(one["positions"][0] for one in cause.get("alternatives", []))]
     assert "70000" in [one["offset"] for one in shown] or cause["alternative_count"] > 20
