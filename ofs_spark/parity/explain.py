@@ -17,7 +17,7 @@ from ofs_spark.parity.case import Bounds, Case, compose_state, find_field, is_we
 from ofs_spark.parity.causes import Cause, CauseKind, Explanation, State
 from ofs_spark.parity.differences import Differences, Features, is_same, is_same_state
 from ofs_spark.parity.events import Ends, OnlineEvent, Place, Ruling
-from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_tracks
+from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_stretches
 from ofs_spark.parity.explain_key import Finding, KeyCase, KeyFindings, Meter, explain_key, keep_first
 from ofs_spark.parity.explain_order import find_moved, list_orders
 from ofs_spark.parity.explain_rules import (
@@ -40,7 +40,7 @@ class Archive:
     `events`: every record that may have touched a looked-at key under any rules that are tried — its text in a payload
     field or as event id, whatever its type, class, run and pins, inside the basis or beyond it —, every record of the
     stretches in `whole`, and every other delivery of each of these events' ids. For other rules to be told from the fault
-    of one key, deliveries of keys that agree must be among them, all of those of such a key in the basis or none.
+    of one key, deliveries of some keys that agree must be among them; a stretch around an end has some.
     `whole`: of each partition the stretch of orders (first, last, both inside) around its end of which every record is
     given; ends are moved only there. It begins at 0 for a partition without an end. `keys`: the keys whose records are
     given; None for all.
@@ -148,7 +148,7 @@ def _tell_unknown(expected: Features, rebuilt: Features, keys: Sequence[str], re
 
 def _explain_at_once(case: Case, stated: Stated, meter: Meter) -> Found | None:
     """One cause that explains every differing key."""
-    if has_longer_tracks(case):
+    if has_longer_stretches(case):
         meter.leave_out(f"ends are moved over {case.bounds.window} deliveries on either side of each")
     found = explain_by_ends(case)
     if found:

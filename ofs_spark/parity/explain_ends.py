@@ -8,6 +8,7 @@ that are sought add up to the number of what the anchor has more and less. What 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from ofs_spark.parity.causes import Cause, CauseKind, EndShift, State, list_posi
 from ofs_spark.parity.events import OnlineEvent, Place, Ruling
 from ofs_spark.parity.sums import ROUNDING
 
+Stretches: TypeAlias = Mapping[Place, tuple[int, int]]
 Moves: TypeAlias = Mapping[Place, int]
 """Of each partition that moves: how many deliveries its end passes, negative for backward."""
 
+REACHES = (12, 100)
+"""Records on either side of an end that are tried before all are; the fewer, the fewer copies of one event lie near."""
 CARRIERS = 64
 """Ways tried to say which copy of an event, of several that lie near ends, counts."""
 TOGETHER = 20_000
@@ -33,20 +37,28 @@ SOLUTIONS, PROOFS = 200, 8
 
 @dataclass(frozen=True)
 class Track:
-    """The deliveries an end passes: forward those beyond it, ascending; back those inside, descending. Copies that cannot
-    matter are left out."""
+    """The deliveries an end passes: forward those beyond it, ascending; back those inside, descending.
+
+    idle: by identity, copies of events that are counted elsewhere; passing one changes no count, but may change which copy
+    is applied.
+    """
 
     forward: tuple[Ruling, ...]
     back: tuple[Ruling, ...]
+    idle: frozenset[int]
 
     def pass_over(self, moves: int) -> tuple[Ruling, ...]:
         """What so many moves pass."""
         return self.forward[:moves] if moves > 0 else self.back[:-moves]
 
+    def weigh(self, ruling: Ruling) -> int:
+        """By how much passing a delivery changes the count of its key."""
+        return 0 if id(ruling) in self.idle else 1
+
     def list_hashes(self) -> Iterator[tuple[int, int]]:
         """(moves, sum of the keys' numbers that they add or take away), nearest first; no move is not among them."""
-        gained = accumulate(_number(one.key) for one in self.forward)
-        lost = accumulate(-_number(one.key) for one in self.back)
+        gained = accumulate(self.weigh(one) * _number(one.key) for one in self.forward)
+        lost = accumulate(-self.weigh(one) * _number(one.key) for one in self.back)
         yield from enumerate(gained, 1)
         yield from ((-moves, total) for moves, total in enumerate(lost, 1))
 
@@ -58,17 +70,51 @@ def explain_by_ends(case: Case) -> tuple[Cause, dict[str, State | None]] | None:
     """Other ends that give the anchor's state of every differing key, and leave the others as they are; None if none does."""
     needed = {key: count_events(case.expected.get(key)) - count_events(case.rebuilt.get(key)) for key in case.keys}
     needed = {key: count for key, count in needed.items() if count}
+    firsts = list(_list_firsts(case))
+    for reach in [*(one for one in REACHES if one < case.bounds.window), case.bounds.window]:
+        found = _explain_within(case, needed, list(_list_tracks(case, firsts, _find_stretches(case, reach))))
+        if found:
+            return found
+    return None
+
+
+def _explain_within(
+    case: Case, needed: Mapping[str, int], laid: Sequence[Tracks]
+) -> tuple[Cause, dict[str, State | None]] | None:
     found: list[tuple[Tracks, Moves]] = []
-    for tracks in _list_tracks(case):
+    for tracks in laid:
         found += [(tracks, moves) for moves in islice(_search(tracks, needed), SOLUTIONS)]
     found.sort(key=lambda one: (len(one[1]), sum(map(abs, one[1].values()))))
     plausible = (one for one in found if _is_plausible(case, *one))
-    for tracks, moves in islice(plausible, PROOFS):
+    proven: set[tuple[tuple[Place, int], ...]] = set()
+    for tracks, moves in plausible:
         ends = dict(case.ends) | {place: _find_end(tracks[place], count) for place, count in moves.items()}
+        choice = tuple(sorted(ends.items()))
+        if choice in proven:
+            continue
+        proven.add(choice)
         patch = case.find_patch(ends, case.rules)
         if patch is not None:
             return _tell(case, tracks, moves, ends), patch
+        if len(proven) == PROOFS:
+            break
     return None
+
+
+def _find_stretches(case: Case, reach: int) -> Stretches:
+    """Of each partition the orders that lie at most so many records from its end, within what is whole."""
+    orders: dict[Place, set[int]] = defaultdict(set)
+    for one in case.events:
+        first, last = case.whole.get(one.place, (0, -1))
+        end = case.ends.get(one.place, -1)
+        if first <= end + 1 and last >= end and first <= one.order <= last:
+            orders[one.place].add(one.order)
+    found: dict[Place, tuple[int, int]] = {}
+    for place, some in orders.items():
+        ascending = sorted(some)
+        at = bisect_right(ascending, case.ends.get(place, -1))
+        found[place] = ascending[max(0, at - reach)], ascending[min(len(ascending), at + reach) - 1]
+    return found
 
 
 def _find_end(track: Track, moves: int) -> int:
@@ -81,20 +127,28 @@ def _number(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:16])
 
 
-def _list_tracks(case: Case) -> Iterator[Tracks]:
+def _list_tracks(case: Case, firsts: Sequence[Sequence[Ruling]], stretches: Stretches) -> Iterator[Tracks]:
     """The tracks; several when copies of one event lie near several ends: which of them counts depends on the ends."""
-    certain: list[Ruling] = []
-    open_: list[list[Ruling]] = []
-    for same in _list_firsts(case):
-        near = [one for one in same if _is_near(case, one.event)]
+    passed: list[Ruling] = []
+    idle: list[Ruling] = []
+    open_: list[tuple[list[Ruling], list[Ruling | None]]] = []
+    for same in firsts:
+        near = [one for one in same if _is_inside(one.event, stretches)]
+        passed += near
         if any(one.event.order <= case.ends.get(one.event.place, -1) for one in same if one not in near):
-            continue  # this copy stays applied wherever the ends move
-        if len(near) == 1:
-            certain += near
-        elif near:
-            open_.append(sorted(near, key=lambda one: not one.applied))
-    for chosen in islice(product(*open_), CARRIERS):
-        yield _lay_tracks(case, [*certain, *chosen])
+            idle += near  # another copy stays applied wherever the ends move
+        elif len(near) > 1:
+            applied = [one for one in near if one.applied]
+            # An applied event goes with the copy applied, or not at all; another comes with any of its copies.
+            open_.append((near, [*applied, None] if applied else [*near]))
+    for counted in islice(product(*(ways for _, ways in open_)), CARRIERS):
+        others = [one for (same, _), chosen in zip(open_, counted, strict=True) for one in same if one is not chosen]
+        yield _lay_tracks(case, passed, frozenset(map(id, [*idle, *others])))
+
+
+def _is_inside(event: OnlineEvent, stretches: Stretches) -> bool:
+    first, last = stretches.get(event.place, (0, -1))
+    return first <= event.order <= last
 
 
 def _list_firsts(case: Case) -> Iterator[list[Ruling]]:
@@ -108,38 +162,24 @@ def _list_firsts(case: Case) -> Iterator[list[Ruling]]:
     yield from (list(by_place.values()) for by_place in copies.values())
 
 
-def _is_near(case: Case, event: OnlineEvent) -> bool:
-    first, last = case.whole.get(event.place, (0, -1))
-    end = case.ends.get(event.place, -1)
-    return first <= end + 1 and last >= end and first <= event.order <= last
-
-
-def _lay_tracks(case: Case, rulings: Sequence[Ruling]) -> Tracks:
+def _lay_tracks(case: Case, rulings: Sequence[Ruling], idle: frozenset[int]) -> Tracks:
     by_place: dict[Place, list[Ruling]] = defaultdict(list)
     for one in rulings:
         by_place[one.event.place].append(one)
-    return {place: _lay_track(case, place, by_place[place]) for place in sorted(by_place)}
+    return {place: _lay_track(case, place, by_place[place], idle) for place in sorted(by_place)}
 
 
-def _lay_track(case: Case, place: Place, rulings: list[Ruling]) -> Track:
-    ascending, end, most = (
-        sorted(rulings, key=lambda one: one.event.order),
-        case.ends.get(place, -1),
-        case.bounds.window,
-    )
+def _lay_track(case: Case, place: Place, rulings: list[Ruling], idle: frozenset[int]) -> Track:
+    ascending, end = sorted(rulings, key=lambda one: one.event.order), case.ends.get(place, -1)
     forward = [one for one in ascending if one.event.order > end]
     back = [one for one in reversed(ascending) if one.event.order <= end]
-    return Track(tuple(forward[:most]), tuple(back[:most]))
+    return Track(tuple(forward), tuple(back), idle)
 
 
-def has_longer_tracks(case: Case) -> bool:
-    """Whether some partition has more deliveries on a side of its end than are moved over."""
-    sides = Counter(
-        (one.event.place, one.event.order > case.ends.get(one.event.place, -1))
-        for one in case.rulings
-        if _is_near(case, one.event)
-    )
-    return any(count > case.bounds.window for count in sides.values())
+def has_longer_stretches(case: Case) -> bool:
+    """Whether more records were given around some end than are moved over."""
+    most = case.bounds.window
+    return _find_stretches(case, most) != _find_stretches(case, most + 1)
 
 
 def _search(tracks: Tracks, needed: Mapping[str, int]) -> Iterator[Moves]:
@@ -149,10 +189,11 @@ def _search(tracks: Tracks, needed: Mapping[str, int]) -> Iterator[Moves]:
     for place, steps in hashes.items():
         yield from ({place: moves} for moves, total in steps if total == target)
     for one, other in combinations(hashes, 2):
-        by_total = {total: moves for moves, total in reversed(hashes[one])}
+        by_total: dict[int, list[int]] = defaultdict(list)
+        for moves, total in hashes[one]:
+            by_total[total].append(moves)
         for moves, total in hashes[other]:
-            if target - total in by_total:
-                yield {one: by_total[target - total], other: moves}
+            yield from ({one: first, other: moves} for first in by_total.get(target - total, ()))
     yield from _search_together(tracks, needed)
 
 
@@ -186,7 +227,7 @@ def _list_ways(track: Track, needed: Mapping[str, int]) -> Iterator[tuple[int, C
     for sign, passed in ((1, track.forward), (-1, track.back)):
         change: Counter[str] = Counter()
         for moves, one in enumerate(passed, 1):
-            change[one.key] += sign
+            change[one.key] += sign * track.weigh(one)
             if sign * needed.get(one.key, 0) < sign * change[one.key]:
                 break
             yield sign * moves, Counter(change)
@@ -209,11 +250,14 @@ def _is_plausible(case: Case, tracks: Tracks, moves: Moves) -> bool:
     """Whether the amounts that the moves pass make up each differing key's, but for rounding."""
     change: dict[str, float] = defaultdict(float)
     passed: dict[str, float] = defaultdict(float)
+    unclear: set[str] = set()
     for place, count in moves.items():
         for one in tracks[place].pass_over(count):
+            if not tracks[place].weigh(one):
+                unclear.add(one.key)
             change[one.key] += one.amount if count > 0 else -one.amount
             passed[one.key] += abs(one.amount)
-    for key in case.keys:
+    for key in case.differing - unclear:
         sums = [(state or {}).get("amount_sum", 0.0) for state in (case.expected.get(key), case.rebuilt.get(key))]
         applied = case.applied.get(key, [])
         size = sum(abs(one.amount) for one in applied) + passed[key]

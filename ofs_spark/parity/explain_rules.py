@@ -18,7 +18,7 @@ from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.parity.case import Case, count_events, find_field
 from ofs_spark.parity.causes import Cause, CauseKind, State
 from ofs_spark.parity.differences import is_same
-from ofs_spark.parity.events import OnlineEvent, Ruling
+from ofs_spark.parity.events import OnlineEvent
 from ofs_spark.parity.sums import add_up
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.online_law import KEY_OF_LAST_RESORT, find_amount, find_key
@@ -143,14 +143,40 @@ def _list_amount_fields(case: Case) -> Iterator[tuple[str, ...]]:
     states = [(case.expected.get(key), case.rebuilt.get(key)) for key in case.keys]
     if any(one is None or other is None or _differs_elsewhere(one, other) for one, other in states):
         return
-    wanted = [(case.applied[key], case.expected[key]["amount_sum"]) for key in _pick_probes(case, case.differing)]
     agreed = [key for key in case.applied if key not in case.differing]
-    wanted += [
-        (case.applied[key], _add(case.applied[key], case.rules.amount_fields)) for key in _pick_probes(case, agreed)
+    probes = [*_pick_probes(case, case.differing), *_pick_probes(case, agreed)]
+    columns = [AmountColumns([one.event for one in case.applied[key]]) for key in probes]
+    wanted = [
+        case.expected[key]["amount_sum"] if key in case.differing else one.add(case.rules.amount_fields)
+        for key, one in zip(probes, columns, strict=True)
     ]
     for fields in _list_choices(case):
-        if all(is_same(_add(rulings, fields), total) for rulings, total in wanted):
+        if all(is_same(one.add(fields), total) for one, total in zip(columns, wanted, strict=True)):
             yield fields
+
+
+class AmountColumns:
+    """The amounts that each payload field gives some deliveries; every field is read once."""
+
+    def __init__(self, events: Sequence[OnlineEvent]) -> None:
+        self.events = events
+        self.read: dict[str, tuple[Array, Array]] = {}
+
+    def add(self, fields: Sequence[str]) -> float:
+        """The sum of the amounts that these fields give, added in order."""
+        amounts = np.zeros(len(self.events))
+        for name in reversed(fields):
+            values, present = self.find(name)
+            amounts = np.where(present, values, amounts)
+        return add_up(amounts)
+
+    def find(self, name: str) -> tuple[Array, Array]:
+        """(values, whether the field gives one)."""
+        if name not in self.read:
+            payloads = [event.payload for event in self.events]
+            values = np.array([find_amount(one, (name,)) for one in payloads], np.float64)
+            self.read[name] = values, np.array([_is_amount(one.get(name)) for one in payloads], np.bool_)
+        return self.read[name]
 
 
 def _pick_probes(case: Case, keys: Sequence[str] | frozenset[str]) -> list[str]:
@@ -159,10 +185,6 @@ def _pick_probes(case: Case, keys: Sequence[str] | frozenset[str]) -> list[str]:
 
 def _differs_elsewhere(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return any(one[name] != other[name] for name in ("event_count", "last_event_ts_utc"))
-
-
-def _add(rulings: Sequence[Ruling], fields: Sequence[str]) -> float:
-    return add_up(np.array([find_amount(one.event.payload, fields) for one in rulings], np.float64))
 
 
 def _list_choices(case: Case) -> Iterator[tuple[str, ...]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from ofs_spark.parity.case import Bounds
 from ofs_spark.parity.causes import Explanation
 from ofs_spark.parity.differences import find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
-from ofs_spark.parity.explain import Archive, Bounds, Law, Stated, explain
+from ofs_spark.parity.explain import Archive, Law, Stated, explain
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from tests.oracle.core import PINS
 from tests.oracle.faulty_plane import Delivery, Features, Plane
