@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,19 +10,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ofs_spark.features.ports import Attachment
 from ofs_spark.features.routing import EVENTS, split_chunks
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import Objects, ObjectTooLarge
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.scan_job import Staged
+from ofs_spark.replay.scan_job import Staged, StagedFile, read_staged_rows
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
@@ -34,12 +34,17 @@ def encode_task(file: Staged | m.ExtractFile) -> bytes:
     return json.dumps({"staged" if isinstance(file, Staged) else "labels": asdict(file)}).encode()
 
 
+def encode_attachment_task(file: StagedFile) -> bytes:
+    """The task that loads a staged file of rows that are attached to events."""
+    return json.dumps({"attached": asdict(file)}).encode()
+
+
 @dataclass(frozen=True)
 class Load:
     """Reads one task's file and routes its rows by event id (label identities by assertion id).
 
     label_key: 16 bytes of the extract's digest, for the content hashes of its assertions. int96_is_utc: whether its
-    INT96 columns are times. most_decoded: bytes that one file may decode to.
+    INT96 columns are times. most_decoded: bytes that one file may decode to. attachment: what rows of other files are.
     """
 
     objects: Objects
@@ -49,6 +54,7 @@ class Load:
     width: int
     int96_is_utc: bool = False
     most_decoded: int = MOST_DECODED_BYTES
+    attachment: Attachment | None = None
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the exchange by event id; a `Fault` instead where a file is refused."""
@@ -56,19 +62,16 @@ class Load:
         try:
             if "staged" in task:
                 yield from self._send_events(Staged(**task["staged"]))
+            elif self.attachment is not None and "attached" in task:
+                rows = read_staged_rows(self.objects, StagedFile(**task["attached"]))
+                yield from self._route(self.attachment.kind, rows, r.EVENT_ID)
             else:
                 yield from self._send_labels(m.ExtractFile(**task["labels"]))
         except Refusal as refusal:
             yield encode_note(Fault.from_refusal(refusal))
 
     def _send_events(self, task: Staged) -> Iterator[Chunk]:
-        try:
-            body = self.objects.read(task.ref, task.bytes)
-        except ObjectTooLarge:
-            body = b""
-        if hashlib.sha256(body).hexdigest() != task.sha256:
-            raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones the scan wrote", ref=task.ref)
-        table = pa.ipc.open_stream(body).read_all()
+        table = read_staged_rows(self.objects, task)
         arrival = np.maximum(read_values(table, r.ARRIVAL), task.arrival_before)
         table = table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
         yield from self._route(EVENTS, table, r.EVENT_ID)

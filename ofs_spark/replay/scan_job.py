@@ -13,8 +13,8 @@ import pyarrow as pa
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Note, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.ports import ObjectMissing, Objects, Put
+from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
 from ofs_spark.replay.completeness import COMPLETE, Completeness, stitch
@@ -70,11 +70,7 @@ class ScanSegmentGroup:
         summary, rows = scan_task(task, self.objects, self.spec)
         staged = None
         if rows.num_rows:
-            body = _encode_rows(rows)
-            sha256 = hashlib.sha256(body).hexdigest()
-            ref = name_staged_rows(self.folder, sha256)
-            _put_rows(self.objects, ref, sha256, body)
-            staged = StagedFile(ref, sha256, rows.num_rows, len(body))
+            staged = put_staged_rows(self.objects, self.folder, rows)
         yield encode_note(SummaryNote(summary, staged))
 
 
@@ -140,10 +136,25 @@ def _carry_arrival(file: StagedFile, summary: Document, completeness: Completene
     return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
 
 
-def _put_rows(objects: Objects, ref: OwnedRef, sha256: str, body: bytes) -> None:
-    """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
+def put_staged_rows(objects: Objects, folder: OwnedRef, rows: pa.Table) -> StagedFile:
+    """Writes rows as a staged file. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
+    body = _encode_rows(rows)
+    sha256 = hashlib.sha256(body).hexdigest()
+    ref = name_staged_rows(folder, sha256)
     if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
         objects.replace(ref, body)
+    return StagedFile(ref, sha256, rows.num_rows, len(body))
+
+
+def read_staged_rows(objects: Objects, file: StagedFile) -> pa.Table:
+    """The rows of a staged file. MATERIALIZATION_CORRUPT if its bytes are not the ones that were written."""
+    try:
+        body = objects.read(file.ref, file.bytes)
+    except ObjectTooLarge:
+        body = b""
+    if hashlib.sha256(body).hexdigest() != file.sha256:
+        raise refuse("MATERIALIZATION_CORRUPT", "staged rows are not the ones that were written", ref=file.ref)
+    return pa.ipc.open_stream(body).read_all()
 
 
 def _is_whole(objects: Objects, ref: str, sha256: str) -> bool:
