@@ -71,7 +71,7 @@ def type_values(column_type: str, kinds: Array, texts: pa.Array, numbers: pa.Arr
         return _type_doubles(kinds, texts, numbers)
     spell = partial(spell_value, find_type(column_type))
     stored = numbers.to_pylist() if numbers.null_count < len(numbers) else None
-    if find_type(column_type).encoding in ("integer", "decimal") and stored is None:
+    if is_numeric(find_type(column_type)) and stored is None and find_type(column_type).element is None:
         plain = (kinds == NUMBER) | (kinds == STRING)
         whole = np.asarray(pc.match_substring_regex(texts, _WHOLE).fill_null(False))
         if (whole | ~plain).all() and (plain | (kinds == NULL)).all():
