@@ -42,10 +42,10 @@ class Tolerance:
 
     def admits(self, difference: Decimal, rebuilt: Decimal) -> bool:
         """Whether a difference is within one of the two."""
-        size = abs(difference)
+        size = difference.copy_abs()
         if self.absolute is not None and size <= self.absolute:
             return True
-        return self.relative is not None and size <= EXACT.multiply(self.relative, abs(rebuilt))
+        return self.relative is not None and size <= EXACT.multiply(self.relative, rebuilt.copy_abs())
 
     def to_document(self) -> dict[str, str | None]:
         """As a report holds it."""
@@ -166,7 +166,7 @@ class _Places:
             None if one.rebuilt is None else show_text(one.rebuilt),
             None if one.difference is None else write_decimal(one.difference),
         )
-        size = None if one.difference is None else abs(one.difference)
+        size = None if one.difference is None else one.difference.copy_abs()
         return Found(size, int(self.ordinal[row]), int(self.seq[row]), told)
 
 
@@ -181,7 +181,7 @@ class _Beyond:
 
     def rank(self, places: _Places) -> tuple[object, ...]:
         """Sort key: as `Found.order`."""
-        size = None if self.difference is None else abs(self.difference)
+        size = None if self.difference is None else self.difference.copy_abs()
         return rank(size, int(places.ordinal[self.row]), int(places.seq[self.row]), int(places.line[self.row]))
 
 
@@ -203,9 +203,9 @@ class _Comparison:
             tally.one_null += 1
         elif is_numeric(self.type):
             pairs = subtract(self.type, logged, rebuilt)
-        difference = max((one for one, _ in pairs), key=abs) if pairs else None
+        difference = max((one for one, _ in pairs), key=Decimal.copy_abs) if pairs else None
         if difference is not None:
-            size = abs(difference)
+            size = difference.copy_abs()
             tally.measured += 1
             tally.greatest, tally.total = max(tally.greatest, size), EXACT.add(tally.total, size)
         if pairs and self.tolerance and all(self.tolerance.admits(*pair) for pair in pairs):

@@ -108,7 +108,7 @@ class Found:
 
 def rank(size: Decimal | None, ordinal: int, seq: int, line: int) -> tuple[Any, ...]:
     """Sort key of a row that differs: the greatest difference first, then those without one, by position."""
-    return (size is None, -(size or Decimal(0)), ordinal, seq, line)
+    return (size is None, (size or Decimal(0)).copy_negate(), ordinal, seq, line)
 
 
 def pick_worst(found: Sequence[Found], most: int = MOST_WORST) -> list[Found]:

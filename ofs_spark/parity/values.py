@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.clock import format_instant, parse_instant
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.pins.columns import BOOL, DOUBLE, ColumnType, find_type
+from ofs_spark.pins.columns import STRING as STRING_TYPE
 from ofs_spark.replay.scan.tokens import has_unpaired_surrogate
 
 NULL, TRUE, FALSE, NUMBER, STRING, OBJECT, LIST = range(7)
@@ -69,6 +70,8 @@ def type_values(column_type: str, kinds: Array, texts: pa.Array, numbers: pa.Arr
     """
     if column_type == DOUBLE:
         return _type_doubles(kinds, texts, numbers)
+    if column_type in (STRING_TYPE, BOOL):
+        return _type_texts(column_type, kinds, texts)
     spell = partial(spell_value, find_type(column_type))
     stored = numbers.to_pylist() if numbers.null_count < len(numbers) else None
     if is_numeric(find_type(column_type)) and stored is None and find_type(column_type).element is None:
@@ -82,6 +85,19 @@ def type_values(column_type: str, kinds: Array, texts: pa.Array, numbers: pa.Arr
     spelled = [spell(kind, text or "") for kind, text in zip(kinds.tolist(), given, strict=True)]
     readable = np.array([one is not None or kind == NULL for one, kind in zip(spelled, kinds, strict=True)], np.bool_)
     return Typed(pa.array(spelled, pa.string()), pa.nulls(len(texts), pa.float64()), readable)
+
+
+def _type_texts(column_type: str, kinds: Array, texts: pa.Array) -> Typed:
+    """Values of a column of strings or bools."""
+    stated = kinds == STRING
+    if column_type == BOOL:
+        stated &= np.asarray(pc.is_in(texts, pa.array(["true", "false"])))
+        said = np.where(kinds == TRUE, "true", np.where(kinds == FALSE, "false", ""))
+        known = (kinds == TRUE) | (kinds == FALSE)
+        texts = pc.if_else(pa.array(known), pa.array(said, pa.string()), texts)
+        stated |= known
+    kept = pc.if_else(pa.array(stated), texts, pa.scalar(None, pa.string()))
+    return Typed(kept, pa.nulls(len(texts), pa.float64()), stated | (kinds == NULL))
 
 
 def _type_doubles(kinds: Array, texts: pa.Array, numbers: pa.Array) -> Typed:

@@ -12,7 +12,8 @@ import pytest
 
 from ofs_spark.parity import logged_lines
 from ofs_spark.parity import values as v
-from ofs_spark.parity.skew import write_decimal
+from ofs_spark.parity.compare import Tolerance
+from ofs_spark.parity.skew import Tally, write_decimal
 from ofs_spark.pins.columns import find_type, name_decimal
 
 INTS, MONEY, STAMP = "int64", name_decimal(2), "timestamp[us, tz=UTC]"
@@ -128,6 +129,17 @@ def test_differences_are_those_of_the_decimals() -> None:
 )
 def test_decimals_are_written_without_an_exponent_where_that_takes_few_zeros(number: str, text: str) -> None:
     assert (write_decimal(Decimal(number)), Decimal(text)) == (text, Decimal(number))
+
+
+def test_no_number_is_rounded_on_its_way() -> None:
+    """Python's own context keeps 28 digits."""
+    size = Decimal("100000000000000000000000000000.01")
+    assert not Tolerance(Decimal("1E+29"), None).admits(size.copy_negate(), size)
+    assert not Tolerance(None, Decimal(1)).admits(size.copy_negate(), v.EXACT.subtract(size, Decimal(1)))
+    assert Tolerance(None, Decimal(1)).admits(size.copy_negate(), size.copy_negate())
+    total = Tally(greatest=size, total=size)
+    total.add(Tally(greatest=size.copy_negate(), total=Decimal("1E-30")))
+    assert (total.greatest, str(total.total)) == (size, f"{size}{'0' * 27}1")
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 40])
