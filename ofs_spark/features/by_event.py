@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.load import LABEL_IDENTITIES, LABELS
+from ofs_spark.features.ports import Attachment
 from ofs_spark.features.routing import EVENTS, Route
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks
@@ -65,6 +66,7 @@ class ByEvent:
     terms: LabelTerms
     slices: tuple[BasisSlice, ...]
     onward: Route
+    attachment: Attachment | None = None
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the first exchange by key; an `EventsNote`, a `LabelsNote`, a `Fault` where assertions clash."""
@@ -78,6 +80,10 @@ class ByEvent:
         if EVENTS not in tables:
             nobody = self._choose_labels(assertions, pa.array([], pa.string()))
             yield self._count_labels(nobody, assertions, np.empty(0, np.int64))
+            if self.attachment is not None:
+                none = np.empty(0, np.int64)
+                _, notes = self.attachment.attach(tables.get(self.attachment.kind), nobody.column(0), none, none)
+                yield from map(encode_note, notes)
             return
         table = tables[EVENTS]
         chosen = pick_winners(table)
@@ -87,7 +93,13 @@ class ByEvent:
         yield encode_note(EventsNote(chosen.account, len(anchors), tuple(first)))
         choices = self._choose_labels(assertions, combine_chunks(events.column(r.EVENT_ID)).take(pa.array(anchors)))
         yield self._count_labels(choices, assertions, read_values(events, r.TS)[anchors])
-        yield from self.onward.send_rows(self._attach_labels(events, anchors, choices))
+        labelled = self._attach_labels(events, anchors, choices)
+        if self.attachment is not None:
+            ids, ts = combine_chunks(events.column(r.EVENT_ID)), read_values(events, r.TS)
+            column, notes = self.attachment.attach(tables.get(self.attachment.kind), ids, ts, anchors)
+            labelled = labelled.append_column(self.attachment.kind, column)
+            yield from map(encode_note, notes)
+        yield from self.onward.send_rows(labelled)
 
     def _choose_labels(self, assertions: pa.Table, subjects: pa.Array) -> pa.Table:
         return resolve_labels(assertions, subjects, self.terms.types, self.terms.rule, self.terms.eligible_until_us)

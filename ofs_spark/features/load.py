@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ofs_spark.features.ports import Attachment
 from ofs_spark.features.routing import EVENTS, split_chunks
 from ofs_spark.foundation.columnar.arrays import combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
@@ -22,7 +23,7 @@ from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.staged import Staged, read_rows
+from ofs_spark.replay.staged import Staged, StagedFile, read_rows, read_staged
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
@@ -33,12 +34,17 @@ def encode_task(file: Staged | m.ExtractFile) -> bytes:
     return json.dumps({"staged" if isinstance(file, Staged) else "labels": asdict(file)}).encode()
 
 
+def encode_attachment_task(file: StagedFile) -> bytes:
+    """The task that loads a staged file of rows that are attached to events."""
+    return json.dumps({"attached": asdict(file)}).encode()
+
+
 @dataclass(frozen=True)
 class Load:
     """Reads one task's file and routes its rows by event id (label identities by assertion id).
 
     label_key: 16 bytes of the extract's digest, for the content hashes of its assertions. int96_is_utc: whether its
-    INT96 columns are times. most_decoded: bytes that one file may decode to.
+    INT96 columns are times. most_decoded: bytes that one file may decode to. attachment: what rows of other files are.
     """
 
     objects: Objects
@@ -48,6 +54,7 @@ class Load:
     width: int
     int96_is_utc: bool = False
     most_decoded: int = MOST_DECODED_BYTES
+    attachment: Attachment | None = None
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """Chunks of the exchange by event id; a `Fault` instead where a file is refused."""
@@ -55,6 +62,9 @@ class Load:
         try:
             if "staged" in task:
                 yield from self._send_events(Staged(**task["staged"]))
+            elif self.attachment is not None and "attached" in task:
+                rows = read_staged(self.objects, StagedFile(**task["attached"]))
+                yield from self._route(self.attachment.kind, rows, r.EVENT_ID)
             else:
                 yield from self._send_labels(m.ExtractFile(**task["labels"]))
         except Refusal as refusal:

@@ -8,7 +8,7 @@ from ofs_spark.features import flow
 from ofs_spark.features.by_event import ByEvent, name_choice_column
 from ofs_spark.features.by_key import ByKey
 from ofs_spark.features.load import Load
-from ofs_spark.features.ports import Onward
+from ofs_spark.features.ports import Attachment, Onward
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.dataflow import Step
 from ofs_spark.foundation.columnar.measure import MeasuredWork
@@ -37,20 +37,22 @@ def plan_steps(
     objects: Objects,
     widths: Widths,
     writer: Onward,
+    attachment: Attachment | None = None,
 ) -> list[Step]:
     """All steps of the build job; the last key is the layout key, whose rows `writer` takes: it sends notes only.
 
-    content_key: of the pinned extract.
+    content_key: of the pinned extract. attachment: whose rows travel with the events to the writer.
     """
     program = plan.program
-    keys = flow.plan_key_steps(program, tuple(map(name_choice_column, terms.types)))
+    carried = (*map(name_choice_column, terms.types), *([attachment.kind] if attachment else []))
+    keys = flow.plan_key_steps(program, carried)
     routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
     run_id, policy = plan.intent.platform_run_id, plan.policy
     read_as = policy.int96_is_utc, policy.most_decoded_bytes
-    load = Load(objects, run_id, terms.types, content_key, widths.events, *read_as)
+    load = Load(objects, run_id, terms.types, content_key, widths.events, *read_as, attachment)
     built = [
         Step("load", MeasuredWork("labels", load), widths.events),
-        Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0])), routes[0].width),
+        Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0], attachment)), routes[0].width),
     ]
     for key, route in zip(keys[:-1], routes[1:], strict=True):
         work = MeasuredWork("features", ByKey(program, key, route))

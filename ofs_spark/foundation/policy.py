@@ -2,14 +2,15 @@
 
 The contract `policy` says of each key what it may be and which file it stands in.
 
-Its files are digested into pins, except the launcher's bounds and the names of the revisions.
+Its files are digested into pins, except the launcher's bounds, the names of the revisions, and keys of which the contract
+says that they change no dataset.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +46,8 @@ class Policy:
     archive_int96: Literal["refuse", "utc"] = "refuse"
     most_decoded_bytes: int = 8 * 1024**3
     run_limit_hours: int = 24
+    parity_tolerances: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Column → {absolute, relative}, decimal texts: how far a value logged online may be from the rebuilt one."""
 
     @property
     def int96_is_utc(self) -> bool:
@@ -72,7 +75,13 @@ def load_policy(folder: Path | None) -> Policy:
     _require_valid(values)
     coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
     others = {name: value for name, value in values.items() if name not in coverage}
-    return Policy(coverage=coverage, file_digests={name: digest(documents[name]) for name in DIGESTED}, **others)
+    return Policy(coverage=coverage, file_digests={name: _digest_file(documents[name]) for name in DIGESTED}, **others)
+
+
+def _digest_file(document: Mapping[str, Any]) -> str:
+    """Digest of a policy file without the keys that change neither rows nor admission, as the contract says of each."""
+    keys = load_schema(CONTRACT)["properties"]
+    return digest({key: value for key, value in document.items() if keys[key].get("x-digested", True)})
 
 
 def _read_file(file: Traversable) -> dict[str, Any]:
