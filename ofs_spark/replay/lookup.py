@@ -1,0 +1,196 @@
+"""Looking records up: those of some segments whose event id or envelope holds one of some texts.
+
+An envelope is searched as text before it is read as JSON. Whoever asked judges what was found: a text may stand in
+another member than the one that is meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
+from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.positions import Range
+from ofs_spark.replay.index import Segment, group_ranges
+from ofs_spark.replay.scan import archive as a
+from ofs_spark.replay.scan.offsets import NO_OFFSET, Offsets, read_offsets
+from ofs_spark.replay.scan.spec import ScanRange
+
+WORKERS = 2
+"""Segments that are held at once."""
+
+
+@dataclass(frozen=True)
+class FoundRecord:
+    """One stored row. order: its offset as a number. Times in µs, None where there is none; ts_text: as archived.
+
+    envelope: None where it is no JSON object with an object `payload`. Nothing but the segment's bytes is proven.
+    """
+
+    topic: str
+    partition: int
+    offset_kind: str
+    offset: str
+    order: int
+    segment: str
+    event_id: str | None
+    event_type: str | None
+    ts_us: int | None
+    ts_text: str | None
+    payload_hash: str | None
+    published_us: int | None
+    archived_us: int | None
+    platform_run_id: str | None
+    scenario_run_id: str | None
+    envelope: dict[str, Any] | None
+
+
+def find_records(
+    objects: Objects,
+    segments: Sequence[Segment],
+    ranges: Iterable[Range],
+    texts: Collection[str],
+    int96_is_utc: bool = False,
+    most_decoded: int = MOST_DECODED_BYTES,
+    workers: int = WORKERS,
+) -> list[FoundRecord]:
+    """The stored rows inside the ranges whose event id is one of the texts, or whose envelope holds one as a scalar or in one.
+
+    Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as the segments hold them.
+    `ranges`: disjoint. Bytes are proven against the index' entries: refuses as `read_segment`, and REPLAY_UNCHECKABLE
+    for a row without an offset. Memory: one segment per worker, and what was found.
+    """
+    by_place = group_ranges(ranges)
+    wanted = [segment for segment in segments if segment.place in by_place]
+    read = partial(_search_segment, objects, sorted(texts), int96_is_utc, most_decoded)
+    spans = ([ScanRange(number, x.start, x.last) for number, x in by_place[one.place]] for one in wanted)
+    with ThreadPoolExecutor(workers) as pool:
+        found = [record for own in pool.map(read, wanted, spans) for record in own]
+    return sorted(found, key=lambda one: (one.topic, one.partition, one.offset_kind, one.order))
+
+
+def _search_segment(
+    objects: Objects,
+    texts: Sequence[str],
+    int96_is_utc: bool,
+    most_decoded: int,
+    segment: Segment,
+    spans: Sequence[ScanRange],
+) -> list[FoundRecord]:
+    table = a.read_segment(objects, segment.file, int96_is_utc, most_decoded)
+    offsets = read_offsets(combine_chunks(table.column(a.OFFSET)), segment.offset_kind)
+    if (offsets.code == NO_OFFSET).any():
+        path = segment.file.path
+        raise refuse("REPLAY_UNCHECKABLE", f"segment {path} holds rows without a {segment.offset_kind}", path=path)
+    inside = offsets.select_inside(spans)
+    named = np.asarray(pc.is_in(table.column(a.EVENT_ID), pa.array(texts, pa.large_string())))
+    rows = np.flatnonzero(inside & (named | find_candidates(table.column(a.ENVELOPE), texts)))
+    records = _make_records(segment, table.take(pa.array(rows)), offsets, offsets.code[rows])
+    return [one for one in records if one.event_id in texts or _holds(one.envelope, texts)]
+
+
+def find_candidates(envelopes: pa.ChunkedArray, texts: Collection[str]) -> Array:
+    """Rows whose envelope may hold a text: in one of its plain spellings, or as one that only a JSON reader can tell.
+
+    A string may be written with any escapes, so that every envelope with a backslash is read. A number that is no whole
+    one has many spellings: where a text is one, every envelope is read.
+    """
+    found = np.zeros(len(envelopes), np.bool_)
+    if any(map(_is_fraction, texts)):
+        return ~found
+    spellings = {spelling for text in texts for spelling in (_escape(text), _escape(text, ascii_only=False))}
+    for spelling in sorted(spellings | {"\\"}):
+        found |= np.asarray(pc.fill_null(pc.match_substring(envelopes, spelling), False))
+    return found
+
+
+def _is_fraction(text: str) -> bool:
+    """Whether a text may be that of a JSON number with a fraction or an exponent."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not text.lstrip("-").isdecimal()
+
+
+def _escape(text: str, ascii_only: bool = True) -> str:
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+
+
+def _holds(envelope: dict[str, Any] | None, texts: Sequence[str]) -> bool:
+    """Whether one of the texts stands in an envelope. Of one that nobody can read nothing is known: it may."""
+    if envelope is None:
+        return True
+    spelled = json.dumps(envelope)
+    return any(_escape(text) in spelled for text in texts)
+
+
+def _make_records(segment: Segment, rows: pa.Table, offsets: Offsets, codes: Array) -> list[FoundRecord]:
+    times = {name: _read_times(rows.column(name)) for name in (a.TS_UTC, a.PUBLISHED, a.ARCHIVED)}
+    named = (a.OFFSET, a.EVENT_ID, a.EVENT_TYPE, a.PAYLOAD_HASH, a.RUN, a.SCENARIO, a.ENVELOPE)
+    texts = {name: _read_texts(rows.column(name)) for name in named}
+    archived = rows.column(a.TS_UTC)
+    stamps = _read_texts(archived) if pa.types.is_large_string(archived.type) else None
+    return [
+        FoundRecord(
+            segment.topic,
+            segment.partition,
+            segment.offset_kind,
+            str(texts[a.OFFSET][row]),
+            offsets.decode(codes[row]),
+            segment.file.path,
+            texts[a.EVENT_ID][row],
+            texts[a.EVENT_TYPE][row],
+            ts := times[a.TS_UTC][row],
+            stamps[row] if stamps is not None else None if ts is None else format_instant(ts),
+            texts[a.PAYLOAD_HASH][row],
+            times[a.PUBLISHED][row],
+            times[a.ARCHIVED][row],
+            texts[a.RUN][row],
+            texts[a.SCENARIO][row],
+            _parse_envelope(texts[a.ENVELOPE][row]),
+        )
+        for row in range(rows.num_rows)
+    ]
+
+
+def _read_times(column: pa.ChunkedArray) -> list[int | None]:
+    values = np.concatenate([np.empty(0, np.int64), *(read_micros(chunk) for chunk in column.chunks)])
+    return [None if value == NO_INSTANT else value for value in values.tolist()]
+
+
+def _read_texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Texts; None for a null, and for bytes that are no UTF-8."""
+    return [_decode(value) for value in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _decode(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _parse_envelope(text: str | None) -> dict[str, Any] | None:
+    try:
+        document = json.loads(text or "", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and isinstance(document.get("payload"), dict) else None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
