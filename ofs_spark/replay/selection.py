@@ -111,18 +111,19 @@ class Archive:
         return pa.concat_tables(tables).unify_dictionaries()
 
     def carry_arrivals(self, table: pa.Table) -> pa.Table:
-        """The rows with the arrivals that a build gives them; as they are where those lie in one partition.
+        """The rows with the arrivals that a build gives them; of rows in one partition with some that order as those do.
 
-        Within a partition the order of arrivals is that of offsets, whatever came before.
+        Within a partition the order of delivery is that of offsets, whatever came before: no segment is asked for it.
         """
-        ordinal, group = read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ) >> GROUP_BITS
+        ordinal, seq = read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ)
+        group, at = seq >> GROUP_BITS, table.schema.get_field_index(r.ARRIVAL)
         if len(np.unique(ordinal)) < 2:
-            return table
+            return table.set_column(at, r.ARRIVAL, pa.array(seq))
         last = {int(one): int(group[ordinal == one].max()) for one in np.unique(ordinal)}
         self._ask_arrivals(task for task in self.tasks if task.segment_group < last.get(task.partition_ordinal, 0))
         carried = np.array([self._carry(*place) for place in zip(ordinal.tolist(), group.tolist(), strict=True)])
         arrival = np.maximum(read_values(table, r.ARRIVAL), carried)
-        return table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
+        return table.set_column(at, r.ARRIVAL, pa.array(arrival))
 
     def _carry(self, ordinal: int, group: int) -> int:
         """The greatest arrival of a partition before one of its segment groups."""
