@@ -74,13 +74,13 @@ def explain_label(world: World, told: dict[str, Any], event_id: str, label_type:
     assert (len(counted) > 1) == (status == "CONFLICT")
 
 
-@settings(max_examples=25, suppress_health_check=QUIET)
+@settings(max_examples=10, suppress_health_check=QUIET)
 @given(worlds())
 def test_generated_worlds_are_explained(world: World) -> None:
     explain_all(world, whole=False)
 
 
-@settings(max_examples=12, suppress_health_check=QUIET)
+@settings(max_examples=5, suppress_health_check=QUIET)
 @given(worlds())
 def test_every_cell_of_generated_worlds_is_explained(world: World) -> None:
     explain_all(world, whole=True)
