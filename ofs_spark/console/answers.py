@@ -35,13 +35,6 @@ CANCELLED = {
     "NOT_RUNNING": "nothing runs: the run is {state}",
 }
 """What `ofs cancel` says of each outcome."""
-CONTRIBUTING = (
-    TableColumn("COUNTED"),
-    TableColumn("TIME", whole=True),
-    TableColumn("POSITION"),
-    TableColumn("VALUE"),
-    TableColumn("REASON"),
-)
 EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
@@ -250,64 +243,6 @@ def print_failure(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     said = f"stopped; {rest}" if stopped else f"{answer['message']}{f'; {rest}' if stands else ''}"
     screen.print_line()
     screen.print_line(f"ofs: {said}")
-
-
-def print_explanation(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """Where a value comes from: the value, its arithmetic, its events one a line; of a row every column in short."""
-    screen = Screen(stream or sys.stdout)
-    event, segments = answer["event"], answer["segments"]
-    asked = segments["asked_for_arrivals"]
-    arrivals = f", {asked:,} more for their arrivals" if asked else ""
-    about = {
-        "event": [event["event_id"]],
-        "of": [f"{event['ts_utc']}  {event['event_type']}  {_show_position(event['position'])}"],
-        "segments": [f"{segments['read']:,} of {segments['of']:,} read{arrivals}"],
-    }
-    if "columns" in answer:
-        screen.print_pairs(about)
-        for one in answer["columns"]:
-            screen.print_line()
-            screen.print_line(Styled(one["name"], "bold"), "  ", _show_json(one["value"]))
-            screen.print_line("  ", one["arithmetic"])
-        return
-    column, window = answer["column"], answer.get("window")
-    told = {
-        "column": [f"{column['name']}: {column['meaning']}"],
-        "value": [_show_json(answer["value"])],
-        "stored": [_show_json(answer["stored"])],
-        "arithmetic": [answer["arithmetic"]],
-        "key": [_show_value(answer["key"])] if answer.get("key") else [],
-        "window": [f"after {window['after'] or NOTHING}, until {window['until'] or NOTHING}"] if window else [],
-        "counted": [f"{answer['counted']:,}"],
-        "not counted": [f"{count:,} {reason}" for reason, count in answer["reasons"]["not_counted"].items()],
-    }
-    screen.print_pairs({name: lines for name, lines in {**about, **told}.items() if lines})
-    shown = answer["contributing"][:SHOWN]
-    if shown:
-        screen.print_line()
-        screen.print_table(CONTRIBUTING, (_show_contribution(one) for one in shown))
-    more = len(answer["contributing"]) - len(shown) + answer["not_listed"]
-    if more:
-        screen.print_line()
-        screen.print_line(f"and {more:,} more; `--json` lists {len(answer['contributing']):,}")
-
-
-def _show_contribution(one: Mapping[str, Any]) -> list[str]:
-    at = one.get("ts_utc") or one.get("observed_time", "")
-    operand = f"{one['operand']}: " if one.get("operand") else ""
-    mark = "counts" if one["counted"] else NOTHING
-    return [mark, at, _show_position(one["position"]), f"{operand}{_show_json(one['value'])}", one["reason"]]
-
-
-def _show_position(position: Mapping[str, Any]) -> str:
-    if "file" in position:
-        return f"{position['file'].rsplit('/', 1)[-1]} row {position['row']}"
-    return f"{position['topic']}/{position['partition']}/{position['offset']}"
-
-
-def _show_json(value: Any) -> str:
-    """A value with all its digits; a text as it is."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def print_demo(

@@ -46,7 +46,9 @@ def explain_row(
     ref, event_id = found.published["manifest_ref"], row["event_id"]
     told = pipeline.explain_value(ref, event_id, None, context)
     assert find_faults(told, "explain_answer") == []
-    assert {one["name"]: one["value"] for one in told["columns"]} == {c["name"]: show_value(row[c["name"]]) for c in columns}
+    assert {one["name"]: one["value"] for one in told["columns"]} == {
+        c["name"]: show_value(row[c["name"]]) for c in columns
+    }
     features = [c["name"] for c in columns if c["role"] == "feature"]
     for name in features if expected else ():
         one = pipeline.explain_value(ref, event_id, name, context)
@@ -57,7 +59,9 @@ def explain_row(
         assert positions == expected[event_id][name], (event_id, name, one)
         assert one["segments"]["read"] <= one["segments"]["of"]
     for label_type in label_law.label_types(world.intent):
-        explain_label(world, pipeline.explain_value(ref, event_id, f"label__{label_type}", context), event_id, label_type)
+        explain_label(
+            world, pipeline.explain_value(ref, event_id, f"label__{label_type}", context), event_id, label_type
+        )
     return len(columns)
 
 

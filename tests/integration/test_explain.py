@@ -48,7 +48,9 @@ def positions(answer: dict[str, Any], counted: bool = True) -> list[str]:
     return [one["position"]["offset"] for one in answer["contributing"] if one["counted"] is counted]
 
 
-def paid(events: str = "event|time|card|amount\ne0|10:00|1|12.50\ne1|10:10|1|7\ne2|10:20|1|1.25\ne3|10:30|2|9") -> World:
+def paid(
+    events: str = "event|time|card|amount\ne0|10:00|1|12.50\ne1|10:10|1|7\ne2|10:20|1|1.25\ne3|10:30|2|9",
+) -> World:
     return world(events, features=[COUNT, SPEND], derived=[SHARE])
 
 

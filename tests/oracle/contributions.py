@@ -24,7 +24,7 @@ def contributions(world: World) -> dict[str, Counted]:
     found: dict[str, Counted] = {e.event_id: {} for e in events}
     for group in groups:
         for a in events:
-            counted = _features(group, a, events) if "features" in group else _core(group, a, events, world)
+            counted = _features(group, a, events) if "features" in group else _core(a, events, world)
             found[a.event_id] |= {f"{group['name']}__{name}": positions for name, positions in counted.items()}
     return found
 
@@ -61,10 +61,10 @@ def _counts(group: Document, f: Mapping[str, Any], e: Event, a: Event) -> bool:
     return truth(f.get("where"), e.record) is True and present
 
 
-def _core(group: Document, a: Event, events: list[Event], world: World) -> Counted:
+def _core(a: Event, events: list[Event], world: World) -> Counted:
     run = world.intent["platform_run_id"]
     if not applied(a, run):
-        return dict.fromkeys(COLUMNS, set[Position]())
+        return {name: set[Position]() for name in COLUMNS}
     same = [e for e in events if applied(e, run) and core_key(e) == core_key(a)]
     before = {_position(e) for e in same if e == a or (_order(e, same) < _order(a, same))}
     return dict.fromkeys(COLUMNS, before)
