@@ -185,6 +185,16 @@ def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
     return {**found, "chain": chain} if chain else found
 
 
+def explain_value(manifest: str, event_id: str, column: str | None, context: RunContext) -> Answer:
+    """Where one value of a published dataset comes from, or every feature and label of a row; no engine is started."""
+    from ofs_spark.workflow.loading import load_build_rooms
+
+    load_build_rooms(context.announce)
+    from ofs_spark.workflow import explain
+
+    return explain.explain_value(manifest, event_id, column, context)
+
+
 def clear_orphans(platform_run_ids: Sequence[str], grace: int | None, context: RunContext, *, removes: bool) -> Answer:
     """What nobody refers to any more, older than `grace` (µs; None: the least that is safe); `removes`: and removes it."""
     from ofs_spark.workflow import gc, gc_orphans

@@ -9,9 +9,13 @@ from ofs_spark.commands.command import MANIFEST, AddCommand, answer, open_around
 
 
 def add_commands(add: AddCommand) -> None:
-    """verify, show."""
+    """verify, show, explain."""
     add(answer_verify).add_argument("manifest", help=MANIFEST)
     add(answer_show).add_argument("manifest", help=MANIFEST)
+    explain = add(answer_explain)
+    explain.add_argument("manifest", help=MANIFEST)
+    explain.add_argument("event_id", help="The event that the row is about.")
+    explain.add_argument("column", nargs="?", help="A feature or label column. Default: all of them, in short.")
 
 
 def answer_verify(options: argparse.Namespace) -> int:
@@ -28,3 +32,13 @@ def answer_show(options: argparse.Namespace) -> int:
     """Shows a published dataset's manifest."""
     run = open_around(options, lambda pipeline, context: pipeline.show_manifest(options.manifest, context))
     return answer(options, run, people=console.print_manifest)
+
+
+def answer_explain(options: argparse.Namespace) -> int:
+    """Shows which events one value of a published dataset comes from, and the arithmetic that gives it."""
+    run = open_around(
+        options,
+        lambda pipeline, context: pipeline.explain_value(options.manifest, options.event_id, options.column, context),
+        reads=True,
+    )
+    return answer(options, run, people=console.print_explanation)

@@ -23,6 +23,7 @@ from ofs_spark.console.answers import (
     print_validation,
 )
 from ofs_spark.console.ends import answer_command, answer_end, answer_usage, print_text
+from ofs_spark.console.explanation import print_explanation
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 from ofs_spark.console.streams import prepare_streams
 
@@ -37,6 +38,7 @@ __all__ = [
     "print_cancel",
     "print_checks",
     "print_demo",
+    "print_explanation",
     "print_failure",
     "print_forensic",
     "print_gc",

@@ -189,8 +189,8 @@ _PUBLISH_CODES = (
     Code("RETRY_NOT_PENDING", _RUN, "this run has nothing staged to publish", "run a full build"),
     Code("RUN_NOT_FOUND", (STATUS,), "the ledger knows no such run", "name a run of this ledger; check the wiring's ledger"),
 )
-_MISMATCH = Code("PARITY_MISMATCH", _NONE, "the rebuilt features differ from the online ones",
-                 "compare the positions and profile the report names", reserved=True)
+_MISMATCH = Code("PARITY_MISMATCH", _NONE, "what is rebuilt from the archive differs from what was online, or was published",
+                 "compare the positions and profile that are named; an archive that was changed must be restored")
 _UNCHECKABLE = Code("PARITY_UNCHECKABLE", _NONE, "the state cannot be rebuilt, or not be compared: something it needs is missing",
                     "provide the prerequisite that the message names" + _ANEW)
 _UNFIT = Code("ENVIRONMENT_UNFIT", (AGAIN,), "Java, jars, wiring or the object store are not usable",

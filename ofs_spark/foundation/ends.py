@@ -52,6 +52,10 @@ class PublishedDefectError(InternalError):
         self.manifest_ref = manifest_ref
 
 
+class WrongArgument(Exception):
+    """Wrong use that only the data shows: an argument names nothing that is there."""
+
+
 def is_unanswered(error: OSError) -> bool:
     """Whether an operating-system error leaves open what happened: no definite no, as of a full disk, but silence."""
     return error.errno not in _DENIED | _NO_PLACE | _UNABLE | {errno.ENOMEM}
@@ -97,6 +101,8 @@ def describe_end(error: BaseException, caller: Caller = NOBODY) -> dict[str, Any
     if isinstance(error, Stopped):
         reason: Reason = "CANCELLED" if error.exit_status == EXIT_CANCELLED else "INTERRUPTED"
         return compose_failure(reason, error.message, error.exit_status, stands)
+    if isinstance(error, WrongArgument):
+        return compose_failure("USAGE", str(error), EXIT_USAGE)
     if isinstance(error, KeyboardInterrupt):
         return compose_failure("INTERRUPTED", "the process was interrupted", EXIT_INTERRUPTED)
     defect = (error.__cause__ or error) if stands else error

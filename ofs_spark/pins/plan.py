@@ -148,6 +148,7 @@ class BuildPlan:
                 "segments": list(self.archive.segments),
             },
             "labels": dict(self.labels),
+            "event_types": None if self.scope.event_types is None else list(self.scope.event_types),
             "policy": self._describe_policy(),
             "config_revision": self.policy.config_revision,
             "code_release": self._release(),

@@ -118,6 +118,17 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
     return list(entries.values())
 
 
+def read_table_file(objects: Objects, entry: FileEntry) -> bytes:
+    """A file of a table, whatever its bytes. MATERIALIZATION_CORRUPT if it is missing, or longer than was written."""
+    try:
+        return objects.read(entry.path, entry.bytes)
+    except ObjectMissing:
+        raise refuse("MATERIALIZATION_CORRUPT", f"{entry.path} is missing", ref=entry.path) from None
+    except ObjectTooLarge as error:
+        message = f"{entry.path} has {error.found} bytes; {entry.bytes} were written"
+        raise refuse("MATERIALIZATION_CORRUPT", message, ref=entry.path) from None
+
+
 def _decode(body: bytes, ref: str) -> list[dict[str, Any]]:
     try:
         file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.notes import Fault, encode_note, read_notes
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.publish import verify
+from ofs_spark.publish.file_list import read_table_file
 from ofs_spark.publish.model import FileEntry
 
 
@@ -26,18 +27,9 @@ class VerifyFile:
         """One note."""
         entry = FileEntry.from_document(json.loads(bytes(next(chunks))))
         try:
-            yield encode_note(verify.verify_file(self._read(entry), entry, self.checks))
+            yield encode_note(verify.verify_file(read_table_file(self.objects, entry), entry, self.checks))
         except Refusal as refusal:
             yield encode_note(Fault.from_refusal(refusal))
-
-    def _read(self, entry: FileEntry) -> bytes:
-        try:
-            return self.objects.read(entry.path, entry.bytes)
-        except ObjectMissing:
-            raise refuse("MATERIALIZATION_CORRUPT", f"{entry.path} is missing", ref=entry.path) from None
-        except ObjectTooLarge as error:
-            message = f"{entry.path} has {error.found} bytes; {entry.bytes} were written"
-            raise refuse("MATERIALIZATION_CORRUPT", message, ref=entry.path) from None
 
 
 def verify_table(

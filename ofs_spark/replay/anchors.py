@@ -115,6 +115,13 @@ def select_anchors(table: pa.Table) -> Array:
     return np.flatnonzero(is_anchor(table))
 
 
+def mark_anchor(table: pa.Table, row: int) -> pa.Table:
+    """The typed events with one of them, and no other, as an anchor."""
+    flags = read_values(table, r.FLAGS) & ~ANCHOR
+    flags[row] |= ANCHOR
+    return table.set_column(table.schema.get_field_index(r.FLAGS), r.FLAGS, pa.array(flags))
+
+
 def add_anchor_flag(flags: int) -> int:
     """The flags of rows that an exchange keeps: anchors travel to the last step, besides what `flags` select."""
     return flags | ANCHOR

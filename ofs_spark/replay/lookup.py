@@ -69,7 +69,8 @@ def find_records(
 ) -> list[FoundRecord]:
     """The stored rows inside the ranges whose event id is one of the texts, or whose envelope holds one as a scalar or in one.
 
-    texts: None for every row. Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as the segments hold them.
+    texts: None for every row. Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as
+    the segments hold them.
     `ranges`: disjoint. Bytes are proven against the index' entries: refuses as `read_segment`, and REPLAY_UNCHECKABLE
     for a row without an offset. Memory: one segment per worker, and what was found.
     """

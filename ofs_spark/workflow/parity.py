@@ -120,6 +120,18 @@ def compose_answer(report: Mapping[str, Any], ref: str, run: Run) -> Answer:
     }
 
 
+def compose_feature_answer(report: Mapping[str, Any], ref: str, run: Run) -> Answer:
+    """What `ofs parity --features` answers of a report that stands."""
+    kept = ("outcome", "plan_id", "counts", "prerequisites", "unchecked", "columns")
+    return {
+        **{name: report[name] for name in kept},
+        "run_key": run.run_key,
+        "request_id": run.request_id,
+        "report_ref": ref,
+        "results": [],
+    }
+
+
 def _compose_report(
     intent: Intent, refs: Sequence[str], held: Run, context: RunContext, audit: Audit
 ) -> Mapping[str, Any]:

@@ -44,6 +44,7 @@ FOREIGN = (f"{RUN}/learning/reconciliation/mf_reconciliation.json", f"{RUN}/bus/
 ORPHAN = f"{RUN}/ofs/files/{'0' * 64}.parquet"
 """An object of OFS that nobody names, as old as can be: what `ofs gc` takes away."""
 GATED = refusals.CASES["receipt_passed"].world
+GATED_EVENT = str(GATED.segments[0].rows[0].event_id)
 WHERE = ("--json", "--quiet", "--wiring", "{wiring}")
 COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     "build": (
@@ -61,6 +62,11 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     ),
     "show": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60), (("../../x",), 20)),
     "verify": ((("{manifest_ref}",), 0), (("{dataset_manifest_id}",), 0), (("dm_nowhere",), 60)),
+    "explain": (
+        (("{manifest_ref}", GATED_EVENT), 0),
+        (("{manifest_ref}", "nobody"), 2),
+        (("dm_nowhere", GATED_EVENT), 60),
+    ),
     "cancel": ((("{run_key}",), 0), (("nothing",), 60)),
     "ledger list": (((), 0), (("--state", "DONE", "--most", "1"), 0), (("--state", "x"), 2), (("--most", "0"), 2)),
     "ledger show": ((("{run_key}",), 0), (("nothing",), 60)),

@@ -91,6 +91,8 @@ WITNESSES = {
     "RETRY_NOT_PENDING": "unit/test_ledger.py::test_staged_data_is_published_not_built_again_and_retries_are_bounded",
     "RUN_NOT_FOUND": "integration/test_command.py::test_an_unknown_manifest_is_refused",
     "ENVIRONMENT_UNFIT": "integration/test_command.py::test_a_refusal_is_an_exit_status_and_a_document",
+    "PARITY_MISMATCH": "integration/test_explain.py::test_an_archive_that_gives_another_value_is_refused",
+    "PARITY_UNCHECKABLE": "integration/test_explain.py::test_a_plan_that_does_not_name_event_types_is_uncheckable",
 }
 """Code → the test that has it raised."""
 

@@ -27,6 +27,9 @@ PAGES: dict[str, tuple[Path, Print]] = {
     "ledger_show": (GOLDEN / "ledger_show.json", console.print_ledger_run),
     "build": (GOLDEN / "build.json", console.print_answer),
     "demo": (GOLDEN / "demo.json", lambda summary, stream: console.print_demo(**summary, stream=stream)),
+    "explain": (GOLDEN / "explain.json", console.print_explanation),
+    "explain_label": (GOLDEN / "explain_label.json", console.print_explanation),
+    "explain_row": (GOLDEN / "explain_row.json", console.print_explanation),
     "gc": (GOLDEN / "gc.json", console.print_gc),
     "refusal": (GOLDEN / "refusal.json", console.print_refusal),
     "show": (MANIFEST, console.print_manifest),
@@ -67,6 +70,8 @@ def shown(name: str) -> Any:
         return {part: value for part, value in document.items() if part != "last_answer"}
     if name == "cancel":
         return {part: value for part, value in document.items() if part not in ("request_id", "outcome")}
+    if name.startswith("explain"):
+        return {part: value for part, value in document.items() if part != "manifest_ref"}
     if name == "verify":
         return [check if not check["ok"] else check["name"] for check in document["checks"]]
     return document

@@ -61,16 +61,23 @@ class Records:
 
 
 def read_records(
-    task: ScanTask, spec: ScanSpec, table: pa.Table, kept: Kept, running: Array, bad_arrival: Array, undecodable: Array
+    task: ScanTask,
+    spec: ScanSpec,
+    table: pa.Table,
+    kept: Kept,
+    running: Array,
+    bad_arrival: Array,
+    undecodable: Array,
+    wanted: Array | None = None,
 ) -> Records:
     """The kept rows as records. `running`: their arrival so far; `bad_arrival`: rows of `table` with a garbled one.
 
-    `undecodable`: rows of `table` with a time that is not UTF-8.
+    `undecodable`: rows of `table` with a time that is not UTF-8. `wanted`: the rows of it that are looked into; None: all.
     """
     place = np.full(table.num_rows, -1, np.int64)
     place[kept.rows] = np.arange(len(kept.rows))
     mine = judge_run_scope(table, spec)
-    judged = (place >= 0) & mine
+    judged = (place >= 0) & mine if wanted is None else (place >= 0) & mine & wanted
     reason = np.where(judged, _judge_columns(table, bad_arrival, undecodable), 0).astype(np.uint8)
     spoiled = np.zeros(table.num_rows, np.bool_)
     spoiled[kept.rows[_find_spoiled(table, kept)]] = True

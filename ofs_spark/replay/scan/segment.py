@@ -6,6 +6,7 @@ Only rows inside the basis take part in anything but a segment's own counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile
 from ofs_spark.replay.scan.typed import derive_typed_schema
 
 Document = dict[str, Any]
+Wanted = Callable[[pa.Table], Array]
+"""Which stored rows of a segment group, by their archived columns, are looked into; shape (rows,)."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,41 @@ class _SegmentGroup:
         return (stated is None, stated or b""), *dated, content
 
 
-def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Document, pa.Table]:
+def scan_task(
+    task: ScanTask, objects: Objects, spec: ScanSpec, wanted: Wanted | None = None
+) -> tuple[Document, pa.Table]:
     """(summary, typed rows) of one task; the rows' columns are those of `typed_schema(spec)`, positions ascending.
 
     The summary is JSON-ready and of bounded size: it names an asked offset once per row that has it.
     `faults` in it are refusals: where there is one there are no rows.
-    Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id.
+    Rows: in run scope and valid, and flagged UNREADABLE the invalid ones that have an event id. `wanted`: which stored
+    rows are looked into, so that the others are no rows here and in no count of records; positions and arrivals are all.
     """
     nothing = derive_typed_schema(spec).empty_table()
+    opened = _open_group(task, objects, spec)
+    if isinstance(opened, list):
+        return _compose_summary(task, faults=opened), nothing
+    group, held = opened
+    chosen = None if wanted is None else wanted(group.table)
+    return _read_group(task, spec, group, {path: found for path, found in held.items() if found}, nothing, chosen)
+
+
+def scan_last_arrival(task: ScanTask, objects: Objects, spec: ScanSpec) -> Document:
+    """The summary of one task as far as what follows it must know: its `faults`, and its `max_arrival` where there is none.
+
+    No envelope is looked into.
+    """
+    opened = _open_group(task, objects, spec)
+    if isinstance(opened, list):
+        return _compose_summary(task, faults=opened)
+    _, _, running = _keep_rows(task, opened[0])
+    return _compose_summary(task, max_arrival=_find_last_arrival(running))
+
+
+def _open_group(
+    task: ScanTask, objects: Objects, spec: ScanSpec
+) -> tuple[_SegmentGroup, dict[str, list[int]]] | list[Document]:
+    """The stored rows of a task, its bytes proven, and which asked offsets each file holds; or its faults."""
     faults, tables = [], []
     for file in task.segments:
         try:
@@ -71,15 +101,14 @@ def scan_task(task: ScanTask, objects: Objects, spec: ScanSpec) -> tuple[Documen
         except Refusal as refusal:
             faults.append(_make_fault(refusal.code, refusal.message, **refusal.details))
     if faults:
-        return _compose_summary(task, faults=faults), nothing
+        return faults
     offsets = [read_offsets(combine_chunks(table.column(a.OFFSET)), task.offset_kind) for table in tables]
     for file, table, own in zip(task.segments, tables, offsets, strict=True):
         faults += _find_segment_faults(task, file, table, own)
     if faults:
-        return _compose_summary(task, faults=faults), nothing
+        return faults
     held = {file.path: own.find_held(task.asked) for file, own in zip(task.segments, offsets, strict=True)}
-    group = _join_group(task, spec, tables, offsets)
-    return _read_group(task, spec, group, {path: found for path, found in held.items() if found}, nothing)
+    return _join_group(task, spec, tables, offsets), held
 
 
 def _make_fault(code: str, message: str, **details: Any) -> Document:
@@ -189,13 +218,16 @@ def _read_times(column: pa.ChunkedArray) -> Array:
 
 
 def _read_group(
-    task: ScanTask, spec: ScanSpec, group: _SegmentGroup, held: dict[str, list[int]], nothing: pa.Table
+    task: ScanTask,
+    spec: ScanSpec,
+    group: _SegmentGroup,
+    held: dict[str, list[int]],
+    nothing: pa.Table,
+    wanted: Array | None,
 ) -> tuple[Document, pa.Table]:
     offsets = group.offsets
-    chosen = np.flatnonzero(offsets.select_inside(task.ranges))
-    kept = keep_one(offsets.code, chosen, group.rank_copy)
-    running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
-    records = read_records(task, spec, group.table, kept, running, group.bad_arrival, group.undecodable)
+    chosen, kept, running = _keep_rows(task, group)
+    records = read_records(task, spec, group.table, kept, running, group.bad_arrival, group.undecodable, wanted)
     counts = {
         "delivered": len(chosen),
         "positions": len(kept.rows),
@@ -221,6 +253,14 @@ def _read_group(
         rows=records.table.num_rows,
     )
     return summary, records.table if records.table.num_rows else nothing
+
+
+def _keep_rows(task: ScanTask, group: _SegmentGroup) -> tuple[Array, Kept, Array]:
+    """The rows inside the basis, the one copy of each position, and the running arrival at each of those."""
+    chosen = np.flatnonzero(group.offsets.select_inside(task.ranges))
+    kept = keep_one(group.offsets.code, chosen, group.rank_copy)
+    running = np.maximum.accumulate(group.arrival[kept.rows]) if len(kept.rows) else np.empty(0, np.int64)
+    return chosen, kept, running
 
 
 def _find_last_arrival(running: Array) -> int | None:
