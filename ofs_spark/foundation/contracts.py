@@ -75,8 +75,9 @@ def recognise_contract(document: Any) -> str | None:
     if "schema_version" in document:
         claimed = document["schema_version"]
         return claimed if claimed in list_contracts() else None
-    marked = ((name, load_schema(name).get("x-recognised-by")) for name in list_contracts())
-    return next((name for name, members in marked if members and document.keys() >= set(members)), None)
+    marked = ((name, load_schema(name).get("x-recognised-by") or ()) for name in list_contracts())
+    fitting = [(len(members), name) for name, members in marked if members and document.keys() >= set(members)]
+    return max(fitting)[1] if fitting else None
 
 
 def is_yaml(contract: str) -> bool:

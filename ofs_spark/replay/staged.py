@@ -20,7 +20,6 @@ from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, P
 from ofs_spark.foundation.refs import OwnedRef, name_staged_rows
 from ofs_spark.replay import rows as r
 
-
 LOST_ROWS = "MATERIALIZATION_CORRUPT"
 """Code of the refusal of a staged file that is gone, or is not the one that its name says."""
 

@@ -23,7 +23,9 @@ from tests.worlds.model import intent as make_intent
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "online"
 RUN, TOPIC = "platform_20260210T130700Z", "fp.bus.traffic.fraud.v1"
-RECORDS: list[dict[str, Any]] = [json.loads(line) for line in (GOLDEN / "archive_records.jsonl").open()]
+RECORDS: list[dict[str, Any]] = [
+    json.loads(line) for line in (GOLDEN / "archive_records.jsonl").read_text().splitlines()
+]
 SNAPSHOTS: list[dict[str, Any]] = json.loads((GOLDEN / "snapshots.json").read_bytes())
 HASHED = (
     "pins", "as_of_time_utc", "feature_groups", "feature_def_policy_rev", "eb_offset_basis", "graph_version",

@@ -52,8 +52,10 @@ def test_every_aggregate_has_its_sentence_and_every_reason_its_place_in_the_cont
         ),
         (
             "stddev_samp",
-            "sample standard deviation of amount: n = 3, Σx = 20.75, Σx² = 206.8125; "
-            + "√((3 · 206.8125 − 20.75²) ÷ (3 · 2)) = √(1519/48)",
+            (
+                "sample standard deviation of amount: n = 3, Σx = 20.75, Σx² = 206.8125; "
+                "√((3 · 206.8125 − 20.75²) ÷ (3 · 2)) = √(1519/48)"
+            ),
         ),
     ],
 )
