@@ -57,7 +57,9 @@ def read_files(objects: Objects, files: Sequence[Staged]) -> Iterator[OnlineRows
     """The rows of each file, one file at a time, in no particular order."""
     for file in files:
         table = read_rows(objects, file)
-        event, payload = (read_words(combine_chunks(table.column(name)), 2) for name in (r.EVENT_PRINT, r.PAYLOAD_PRINT))
+        event, payload = (
+            read_words(combine_chunks(table.column(name)), 2) for name in (r.EVENT_PRINT, r.PAYLOAD_PRINT)
+        )
         seq, arrival, skip = (read_values(table, name) for name in (r.SEQ, r.ARRIVAL, r.SKIP))
         partition = table.column(r.PARTITION_ORDINAL)[0].as_py()
         yield OnlineRows(partition, seq, arrival, skip, event, payload, table)

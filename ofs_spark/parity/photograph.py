@@ -72,7 +72,12 @@ class Sitting:
 
     def to_document(self) -> list[Any]:
         """JSON-ready."""
-        return [self.number, self.frame.before.decode(), self.frame.after.decode(), sorted(map(list, self.reach.items()))]
+        return [
+            self.number,
+            self.frame.before.decode(),
+            self.frame.after.decode(),
+            sorted(map(list, self.reach.items())),
+        ]
 
     @classmethod
     def from_document(cls, one: list[Any]) -> Sitting:
