@@ -43,7 +43,8 @@ class StateBook:
         if len(shards) > 1:
             by_cell = np.argsort(read_values(states, "cell"), kind="stable")
             states, key = states.take(pa.array(by_cell)), key[by_cell]
-        self._states, self._key, self._cell = states.combine_chunks(), key, read_values(states, "cell")
+        self._states, self._key = states.combine_chunks(), key
+        self._cell = read_values(states, "cell").astype(np.int64)  # searched by int64: no copy a time
         self._cells = folded.cells
         rivals = pa.concat_tables([RIVALS.empty_table(), *(table for _, _, table in shards)])
         self.rivals = Rivals(rivals, _renumber(numbers, [table for _, _, table in shards]).tolist())

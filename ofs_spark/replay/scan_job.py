@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
@@ -27,6 +27,10 @@ class SummaryNote(Note):
     kind: ClassVar[str] = "summary"
     summary: Document
     staged: StagedFile | None
+
+    def to_note(self) -> dict[str, Any]:
+        """JSON-ready: the summary as it stands, which copying would make the dearest part of a scan of many ranges."""
+        return {"summary": self.summary, "staged": None if self.staged is None else asdict(self.staged)}
 
     @classmethod
     def from_note(cls, content: Mapping[str, Any]) -> Self:

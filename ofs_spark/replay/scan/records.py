@@ -26,6 +26,7 @@ from ofs_spark.replay.scan.typed import (
     add_record_columns,
     derive_typed_schema,
     list_paths,
+    make_online_batch,
     make_typed_batch,
 )
 
@@ -174,12 +175,15 @@ def _read_blocks(
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
-        hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), tokens.canonical)
         reason[rows] = _judge_envelopes(tokens, spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]
         )
-        typed = make_typed_batch(spec, chosen, tokens, hashes, placed)
+        if spec.online:
+            typed = make_online_batch(spec, chosen, tokens, placed)
+        else:
+            hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), tokens.canonical)
+            typed = make_typed_batch(spec, chosen, tokens, hashes, placed)
         good = reason[rows] == 0
         yield typed if good.all() else typed.filter(pa.array(good))
 

@@ -95,8 +95,6 @@ def make_typed_batch(
     spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, hashes: Hashes, placed: Placed
 ) -> pa.RecordBatch:
     """Typed rows of `columns`, whose envelopes are `tokens`; one row per record, in the same order."""
-    if spec.online:
-        return _make_online_batch(spec, columns, tokens, placed)
     kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
     ts = np.asarray(columns.column(r.TS))
     base = {
@@ -111,7 +109,8 @@ def make_typed_batch(
     return _compose_batch(spec, base | dict(_read_declared(spec, columns, tokens, kinds, placed.topic)))
 
 
-def _make_online_batch(spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, placed: Placed) -> pa.RecordBatch:
+def make_online_batch(spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens, placed: Placed) -> pa.RecordBatch:
+    """The same for the online plane's law, which asks nothing of the archived payload hash."""
     kinds = columns.column(a.EVENT_TYPE).dictionary_encode()
     judged = core.judge_events(tokens, kinds, placed.topic, spec.platform_run_id)
     event_ids, applied = columns.column(a.EVENT_ID), judged.skip == 0
