@@ -7,7 +7,8 @@ another member than the one that is meant.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
+from ofs_spark.foundation.columnar.hashing import read_text_buffers
 from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
@@ -113,13 +115,30 @@ def find_candidates(envelopes: pa.ChunkedArray, texts: Collection[str]) -> Array
     A string may be written with any escapes, so that every envelope with a backslash is read. A number that is no whole
     one has many spellings: where a text is one, every envelope is read.
     """
-    found = np.zeros(len(envelopes), np.bool_)
     if any(map(_is_fraction, texts)):
-        return ~found
-    spellings = {spelling for text in texts for spelling in (_escape(text), _escape(text, ascii_only=False))}
-    for spelling in sorted(spellings | {"\\"}):
-        found |= np.asarray(pc.fill_null(pc.match_substring(envelopes, spelling), False))
+        return np.ones(len(envelopes), np.bool_)
+    data, ends = read_text_buffers(envelopes)
+    found = np.zeros(len(envelopes), np.bool_)
+    escaped = np.searchsorted(ends, np.flatnonzero(data == ord("\\")), "right") - 1
+    found[escaped[(escaped >= 0) & (escaped < len(found))]] = True
+    body, bounds = data.tobytes(), ends.tolist()
+    for spelling in {spelling for text in texts for spelling in (_escape(text), _escape(text, ascii_only=False))}:
+        found[list(_find_rows(body, bounds, spelling.encode("utf-8", "surrogatepass")))] = True
     return found
+
+
+def _find_rows(body: bytes, bounds: Sequence[int], text: bytes) -> Iterator[int]:
+    """The rows of some texts, laid end to end in `body` from bound to bound, that hold a text; each once."""
+    if not text:
+        yield from range(len(bounds) - 1)
+        return
+    place = body.find(text, bounds[0], bounds[-1])
+    while place >= 0:
+        row = bisect_right(bounds, place) - 1
+        inside = place + len(text) <= bounds[row + 1]
+        if inside:
+            yield row
+        place = body.find(text, bounds[row + 1] if inside else place + 1, bounds[-1])
 
 
 def _is_fraction(text: str) -> bool:

@@ -16,6 +16,10 @@ from ofs_spark.foundation.errors import InternalError
 from ofs_spark.labels.explain import REASONS as LABEL_REASONS
 from ofs_spark.pins.profile.aggregates import COMPUTED
 
+STDDEV = (
+    "sample standard deviation of amount: n = 3, Σx = 20.75, Σx² = 206.8125; "
+    "√((3 · 206.8125 − 20.75²) ÷ (3 · 2)) = √(1519/48)"
+)
 CENTS = (Fraction(1250, 100), Fraction(7), Fraction(125, 100))
 
 
@@ -52,10 +56,7 @@ def test_every_aggregate_has_its_sentence_and_every_reason_its_place_in_the_cont
         ),
         (
             "stddev_samp",
-            (
-                "sample standard deviation of amount: n = 3, Σx = 20.75, Σx² = 206.8125; "
-                "√((3 · 206.8125 − 20.75²) ÷ (3 · 2)) = √(1519/48)"
-            ),
+            STDDEV,
         ),
     ],
 )

@@ -104,3 +104,10 @@ def test_bytes_that_are_not_the_index_are_refused(tmp_path: Path) -> None:
     flip_byte(written.segments[0])
     with pytest.raises(Refusal, match="ARCHIVE_SEGMENT_CORRUPT"):
         look(written, "A")
+
+
+def test_a_text_that_only_two_neighbours_make_is_not_found(tmp_path: Path) -> None:
+    """Envelopes are searched where they lie end to end."""
+    written = write(tmp_path, tuple(spelled(n, '"A"') for n in range(3)))
+    assert look(written, '}{"event_id"') == []
+    assert len(look(written, "A")) == 3
