@@ -23,7 +23,7 @@ from ofs_spark.parity.anchors import rebuild_content
 from ofs_spark.parity.contributions import list_contributions
 from ofs_spark.parity.coverage import unite_coverage
 from ofs_spark.parity.states import develop
-from ofs_spark.parity.verdict import Verdict
+from ofs_spark.parity.verdict import UNCHECKABLE, Verdict
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.signals.write import SignalWriter
 from ofs_spark.workflow.context import RunContext
@@ -92,7 +92,7 @@ def _compose_record(intent: Intent, ref: str, held: Run, context: RunContext, au
     replayed = replay_cells(resolution, context)
     evidence["replay_completeness"] = write_receipt(replayed, held, context)
     ((_, verdict),) = judge_anchors(replayed, context)
-    if verdict.rebuilt_hash is None:
+    if verdict.outcome == UNCHECKABLE or verdict.rebuilt_hash is None:
         raise _refuse(ref, verdict)
     content = rebuild_content(anchor, plan.profile)
     contributions, keys = _write_contributions(replayed, intent.platform_run_id, context)

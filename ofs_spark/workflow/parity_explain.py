@@ -12,14 +12,17 @@ from ofs_spark.foundation.positions import Range
 from ofs_spark.parity.anchors import Anchor, describe_version
 from ofs_spark.parity.causes import patch_content
 from ofs_spark.parity.cells import Reach
+from ofs_spark.parity.contributions import list_contributions
 from ofs_spark.parity.differences import Differences, find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
 from ofs_spark.parity.explain import Archive, Law, Stated, explain
 from ofs_spark.parity.snapshot import hash_snapshot
 from ofs_spark.parity.states import develop
 from ofs_spark.parity.verdict import CANONICALIZATION, CONTENT, GAP, VERSION, Verdict
+from ofs_spark.replay import rows as r
 from ofs_spark.replay.index import locate_range
 from ofs_spark.replay.lookup import FoundRecord, find_records
+from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ KEYS, WITNESSES = 50, 5
 """Differing keys that are looked at, and keys that agree beside them, by which other rules are told from a key's own fault."""
 IDS = 5_000
 """Event ids whose other deliveries are looked up."""
-AROUND = 100
+AROUND = 1_000
 """Offsets of a dense kind on either side of an end, of which every record is looked at: ends are moved only there."""
 States = dict[str, dict[str, Any]]
 
@@ -66,7 +69,7 @@ class Explainer:
         if verdict.category == GAP or self._explained == EXPLAINED:
             return told
         self._explained += 1
-        return replace(told, explanation=self._explain(anchor, found, rebuilt, content))
+        return replace(told, explanation=self._explain(anchor, found, rebuilt, content, reach))
 
     def _develop(self, reach: Reach) -> States:
         """The rebuilt states as a snapshot's `features`."""
@@ -74,7 +77,7 @@ class Explainer:
         return {one.pop("key"): one for one in table.to_pylist()}
 
     def _explain(
-        self, anchor: Anchor, found: Differences, rebuilt: States, content: Mapping[str, Any]
+        self, anchor: Anchor, found: Differences, rebuilt: States, content: Mapping[str, Any], reach: Reach
     ) -> dict[str, Any]:
         """The causes, and whether the states that they give have the anchor's hash."""
         plan = self._replayed.resolution.plan
@@ -87,7 +90,7 @@ class Explainer:
             own["feature_def_policy_rev"],
         )
         try:
-            archive = self._gather(anchor, found, rebuilt, expected)
+            archive = self._gather(anchor, found, rebuilt, expected, reach)
         except Refusal as refusal:
             return {
                 "causes": [],
@@ -99,7 +102,12 @@ class Explainer:
         return {**explained.to_document(), "proven": hash_snapshot(patched) == anchor.snapshot_hash}
 
     def _gather(
-        self, anchor: Anchor, found: Differences, rebuilt: Mapping[str, Any], expected: Mapping[str, Any]
+        self,
+        anchor: Anchor,
+        found: Differences,
+        rebuilt: Mapping[str, Any],
+        expected: Mapping[str, Any],
+        reach: Reach,
     ) -> Archive:
         """The deliveries that an explanation needs, as `Archive` says."""
         keys = list(found.keys[:KEYS])
@@ -112,7 +120,8 @@ class Explainer:
         stretches = self._list_stretches(anchor)
         records += self._find([one for one, _ in stretches], None)
         whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
-        events = {(one.topic, one.partition, one.order, one.segment): self._to_event(one) for one in records}
+        arrivals = self._find_arrivals(reach, keys)
+        events = {(one.topic, one.partition, one.order, one.segment): self._to_event(one, arrivals) for one in records}
         positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(events.items())}
         return Archive(tuple(positions.values()), whole, frozenset((*keys, *agreeing)))
 
@@ -146,9 +155,20 @@ class Explainer:
                     found.append((_span(end.place, first, last), (0 if end.last < span.start else first, last)))
         return found
 
-    def _to_event(self, record: FoundRecord) -> OnlineEvent:
+    def _find_arrivals(self, reach: Reach, keys: Sequence[str]) -> dict[tuple[str, int, str], int]:
+        """The running arrival of the keys' events inside the basis, by position: no row tells it by itself."""
+        replayed = self._replayed
+        if len(reach) < 2:  # within one partition offsets are the order
+            return {}
+        places = list_partitions(replayed.resolution.cells.ranges)
+        found = list_contributions(self._context.objects, replayed.scan.staged, replayed.folded, reach, keys)
+        columns = (found.column(name).to_pylist() for name in (r.PARTITION_ORDINAL, r.OFFSET, r.ARRIVAL))
+        return {(*places[ordinal], offset): arrival for ordinal, offset, arrival in zip(*columns, strict=True)}
+
+    def _to_event(self, record: FoundRecord, arrivals: Mapping[tuple[str, int, str], int]) -> OnlineEvent:
         named = {"published_at_utc": record.published_us, "archived_at_utc": record.archived_us}
-        arrival = named[self._context.policy.arrival]
+        own = named[self._context.policy.arrival]
+        arrival = arrivals.get((record.topic, record.partition, record.offset), own)
         return OnlineEvent(
             record.topic,
             record.partition,
