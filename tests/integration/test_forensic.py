@@ -38,7 +38,9 @@ def list_payload_offsets(key: str, before: int) -> list[str]:
 def test_a_state_is_rebuilt_with_the_offsets_it_is_made_of(world: OnlineWorld) -> None:
     kept = ("snapshot_hash", "eb_offset_basis", "pins", "run_config_digest")
     own = {name: SNAPSHOTS[0][name] for name in kept}
-    ref = world.put_anchor("d", {"decision_id": "d1", "snapshot_ref": f"{RUN}/ofp/0.json", "graph_version": None, **own})
+    ref = world.put_anchor(
+        "d", {"decision_id": "d1", "snapshot_ref": f"{RUN}/ofp/0.json", "graph_version": None, **own}
+    )
     answer = world.rebuild(world.ask("forensic_rebuild", "forensic.0001", ref))
     assert (answer["outcome"], answer["parity"]["outcome"], answer["training_dataset"]) == ("REBUILT", "MATCH", False)
     record = world.read(answer["record_ref"])
