@@ -8,7 +8,6 @@ from ofs_spark.console.answers import (
     print_answer,
     print_cancel,
     print_checks,
-    print_demo,
     print_failure,
     print_forensic,
     print_gc,
@@ -26,6 +25,7 @@ from ofs_spark.console.ends import answer_command, answer_end, answer_usage, pri
 from ofs_spark.console.explanation import print_explanation
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 from ofs_spark.console.streams import prepare_streams
+from ofs_spark.console.tour import print_demo
 
 __all__ = [
     "ROOMS",

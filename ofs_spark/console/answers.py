@@ -52,7 +52,14 @@ def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
 def print_parity(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """A comparison: each result that does not match with what differs and why, then how many match."""
     screen = Screen(stream or sys.stdout)
-    for one in answer.get("results", ()):
+    print_results(screen, answer.get("results", ()))
+    pairs = {name: answer[name] for name in ("outcome", "counts", "report_ref", "results_ref") if answer.get(name)}
+    screen.print_pairs(_describe(screen, pairs, indent=0))
+
+
+def print_results(screen: Screen, results: Sequence[Mapping[str, Any]]) -> None:
+    """Each anchor's outcome; of one that does not match what differs and why."""
+    for one in results:
         style = "green" if one["outcome"] == "MATCH" else "red"
         category = f" {one['category']}" if one.get("category") else ""
         screen.print_line(Styled(f"{one['outcome']}{category}", style), GAP, one["anchor_ref"])
@@ -62,8 +69,6 @@ def print_parity(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
             screen.print_line("  ", _show_difference(found))
         if one.get("explanation"):
             _print_causes(screen, one["explanation"])
-    pairs = {name: answer[name] for name in ("outcome", "counts", "report_ref", "results_ref") if answer.get(name)}
-    screen.print_pairs(_describe(screen, pairs, indent=0))
 
 
 def _show_difference(found: Mapping[str, Any]) -> str:
@@ -284,19 +289,6 @@ def print_failure(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     said = f"stopped; {rest}" if stopped else f"{answer['message']}{f'; {rest}' if stands else ''}"
     screen.print_line()
     screen.print_line(f"ofs: {said}")
-
-
-def print_demo(
-    facts: Mapping[str, str], places: Mapping[str, str], commands: Sequence[str], stream: TextIO | None = None
-) -> None:
-    """The demo's summary: what went in and came out, where that lies, and what to try next."""
-    screen = Screen(stream or sys.stdout)
-    screen.print_line(Styled("One intent became one dataset", "bold"))
-    screen.print_pairs({name: [text] for name, text in {**facts, **places}.items()})
-    screen.print_line()
-    screen.print_line("next:")
-    for command in commands:
-        screen.print_line("  ", command)
 
 
 def _describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[str, Sequence[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,15 +38,14 @@ _ORIGIN = pa.struct(
 )
 
 
-@dataclass(frozen=True)
-class Archived:
-    """What was written: event ids by payment, the intents' basis, and how many deliveries were repeated or late."""
+class Delivery(NamedTuple):
+    """One delivery as a consumer of the bus sees it; delivered: µs."""
 
-    event_ids: list[str]
-    basis: list[dict[str, Any]]
-    redeliveries: int
-    late: int
-    token_checks: int
+    topic: str
+    partition: int
+    offset: int
+    delivered: int
+    envelope: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,36 @@ class _Deliveries:
     check: Array
     event: Array
     delivered: Array
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What was written: event ids by payment, the intents' basis, and how many deliveries were repeated or late.
+
+    place, offset: of every delivery in `sent`, the number of its partition and where it stands there.
+    """
+
+    event_ids: list[str]
+    basis: list[dict[str, Any]]
+    redeliveries: int
+    late: int
+    token_checks: int
+    sent: _Deliveries
+    place: Array
+    offset: Array
+
+    @property
+    def count(self) -> int:
+        """How many deliveries there are."""
+        return len(self.offset)
+
+    def deliver(self) -> Iterator[Delivery]:
+        """Every delivery, in the order in which consumers get them: by time; in a partition by offset."""
+        order = np.lexsort((self.offset, self.place, self.sent.delivered))
+        columns = (self.place, self.offset, self.sent.delivered, self.sent.event)
+        for place, offset, delivered, event in zip(*(column[order].tolist() for column in columns), strict=True):
+            named = _name_partition(place)
+            yield Delivery(named["topic"], named["partition"], offset, delivered, self.sent.texts[event])
 
 
 def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per_segment: int) -> Archived:
@@ -76,22 +106,28 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     sent = _Deliveries(made, ids, _write_envelopes(made, ids, check), check, event, delivered)
     segments: list[dict[str, Any]] = []
     basis: list[dict[str, Any]] = []
+    offset = np.zeros(len(event), np.int64)
     for number in range(len(TOPICS) * PARTITIONS):
         own = np.flatnonzero(place == number)
         own = own[np.lexsort((event[own], delivered[own]))]
         if len(own):
-            named = {
-                "topic": TOPICS[number // PARTITIONS],
-                "partition": number % PARTITIONS,
-                "offset_kind": "kafka_offset",
-            }
-            entries = _write_partition(root, named, sent, own, rows_per_segment)
+            named = _name_partition(number)
+            offset[own] = np.arange(len(own)) + np.arange(len(own)) // 4_999
+            entries = _write_partition(root, named, sent, own, offset[own], rows_per_segment)
             segments += entries
             ends = {"start_offset": entries[0]["first_offset"], "end_offset": entries[-1]["last_offset"]}
             basis.append(named | ends)
     index = {"schema_version": "archive.segment_index.v0", "platform_run_id": RUN, "segments": segments}
     write_json(root / RUN / "archive" / "segment_index.json", {**index, "digest": digest(index)})
-    return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()))
+    return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()), sent, place, offset)
+
+
+def _name_partition(number: int) -> dict[str, Any]:
+    return {
+        "topic": TOPICS[number // PARTITIONS],
+        "partition": number % PARTITIONS,
+        "offset_kind": "kafka_offset",
+    }
 
 
 def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
@@ -117,7 +153,7 @@ def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     return [
         f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
         f'{{"amount":{_format_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
-        f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c % 5000}","merchant_id":"merch-{m:04d}",'
+        f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c}","merchant_id":"merch-{m:04d}",'
         f'"result":"{"declined" if d else "approved"}","terminal_id":"term-{t:05d}"}}{tail}{s}"}}'
         for a, h, o, c, m, d, t, k, i, s in zip(*columns, strict=True)
     ]
@@ -134,10 +170,9 @@ def format_instants(micros: Array) -> list[str]:
 
 
 def _write_partition(
-    root: Path, named: dict[str, Any], sent: _Deliveries, own: Array, rows_per_segment: int
+    root: Path, named: dict[str, Any], sent: _Deliveries, own: Array, offset: Array, rows_per_segment: int
 ) -> list[dict[str, Any]]:
-    """The partition's segments; every 5,000th offset is a transaction marker, a declared gap."""
-    offset = np.arange(len(own)) + np.arange(len(own)) // 4_999
+    """The partition's segments; every 5,000th offset is a transaction marker, a declared gap. offset: of the `own` rows."""
     folder = f"{RUN}/archive/segments/topic={named['topic']}/partition={named['partition']}"
     entries: list[dict[str, Any]] = []
     previous: int | None = None

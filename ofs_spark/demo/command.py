@@ -1,4 +1,4 @@
-"""`ofs demo`: a world, a dataset, the same dataset from other parallelism, and what people should look at."""
+"""`ofs demo`: a world, a dataset, the same one from other parallelism, parity with an online plane, and what to look at."""
 
 from __future__ import annotations
 
@@ -21,33 +21,68 @@ from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.io.context import WIDTH, open_context
+from ofs_spark.workflow.context import RunContext
 
 FACTS = "demo.json"
 MARK = ".ofs-demo"
 """Stands in a folder that a demo made: one whose world was never finished is made anew."""
 AGAIN = "objects-again"
-_PATHS = ("objects", "wiring", "training", "explore")
+_PATHS = ("objects", "wiring", "training", "explore", "parity", "planted", "forensic", "sweep", "anchors")
 _COUNTS = ("payments", "fraud", "redeliveries", "late", "token_checks", "assertions")
+_REDELIVERY = ("event_id", "topic", "partition", "offset")
+_EXPLAINED = "customer__count_7d"
+"""The column that people are shown how to explain: it counts the event that the planted snapshot has twice."""
 
 
 def run_demo(folder: Path, seed: int, payments: int, announce: Announce, page: TextIO) -> dict[str, Any]:
-    """Generates, builds, verifies, builds again in a second root, compares digests, prints the summary on `page`."""
+    """Generates, builds, verifies, compares snapshots of the online plane, builds again in a second root, compares digests,
+    prints the summary on `page`."""
     world = _prepare_world(folder, seed, payments, announce)
     with open_context(world.wiring, None, announce) as context:
         answer = pipeline.build_dataset(world.training.read_bytes(), context)
         announce("publish", "verifies the published dataset from its stored bytes")
         verified = pipeline.verify_dataset(answer["manifest_ref"], context)
         manifest = pipeline.show_manifest(answer["manifest_ref"], context)
+        parity = _compare_snapshots(world, context)
     if not verified["verified"]:
         raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
     again = _build_again(world, announce)
     same = again["content_digest"] == answer["content_digest"]
     facts = _describe(world, answer, manifest, again, same)
     places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
-    print_demo(facts, places, _list_commands(world, answer["manifest_ref"]), page)
+    print_demo(facts, places, list(parity.values()), _list_commands(world, answer["manifest_ref"]), page)
     if not same:
         raise InternalError("two builds of one plan have different digests")
-    return {**answer, "verified": True, "second_digest": again["content_digest"], "same_digest": same}
+    _require_told(world, parity)
+    told = {"verified": True, "second_digest": again["content_digest"], "same_digest": same, "parity": parity}
+    return {**answer, **told}
+
+
+def _compare_snapshots(world: DemoWorld, context: RunContext) -> dict[str, dict[str, Any]]:
+    """Everything that the online plane logged, compared in one replay: the results of a good snapshot and of the planted one."""
+    context.announce("demo", "rebuilds what the online plane logged, and compares")
+    lines = world.anchors.read_bytes().splitlines()
+    refs = [parse_json(line, what=str(world.anchors))["anchor_ref"] for line in lines]
+    answer = pipeline.check_parity(world.sweep.read_bytes(), context, refs)
+    results = {one["anchor_ref"]: one for one in answer["results"]}
+    intents = {"matching": world.parity, "planted": world.planted}
+    return {
+        name: dict(results[parse_json(path.read_bytes(), what=str(path))["parity_anchor_ref"]])
+        for name, path in intents.items()
+    }
+
+
+def _require_told(world: DemoWorld, parity: Mapping[str, Mapping[str, Any]]) -> None:
+    """A defect where the good snapshot does not match, or the planted fault is not found where it was planted."""
+    if parity["matching"]["outcome"] != "MATCH":
+        raise InternalError(
+            f"a snapshot of the demo's online plane is not what the archive gives: {parity['matching']}"
+        )
+    planted = parity["planted"].get("explanation") or {"causes": [], "proven": False}
+    place = {name: world.redelivery[name] for name in ("topic", "partition", "offset")}
+    found = [one["positions"][0].items() >= place.items() for one in planted["causes"] if one["positions"]]
+    if not planted["proven"] or found != [True]:
+        raise InternalError(f"the planted mismatch is of the redelivery at {place}, which was not found: {planted}")
 
 
 def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -> DemoWorld:
@@ -62,7 +97,7 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
             )
         announce("demo", f"finds its world in {folder}")
         paths = {name: folder / path for name, path in known["paths"].items()}
-        return DemoWorld(root=folder, **paths, **known["counts"])
+        return DemoWorld(root=folder, **paths, redelivery=known["redelivery"], **known["counts"])
     if (folder / MARK).is_file():
         announce("demo", f"finds an unfinished world in {folder} and starts over")
         shutil.rmtree(folder)
@@ -83,6 +118,7 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
                 "asked": asked,
                 "paths": {name: str(getattr(world, name).relative_to(folder)) for name in _PATHS},
                 "counts": {name: getattr(world, name) for name in _COUNTS},
+                "redelivery": dict(world.redelivery),
             }
         )
     )
@@ -95,7 +131,7 @@ def _read_facts(facts: Path) -> dict[str, Any]:
         known = parse_json(facts.read_bytes(), what=str(facts))
     except CanonicalError as error:
         raise refuse("ENVIRONMENT_UNFIT", str(error), _name_other(facts.parent)) from None
-    names = {"paths": _PATHS, "counts": _COUNTS}
+    names = {"paths": _PATHS, "counts": _COUNTS, "redelivery": _REDELIVERY}
     whole = isinstance(known, dict) and "asked" in known
     if not whole or any(set(known.get(part) or ()) != set(names[part]) for part in names):
         raise refuse("ENVIRONMENT_UNFIT", f"{facts} is not what a demo writes", _name_other(facts.parent))
@@ -170,4 +206,7 @@ def _list_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
         f"{ofs} build {shlex.quote(str(world.explore))}",
         f"{ofs} verify {manifest_ref}",
         f"{ofs} --json show {manifest_ref}",
+        f"{ofs} parity {shlex.quote(str(world.planted))}",
+        f"{ofs} forensic {shlex.quote(str(world.forensic))}",
+        f"{ofs} explain {manifest_ref} {world.redelivery['event_id']} {_EXPLAINED}",
     )

@@ -12,8 +12,12 @@ import pyarrow as pa
 
 from ofs_spark.demo.archive import PINS, RUN, SCENARIO, Archived, write_archive, write_json, write_parquet
 from ofs_spark.demo.labels import EXTRACT, write_labels
+from ofs_spark.demo.online_plane import Logged, log_online_plane
 from ofs_spark.demo.payments import START_US, Payments, Shape, invent_payments
+from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.clock import DAY_US, format_instant
+from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.pins.profile.compile import read_profile
 
 RUN_FACTS = f"{RUN}/sr/run_facts_view/{SCENARIO}.json"
 PROFILE = """\
@@ -77,13 +81,22 @@ feature_groups:
 
 @dataclass(frozen=True)
 class DemoWorld:
-    """Where things are, and what is known to be in them."""
+    """Where things are, and what is known to be in them.
+
+    parity, planted, forensic, sweep: intents; anchors: the file of the sweep. redelivery: what the planted snapshot has twice.
+    """
 
     root: Path
     objects: Path
     wiring: Path
     training: Path
     explore: Path
+    parity: Path
+    planted: Path
+    forensic: Path
+    sweep: Path
+    anchors: Path
+    redelivery: Mapping[str, Any]
     payments: int
     fraud: int
     redeliveries: int
@@ -110,23 +123,30 @@ def write_demo_world(
     profiles.mkdir(parents=True, exist_ok=True)
     (profiles / "card_fraud.yaml").write_text(PROFILE, encoding="utf-8")
     (profiles / "core_features.yaml").write_text(CORE_PROFILE, encoding="utf-8")
-    intents = {
-        name: write_json(root / "intents" / f"{name}.json", document)
-        for name, document in _make_intents(archived, asof_us, shape, releases).items()
-    }
+    announce("demo", "lets an online plane apply the first of them and log its snapshots")
+    logged = log_online_plane(objects, archived, read_profile(LocalObjects.at(profiles), "core_features", "v1"))
+    asked = _make_intents(archived, asof_us, shape, releases, logged)
+    intents = {name: write_json(root / "intents" / f"{name}.json", document) for name, document in asked.items()}
     return DemoWorld(
-        root,
-        objects,
-        write_wiring(root, "objects", {}),
-        intents["training"],
-        intents["explore"],
-        shape.payments,
-        int(made.fraud.sum()),
-        archived.redeliveries,
-        archived.late,
-        archived.token_checks,
-        assertions,
+        root=root,
+        objects=objects,
+        wiring=write_wiring(root, "objects", {}),
+        **intents,
+        anchors=_write_anchors(root / "intents" / "anchors.jsonl", logged),
+        redelivery=logged.redelivery,
+        payments=shape.payments,
+        fraud=int(made.fraud.sum()),
+        redeliveries=archived.redeliveries,
+        late=archived.late,
+        token_checks=archived.token_checks,
+        assertions=assertions,
     )
+
+
+def _write_anchors(path: Path, logged: Logged) -> Path:
+    """The file of a sweep: everything that the plane logged, an anchor a line."""
+    path.write_bytes(b"".join(encode_canonical({"anchor_ref": ref}) + b"\n" for ref in logged.anchors))
+    return path
 
 
 def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
@@ -185,7 +205,7 @@ def _make_receipt(output_id: str, where: str, status: str, digest: dict[str, str
 
 
 def _make_intents(
-    archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str]
+    archived: Archived, asof_us: int, shape: Shape, releases: Mapping[str, str], logged: Logged
 ) -> dict[str, dict[str, Any]]:
     common = {
         "schema_version": "learning.ofs_build_intent.v0",
@@ -218,7 +238,19 @@ def _make_intents(
         },
         "filters": {"country": ["GB"]},
     }
-    asked = {"training": training, "explore": explore}
+    core = {
+        "intent_kind": "parity_rebuild",
+        "feature_definition_set": {"feature_set_id": "core_features", "feature_set_version": "v1"},
+        "join_scope": {},
+    }
+    asked: dict[str, dict[str, Any]] = {
+        "training": training,
+        "explore": explore,
+        "parity": {**core, "parity_anchor_ref": logged.snapshots[-1]},
+        "planted": {**core, "parity_anchor_ref": logged.planted},
+        "forensic": {**core, "intent_kind": "forensic_rebuild", "parity_anchor_ref": logged.decision},
+        "sweep": core,
+    }
     return {name: {**common, "request_id": f"demo.{name}.{shape.payments}", **own} for name, own in asked.items()}
 
 

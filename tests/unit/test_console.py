@@ -132,7 +132,12 @@ def hostile_prints(stream: io.TextIOBase) -> None:
     console.print_status({**RUN, **TIMES, "request_id": HOSTILE, "events": [event]}, out)
     console.print_refusal({**REFUSAL, "message": HOSTILE, "details": {"faults": faults, "a": HOSTILE}}, out)
     console.print_usage_error(HOSTILE, "usage: ofs", out)
-    console.print_demo({"a": HOSTILE}, {"b": HOSTILE}, [HOSTILE], out)
+    difference = {"key": HOSTILE, "field": HOSTILE, "expected": HOSTILE, "rebuilt": HOSTILE}
+    explained = {"causes": [{"cause": HOSTILE, "detail": HOSTILE}], "proven": False}
+    result: dict[str, Any] = dict.fromkeys(("outcome", "category", "anchor_ref", "reason"), HOSTILE)
+    result |= {"differences": [difference], "explanation": explained}
+    console.print_demo({"a": HOSTILE}, {"b": HOSTILE}, [result], [HOSTILE], out)
+    console.print_parity({"outcome": HOSTILE, "results": [result]}, out)
     console.Progress(out)("intent", HOSTILE)
 
 

@@ -37,7 +37,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"7", b"{}", b'{"asked": {}, "paths": [], "counts": 1}', b"\xff\xfe"]
+    "body", [b"", b"{", b"[]", b"7", b"{}", b'{"asked": {}, "paths": [], "counts": 1, "redelivery": 2}', b"\xff\xfe"]
 )
 def test_a_record_that_no_demo_wrote_is_told(body: bytes, tmp_path: Path) -> None:
     (tmp_path / tour.FACTS).write_bytes(body)
