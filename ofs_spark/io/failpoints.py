@@ -51,7 +51,14 @@ LATER = (
     *("replay_receipt.digest", "replay_receipt.read", "label_receipt.digest", "label_receipt.read"),
 )
 """Effects of attempts that start from what an earlier one left: a publish-only retry, a build from staged rows."""
-POINTS = frozenset(f"{effect}.{side}" for effect, side in product((*EFFECTS, *LATER), ("before", "after")))
+REBUILDS = (
+    *("parity_report.look", "parity_report.put", "parity_report.read", "forensic.look", "forensic.put", "forensic.read"),
+    *("forensic.digest", "parity_table.put", "parity_table.read", "parity_table.list"),
+    *("fold_record.read", "fold_record.replace", "photos.read", "photos.put"),
+    *("engine.find_repeats", "engine.prove", "engine.photograph"),
+)
+"""Effects of a parity sweep and of a forensic run, and of their later attempts, that a build has not."""
+POINTS = frozenset(f"{effect}.{side}" for effect, side in product((*EFFECTS, *LATER, *REBUILDS), ("before", "after")))
 ACTIONS = ("kill", "term", "int", "hup", "group-term", "group-int", "group-hup", "stop", "error")
 """kill: SIGKILL; term, int, hup: the signal, to the driver or to its process group; stop: SIGSTOP; error: no answer."""
 

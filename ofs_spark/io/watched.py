@@ -241,8 +241,8 @@ class WatchedEngine:
     around: Around
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
-        """`engine.NAME`, by the name of its first step."""
-        return self.around(f"engine.{steps[0].name}", lambda: self.engine.run(tasks, steps))
+        """`engine.NAME`, by the name of its first step, whose spaces a failpoint's name has not."""
+        return self.around(f"engine.{steps[0].name.replace(' ', '_')}", lambda: self.engine.run(tasks, steps))
 
     def describe_versions(self) -> Mapping[str, str]:
         """No effect."""

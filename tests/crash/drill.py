@@ -24,6 +24,7 @@ from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.process import is_gone
 from ofs_spark.io.watched import watch
+from ofs_spark.workflow.context import RunContext
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants.check import find_violations
 from tests.invariants.history import History
@@ -114,20 +115,32 @@ class Drill:
         supersedes: str = "",
         stamp: str = "",
     ) -> dict[str, Any] | BaseException:
-        """One driver's build, or backfill of `supersedes`: its answer, or what ended it. A driver that has returned is gone.
+        """One driver's build, or backfill of `supersedes`, as `run`.
 
         stamp: the correction stamp, by which backfills of one dataset differ.
         """
+
+        def build(watched: RunContext) -> dict[str, Any]:
+            if supersedes:
+                asked = Correction(supersedes, reason_code="DRILL")
+                return pipeline.backfill_dataset(self.ask(request_id, stamp), asked, watched)
+            return pipeline.build_dataset(self.ask(request_id), watched)
+
+        return self.run(build, around, engine)
+
+    def run(
+        self,
+        command: Callable[[RunContext], dict[str, Any]],
+        around: Watcher,
+        engine: Callable[[], Engine] = LocalEngine,
+    ) -> dict[str, Any] | BaseException:
+        """One driver's command: its answer, or what ended it. A driver that has returned is gone."""
         self.drivers += 1
         name = f"driver:{self.drivers}"
         with open_context(self.written.wiring, None, lambda _room, _doing: None, engine) as context:
             control = replace(context.control, owner=name, is_gone=self.is_gone, pause=lambda _s: None)
             try:
-                watched = watch(replace(context, control=control), around)
-                if supersedes:
-                    asked = Correction(supersedes, reason_code="DRILL")
-                    return pipeline.backfill_dataset(self.ask(request_id, stamp), asked, watched)
-                return pipeline.build_dataset(self.ask(request_id), watched)
+                return command(watch(replace(context, control=control), around))
             except BaseException as error:  # noqa: BLE001  # whatever ends a driver is what a drill looks at
                 return error
             finally:
@@ -171,21 +184,23 @@ def expected_digest() -> str:
 
 
 class Place(TemporaryDirectory[str]):
-    """A copy of the world in a folder of its own, gone afterwards."""
+    """A copy of a world, the builds' if no other, in a folder of its own, gone afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: Callable[[], Written] = template) -> None:
         super().__init__(prefix="ofs-drill-", dir=PARENT)
+        self._world = world
 
     def __enter__(self) -> Drill:  # type: ignore[override]  # what is entered is the drill
         """The drill."""
         with _ONE_AT_A_TIME:
-            old, new = template().root.parent, Path(super().__enter__())
+            world, new = self._world(), Path(super().__enter__())
+        old = world.root.parent
         shutil.copytree(old, new, dirs_exist_ok=True)
-        moved = {name: new / path.relative_to(old) for name, path in vars(template()).items() if isinstance(path, Path)}
+        moved = {name: new / path.relative_to(old) for name, path in vars(world).items() if isinstance(path, Path)}
         wiring = new / "wiring.yaml"
         wiring.write_text(wiring.read_text().replace(str(old), str(new)))
-        segments = tuple(new / path.relative_to(old) for path in template().segments)
-        return Drill(replace(template(), segments=segments, **moved))
+        segments = tuple(new / path.relative_to(old) for path in world.segments)
+        return Drill(replace(world, segments=segments, **moved))
 
 
 def clear(drill: Drill, around: Watcher, hours: float = 1_000.0) -> dict[str, Any] | BaseException:

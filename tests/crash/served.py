@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -22,6 +22,7 @@ from tests.servers.fault_proxy import FaultProxy
 from tests.servers.fixtures import KEYS, create_bucket
 from tests.servers.postgres import PASSWORD, Postgres
 from tests.worlds.places import Place, upload_world
+from tests.worlds.writer import Written
 
 _NUMBERS = count(1)
 
@@ -48,10 +49,10 @@ class ServedDrill(Drill):
     servers: Servers = field(kw_only=True)
     schema: str = field(kw_only=True)
 
-    def drive(self, *asked: Any, **named: Any) -> dict[str, Any] | BaseException:
+    def run(self, *asked: Any, **named: Any) -> dict[str, Any] | BaseException:
         """As any drill's; a driver may end before it has begun, for want of a server."""
         try:
-            return super().drive(*asked, **named)
+            return super().run(*asked, **named)
         except (Refusal, OSError) as error:
             return error
 
@@ -73,8 +74,8 @@ class ServedDrill(Drill):
 
 
 @contextmanager
-def serve_drill(servers: Servers) -> Iterator[ServedDrill]:
-    """The drills' world in a place of its own, gone afterwards."""
+def serve_drill(servers: Servers, world: Callable[[], Written] = template) -> Iterator[ServedDrill]:
+    """A world, the builds' if no other, in a place of its own, gone afterwards."""
     with ExitStack() as stack:
         web = stack.enter_context(FaultProxy(servers.s3_address))
         net = stack.enter_context(Cutter(servers.postgres.port))
@@ -82,9 +83,9 @@ def serve_drill(servers: Servers) -> Iterator[ServedDrill]:
         here = Path(tempfile.mkdtemp(prefix="ofs-served-", dir=PARENT))
         stack.callback(shutil.rmtree, here, ignore_errors=True)
         bucket = f"{servers.bucket}/{next(_NUMBERS)}"
-        place = upload_world(template(), bucket, servers.s3_address, here, servers.postgres.dsn(schema, net.port))
+        place = upload_world(world(), bucket, servers.s3_address, here, servers.postgres.dsn(schema, net.port))
         wiring = place.wiring.read_text().replace(servers.s3_address, web.address)
         place.wiring.write_text(wiring)
         (here / "objects").mkdir()
-        written = replace(template(), root=here / "objects", wiring=place.wiring, intent=place.intent)
+        written = replace(world(), root=here / "objects", wiring=place.wiring, intent=place.intent)
         yield ServedDrill(written, place=place, web=web, net=net, servers=servers, schema=schema)

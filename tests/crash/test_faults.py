@@ -22,6 +22,7 @@ from tests.crash.drill import Answer, Drill, EndAt, Place, Watcher, expected_dig
 
 Fault = Callable[[Callable[[], Any]], Any]
 READS, WRITES = ("read",), ("put", "replace", "swap")
+JOBS = ("start", "scan", "load", "verify", "prove", "find_repeats", "photograph")
 ALL = ("read", "tail", "digest", "look", "list", *WRITES)
 
 
@@ -82,14 +83,14 @@ LEDGER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "late": (fail(lambda: refuse("LEASE_LOST", "another was faster")), ("claim", "end")),
 }
 OTHER_FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
-    "error": (fail(silence), ("commit", "start", "scan", "load", "verify")),
-    "lost reply": (lose_reply(silence), ("commit", "scan", "load", "verify")),
+    "error": (fail(silence), ("commit", *JOBS)),
+    "lost reply": (lose_reply(silence), ("commit", *JOBS[1:])),
     "refused": (fail(lambda: refuse("MATERIALIZATION_CORRUPT", "a table stands there")), ("commit",)),
     "dead": (
         fail(lambda: refuse("ENVIRONMENT_UNFIT", "the JVM is gone")),
-        ("start", "scan", "load", "verify"),
+        JOBS,
     ),
-    "memory": (fail(MemoryError), ("start", "scan", "load", "verify")),
+    "memory": (fail(MemoryError), JOBS),
 }
 
 

@@ -12,13 +12,14 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_evidence
 from ofs_spark.io.context import open_context
-from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, VARIABLE, Failpoints, read_failpoints
+from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, REBUILDS, VARIABLE, Failpoints, read_failpoints
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import ENDINGS, KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
 from ofs_spark.workflow.claims import BACKFILL_INTENT
 from tests.crash.drill import Drill, Kill, Place, Watcher, clear
+from tests.crash.rebuilds import COURSES, online
 from tests.unit.test_refs import OWNED, RUN
 from tests.worlds.sabotage import flip_byte
 
@@ -40,7 +41,8 @@ def test_the_effects_of_a_build_and_of_a_gc_are_the_list() -> None:
     assert {effect for effect in again.seen if effect not in EFFECTS} <= {
         f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")
     }
-    assert len(POINTS) == 2 * len({*EFFECTS, *LATER}) == 2 * (len(set(EFFECTS)) + len(LATER)) > 40
+    assert len(POINTS) == 2 * len({*EFFECTS, *LATER, *REBUILDS})
+    assert len(POINTS) == 2 * (len(set(EFFECTS)) + len(LATER) + len(REBUILDS)) > 40
 
 
 def test_the_effects_of_later_attempts_are_the_list() -> None:
@@ -57,6 +59,19 @@ def test_the_effects_of_later_attempts_are_the_list() -> None:
             drill.drive(watcher)
             later |= {*watcher.seen}
     assert later - {*EFFECTS, "fact.read"} == set(LATER)
+
+
+def test_the_effects_of_rebuilds_and_of_their_later_attempts_are_the_list() -> None:
+    seen: set[str] = set()
+    for course in COURSES:
+        whole = course.watch()
+        commit = max(at for at, effect in enumerate(whole) if effect in ("parity_report.put", "forensic.put"))
+        for at in (len(whole), commit, whole.index("photos.put"), whole.index("engine.find_repeats")):
+            with Place(online) as drill:
+                course.drive(drill, first := Kill(at))
+                course.drive(drill, later := Watcher())
+                seen |= {*first.seen, *later.seen}
+    assert seen - {*EFFECTS, *LATER} == set(REBUILDS)
 
 
 def _beat(drill: Drill, watcher: Watcher) -> None:

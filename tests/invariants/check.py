@@ -12,6 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from tests.invariants.chains import judge_links
 from tests.invariants.history import History
+from tests.invariants.judged import judge_rebuilt, list_documents, name_proven
 from tests.invariants.runs import judge_events, judge_gates, judge_last_word, judge_tokens
 from tests.invariants.staged import judge_prepared, judge_staged
 from tests.invariants.stored import (
@@ -42,6 +43,7 @@ INVARIANTS: Mapping[str, str] = {
     "I14": "an unfinished write is nowhere taken for an object",
     "I17": "one successor per superseded dataset, which its link names",
     "I15": "a pending run has prepared what it would publish, and all that it names stands",
+    "I18": "a document of a parity or a forensic run is its run's, all that it names stands, and none of it is to train on",
     "I16": "staged rows are what their names say, and a record of them names none that never stood",
 }
 """Name → what always holds. I10 is for the caller, who knows the answer: `find_wrong_answer`."""
@@ -58,7 +60,9 @@ def _judge_frozen(view: View) -> Iterator[str]:
             continue  # I7 tells it
         if found != sha256:
             yield f"{ref} had sha256 {sha256}; there is {found or 'nothing'}"
-    kept = view.below("ofs/manifests", "ofs/backfill_intent", *(f"ofs/{kind}" for kind in EVIDENCE))
+    kept = view.below(
+        "ofs/manifests", "ofs/backfill_intent", "ofs/parity", "ofs/forensic", *(f"ofs/{kind}" for kind in EVIDENCE)
+    )
     now = {ref: view.sha256(ref) for ref in kept if ref not in frozen and not ref.endswith(".v0.json")}
     frozen |= {ref: sha256 for ref, sha256 in now.items() if sha256 is not None}
 
@@ -69,6 +73,8 @@ def _judge_named(view: View) -> Iterator[str]:
     yield from (f"{ref}, which {by} names, is gone" for ref, by in named.items() if ref not in view.objects)
     for manifest in view.manifests:
         named |= {ref: manifest for ref in name_all(view, manifest) if ref in view.objects}
+    for document, found in list_documents(view).items():
+        named |= {ref: document for ref in name_proven(found) if ref in view.objects}
 
 
 ALWAYS: tuple[tuple[str, Rule], ...] = (
@@ -87,6 +93,7 @@ ALWAYS: tuple[tuple[str, Rule], ...] = (
     ("I17", judge_links),
     ("I15", judge_prepared),
     ("I16", judge_staged),
+    ("I18", judge_rebuilt),
 )
 SETTLED: tuple[tuple[str, Rule], ...] = (("I5", judge_told), ("I13", judge_reconciliation))
 

@@ -43,3 +43,8 @@ def judge_staged(view: View) -> Iterator[str]:
             named = {f"{Path(ref).parent}/{file['sha256']}.arrow" for file in record["staged"]}
             if named - set(staged):
                 yield f"{ref} names {sorted(named - set(staged))}, which are not there"
+        if ref.endswith("/fold.json"):
+            shards = view.document(ref)["shards"]
+            named = {f"{Path(ref).parent}/{file['sha256']}.arrow" for shard in shards for file in shard.values()}
+            if named - set(staged):
+                yield f"{ref} names {sorted(named - set(staged))}, which are not there"

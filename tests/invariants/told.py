@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.invariants.history import Row
+from tests.invariants.judged import COMPARED, REBUILT, find_document
 from tests.invariants.runs import ENDED
 from tests.invariants.view import View, find_maker, hash_value
 
@@ -21,7 +22,7 @@ SUMS = {"events_replayed": "delivered", "redeliveries": "redeliveries", "conflic
 def judge_done(view: View) -> Iterator[str]:
     """I5, at any moment: whoever says that a dataset stands, is right."""
     for run_key, run in view.runs.items():
-        if run["state"] == "DONE":
+        if run["state"] == "DONE" and not find_document(run["outcome"]):  # a document's: I18
             yield from (f"run {run_key} is DONE: {text}" for text in _compare_outcome(view, run["outcome"]))
     told = [*view.below("ofs/publication", "ofs/index/by_plan"), *view.facts]
     for ref in told:
@@ -139,7 +140,7 @@ def _list_contributed(view: View, platform_run_id: str) -> dict[str, Document]:
 
 
 def _find_platform_run(run: Row) -> str:
-    ref = str((run["outcome"] or {}).get("manifest_ref", ""))
+    ref = str((run["outcome"] or {}).get("manifest_ref") or find_document(run["outcome"]))
     return str(run.get("platform_run_id") or ref.split("/")[0])
 
 
@@ -153,6 +154,10 @@ def _compose_entry(view: View, run: Row) -> Document:
     if manifest is not None:
         entry |= {name: manifest[name] for name in ("plan_id", "dataset_manifest_id")}
         entry["counts"] = manifest["replay"]["counts"]
+    elif run["state"] == "DONE" and find_document(outcome):
+        member = "report_ref" if "report_ref" in outcome else "record_ref"
+        called = {"report_ref": "parity_report", "record_ref": "forensic_record"}[member]
+        entry |= {"plan_id": outcome["plan_id"], "refs": {called: outcome[member]}}
     return entry
 
 
@@ -160,10 +165,12 @@ def _count(entries: list[Document]) -> dict[str, int]:
     outcomes = [entry["outcome"] for entry in entries]
     datasets = {entry["dataset_manifest_id"]: entry["counts"] for entry in entries if "counts" in entry}
     return {
-        "build_requested": len(entries),
+        "build_requested": len(entries) - sum(outcomes.count(name) for name in (*COMPARED, REBUILT)),
         "build_completed": sum(outcomes.count(name) for name in PUBLISHED),
         "build_failed": outcomes.count("REFUSED") + outcomes.count("FAILED"),
         "build_publish_pending": outcomes.count("PUBLISH_PENDING"),
         "datasets_built": len(datasets),
         **{counter: sum(counts[name] for counts in datasets.values()) for counter, name in SUMS.items()},
+        **{f"parity_{name.lower()}": outcomes.count(name) for name in COMPARED},
+        "forensic_rebuilt": outcomes.count(REBUILT),
     }
