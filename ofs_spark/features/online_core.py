@@ -71,14 +71,18 @@ class Tracks:
 
 
 def advance_tracks(
-    key: Array, partition: Array, cell: Array, amount: Array, texts: tuple[Array, Array], keys: int
+    key: Array, partition: Array, cell: Array, amount: Array, texts: tuple[Array, Array], several: Array
 ) -> Tracks:
-    """The tracks of `keys` keys under applied events in (partition, position) order; cells ascend with positions.
+    """The tracks of some keys under applied events in (partition, position) order; cells ascend with positions.
+
+    several: which keys have events in several partitions, bool of shape (keys,); no other key's `low` is looked for.
 
     texts: bytes and offsets of the events' time texts. Amounts are added one by one within a partition.
     """
     data, offsets = texts
-    return Tracks(*_advance_tracks(key, partition, cell, amount, find_lowest_bits(amount), data, offsets, keys))
+    lowest, looked = np.zeros(len(key), np.int64), np.flatnonzero(several[key])
+    lowest[looked] = find_lowest_bits(amount[looked])
+    return Tracks(*_advance_tracks(key, partition, cell, amount, lowest, data, offsets, len(several)))
 
 
 def find_lowest_bits(amount: Array) -> Array:

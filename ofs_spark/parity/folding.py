@@ -12,7 +12,7 @@ import pyarrow as pa
 from ofs_spark.features.online_core import advance_tracks
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks
-from ofs_spark.foundation.columnar.hashing import read_text_buffers, route_texts
+from ofs_spark.foundation.columnar.hashing import read_text_buffers
 from ofs_spark.foundation.columnar.notes import Note, encode_note
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import OwnedRef
@@ -76,7 +76,8 @@ class FoldKeys:
         """One `Shard`."""
         repeats = gather_chunks(chunks)
         lost, contested = (_group_places(repeats[kind]) for kind in (LOST, CONTESTED))
-        parts = [self._select(rows, target, lost, contested) for rows in read_files(self.objects, self.files)]
+        files = read_files(self.objects, self.files, lambda _number: False)  # the step before proved them
+        parts = [self._select(rows, target, lost, contested) for rows in files]
         parts = sorted((part for part in parts if part.num_rows), key=_locate)
         rows = pa.concat_tables(parts) if parts else _NO_ROWS
         tables = (table.combine_chunks() for table in fold_rows(rows))
@@ -88,20 +89,23 @@ class FoldKeys:
         """The share's rows of a file, without what lost in its own partition; which of them are contested."""
         mine = rows.skip == 0
         if self.width > 1:
-            mine &= route_texts(rows.table.column(KEY), self.width) == share
+            mine &= read_values(rows.table, r.ROUTE) % np.uint32(self.width) == share
         mine[find_rows(rows.seq, lost.get(rows.partition, _NONE))] = False
         chosen, rival = np.flatnonzero(mine), np.zeros(len(mine), np.bool_)
         rival[find_rows(rows.seq, contested.get(rows.partition, _NONE))] = True
         cell = self.cells.locate(rows.partition, rows.seq)[chosen]
         texts = take_rows(rows, chosen, [KEY, AMOUNT, r.TS_TEXT])
-        prints = np.where(rival[chosen, None], np.concatenate([rows.event[chosen], rows.payload[chosen]], axis=1), 0)
+        prints = [np.zeros(len(chosen), np.uint64)] * 4  # of rivals alone
+        if rival.any():
+            words = np.where(rival[chosen, None], np.concatenate([rows.event[chosen], rows.payload[chosen]], axis=1), 0)
+            prints = [np.ascontiguousarray(words[:, at]) for at in range(4)]
         own = [
             np.full(len(chosen), rows.partition, np.int32),
             rows.seq[chosen],
             cell.astype(np.int32),
             rows.arrival[chosen],
         ]
-        arrays = [*texts.columns, *own, rival[chosen], *(np.ascontiguousarray(prints[:, at]) for at in range(4))]
+        arrays = [*texts.columns, *own, rival[chosen], *prints]
         return pa.table(arrays, schema=_SELECTED)
 
 
@@ -141,7 +145,7 @@ def fold_rows(rows: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     first[key[::-1]] = partition[::-1]
     several[key[partition != first[key]]] = True
     plain = np.flatnonzero(~tangled[key])
-    states = _fold_tracks(rows if len(plain) == len(key) else rows.take(pa.array(plain)), key[plain], len(order))
+    states = _fold_tracks(rows if len(plain) == len(key) else rows.take(pa.array(plain)), key[plain], several)
     rival = pa.array(np.flatnonzero(tangled[key]))
     named = {"key": pa.array(key.astype(np.int32)).take(rival)}
     rivals = [
@@ -152,10 +156,10 @@ def fold_rows(rows: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
     return keys, states, pa.table(rivals, schema=RIVALS)
 
 
-def _fold_tracks(rows: pa.Table, key: Array, keys: int) -> pa.Table:
+def _fold_tracks(rows: pa.Table, key: Array, several: Array) -> pa.Table:
     partition, cell = (read_values(rows, name).astype(np.int64) for name in (r.PARTITION_ORDINAL, "cell"))
     times = combine_chunks(rows.column(r.TS_TEXT))
-    tracks = advance_tracks(key, partition, cell, read_values(rows, AMOUNT), read_text_buffers(times), keys)
+    tracks = advance_tracks(key, partition, cell, read_values(rows, AMOUNT), read_text_buffers(times), several)
     last = times.take(pa.array(tracks.last))
     numbers = [tracks.key.astype(np.int32), tracks.cell.astype(np.int32), tracks.count, tracks.total]
     return pa.table([*numbers, last, tracks.low.astype(np.int32), tracks.absolute], schema=STATES)

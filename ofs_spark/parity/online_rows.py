@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,12 @@ class OnlineRows:
     table: pa.Table
 
 
-def read_files(objects: Objects, files: Sequence[Staged]) -> Iterator[OnlineRows]:
-    """The rows of each file, one file at a time, in no particular order."""
-    for file in files:
-        table = read_rows(objects, file)
+def read_files(
+    objects: Objects, files: Sequence[Staged], proves: Callable[[int], bool] = lambda _number: True
+) -> Iterator[OnlineRows]:
+    """The rows of each file, one file at a time, in no particular order. proves: which files are proven, by number."""
+    for number, file in enumerate(files):
+        table = read_rows(objects, file, proven=not proves(number))
         event, payload = (
             read_words(combine_chunks(table.column(name)), 2) for name in (r.EVENT_PRINT, r.PAYLOAD_PRINT)
         )

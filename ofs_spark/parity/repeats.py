@@ -57,7 +57,7 @@ def add_counts(notes: Sequence[CellCounts], cells: int) -> Array:
 
 @dataclass(frozen=True)
 class FindRepeats:
-    """One task's share of the events, by their prints; it also counts the files whose number falls to it.
+    """One task's share of the events, by their prints; it also proves and counts the files whose number falls to it.
 
     shares: how many tasks there are. width: targets, each of which is told of all repeats.
     """
@@ -72,9 +72,10 @@ class FindRepeats:
         """Chunks of LOST and CONTESTED, and one `CellCounts`."""
         counts = np.zeros((self.cells.count, KINDS), np.int64)
         parts = []
-        for number, rows in enumerate(read_files(self.objects, self.files)):
+        own = [number % self.shares == target for number in range(len(self.files))]
+        for number, rows in enumerate(read_files(self.objects, self.files, own.__getitem__)):
             cell = self.cells.locate(rows.partition, rows.seq)
-            if number % self.shares == target:
+            if own[number]:
                 _count_rows(counts, cell, rows.skip)
             parts.append(self._select(rows, cell, target))
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
@@ -119,9 +120,10 @@ def _count_rows(counts: Array, cell: Array, skip: Array) -> None:
 def select_repeated(columns: Mapping[str, Array]) -> dict[str, Array]:
     """The rows whose event stands at several positions, by event, then partition and position."""
     first = columns[_WORDS[0]]
-    ascending = np.sort(first)
-    repeated = np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
-    some = np.flatnonzero(np.isin(first, repeated)) if len(repeated) else np.empty(0, np.int64)
+    ascending = np.argsort(first)
+    same = np.zeros(len(first) + 1, np.bool_)
+    same[1:-1] = first[ascending[1:]] == first[ascending[:-1]]
+    some = ascending[same[1:] | same[:-1]]
     found = {name: values[some] for name, values in columns.items()}
     order = np.lexsort((found[r.SEQ], found[r.PARTITION_ORDINAL], found[_WORDS[1]], found[_WORDS[0]]))
     found = {name: values[order] for name, values in found.items()}

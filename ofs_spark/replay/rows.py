@@ -25,6 +25,7 @@ arrival, ts_text, c{i}_key, c{i}_amount as above, and
 |---|---|---|
 | skip | uint8 | why the online plane skips the event whatever came before it: 0, or a code of `online_law.SKIP_CODES` |
 | event_print | binary(16) | hash of (event class, event id): two events that are applied are the same iff it is |
+| route | uint32 | CRC-32 of the first law's key text: which share of the keys the event falls to |
 | payload_print | binary(16) | hash of the canonical {event_type, payload, schema_version} |
 
 Prints are of meaning only where skip is 0; the key is null elsewhere.
@@ -48,6 +49,7 @@ FLAGS = "flags"
 SKIP = "skip"
 EVENT_PRINT = "event_print"
 PAYLOAD_PRINT = "payload_print"
+ROUTE = "route"
 
 NO_ARRIVAL = NO_INSTANT
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from ofs_spark.foundation.ends import find_owner
-from tests.crash.drill import Answer, Drill, EndAt, Kill, Killed, Place, Watcher
+from tests.crash.drill import Answer, Drill, Kill, Killed, Place, Watcher
 from tests.crash.rebuilds import (
     COURSES,
-    FORENSIC,
     SWEEP,
     Rebuilding,
     expected,
     list_documents,
     online,
-    read_document,
     read_ledger,
     strip,
 )

@@ -12,7 +12,9 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 def combine_chunks(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A column as one array. Arrow's own method gives several chunks back where one would be too large."""
+    """A column as one array. Arrow's own method copies a single chunk, and gives several back where one would be too large."""
+    if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1:
+        return column.chunk(0)
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
 

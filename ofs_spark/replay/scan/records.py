@@ -87,6 +87,8 @@ def read_records(
     rows = pa.Table.from_batches(
         [*blocks, _keep_sightings(task, spec, table, invalid, place)], derive_typed_schema(spec)
     )
+    if spec.online:
+        rows = rows.combine_chunks()  # one batch: every task of a fold reads it
     seq = rows.column(r.SEQ).to_numpy()
     if (np.diff(seq) < 0).any():
         rows = rows.take(pa.array(np.argsort(seq, kind="stable")))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.dataflow import CODED
-from ofs_spark.foundation.columnar.hashing import to_fixed_binary
+from ofs_spark.foundation.columnar.hashing import hash_crc32, to_fixed_binary
 from ofs_spark.pins.profile.model import RECORD, Program, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import flag_anchors
@@ -33,7 +33,7 @@ _BASE = [
 ]  # fmt: skip
 _ONLINE = [
     (r.PARTITION_ORDINAL, pa.int32()), (r.SEQ, _LONG), (r.OFFSET, _TEXT), (r.ARRIVAL, _LONG), (r.SKIP, pa.uint8()),
-    (r.EVENT_PRINT, pa.binary(16)), (r.PAYLOAD_PRINT, pa.binary(16)), (r.TS_TEXT, _TEXT),
+    (r.EVENT_PRINT, pa.binary(16)), (r.PAYLOAD_PRINT, pa.binary(16)), (r.ROUTE, pa.uint32()), (r.TS_TEXT, _TEXT),
 ]  # fmt: skip
 _TYPES = {"decimal": _LONG, "int": _LONG, "double": pa.float64(), "string": _TEXT, "key": _TEXT, "bool": pa.bool_()}
 
@@ -122,7 +122,8 @@ def make_online_batch(spec: ScanSpec, columns: pa.RecordBatch, tokens: t.Tokens,
         r.EVENT_PRINT: to_fixed_binary(prints), r.PAYLOAD_PRINT: to_fixed_binary(payloads),
         r.TS_TEXT: columns.column(r.TS_TEXT),
     }  # fmt: skip
-    return _compose_batch(spec, base | dict(_read_core(spec.program, columns, tokens, applied)))
+    law = dict(_read_core(spec.program, columns, tokens, applied))
+    return _compose_batch(spec, base | law | {r.ROUTE: hash_crc32(law[r.name_core_key_column(0)])})
 
 
 def _compose_batch(spec: ScanSpec, named: Mapping[str, Any]) -> pa.RecordBatch:
