@@ -153,7 +153,7 @@ def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     return [
         f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
         f'{{"amount":{_format_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
-        f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c}","merchant_id":"merch-{m:04d}",'
+        f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c:06d}","merchant_id":"merch-{m:04d}",'
         f'"result":"{"declined" if d else "approved"}","terminal_id":"term-{t:05d}"}}{tail}{s}"}}'
         for a, h, o, c, m, d, t, k, i, s in zip(*columns, strict=True)
     ]

@@ -16,15 +16,14 @@ from ofs_spark.demo.archive import PINS, RUN, Archived, Delivery, write_json
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.errors import InternalError
-from ofs_spark.parity.anchors import describe_version
-from ofs_spark.parity.snapshot import FRESH, digest_basis, hash_snapshot
+from ofs_spark.parity.snapshot import FRESH, describe_version, digest_basis, hash_snapshot
 from ofs_spark.pins.profile.compile import Profile
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.online_law import Skip, State, find_amount, find_class, find_key, find_skip, hash_online_payload
 
 FOLDER = f"{RUN}/ofp"
 STREAM = "fp.bus.traffic"
-SHARES = (0.1, 0.2, 0.3)
+SHARES = (0.05, 0.1, 0.15)
 """How much of all deliveries the plane has applied when it logs a snapshot. It stops soon after the last one."""
 FAULTY_TYPE = "card_payment"
 """The planted fault is about one of these: a row of the datasets that the demo's intents name."""

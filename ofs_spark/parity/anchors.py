@@ -13,7 +13,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import parse_offset
 from ofs_spark.parity.cells import AnchorEnd
-from ofs_spark.parity.snapshot import FRESH, HASHED, digest_basis, sort_groups
+from ofs_spark.parity.snapshot import FRESH, HASHED, describe_version, digest_basis
 from ofs_spark.pins.profile.compile import Profile
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -165,13 +165,6 @@ def rebuild_content(anchor: Anchor, profile: Profile) -> dict[str, Any]:
         "eb_offset_basis": basis,
         "freshness": anchor.content["freshness"] or dict(FRESH),
     }
-
-
-def describe_version(profile: Profile) -> dict[str, Any]:
-    """What a snapshot says of the profile that it was made by."""
-    groups = [{"name": group.name, "version": group.version} for group in profile.program.groups]
-    revision = {"policy_id": profile.policy_id, "revision": profile.revision, "content_digest": profile.digest}
-    return {"feature_groups": sort_groups(groups), "feature_def_policy_rev": revision}
 
 
 def find_version_differences(anchor: Anchor, profile: Profile) -> list[str]:

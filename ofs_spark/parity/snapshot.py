@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest, encode_canonical
+from ofs_spark.pins.profile.compile import Profile
 
 HASHED = (
     "pins", "as_of_time_utc", "feature_groups", "feature_def_policy_rev", "eb_offset_basis", "graph_version",
@@ -69,3 +70,10 @@ def sort_groups(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Feature groups as a snapshot lists them: name and version, sorted."""
     named = ({"name": one["name"], "version": one["version"]} for one in groups)
     return sorted(named, key=lambda one: (one["name"], one["version"]))
+
+
+def describe_version(profile: Profile) -> dict[str, Any]:
+    """What a snapshot says of the profile that it was made by."""
+    groups = [{"name": group.name, "version": group.version} for group in profile.program.groups]
+    revision = {"policy_id": profile.policy_id, "revision": profile.revision, "content_digest": profile.digest}
+    return {"feature_groups": sort_groups(groups), "feature_def_policy_rev": revision}

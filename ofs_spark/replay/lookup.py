@@ -68,18 +68,20 @@ def find_records(
     int96_is_utc: bool = False,
     most_decoded: int = MOST_DECODED_BYTES,
     workers: int = WORKERS,
+    *,
+    by_id: bool = False,
 ) -> list[FoundRecord]:
     """The stored rows inside the ranges whose event id is one of the texts, or whose envelope holds one as a scalar or in one.
 
-    texts: None for every row. Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as
-    the segments hold them.
+    texts: None for every row. by_id: envelopes are not searched, which takes the longer the more texts there are.
+    Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as the segments hold them.
     `ranges`: disjoint. Bytes are proven against the index' entries: refuses as `read_segment`, and REPLAY_UNCHECKABLE
     for a row without an offset. Memory: one segment per worker, and what was found.
     """
     by_place = group_ranges(ranges)
     wanted = [segment for segment in segments if segment.place in by_place]
     asked = None if texts is None else sorted(texts)
-    read = partial(_search_segment, objects, asked, int96_is_utc, most_decoded)
+    read = partial(_search_segment, objects, asked, by_id, int96_is_utc, most_decoded)
     spans = ([ScanRange(number, x.start, x.last) for number, x in by_place[one.place]] for one in wanted)
     with ThreadPoolExecutor(workers) as pool:
         found = [record for own in pool.map(read, wanted, spans) for record in own]
@@ -89,6 +91,7 @@ def find_records(
 def _search_segment(
     objects: Objects,
     texts: Sequence[str] | None,
+    by_id: bool,
     int96_is_utc: bool,
     most_decoded: int,
     segment: Segment,
@@ -104,8 +107,10 @@ def _search_segment(
         rows = np.flatnonzero(inside)
         return _make_records(segment, table.take(pa.array(rows)), offsets, offsets.code[rows])
     named = np.asarray(pc.is_in(table.column(a.EVENT_ID), pa.array(texts, pa.large_string())))
-    rows = np.flatnonzero(inside & (named | find_candidates(table.column(a.ENVELOPE), texts)))
+    rows = np.flatnonzero(inside & (named if by_id else named | find_candidates(table.column(a.ENVELOPE), texts)))
     records = _make_records(segment, table.take(pa.array(rows)), offsets, offsets.code[rows])
+    if by_id:
+        return records
     return [one for one in records if one.event_id in texts or _holds(one.envelope, texts)]
 
 

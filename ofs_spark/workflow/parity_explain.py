@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.positions import Range
-from ofs_spark.parity.anchors import Anchor, describe_version
+from ofs_spark.parity.anchors import Anchor
 from ofs_spark.parity.causes import patch_content
 from ofs_spark.parity.cells import Reach
 from ofs_spark.parity.contributions import list_contributions
 from ofs_spark.parity.differences import Differences, find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
 from ofs_spark.parity.explain import Archive, Law, Stated, explain
-from ofs_spark.parity.snapshot import hash_snapshot
+from ofs_spark.parity.snapshot import describe_version, hash_snapshot
 from ofs_spark.parity.states import develop
 from ofs_spark.parity.verdict import CANONICALIZATION, CONTENT, GAP, VERSION, Verdict
 from ofs_spark.replay import rows as r
@@ -116,7 +116,7 @@ class Explainer:
         ranges = self._list_whole_ranges(anchor)
         records = self._find(ranges, texts)
         ids = sorted({one.event_id for one in records if one.event_id} - texts)[:IDS]
-        records += self._find(ranges, ids) if ids else []
+        records += self._find(ranges, ids, by_id=True) if ids else []
         stretches = self._list_stretches(anchor)
         records += self._find([one for one, _ in stretches], None)
         whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
@@ -125,7 +125,7 @@ class Explainer:
         positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(events.items())}
         return Archive(tuple(positions.values()), whole, frozenset((*keys, *agreeing)))
 
-    def _find(self, ranges: Sequence[Range], texts: Iterable[str] | None) -> list[FoundRecord]:
+    def _find(self, ranges: Sequence[Range], texts: Iterable[str] | None, *, by_id: bool = False) -> list[FoundRecord]:
         policy, index = self._context.policy, self._replayed.resolution.index
         return find_records(
             self._context.objects,
@@ -134,6 +134,7 @@ class Explainer:
             None if texts is None else sorted(texts),
             policy.int96_is_utc,
             policy.most_decoded_bytes,
+            by_id=by_id,
         )
 
     def _list_whole_ranges(self, anchor: Anchor) -> list[Range]:

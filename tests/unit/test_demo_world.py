@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,12 @@ def test_one_seed_is_one_world(tmp_path: Path) -> None:
     written(tmp_path / "c", seed=8)
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
     assert hashes(tmp_path / "a") != hashes(tmp_path / "c")
+
+
+def test_a_world_is_written_before_anything_compiles() -> None:
+    """People are told of the compilation of a release's first run; loading the demo must not begin it in silence."""
+    loads = "import sys, ofs_spark.demo.command; sys.exit('ofs_spark.foundation.columnar.compiled' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loads], check=False).returncode == 0
 
 
 def test_its_documents_keep_their_contracts(tmp_path: Path) -> None:

@@ -70,6 +70,14 @@ def test_whole_numbers_are_found_by_their_digits(tmp_path: Path) -> None:
     assert {3, 4} <= {one.order for one in look(written, "1")}
 
 
+def test_by_id_no_envelope_is_searched(tmp_path: Path) -> None:
+    written = write(tmp_path, (spelled(0, '"e2"'), spelled(1, '"x"'), spelled(2, '"y"')))
+    objects = LocalObjects(str(written.root))
+    segments, ranges = read_index(objects, RUN).segments, [Range(TOPIC, 0, "kafka_offset", 0, 3)]
+    assert [one.order for one in find_records(objects, segments, ranges, ["e2"])] == [0, 2]
+    assert [one.order for one in find_records(objects, segments, ranges, ["e2"], by_id=True)] == [2]
+
+
 def test_only_the_ranges_and_every_copy_in_order(tmp_path: Path) -> None:
     rows = tuple(row(n, f"e{n}", TS, {"card": "A"}) for n in (3, 1, 2, 2, 0))
     written = write(tmp_path, rows)
