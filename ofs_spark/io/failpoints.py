@@ -52,7 +52,14 @@ LATER = (
 )
 """Effects of attempts that start from what an earlier one left: a publish-only retry, a build from staged rows."""
 REBUILDS = (
-    *("parity_report.look", "parity_report.put", "parity_report.read", "forensic.look", "forensic.put", "forensic.read"),
+    *(
+        "parity_report.look",
+        "parity_report.put",
+        "parity_report.read",
+        "forensic.look",
+        "forensic.put",
+        "forensic.read",
+    ),
     *("forensic.digest", "parity_table.put", "parity_table.read", "parity_table.list"),
     *("fold_record.read", "fold_record.replace", "photos.read", "photos.put"),
     *("engine.find_repeats", "engine.prove", "engine.photograph"),
