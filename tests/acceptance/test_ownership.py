@@ -97,7 +97,7 @@ REBUILDS: Asked = {
         (("{build}",), 10),
         (("/nowhere",), 2),
     ),
-    "forensic": ((("{forensic}",), 0), (("{forensic of nothing}",), 10), (("{match}",), 10), (("/nowhere",), 2)),
+    "forensic": ((("{forensic}",), 0), (("{forensic of nothing}",), 20), (("{match}",), 10), (("/nowhere",), 2)),
 }
 """The same, in the platform's online world."""
 JOBS: Asked = {
