@@ -132,6 +132,8 @@ def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Docu
                 raise KIND_OF_ANCHOR.refuse(ref, "is no snapshot")
             require_kept(found, KIND_OF_ANCHOR, ref)
     except Refusal as refusal:
+        if refusal.code == "ENVIRONMENT_UNFIT":  # nothing of it is the snapshot's: another attempt may read it
+            raise
         return None, f"{refusal.code}: {refusal.message}"
     if found["snapshot_hash"] != document["snapshot_hash"]:
         return None, f"the snapshot at {ref} states another hash, {found['snapshot_hash']}"

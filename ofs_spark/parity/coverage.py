@@ -12,6 +12,8 @@ from ofs_spark.replay.index import SegmentIndex, select_segments
 from ofs_spark.replay.segment_groups import list_partitions
 
 _WORST = (COMPLETE, INCOMPLETE, UNCHECKABLE)
+UNABLE = frozenset({"REF_ACCESS_DENIED", "REF_SCOPE_INVALID", "ENVIRONMENT_UNFIT", "RESOURCE_EXCEEDED"})
+"""Codes of what a process may not or cannot: nothing of it is the archive's, and no verdict comes of it."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Coverage:
         """(status, problem) of an anchor's basis: the worst of its partitions."""
         found = [(self.status[cell], self.problem[cell]) for cell in reach.values()]
         return max(found, key=lambda one: _WORST.index(one[0]), default=(COMPLETE, ""))
+
+
+def require_able(completeness: Completeness) -> None:
+    """Refuses as the scan did where this process could not read the archive: another attempt may, and finds it whole."""
+    for fault in completeness.faults:
+        if fault.code in UNABLE:
+            raise fault.make_refusal()
 
 
 def cover_cells(cells: Cells, completeness: Completeness) -> Coverage:

@@ -56,12 +56,13 @@ class Result:
 
     ref: where it stands. answer_standing(intent, run, context, audit, is_put) → the answer that it gives, None where nothing
     stands; is_put: this attempt may have put it. write(writer, run, intent, answer) tells what follows from it, and gives
-    its manifest, if it is one.
+    its manifest, if it is one. noun: what it is called.
     """
 
     ref: OwnedRef
     answer_standing: Callable[[Intent, Run, RunContext, Audit, bool], Answer | None]
     write: Callable[[SignalWriter, Run, Intent, Answer], Answer | None]
+    noun: str = "dataset"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _settle(error: BaseException, ending: Ending, recorder: Recorder, run: Run) 
     owner = find_owner(error)
     standing, is_known = _ask_store(error, ending, recorder, run)
     if standing is not None:
-        said = [] if owner is None else [f"after the dataset was published: {owner}"]
+        said = [] if owner is None else [f"after the {recorder.result.noun} was published: {owner}"]
         ending.answer.update(standing, warnings=[*standing["warnings"], *said])
         recorder.record_published(run, ending.answer)
         return None if owner is not None else _name_dataset(error, standing)

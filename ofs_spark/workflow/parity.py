@@ -18,12 +18,13 @@ from ofs_spark.intent.identity import derive_run_key
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.parity.anchors import find_version_differences, rebuild_content
-from ofs_spark.parity.coverage import cover_cells, unite_coverage
+from ofs_spark.parity.coverage import cover_cells, require_able, unite_coverage
 from ofs_spark.parity.fold import Folded, fold_states
 from ofs_spark.parity.photograph import Photo, photograph
 from ofs_spark.parity.snapshot import digest_basis, frame_snapshot
 from ofs_spark.parity.verdict import Rebuilt, Verdict, choose_outcome, count_outcomes, judge
 from ofs_spark.publish.evidence import Evidence, write_once
+from ofs_spark.replay.completeness import COMPLETE
 from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Scan, scan_basis
@@ -185,6 +186,7 @@ def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
     if scan is None or not prove_staged(engine, context.objects, scan.staged):
         context.announce("replay", f"scans {plan.archive['segments']} segments")
         scan = scan_basis(engine, context.objects, resolution.index, cells.ranges, spec, folder, training=False)
+        require_able(scan.completeness)
         if scan.is_proven:
             write_scan_record(place, scan)
     context.announce("parity", "folds the events into states")
@@ -194,16 +196,19 @@ def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
 
 
 def write_receipt(replayed: Replayed, held: Run, context: RunContext) -> Evidence:
-    """The replay completeness receipt, whatever it says: a rebuild that is not complete says so."""
+    """The replay completeness receipt, whatever it says: a rebuild that is not complete says so.
+
+    It has the plain name where the basis is complete, else the attempt's own: a later attempt may find the archive mended.
+    """
     resolution, plan = replayed.resolution, replayed.resolution.plan
     found = unite_coverage(replayed.scan.completeness, resolution.index)
     sources = select_sources(one.range for one in found.ranges)
     document = compose_replay_receipt(
         held.run_key, plan.plan_id, resolution.index, plan.basis, sources, found, None, context.policy.arrival
     )
-    return write_once(
-        context.objects, name_evidence(plan.intent.platform_run_id, "replay_completeness", held.run_key), document
-    )
+    attempt = "" if found.status == COMPLETE else held.attempt
+    ref = name_evidence(plan.intent.platform_run_id, "replay_completeness", held.run_key, attempt)
+    return write_once(context.objects, ref, document)
 
 
 def judge_anchors(replayed: Replayed, context: RunContext) -> Iterator[tuple[int, Verdict]]:

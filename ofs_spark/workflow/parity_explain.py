@@ -13,6 +13,7 @@ from ofs_spark.parity.anchors import Anchor
 from ofs_spark.parity.causes import patch_content
 from ofs_spark.parity.cells import Reach
 from ofs_spark.parity.contributions import list_contributions
+from ofs_spark.parity.coverage import UNABLE
 from ofs_spark.parity.differences import Differences, find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
 from ofs_spark.parity.explain import Archive, Law, Stated, explain
@@ -92,6 +93,8 @@ class Explainer:
         try:
             archive = self._gather(anchor, found, rebuilt, expected, reach)
         except Refusal as refusal:
+            if refusal.code in UNABLE:
+                raise
             return {
                 "causes": [],
                 "proven": False,

@@ -127,7 +127,7 @@ def _read_anchors(
         try:
             anchors[place] = read_anchor(context.objects, ref, intent.platform_run_id, audit)
         except Refusal as refusal:
-            if len(refs) == 1:
+            if len(refs) == 1 or refusal.code == "ENVIRONMENT_UNFIT":  # which is no anchor's fault, and passes
                 faults.add([refusal])
             early[place] = make_unreadable(ref, refusal)
     return anchors, early

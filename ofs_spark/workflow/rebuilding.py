@@ -103,7 +103,7 @@ def _expect(rebuild: Rebuild) -> Result:
         """What follows from the document."""
         rebuild.tell(writer, rebuild.ref, run)
 
-    return Result(rebuild.ref, answer, write)
+    return Result(rebuild.ref, answer, write, rebuild.noun)
 
 
 def _answer_standing(rebuild: Rebuild, run: Run, context: RunContext) -> Answer | None:

@@ -19,6 +19,7 @@ from tests.spec.tables.windows import world
 from tests.worlds.model import RUN, World
 from tests.worlds.protected import PROTECTIONS, Watched, is_possible, watch
 from tests.worlds.sabotage import SABOTAGES
+from tests.worlds.snapshots import SNAPSHOTS, write_online_world
 from tests.worlds.writer import Layout, Written, write_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,8 @@ ORPHAN = f"{RUN}/ofs/files/{'0' * 64}.parquet"
 GATED = refusals.CASES["receipt_passed"].world
 GATED_EVENT = str(GATED.segments[0].rows[0].event_id)
 WHERE = ("--json", "--quiet", "--wiring", "{wiring}")
-COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+Asked = Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]
+COMMANDS: Asked = {
     "build": (
         (("{intent}",), 0),
         (("{intent}",), 0),
@@ -86,12 +88,28 @@ COMMANDS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     ),
 }
 """Command → its arguments and exit status, in this order, in one world."""
-JOBS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+REBUILDS: Asked = {
+    "parity": (
+        (("{match}",), 0),
+        (("{match}",), 0),
+        (("{mismatch}",), 70),
+        (("{match of many}", "--anchors", "{anchors}"), 0),
+        (("{build}",), 10),
+        (("/nowhere",), 2),
+    ),
+    "forensic": ((("{forensic}",), 0), (("{forensic of nothing}",), 20), (("{match}",), 10), (("/nowhere",), 2)),
+}
+"""The same, in the platform's online world."""
+JOBS: Asked = {
     "backfill_dataset.py": (
         (("{intent}", "--supersedes", "{dataset_manifest_id}", "--reason", "LATE", *WHERE[2:]), 10),
         (("{intent}", "--reason", "LATE", *WHERE[2:]), 2),
     ),
     "build_dataset.py": ((("{intent}", *WHERE[2:]), 0), (("{no intent}", *WHERE[2:]), 10)),
+}
+REBUILD_JOBS: Asked = {
+    "parity.py": ((("{match}", *WHERE[2:]), 0), (("{mismatch}", *WHERE[2:]), 70), (("{build}", *WHERE[2:]), 10)),
+    "forensic.py": ((("{forensic}", *WHERE[2:]), 0), (("{match}", *WHERE[2:]), 10)),
 }
 Refused = tuple[World, str, Callable[[Written], None] | None]
 """A world, the code that refuses it, and damage done to it first."""
@@ -105,8 +123,9 @@ FIRST = {code: name for name, (_, code, _) in reversed(TABLED.items())}
 WORLDS = SABOTAGED | REFUSED | TABLED
 DAILY = [name for name in WORLDS if name not in TABLED or name in FIRST.values()]
 STEPS = [
-    *(f"{command} {number}" for command, asked in COMMANDS.items() for number in range(len(asked))),
-    *(f"{job} {number}" for job, asked in JOBS.items() for number in range(len(asked))),
+    f"{entry} {number}"
+    for entry, asked in {**COMMANDS, **REBUILDS, **JOBS, **REBUILD_JOBS}.items()
+    for number in range(len(asked))
 ]
 
 
@@ -144,13 +163,48 @@ def plan_commands(folder: Path) -> list[dict[str, Any]]:
     written = prepare(GATED, folder)
     named = {"wiring": written.wiring, "intent": written.intent, "index": written.index, "profile": written.profile}
     places = {**{name: str(path) for name, path in named.items()}, **write_intents(written), "folder": str(folder)}
+    online = folder.parent / "online"
+    own = prepare_online(online)
+    return [*plan_steps(COMMANDS, JOBS, folder, places), *plan_steps(REBUILDS, REBUILD_JOBS, online, own)]
+
+
+def prepare_online(folder: Path) -> dict[str, str]:
+    """The platform's online world, with what others own beside what OFS owns: files to name in arguments."""
+    world = write_online_world(folder)
+    wiring = folder / "wiring.yaml"
+    wiring.write_text(wiring.read_text().replace("ledger.sqlite", "state/ledger.sqlite"))
+    for hole in HOLES:
+        (folder / hole).mkdir(parents=True, exist_ok=True)
+    for ref in FOREIGN:
+        (world.objects / ref).parent.mkdir(parents=True, exist_ok=True)
+        (world.objects / ref).write_bytes(b"{}")
+    matching, missing = f"{RUN}/ofp/0.json", f"{RUN}/ofp/nowhere.json"
+    other = world.put_anchor("other", {**SNAPSHOTS[1], "snapshot_hash": "ab" * 32})
+    asked = {
+        "match": ("parity_rebuild", matching),
+        "mismatch": ("parity_rebuild", other),
+        "match of many": ("parity_rebuild", None),
+        "build": ("dataset_build", None),
+        "forensic": ("forensic_rebuild", matching),
+        "forensic of nothing": ("forensic_rebuild", missing),
+    }
+    for number, (name, (kind, anchor)) in enumerate(asked.items()):
+        (folder / f"{name}.json").write_bytes(world.ask(kind, f"request.{number:04d}", anchor))
+    lines = [json.dumps({"anchor_ref": f"{RUN}/ofp/{number}.json"}) for number in range(3)]
+    (folder / "anchors.jsonl").write_text("\n".join(lines))
+    named = {name: str(folder / f"{name}.json") for name in asked}
+    return {**named, "wiring": str(wiring), "anchors": str(folder / "anchors.jsonl")}
+
+
+def plan_steps(commands: Asked, jobs: Asked, folder: Path, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The steps of commands, and of jobs after them."""
     steps = []
-    for command, asked in COMMANDS.items():
+    for command, asked in commands.items():
         for number, (arguments, _) in enumerate(asked):
             steps.append(
                 plan_step(f"{command} {number}", folder, fill((*WHERE, *command.split(" "), *arguments), places))
             )
-    for job, asked in JOBS.items():
+    for job, asked in jobs.items():
         for number, (arguments, _) in enumerate(asked):
             step = plan_step(f"{job} {number}", folder, fill(arguments, places))
             steps.append(step | {"job": str(ROOT / "jobs" / job)})
@@ -204,7 +258,7 @@ def assert_kept(watched: Watched, name: str, status: int, code: str | None = Non
 @pytest.mark.parametrize("name", STEPS)
 def test_a_command_writes_only_what_ofs_owns(name: str, commands: Watched) -> None:
     entry, number = name.rsplit(" ", 1)
-    _, status = {**COMMANDS, **JOBS}[entry][int(number)]
+    _, status = {**COMMANDS, **REBUILDS, **JOBS, **REBUILD_JOBS}[entry][int(number)]
     assert_kept(commands, name, status)
     assert commands.reports[name]["reached"] == []
 
@@ -240,8 +294,8 @@ def list_commands(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def test_every_command_and_job_has_its_entry() -> None:
-    assert set(COMMANDS) == set(list_commands(cli.build_parser()))
-    assert set(JOBS) == {path.name for path in (ROOT / "jobs").glob("*.py")}
+    assert {*COMMANDS, *REBUILDS} == set(list_commands(cli.build_parser()))
+    assert {*JOBS, *REBUILD_JOBS} == {path.name for path in (ROOT / "jobs").glob("*.py")}
 
 
 def test_what_is_allowed_is_what_the_contract_gives_to_ofs() -> None:
@@ -301,6 +355,6 @@ def test_every_refusal_writes_only_what_ofs_owns(tmp_path: Path) -> None:
 def test_every_command_writes_only_what_ofs_owns_on_spark(tmp_path: Path) -> None:
     """The JVM and its workers are not heard, but can write nowhere else either, and the world is compared."""
     watched = watch(plan_commands(tmp_path / "world"), tmp_path, HOLES, engine="spark")
-    for entry, asked in {**COMMANDS, **JOBS}.items():
+    for entry, asked in {**COMMANDS, **REBUILDS, **JOBS, **REBUILD_JOBS}.items():
         for number, (_, status) in enumerate(asked):
             assert_kept(watched, f"{entry} {number}", status)

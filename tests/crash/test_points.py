@@ -10,7 +10,7 @@ import pytest
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.refs import name_evidence
+from ofs_spark.foundation.refs import name_evidence, name_parity_table, name_table_file
 from ofs_spark.io.context import open_context
 from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, REBUILDS, VARIABLE, Failpoints, read_failpoints
 from ofs_spark.io.local_engine import LocalEngine
@@ -90,7 +90,8 @@ def _beat(drill: Drill, watcher: Watcher) -> None:
 
 def test_every_owned_ref_has_a_kind_of_its_own() -> None:
     evidence = [name_evidence(RUN, kind, "run_key") for kind in (*EVIDENCE, BACKFILL_INTENT)]
-    kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence) if "/x/" not in ref}
+    results = name_table_file(name_parity_table(RUN, "run_key", "attempt-1"), "x.parquet")
+    kinds = {ref: name_kind(ref) for ref in (*OWNED.values(), *evidence, results) if "/x/" not in ref}
     assert "input" not in kinds.values(), kinds
     assert {*KINDS.values(), *ENDINGS.values(), "reconciliation", "parity_table"} == set(kinds.values())
 

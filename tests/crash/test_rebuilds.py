@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from ofs_spark.foundation.ends import find_owner
-from tests.crash.drill import Answer, Drill, Kill, Killed, Place, Watcher
+from tests.crash.drill import Answer, Drill, EndAt, Kill, Killed, Place, Watcher, clear
 from tests.crash.rebuilds import (
     COURSES,
     SWEEP,
@@ -20,6 +22,9 @@ from tests.crash.rebuilds import (
     strip,
 )
 from tests.crash.test_faults import Disturb, Fault, find_faults
+from tests.crash.test_gc import Claims, clearing
+from tests.crash.test_kills import WRITES
+from tests.worlds.sabotage import flip_byte
 
 BOTH = pytest.mark.parametrize("course", COURSES, ids=[one.name for one in COURSES])
 
@@ -48,7 +53,8 @@ def judge_rest(drill: Drill, course: Rebuilding, what: str) -> list[str]:
 def test_a_kill_before_and_after_every_effect(course: Rebuilding) -> None:
     whole = course.watch()
     for at in range(len(whole) + 1):
-        for kind in (Kill, KillAfter)[: 2 if at else 1]:
+        after = at and whole[at - 1].rsplit(".", 1)[1] in WRITES
+        for kind in (Kill, KillAfter)[: 2 if after else 1]:  # after a read stands what stood before the next effect
             what = f"{course.name}: {kind.__name__} {at} ({whole[min(at, len(whole) - 1)]})"
             with Place(online) as drill:
                 ended = course.drive(drill, killed := kind(at))
@@ -88,6 +94,20 @@ def test_two_kills_one_after_the_other(course: Rebuilding) -> None:
                 judge_rest(drill, course, f"{course.name}: {first} and {second}")
 
 
+@BOTH
+def test_gcs_beside_a_run_remove_nothing_of_it(course: Rebuilding) -> None:
+    """Without rest, and every object is old to them: what is staged, photographed and tabled stays until it is named."""
+    with Place(online) as drill:
+        begun = threading.Event()
+        with clearing(drill, begun) as answers:
+            assert isinstance(course.drive(drill, Claims(begun)), dict)
+        assert answers
+        assert [one for answer in answers for one in answer["warnings"]] == []
+        cleared = clear(drill, Watcher())
+        assert isinstance(cleared, dict), cleared
+        judge_rest(drill, course, "cleared")
+
+
 def disturb(course: Rebuilding, at: int, effect: str, name: str, fault: Fault) -> str:
     """One disturbed driver, and the next ones: how the disturbed one ended."""
     what = f"{course.name}: {effect} ({at}): {name}"
@@ -115,7 +135,7 @@ def judge_uncheckable(
     for one in ended["results"]:  # type: ignore[attr-defined]
         told = own[one["anchor_ref"]]
         if one["outcome"] == "UNCHECKABLE":
-            assert (one["rebuilt_hash"], bool(one["reason"]), bool(one["prerequisite"])) == (None, True, True), what
+            assert all((one["reason"], one["prerequisite"])), what
         else:
             assert (one["outcome"], one["rebuilt_hash"]) == (told["outcome"], told["rebuilt_hash"]), what
     again = course.drive(drill, Watcher())
@@ -138,3 +158,82 @@ def test_every_effect_in_every_way(course: Rebuilding) -> None:
     assert wrong == []
     assert ends["answered"] > 50, ends
     assert ends["refused"] > 50, ends
+
+
+def test_a_report_whose_put_had_no_answer_stands() -> None:
+    """Put or not, nobody heard: the driver answers from what stands, or is refused by name and the next one reports."""
+    at = SWEEP.watch().index("parity_report.put")
+    for name in ("error", "timeout", "lost reply", "lost reply, timeout"):
+        with Place(online) as drill:
+            ended = SWEEP.drive(drill, Disturb(at, find_faults("parity_report.put")[name]))
+            assert isinstance(ended, dict) is name.startswith("lost"), (name, ended)
+            if isinstance(ended, dict):
+                assert any("after the parity report was published" in one for one in ended["warnings"]), ended
+            judge_rest(drill, SWEEP, name)
+
+
+class Meet(Watcher):
+    """Two drivers that wait for each other before an effect, once."""
+
+    def __init__(self, effect: str, gate: threading.Barrier) -> None:
+        super().__init__()
+        self.effect, self.gate = effect, gate
+
+    def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+        if effect == self.effect and effect not in self.seen:
+            self.seen.append(effect)
+            with suppress(threading.BrokenBarrierError):
+                self.gate.wait(timeout=2)
+            return call()
+        return super().__call__(effect, call)
+
+
+@BOTH
+@pytest.mark.parametrize("effect", ["ledger.register", "ledger.claim", "input.read"])
+def test_two_drivers_of_one_request_leave_one_document(effect: str, course: Rebuilding) -> None:
+    with Place(online) as drill, ThreadPoolExecutor(2) as pool:
+        gate = threading.Barrier(2)
+        asked = [pool.submit(course.drive, drill, Meet(effect, gate)) for _ in range(2)]
+        ends = [one.result() for one in asked]
+        told = [one for one in ends if isinstance(one, dict)]
+        assert told, ends
+        assert all(strip(one) == expected(course) for one in told)
+        refused = [find_owner(one) for one in ends if not isinstance(one, dict)]
+        assert all(
+            one is not None and one.code in ("LEASE_HELD", "LEASE_LOST", "RUN_IN_PROGRESS") for one in refused
+        ), ends
+        judge_rest(drill, course, effect)
+
+
+def test_a_driver_that_was_taken_over_at_its_report_leaves_the_others_report() -> None:
+    """The first one stops before its put, is taken for dead, and goes on when the second one has reported."""
+    with Place(online) as drill:
+        ends: list[object] = []
+
+        class Overtaken(Watcher):
+            def __call__(self, effect: str, call: Callable[[], Answer], /) -> Answer:
+                if effect == "parity_report.put":
+                    drill.dead.add("driver:1")
+                    ends.append(SWEEP.drive(drill, Watcher()))
+                return super().__call__(effect, call)
+
+        first = SWEEP.drive(drill, Overtaken())
+        (second,) = ends
+        assert isinstance(second, dict), second
+        assert isinstance(first, dict), first
+        assert first["results_ref"] == second["results_ref"]
+        judge_rest(drill, SWEEP, "overtaken")
+
+
+@BOTH
+def test_an_archive_that_is_mended_after_a_kill_gives_the_answer(course: Rebuilding) -> None:
+    """What the killed attempt proved of a damaged archive is its own: the next one's receipt says what it finds."""
+    with Place(online) as drill:
+        segment = drill.written.segments[1]
+        body = segment.read_bytes()
+        flip_byte(segment)
+        course.drive(drill, ended := EndAt("photos.read"))
+        assert "replay_receipt.put" in ended.seen
+        assert "scan_record.replace" not in ended.seen
+        segment.write_bytes(body)
+        judge_rest(drill, course, "mended")

@@ -70,8 +70,6 @@ REFUSED_ALONE: dict[str, dict[str, Any]] = {
     "run facts of another store": {"run_facts_ref": "s3://bucket/facts.json"},
     "run facts with an empty part": {"run_facts_ref": "a//facts.json"},
     "run facts with a backslash": {"run_facts_ref": "a\\facts.json"},
-    "parity": {"intent_kind": "parity_rebuild"},
-    "forensic": {"intent_kind": "forensic_rebuild"},
     "slices": {"replay_basis": []},
     "scenarios twice": {"scenario_run_ids": ["a", "a"]},
 }
@@ -90,6 +88,15 @@ def test_what_a_build_refuses_for_the_intent_alone_is_no_valid_intent(name: str,
     known = {(one["code"], one["pointer"]) for one in answer["faults"]}
     faults = refused["details"].get("faults") or [{"code": refused["code"], "pointer": refused["details"]["pointer"]}]
     assert {(one["code"], one["pointer"]) for one in faults} <= known
+
+
+@pytest.mark.parametrize("kind", ["parity_rebuild", "forensic_rebuild"])
+def test_an_intent_is_judged_as_its_own_command_takes_it(kind: str, tmp_path: Path) -> None:
+    written = write_world(WORLD, tmp_path)
+    change(written.intent, intent_kind=kind)
+    assert validate(written.intent)["valid"]
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
+    assert json.loads(told.stdout)["code"] == "INTENT_KIND_UNSUPPORTED"
 
 
 V1_ONLY: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ TRAINING = ("ofs/manifests", "ofs/publication", "ofs/index/by_plan")
 
 def find_document(outcome: Mapping[str, Any] | None) -> str:
     """The ref of the document that an outcome names; "" where it names none."""
-    return next((str(outcome[member]) for member in MEMBERS if member in outcome), "") if outcome else ""
+    return next((str(outcome[member]) for member in MEMBERS if outcome.get(member)), "") if outcome else ""
 
 
 def list_documents(view: View) -> dict[str, Document]:

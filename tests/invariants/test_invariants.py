@@ -336,7 +336,7 @@ def test_the_answer_of_the_last_rerun_is_judged() -> None:
 
 def test_every_invariant_is_broken_somewhere() -> None:
     broken = {name for _, names in (*CASES.values(), *LINKS.values()) for name in names}
-    assert broken | {"I6", "I7", "I10"} == set(INVARIANTS)
+    assert broken | {"I6", "I7", "I10", "I18"} == set(INVARIANTS)  # I18: test_judged.py
 
 
 def test_the_checker_is_a_stranger() -> None:
@@ -347,4 +347,4 @@ def test_the_checker_is_a_stranger() -> None:
         modules |= {alias.name for one in ast.walk(tree) if isinstance(one, ast.Import) for alias in one.names}
         strangers = {name for name in modules if name.split(".")[0] in ("ofs_spark", "tests")}
         own = {name for name in strangers if name.startswith("tests.invariants.")}
-        assert path.name == "test_invariants.py" or strangers == own, path
+        assert path.name.startswith("test_") or strangers == own, path

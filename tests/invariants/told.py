@@ -155,7 +155,7 @@ def _compose_entry(view: View, run: Row) -> Document:
         entry |= {name: manifest[name] for name in ("plan_id", "dataset_manifest_id")}
         entry["counts"] = manifest["replay"]["counts"]
     elif run["state"] == "DONE" and find_document(outcome):
-        member = "report_ref" if "report_ref" in outcome else "record_ref"
+        member = "report_ref" if outcome.get("report_ref") else "record_ref"
         called = {"report_ref": "parity_report", "record_ref": "forensic_record"}[member]
         entry |= {"plan_id": outcome["plan_id"], "refs": {called: outcome[member]}}
     return entry

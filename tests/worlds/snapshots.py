@@ -105,7 +105,7 @@ def write_online_world(folder: Path, rows_per_segment: int = 100) -> OnlineWorld
         before = segments[-1]["last_offset"]
     index = {"schema_version": "archive.segment_index.v0", "platform_run_id": RUN, "segments": segments}
     write(world.objects / RUN / "archive" / "segment_index.json", {**index, "digest": digest(index)})
-    (folder / "profiles").mkdir()
+    (folder / "profiles").mkdir(parents=True)
     shutil.copy(GOLDEN / "profile.yaml", folder / "profiles" / "core_features.yaml")
     write(world.objects / FACTS_REF, run_facts())
     wiring = (
