@@ -20,13 +20,13 @@ from ofs_spark.intent.run import Run
 from ofs_spark.parity.anchors import find_version_differences, rebuild_content
 from ofs_spark.parity.coverage import cover_cells, require_able, unite_coverage
 from ofs_spark.parity.fold import Folded, fold_states
+from ofs_spark.parity.online_rows import make_online_spec
 from ofs_spark.parity.photograph import Photo, photograph
 from ofs_spark.parity.snapshot import digest_basis, frame_snapshot
 from ofs_spark.parity.verdict import Rebuilt, Verdict, choose_outcome, count_outcomes, judge
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.completeness import COMPLETE
 from ofs_spark.replay.receipt import compose_replay_receipt
-from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.staged import prove_staged
@@ -173,13 +173,8 @@ def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
     context.announce("engine", "starts the engine")
     engine = context.engine()
     folder = name_staging(plan.intent.platform_run_id, plan.plan_id)
-    spec = ScanSpec(
-        platform_run_id=plan.intent.platform_run_id,
-        program=plan.profile.program,
-        arrival=policy.arrival,
-        int96_is_utc=policy.int96_is_utc,
-        most_decoded=policy.most_decoded_bytes,
-        online=True,
+    spec = make_online_spec(
+        resolution.index, resolution.rules, policy.arrival, policy.int96_is_utc, policy.most_decoded_bytes
     )
     place = ScanPlace(context.objects, folder, plan.plan_id, cells.ranges, spec)
     scan = find_scan(place, training=False)
