@@ -129,9 +129,14 @@ def disturb(course: Rebuilding, at: int, effect: str, name: str, fault: Fault) -
 def judge_uncheckable(
     drill: Drill, course: Rebuilding, ended: dict[str, object], effect: str, name: str, what: str
 ) -> str:
-    """An input that could not be had, in a sweep, is its result: it says which, and claims nothing of what it did not see."""
-    assert (course, effect) == (SWEEP, "input.read"), f"{what}: {ended}"
+    """An input that could not be had is a result: it says which, and claims nothing of what it did not see."""
+    assert effect == "input.read", f"{what}: {ended}"
     assert name in ("denied", "missing", "torn"), f"{what}: {ended}"
+    if course != SWEEP:
+        assert ended["parity"]["outcome"] == "UNCHECKABLE", f"{what}: {ended}"  # type: ignore[index]
+        assert course.drive(drill, Watcher()) == ended, what
+        assert drill.find_violations(settled=True) == [], what
+        return "uncheckable"
     own = {one["anchor_ref"]: one for one in expected(course)["results"]}
     for one in ended["results"]:  # type: ignore[attr-defined]
         told = own[one["anchor_ref"]]
