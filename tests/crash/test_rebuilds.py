@@ -150,7 +150,8 @@ def judge_uncheckable(
     return "uncheckable"
 
 
-@pytest.mark.parametrize("course", COURSES, ids=[one.name for one in COURSES])
+@pytest.mark.nightly
+@BOTH
 def test_every_effect_in_every_way(course: Rebuilding) -> None:
     ends: Counter[str] = Counter()
     effects = course.watch()
