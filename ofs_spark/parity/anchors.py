@@ -33,8 +33,9 @@ class Anchor:
     """One anchor as it stands.
 
     content: the members that its snapshot hash is of, but for `features`; from the anchor, then from its snapshot's body.
-    features: the body's states by key, None where no body can be read: `bodiless` says why. ends: how far it reaches.
-    body_config: the run config digest of that body. warnings: what contradicts itself in it without deciding anything.
+    body_ref: where the snapshot with its states stands, "" where none can be read: `bodiless` says why. The states are not
+    held: a sweep has thousands of anchors (`read_features`). ends: how far it reaches. body_config: the run config digest of
+    that body. warnings: what contradicts itself in it without deciding anything.
     """
 
     ref: str
@@ -42,7 +43,7 @@ class Anchor:
     kind: Kind
     snapshot_hash: str
     content: Document
-    features: Mapping[str, Document] | None
+    body_ref: str
     bodiless: str
     ends: tuple[AnchorEnd, ...]
     body_config: str | None = None
@@ -65,7 +66,7 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
         raw = fetch_document(objects, KIND_OF_ANCHOR, ref)
         document = _parse(raw, ref)
         kind = _find_kind(document, ref)
-        require_kept(document, KIND_OF_ANCHOR, ref)
+        _require_kept(document, ref)
         named = document["pins"]["platform_run_id"]
         if named != platform_run_id:
             raise KIND_OF_ANCHOR.refuse(
@@ -81,12 +82,27 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
         kind=kind,
         snapshot_hash=document["snapshot_hash"],
         content=members,
-        features=None if body is None else body["features"],
+        body_ref="" if body is None else ref if kind == "snapshot" else document["snapshot_ref"],
         bodiless=bodiless,
         ends=ends,
         body_config=None if body is None else body["run_config_digest"],
         warnings=warnings,
     )
+
+
+def read_features(objects: Objects, anchor: Anchor) -> Mapping[str, Document]:
+    """The states of the anchor's snapshot by key: what was read before, or PARITY_ANCHOR_INVALID."""
+    found = _parse(fetch_document(objects, KIND_OF_ANCHOR, anchor.body_ref), anchor.body_ref)
+    require_kept(found, KIND_OF_ANCHOR, anchor.body_ref)
+    if found.get("snapshot_hash") != anchor.snapshot_hash or "features" not in found:
+        raise KIND_OF_ANCHOR.refuse(anchor.body_ref, "is not the snapshot that it was")
+    features: Mapping[str, Document] = found["features"]
+    return features
+
+
+def _require_kept(document: Document, ref: str) -> None:
+    """Judges a document but for its states: there may be a million, and they are judged where they are compared."""
+    require_kept({**document, **({"features": {}} if "features" in document else {})}, KIND_OF_ANCHOR, ref)
 
 
 def _parse(raw: bytes, ref: str) -> Document:
@@ -130,7 +146,7 @@ def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Docu
             found = _parse(fetch_document(objects, KIND_OF_ANCHOR, ref), ref)
             if _find_kind(found, ref) != "snapshot":
                 raise KIND_OF_ANCHOR.refuse(ref, "is no snapshot")
-            require_kept(found, KIND_OF_ANCHOR, ref)
+            _require_kept(found, ref)
     except Refusal as refusal:
         if refusal.code == "ENVIRONMENT_UNFIT":  # nothing of it is the snapshot's: another attempt may read it
             raise

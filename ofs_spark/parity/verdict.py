@@ -110,7 +110,7 @@ def judge(anchor: Anchor, rebuilt: Rebuilt, basis_problem: str, version_problems
         return replace(begun, prerequisite="REPLAY_UNCHECKABLE", reason=rebuilt.problem)
     if rebuilt.snapshot_hash is None:
         return replace(begun, prerequisite=ORDER, reason=rebuilt.undefined)
-    reason = "" if anchor.features is not None else f"the hashes differ, and no body can be compared: {anchor.bodiless}"
+    reason = "" if anchor.body_ref else f"the hashes differ, and no body can be compared: {anchor.bodiless}"
     return replace(mismatch, category=CONTENT, reason=reason)
 
 

@@ -62,6 +62,8 @@ class Result:
     ref: OwnedRef
     answer_standing: Callable[[Intent, Run, RunContext, Audit, bool], Answer | None]
     write: Callable[[SignalWriter, Run, Intent, Answer], Answer | None]
+    unkept: frozenset[str] = frozenset()
+    """Members of the answer that the ledger does not keep: the document has them."""
     noun: str = "dataset"
 
 
@@ -82,7 +84,8 @@ class Recorder:
         context.announce("signals", "records how the run ended")
         writer = SignalWriter(context.objects, context.announce)
         manifest = self.result.write(writer, run, self.intent, answer)
-        ended = self._end(run, State.DONE, answer["outcome"], answer, answer["warnings"])
+        kept = {name: value for name, value in answer.items() if name not in self.result.unkept}
+        ended = self._end(run, State.DONE, answer["outcome"], kept, answer["warnings"])
         if ended is not None:
             write_ended(writer, context.control, ended, self.intent.platform_run_id, manifest)
 

@@ -130,6 +130,7 @@ def compose_feature_answer(report: Mapping[str, Any], ref: str, run: Run) -> Ans
         "request_id": run.request_id,
         "report_ref": ref,
         "results": [],
+        "warnings": [],
     }
 
 

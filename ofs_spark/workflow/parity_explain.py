@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.positions import Range
-from ofs_spark.parity.anchors import Anchor
+from ofs_spark.parity.anchors import Anchor, read_features
 from ofs_spark.parity.causes import patch_content
 from ofs_spark.parity.cells import Reach
 from ofs_spark.parity.contributions import list_contributions
 from ofs_spark.parity.coverage import UNABLE
-from ofs_spark.parity.differences import Differences, find_differences
+from ofs_spark.parity.differences import Differences, Features, find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
 from ofs_spark.parity.explain import Archive, Law, Stated, explain
 from ofs_spark.parity.snapshot import describe_version, hash_snapshot
@@ -49,15 +49,19 @@ class Explainer:
 
     def compare(self, anchor: Anchor, verdict: Verdict, reach: Reach, content: Mapping[str, Any]) -> Verdict:
         """The verdict with what differs in its features, and why; as it is where there is nothing to compare."""
-        if verdict.category not in (CONTENT, VERSION, GAP) or anchor.features is None or verdict.rebuilt_hash is None:
+        if verdict.category not in (CONTENT, VERSION, GAP) or not anchor.body_ref or verdict.rebuilt_hash is None:
             return verdict
         if self._compared == COMPARED:
             return replace(
                 verdict, reason=verdict.reason or f"only the first {COMPARED} mismatches are compared by key"
             )
         self._compared += 1
+        try:
+            expected = read_features(self._context.objects, anchor)
+        except Refusal as refusal:
+            return replace(verdict, reason=verdict.reason or f"its states cannot be compared: {refusal.message}")
         rebuilt = self._develop(reach)
-        found = find_differences(anchor.features, rebuilt)
+        found = find_differences(expected, rebuilt)
         if verdict.category == CONTENT and not found.count:
             reason = "the features are equal: the anchor's hash is not that of its content"
             return replace(verdict, category=CANONICALIZATION, reason=reason)
@@ -70,7 +74,7 @@ class Explainer:
         if verdict.category == GAP or self._explained == EXPLAINED:
             return told
         self._explained += 1
-        return replace(told, explanation=self._explain(anchor, found, rebuilt, content, reach))
+        return replace(told, explanation=self._explain(anchor, found, (expected, rebuilt), content, reach))
 
     def _develop(self, reach: Reach) -> States:
         """The rebuilt states as a snapshot's `features`."""
@@ -78,11 +82,16 @@ class Explainer:
         return {one.pop("key"): one for one in table.to_pylist()}
 
     def _explain(
-        self, anchor: Anchor, found: Differences, rebuilt: States, content: Mapping[str, Any], reach: Reach
+        self,
+        anchor: Anchor,
+        found: Differences,
+        sides: tuple[Features, States],
+        content: Mapping[str, Any],
+        reach: Reach,
     ) -> dict[str, Any]:
         """The causes, and whether the states that they give have the anchor's hash."""
         plan = self._replayed.resolution.plan
-        expected = anchor.features or {}
+        expected, rebuilt = sides
         self._context.announce("parity", f"looks for what makes {anchor.ref} differ in {len(found.keys)} keys")
         law = Law(self._replayed.resolution.rules, plan.intent.platform_run_id, _list_ends(anchor))
         own = describe_version(plan.profile)

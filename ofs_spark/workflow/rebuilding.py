@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Document = Mapping[str, Any]
 MOST_BYTES = 256 * 1024 * 1024
+UNKEPT = frozenset({"results", "keys", "columns", "unchecked", "prerequisites", "offsets_consumed"})
+"""Members of an answer that may be as long as its document."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _expect(rebuild: Rebuild) -> Result:
         """What follows from the document."""
         rebuild.tell(writer, rebuild.ref, run)
 
-    return Result(rebuild.ref, answer, write, rebuild.noun)
+    return Result(rebuild.ref, answer, write, UNKEPT, rebuild.noun)
 
 
 def _answer_standing(rebuild: Rebuild, run: Run, context: RunContext) -> Answer | None:

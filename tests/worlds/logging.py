@@ -14,14 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.audit import Audit
+from ofs_spark import pipeline
+from ofs_spark.foundation.audit import Audit, Resolution
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.intent.heartbeat import keep_lease
-from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
-from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
-from ofs_spark.workflow.window_parity import compare_logged
 from tests.worlds.model import RUN, World, intent, profile, row, segment, slice_, window
 from tests.worlds.writer import Written
 
@@ -144,8 +141,13 @@ def compare(
     asks = {"intent_kind": "parity_rebuild", "request_id": f"parity.run.{next(_NUMBERS):06d}"}
     document = {**json.loads(written.intent.read_bytes()), **asks}
     with open_context(written.wiring, policy, lambda _room, _doing: None, engine) as context:
-        asked = read_intent(json.dumps(document).encode(), "parity")
-        run_key, hashed = derive_run_key(asked.request_id), hash_intent_payload(asked)
-        held = context.control.claim(context.control.open(run_key, asked.request_id, hashed, asked.platform_run_id))
-        with keep_lease(context.control, held):
-            return compare_logged(asked, ref, held, context, [] if audit is None else audit)
+        answer = pipeline.check_parity(json.dumps(document).encode(), context, features=ref)
+        if audit is not None:
+            receipt = f"{RUN}/ofs/run_receipts/{answer['run_key']}.json"
+            told = json.loads((written.root / receipt).read_bytes())["protected_refs"]
+            audit += [Resolution(one["ref"], one["purpose"], one["outcome"]) for one in told]
+    report: dict[str, Any] = json.loads((written.root / answer["report_ref"]).read_bytes())
+    assert {name: report[name] for name in ("outcome", "counts", "columns")} == {
+        name: answer[name] for name in ("outcome", "counts", "columns")
+    }
+    return report
