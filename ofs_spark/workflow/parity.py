@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from ofs_spark.foundation.columnar.ports import Engine
 
 CONTRACT = "ofs.parity_report.v1"
+MOST_REF = 1_024
+"""Characters of a ref, as contracts have it."""
 LISTED = 1_000
 """Results that a report lists; its table has them all."""
 
@@ -65,6 +67,10 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
         message = "parity_anchor_ref is absent: name a snapshot, an audit record or a decision, or many by --anchors"
         raise refuse("PARITY_ANCHOR_INVALID", message, pointer="/parity_anchor_ref")
     refs = [context.objects.relative(ref) for ref in refs]
+    too_long = next((one for one in refs if len(one) > MOST_REF), "")
+    if too_long:
+        message = f"{too_long[:80]}… is no ref: it has {len(too_long)} characters, at most {MOST_REF} are allowed"
+        raise refuse("PARITY_ANCHOR_INVALID", message)
     ref = name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id))
 
     def tell(writer: SignalWriter, standing: str, run: Run) -> None:

@@ -227,6 +227,11 @@ def test_refs_are_protected_and_scoped(world: OnlineWorld) -> None:
     assert told["counters"]["parity_match"] == 1
 
 
+def test_a_ref_is_bounded_where_it_enters(world: OnlineWorld) -> None:
+    with pytest.raises(Refusal, match="PARITY_ANCHOR_INVALID"):
+        world.compare(world.ask("parity_rebuild", "parity.0001"), (f"{RUN}/ofp/0.json", f"{RUN}/{'x' * 1_024}"))
+
+
 def test_a_request_is_answered_again_from_its_report_and_stands_for_its_anchors(world: OnlineWorld) -> None:
     raw, refs = world.ask("parity_rebuild", "parity.0001"), (f"{RUN}/ofp/0.json", f"{RUN}/ofp/1.json")
     first = world.compare(raw, refs)

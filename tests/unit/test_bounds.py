@@ -218,7 +218,7 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/protected_refs/*/ref": WIRED,  # and the run facts' refs, which are bounded above
     # OFS' own
     "*sha256": OWN, "*digest*": OWN, "*_hash*": OWN, "*fingerprint": OWN, "*/plan_id": OWN, "*manifest_id": OWN,
-    "*/run_key": OWN, "*_id": OWN, "*/feature_set_recipe": OWN,
+    "*/report/ref": OWN, "*/run_key": OWN, "*_id": OWN, "*/feature_set_recipe": OWN,
     "*/status": OWN, "*/source": OWN, "*/outcome": OWN, "*/exit_status": OWN, "*/code": OWN, "*/health": OWN, "*/room": OWN,
     "*/role": OWN, "*/type": OWN, "*/event_type": OWN, "*/purpose": OWN, "*/signals/{}": OWN, "*/reasons/[*]": OWN,
     "*/attempt": OWN, "*/materialization/*": OWN, "*/evidence/{}/ref": OWN, "*/gates/*/name": OWN, "*/refs/{}": OWN,
