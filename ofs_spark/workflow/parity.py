@@ -66,11 +66,11 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
     if not refs:
         message = "parity_anchor_ref is absent: name a snapshot, an audit record or a decision, or many by --anchors"
         raise refuse("PARITY_ANCHOR_INVALID", message, pointer="/parity_anchor_ref")
-    refs = [context.objects.relative(ref) for ref in refs]
     too_long = next((one for one in refs if len(one) > MOST_REF), "")
     if too_long:
         message = f"{too_long[:80]}… is no ref: it has {len(too_long)} characters, at most {MOST_REF} are allowed"
         raise refuse("PARITY_ANCHOR_INVALID", message)
+    refs = [context.objects.relative(ref) for ref in refs]
     ref = name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id))
 
     def tell(writer: SignalWriter, standing: str, run: Run) -> None:
