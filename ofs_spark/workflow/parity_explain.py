@@ -21,7 +21,7 @@ from ofs_spark.parity.snapshot import describe_version, hash_snapshot
 from ofs_spark.parity.states import develop
 from ofs_spark.parity.verdict import CANONICALIZATION, CONTENT, GAP, VERSION, Verdict
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.index import locate_range
+from ofs_spark.replay.index import locate_range, select_segments
 from ofs_spark.replay.lookup import FoundRecord, find_records
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.context import RunContext
@@ -33,6 +33,8 @@ COMPARED, EXPLAINED = 200, 20
 """Of one run's mismatches, how many are compared key by key, and how many are explained: each reads the archive again."""
 KEYS, WITNESSES = 50, 5
 """Differing keys that are looked at, and keys that agree beside them, by which other rules are told from a key's own fault."""
+EVERY = 100_000
+"""Records of an anchor's partitions up to which all are read: then every differing key is looked at."""
 IDS = 5_000
 """Event ids whose other deliveries are looked up."""
 AROUND = 1_000
@@ -59,6 +61,8 @@ class Explainer:
         try:
             expected = read_features(self._context.objects, anchor)
         except Refusal as refusal:
+            if refusal.code in UNABLE:
+                raise
             return replace(verdict, reason=verdict.reason or f"its states cannot be compared: {refusal.message}")
         rebuilt = self._develop(reach)
         found = find_differences(expected, rebuilt)
@@ -121,21 +125,35 @@ class Explainer:
         expected: Mapping[str, Any],
         reach: Reach,
     ) -> Archive:
-        """The deliveries that an explanation needs, as `Archive` says."""
+        """The deliveries that an explanation needs, as `Archive` says: all there are, where they are few."""
+        ranges = self._list_whole_ranges(anchor)
+        if self._count_records(ranges) <= EVERY:
+            ends = _list_ends(anchor)
+            spans = {(one.topic, one.partition): (one.start, one.last) for one in ranges}
+            whole = {place: (first if ends[place] >= first else 0, last) for place, (first, last) in spans.items()}
+            return Archive(self._to_events(self._find(ranges, None), self._find_arrivals(reach, None)), whole)
         keys = list(found.keys[:KEYS])
         agreeing = sorted((rebuilt.keys() & expected.keys()) - set(found.keys))[:WITNESSES]
         texts = {key.partition(":")[2] for key in (*keys, *agreeing)} - {""}
-        ranges = self._list_whole_ranges(anchor)
         records = self._find(ranges, texts)
         ids = sorted({one.event_id for one in records if one.event_id} - texts)[:IDS]
         records += self._find(ranges, ids, by_id=True) if ids else []
         stretches = self._list_stretches(anchor)
         records += self._find([one for one, _ in stretches], None)
         whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
-        arrivals = self._find_arrivals(reach, keys)
-        events = {(one.topic, one.partition, one.order, one.segment): self._to_event(one, arrivals) for one in records}
-        positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(events.items())}
-        return Archive(tuple(positions.values()), whole, frozenset((*keys, *agreeing)))
+        events = self._to_events(records, self._find_arrivals(reach, keys))
+        return Archive(events, whole, frozenset((*keys, *agreeing)))
+
+    def _count_records(self, ranges: Sequence[Range]) -> int:
+        return sum(one.file.record_count for one in select_segments(self._replayed.resolution.index, ranges))
+
+    def _to_events(
+        self, records: Sequence[FoundRecord], arrivals: Mapping[tuple[str, int, str], int]
+    ) -> tuple[OnlineEvent, ...]:
+        """The records as deliveries, each once however often it was found."""
+        found = {(one.topic, one.partition, one.order, one.segment): self._to_event(one, arrivals) for one in records}
+        positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(found.items())}
+        return tuple(positions.values())
 
     def _find(self, ranges: Sequence[Range], texts: Iterable[str] | None, *, by_id: bool = False) -> list[FoundRecord]:
         policy, index = self._context.policy, self._replayed.resolution.index
@@ -168,7 +186,7 @@ class Explainer:
                     found.append((_span(end.place, first, last), (0 if end.last < span.start else first, last)))
         return found
 
-    def _find_arrivals(self, reach: Reach, keys: Sequence[str]) -> dict[tuple[str, int, str], int]:
+    def _find_arrivals(self, reach: Reach, keys: Sequence[str] | None) -> dict[tuple[str, int, str], int]:
         """The running arrival of the keys' events inside the basis, by position: no row tells it by itself."""
         replayed = self._replayed
         if len(reach) < 2:  # within one partition offsets are the order
