@@ -21,7 +21,6 @@ from ofs_spark.commands.command import (
     read_argument,
 )
 
-EXIT_OF_PARITY = {"MATCH": 0, "MISMATCH": 70, "UNCHECKABLE": 71}
 CORRECTIONS = (
     ("--supersedes", "REF", f"{MANIFEST} Default: what the intent supersedes."),
     ("--reason", "CODE", "Why: A-Z, 0-9 and _. Default: the intent's reason_code."),
@@ -146,9 +145,15 @@ def answer_parity(options: argparse.Namespace) -> int:
     return answer(
         options,
         open_around(options, call),
-        status=lambda found: EXIT_OF_PARITY[found["outcome"]],
+        status=_find_exit_status,
         people=console.print_parity,
     )
+
+
+def _find_exit_status(found: Answer) -> int:
+    from ofs_spark.signals.receipts import find_exit_status  # loads what other commands do without
+
+    return find_exit_status(found)
 
 
 def read_anchor_list(path: Path) -> list[str]:

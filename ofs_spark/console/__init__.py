@@ -9,13 +9,11 @@ from ofs_spark.console.answers import (
     print_cancel,
     print_checks,
     print_failure,
-    print_forensic,
     print_gc,
     print_json,
     print_ledger_list,
     print_ledger_run,
     print_manifest,
-    print_parity,
     print_refusal,
     print_status,
     print_usage_error,
@@ -23,6 +21,7 @@ from ofs_spark.console.answers import (
 )
 from ofs_spark.console.ends import answer_command, answer_end, answer_usage, print_text
 from ofs_spark.console.explanation import print_explanation
+from ofs_spark.console.parity import print_forensic, print_parity
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 from ofs_spark.console.streams import prepare_streams
 from ofs_spark.console.tour import print_demo

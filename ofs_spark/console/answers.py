@@ -46,53 +46,7 @@ def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
 def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """An answer's members, a key and its value a line."""
     screen = Screen(stream or sys.stdout)
-    screen.print_pairs(_describe(screen, answer, indent=0))
-
-
-def print_parity(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """A comparison: each result that does not match with what differs and why, then how many match."""
-    screen = Screen(stream or sys.stdout)
-    print_results(screen, answer.get("results", ()))
-    pairs = {name: answer[name] for name in ("outcome", "counts", "report_ref", "results_ref") if answer.get(name)}
-    screen.print_pairs(_describe(screen, pairs, indent=0))
-
-
-def print_results(screen: Screen, results: Sequence[Mapping[str, Any]]) -> None:
-    """Each anchor's outcome; of one that does not match what differs and why."""
-    for one in results:
-        style = "green" if one["outcome"] == "MATCH" else "red"
-        category = f" {one['category']}" if one.get("category") else ""
-        screen.print_line(Styled(f"{one['outcome']}{category}", style), GAP, one["anchor_ref"])
-        if one.get("reason"):
-            screen.print_line("  ", one["reason"])
-        for found in one["differences"][:SHOWN]:
-            screen.print_line("  ", _show_difference(found))
-        if one.get("explanation"):
-            _print_causes(screen, one["explanation"])
-
-
-def _show_difference(found: Mapping[str, Any]) -> str:
-    field = f" {found['field']}" if found["field"] else ""
-    return f"{found['key']}{field}: online {_show_value(found['expected'])}, rebuilt {_show_value(found['rebuilt'])}"
-
-
-def _print_causes(screen: Screen, explanation: Mapping[str, Any]) -> None:
-    """Each cause with its words, and whether the hash follows from them."""
-    for cause in explanation["causes"][:SHOWN]:
-        screen.print_line("  ", Styled(cause["cause"], "bold"), GAP, cause["detail"])
-    proven = "with these the hashes are equal" if explanation["proven"] else "no change that was tried gives its hash"
-    screen.print_line("  ", proven)
-
-
-def print_forensic(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """A rebuilt state: where it stands, whether it is the anchor's, and its first keys with their offsets."""
-    screen = Screen(stream or sys.stdout)
-    kept = ("outcome", "training_dataset", "record_ref", "snapshot_ref", "contributions_ref", "parity", "counts")
-    screen.print_pairs(_describe(screen, {name: answer[name] for name in kept}, indent=0))
-    for one in answer["keys"][:SHOWN]:
-        offsets = ", ".join(f"{at['topic']}/{at['partition']}@{at['offset']}" for at in one["offsets"][:SHOWN])
-        more = f" and {one['event_count'] - SHOWN} more" if one["event_count"] > SHOWN else ""
-        screen.print_line("  ", Styled(one["key"], "bold"), f": {offsets}{more}")
+    screen.print_pairs(describe(screen, answer, indent=0))
 
 
 def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -101,7 +55,7 @@ def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) ->
     for number, one in enumerate(answer.get("files", [answer])):
         if number:
             screen.print_line()
-        screen.print_pairs({name: [_show_value(one[name])] for name in ("file", "valid", "contract") if name in one})
+        screen.print_pairs({name: [show_value(one[name])] for name in ("file", "valid", "contract") if name in one})
         for fault in one["faults"]:
             screen.print_line("  ", Styled(fault["pointer"], "yellow"), f" {fault['code']}: {fault['message']}")
 
@@ -169,13 +123,13 @@ def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, progra
         screen.print_line("the ledger holds no run")
         return
     names = ("run_key", "state", "outcome", "attempts", "request_id")
-    cut = screen.print_table(RUNS, ([_show_value(run[name]) for name in names] for run in runs))
+    cut = screen.print_table(RUNS, ([show_value(run[name]) for name in names] for run in runs))
     if "events" in answer:
         changes = (
             (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
         )
         screen.print_line()
-        screen.print_pairs({name: [_show_value(answer[f"{name}_at_utc"])] for name in ("started", "ended")})
+        screen.print_pairs({name: [show_value(answer[f"{name}_at_utc"])] for name in ("started", "ended")})
         screen.print_line()
         cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
     older = answer.get("total", len(runs)) - len(runs)
@@ -232,14 +186,14 @@ def print_ledger_run(answer: Mapping[str, Any], stream: TextIO | None = None) ->
     """Everything that the ledger holds of a run; an event's detail a key and its value a line."""
     screen = Screen(stream or sys.stdout)
     told = {name: value for name, value in answer.items() if name not in ("events", "last_answer")}
-    screen.print_pairs(_describe(screen, told, indent=0))
+    screen.print_pairs(describe(screen, told, indent=0))
     for event in answer["events"]:
         screen.print_line()
         change = f"{event['before'] or NOTHING} → {event['after']}"
         screen.print_line(
             event["at_utc"], GAP, change, GAP, Styled(event["reason"], "bold"), f"  claim {event['token']}"
         )
-        screen.print_pairs(_describe(screen, event["detail"], indent=2), indent="  ")
+        screen.print_pairs(describe(screen, event["detail"], indent=2), indent="  ")
 
 
 def print_cancel(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -264,7 +218,7 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     for fault in details.pop("faults", []):
         place = Styled(fault.get("pointer", ""), "yellow")
         screen.print_line("  ", place, f" {fault.get('code', '')}: {fault.get('message', '')}")
-    screen.print_pairs(_describe(screen, details, indent=2), indent="  ")
+    screen.print_pairs(describe(screen, details, indent=2), indent="  ")
     if "do" in answer:
         done = answer["do"]
         where = " at ".join(done[name] for name in ("file", "pointer") if name in done)
@@ -291,7 +245,7 @@ def print_failure(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     screen.print_line(f"ofs: {said}")
 
 
-def _describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[str, Sequence[str]]:
+def describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[str, Sequence[str]]:
     """Each member's lines: an element of a list begins one, an object's members fill as many as they need."""
     indent += max(map(len, members), default=0) + len(GAP)
     described: dict[str, Sequence[str]] = {}
@@ -307,17 +261,18 @@ def _describe(screen: Screen, members: Mapping[str, Any], indent: int) -> dict[s
 def _describe_value(screen: Screen, value: Any, indent: int) -> list[str]:
     """The lines of one value, those after the first set in."""
     if not (isinstance(value, dict) and value):
-        return [_show_value(value)]
-    members = (f"{name}={_show_value(one)}" for name, one in value.items())
+        return [show_value(value)]
+    members = (f"{name}={show_value(one)}" for name, one in value.items())
     first, *others = screen.fill(members, GAP, indent + len(GAP))
     return [first, *(GAP + line for line in others)]
 
 
-def _show_value(value: Any) -> str:
+def show_value(value: Any) -> str:
+    """A member's value on one line."""
     if isinstance(value, dict) and value:
-        return GAP.join(f"{name}={_show_value(one)}" for name, one in value.items())
+        return GAP.join(f"{name}={show_value(one)}" for name, one in value.items())
     if isinstance(value, list) and value:
-        return ", ".join(_show_value(one) for one in value[:SHOWN]) + (
+        return ", ".join(show_value(one) for one in value[:SHOWN]) + (
             f", … and {len(value) - SHOWN} more" * (len(value) > SHOWN)
         )
     if isinstance(value, float):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from ofs_spark.console.answers import print_results
+from ofs_spark.console.parity import print_results
 from ofs_spark.console.screen import Screen, Styled
 
 

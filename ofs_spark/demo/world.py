@@ -238,20 +238,23 @@ def _make_intents(
         },
         "filters": {"country": ["GB"]},
     }
+    asked: dict[str, dict[str, Any]] = {"training": training, "explore": explore, **_ask_of_online_plane(logged)}
+    return {name: {**common, "request_id": f"demo.{name}.{shape.payments}", **own} for name, own in asked.items()}
+
+
+def _ask_of_online_plane(logged: Logged) -> dict[str, dict[str, Any]]:
+    """What the intents of parity and forensics have of their own, by name."""
     core = {
         "intent_kind": "parity_rebuild",
         "feature_definition_set": {"feature_set_id": "core_features", "feature_set_version": "v1"},
         "join_scope": {},
     }
-    asked: dict[str, dict[str, Any]] = {
-        "training": training,
-        "explore": explore,
+    return {
         "parity": {**core, "parity_anchor_ref": logged.snapshots[-1]},
         "planted": {**core, "parity_anchor_ref": logged.planted},
         "forensic": {**core, "intent_kind": "forensic_rebuild", "parity_anchor_ref": logged.decision},
         "sweep": core,
     }
-    return {name: {**common, "request_id": f"demo.{name}.{shape.payments}", **own} for name, own in asked.items()}
 
 
 __all__ = ["CORE_PROFILE", "PROFILE", "DemoWorld", "Payments", "Shape", "write_demo_world", "write_wiring"]

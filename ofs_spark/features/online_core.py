@@ -82,7 +82,8 @@ def advance_tracks(
     data, offsets = texts
     lowest, looked = np.zeros(len(key), np.int64), np.flatnonzero(several[key])
     lowest[looked] = find_lowest_bits(amount[looked])
-    return Tracks(*_advance_tracks(key, partition, cell, amount, lowest, data, offsets, len(several)))
+    columns, made = _advance_tracks(key, partition, cell, amount, lowest, data, offsets, len(several))
+    return Tracks(*(column[:made].copy() for column in columns))
 
 
 def find_lowest_bits(amount: Array) -> Array:
@@ -104,17 +105,10 @@ _TRACKS = type_tuple(
 )
 
 
-@compile_loop(_TRACKS(LONGS, LONGS, LONGS, DOUBLES, LONGS, BYTES, LONGS, I64))
+@compile_loop(type_tuple(_TRACKS, I64)(LONGS, LONGS, LONGS, DOUBLES, LONGS, BYTES, LONGS, I64))
 def _advance_tracks(
-    key: Array,
-    partition: Array,
-    cell: Array,
-    amount: Array,
-    lowest: Array,
-    data: Array,
-    offsets: Array,
-    keys: int,
-) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
+    key: Array, partition: Array, cell: Array, amount: Array, lowest: Array, data: Array, offsets: Array, keys: int
+) -> tuple[tuple[Array, Array, Array, Array, Array, Array, Array], int]:
     n, made, touched = len(key), 0, 0
     out_key, out_cell, out_count = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     out_total, out_last, out_low = np.empty(n, np.float64), np.empty(n, np.int64), np.empty(n, np.int64)
@@ -147,12 +141,4 @@ def _advance_tracks(
         held = last[k]
         if precedes(data, offsets[held], offsets[held + 1], offsets[row], offsets[row + 1]):
             last[k] = row
-    return (
-        out_key[:made].copy(),
-        out_cell[:made].copy(),
-        out_count[:made].copy(),
-        out_total[:made].copy(),
-        out_last[:made].copy(),
-        out_low[:made].copy(),
-        out_absolute[:made].copy(),
-    )
+    return (out_key, out_cell, out_count, out_total, out_last, out_low, out_absolute), made

@@ -11,7 +11,6 @@ from ofs_spark.foundation.positions import Range, describe_basis, hash_basis
 from ofs_spark.intent.model import Intent
 from ofs_spark.parity.anchors import Anchor
 from ofs_spark.pins.profile.compile import Profile
-from ofs_spark.pins.profile.digest import SET_RECIPE
 from ofs_spark.pins.run_facts import RunFacts
 from ofs_spark.replay.index import Place, SegmentIndex, locate_range
 
@@ -63,20 +62,6 @@ class ParityPlan:
         """64 hex: equal for two runs iff every pin is."""
         return digest(self.pins)
 
-    def describe_profile(self) -> dict[str, str]:
-        """The profile, as documents name it."""
-        p = self.profile
-        return {
-            "ref": p.ref,
-            "digest": p.digest,
-            "policy_id": p.policy_id,
-            "revision": p.revision,
-            "feature_set_id": p.set_id,
-            "feature_set_version": p.set_version,
-            "feature_set_digest": p.set_digest,
-            "feature_set_recipe": SET_RECIPE,
-        }
-
     def to_document(self) -> dict[str, Any]:
         """The plan, as evidence."""
         return {
@@ -87,7 +72,7 @@ class ParityPlan:
             "basis_hash": hash_basis(self.basis),
             "basis": describe_basis(self.basis),
             "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
-            "feature_profile": self.describe_profile(),
+            "feature_profile": self.profile.to_document(),
             "archive": dict(self.archive),
             "anchors": {"count": len(self.anchors), "digest": self.anchors_digest},
             "policy": dict(self.policy),

@@ -17,7 +17,6 @@ from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile
-from ofs_spark.pins.profile.digest import SET_RECIPE
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.pins.run_facts import RunFacts
 
@@ -112,7 +111,7 @@ class BuildPlan:
             {
                 "dataset_fingerprint": self.fingerprint,
                 "basis_hash": self.basis_hash,
-                "feature_profile": self._describe_profile(),
+                "feature_profile": self.profile.to_document(),
                 "run_facts": {"digest": self.run_facts.digest},
                 "archive": {"slice_digest": self.archive.slice_digest},
                 "labels": self.labels,
@@ -139,7 +138,7 @@ class BuildPlan:
             "basis_hash": self.basis_hash,
             "basis": describe_basis(self.intent.basis),
             "run_facts": {"ref": self.run_facts.ref, "digest": self.run_facts.digest},
-            "feature_profile": self._describe_profile(),
+            "feature_profile": self.profile.to_document(),
             "contexts": [context.to_document() for context in self.run_facts.contexts],
             "archive": {
                 "index_ref": self.archive.index_ref,
@@ -178,7 +177,7 @@ class BuildPlan:
                 "config_revision": self.intent.config_revision,
                 "run_config_digest": self.policy.run_config_digest,
             },
-            "feature_profile": self._describe_profile(),
+            "feature_profile": self.profile.to_document(),
             "contexts": [context.to_document() for context in self.run_facts.contexts],
             "policy": self._describe_policy(),
             "pins": self.pins,
@@ -194,19 +193,6 @@ class BuildPlan:
 
     def _release(self) -> dict[str, str]:
         return {"requested": self.intent.code_release, "running": self.release}
-
-    def _describe_profile(self) -> dict[str, str]:
-        p = self.profile
-        return {
-            "ref": p.ref,
-            "digest": p.digest,
-            "policy_id": p.policy_id,
-            "revision": p.revision,
-            "feature_set_id": p.set_id,
-            "feature_set_version": p.set_version,
-            "feature_set_digest": p.set_digest,
-            "feature_set_recipe": SET_RECIPE,
-        }
 
     def _describe_policy(self) -> dict[str, Any]:
         return {

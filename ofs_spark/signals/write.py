@@ -149,17 +149,6 @@ def write_published(writer: SignalWriter, control: RunControl, run: Run, intent:
     return manifest
 
 
-def write_judged(writer: SignalWriter, ref: str, contract: str, run: Run) -> None:
-    """The fact of a parity report that stands at a ref. Never raises."""
-    with writer.try_writing(ref):
-        body = writer.objects.read(ref, MOST_BYTES)
-        report = parse_json(body, what="the report", max_bytes=MOST_BYTES)
-        require_valid(report, contract)
-        named = {"ref": ref, "sha256": hashlib.sha256(body).hexdigest()}
-        fact = governance.compose_parity_result(run.run_key, report, named)
-        writer.write(name_fact(report["platform_run_id"], fact["event_id"]), fact, once=True)
-
-
 def write_declared(writer: SignalWriter, run: Run, intent: Intent) -> None:
     """That a run takes the place of a dataset, and why: before its build, and again by every later run. Never raises."""
     if intent.supersedes:

@@ -25,7 +25,6 @@ from ofs_spark.parity.coverage import unite_coverage
 from ofs_spark.parity.states import develop
 from ofs_spark.parity.verdict import UNCHECKABLE, Verdict
 from ofs_spark.replay.segment_groups import list_partitions
-from ofs_spark.signals.write import SignalWriter
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer
 from ofs_spark.workflow.parity import Replayed, judge_anchors, replay_cells, write_receipt
@@ -47,16 +46,12 @@ def rebuild_forensics(intent: Intent, context: RunContext) -> Answer:
         raise refuse("PARITY_ANCHOR_INVALID", message, pointer="/parity_anchor_ref")
     anchor = context.objects.relative(intent.parity_anchor_ref)
 
-    def tell(_writer: SignalWriter, _ref: str, _run: Run) -> None:
-        """Nothing beside the receipts."""
-
     rebuild = Rebuild(
         ref=name_forensic_record(intent.platform_run_id, derive_run_key(intent.request_id)),
         contract=CONTRACT,
         noun="forensic record",
         make=lambda held, audit: _compose_record(intent, anchor, held, context, audit),
         answer=compose_answer,
-        tell=tell,
     )
     return run_rebuild(intent, rebuild, context)
 
@@ -111,7 +106,7 @@ def _compose_record(intent: Intent, ref: str, held: Run, context: RunContext, au
         "counts": dict(verdict.counts),
         "keys": keys,
         "evidence": {kind: {"ref": one.ref, "sha256": one.sha256} for kind, one in evidence.items()},
-        "feature_profile": plan.describe_profile(),
+        "feature_profile": plan.profile.to_document(),
         "differences": list(plan.differences),
     }
 

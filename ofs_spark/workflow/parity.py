@@ -30,7 +30,6 @@ from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.staged import prove_staged
-from ofs_spark.signals.write import SignalWriter, write_judged
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer
 from ofs_spark.workflow.parity_explain import Explainer
@@ -73,17 +72,13 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
     refs = [context.objects.relative(ref) for ref in refs]
     ref = name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id))
 
-    def tell(writer: SignalWriter, standing: str, run: Run) -> None:
-        """The fact."""
-        write_judged(writer, standing, CONTRACT, run)
-
     rebuild = Rebuild(
         ref=ref,
         contract=CONTRACT,
         noun="parity report",
         make=lambda held, audit: _compose_report(intent, refs, held, context, audit),
         answer=compose_answer,
-        tell=tell,
+        is_judged=True,
         asked=digest(refs) if anchors else "",
     )
     return run_rebuild(intent, rebuild, context)
@@ -95,17 +90,13 @@ def check_features(intent: Intent, features: str, context: RunContext) -> Answer
 
     ref = context.objects.relative(features)
 
-    def tell(writer: SignalWriter, standing: str, run: Run) -> None:
-        """The fact."""
-        write_judged(writer, standing, SCHEMA_VERSION, run)
-
     rebuild = Rebuild(
         ref=name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id)),
         contract=SCHEMA_VERSION,
         noun="feature parity report",
         make=lambda held, audit: compare_logged(intent, ref, held, context, audit),
         answer=compose_feature_answer,
-        tell=tell,
+        is_judged=True,
         asked=digest({"features": ref}),
     )
     return run_rebuild(intent, rebuild, context)
@@ -167,7 +158,7 @@ def _compose_report(
         "counts": count_outcomes(results),
         "results": [one.to_document() for one in listed],
         "evidence": {kind: {"ref": one.ref, "sha256": one.sha256} for kind, one in evidence.items()},
-        "feature_profile": resolution.plan.describe_profile(),
+        "feature_profile": resolution.plan.profile.to_document(),
         "differences": list(resolution.plan.differences),
         **replay,
         **({} if table is None else {"table": table}),

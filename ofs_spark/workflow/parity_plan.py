@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.collect import Collector, refuse_all
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
+from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import name_plan, name_segment_index
 from ofs_spark.intent.admission import find_narrowing
 from ofs_spark.intent.model import Intent
@@ -19,7 +20,7 @@ from ofs_spark.parity.verdict import BASIS, Verdict, differ, lack, make_unreadab
 from ofs_spark.pins.plan import find_differences
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.model import OnlineCoreRules
-from ofs_spark.pins.run_facts import read_run_facts
+from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.index import SegmentIndex, digest_slice, read_index, select_segments
 from ofs_spark.workflow.context import RunContext
@@ -36,7 +37,6 @@ class ParityResolution:
     plan: ParityPlan
     index: SegmentIndex
     rules: OnlineCoreRules
-    refs: tuple[str, ...]
     early: dict[int, Verdict]
     rebuilt: tuple[int, ...]
     anchors: dict[int, Anchor]
@@ -74,8 +74,23 @@ def resolve_parity(intent: Intent, refs: Sequence[str], context: RunContext, aud
             early[place] = verdict
     rebuilt = tuple(place for place in sorted(anchors) if place not in early)
     cells = cut_cells(firsts, [anchors[place].ends for place in rebuilt])
-    basis = unite_cells(cells.ranges)
-    plan = ParityPlan(
+    stated = tuple((ref, anchors[at].sha256 if at in anchors else "") for at, ref in enumerate(refs))
+    told = (*differences, *profile.describe_differences())
+    plan = _freeze_plan(intent, (facts, profile, index), stated, unite_cells(cells.ranges), context, told)
+    return ParityResolution(plan, index, rules, early, rebuilt, anchors, cells)
+
+
+def _freeze_plan(
+    intent: Intent,
+    pins: tuple[RunFacts, Profile, SegmentIndex],
+    anchors: tuple[tuple[str, str], ...],
+    basis: tuple[Range, ...],
+    context: RunContext,
+    differences: tuple[str, ...],
+) -> ParityPlan:
+    """The plan of pins that are all there. anchors: (ref, SHA-256)."""
+    facts, profile, index = pins
+    return ParityPlan(
         intent=intent,
         profile=profile,
         run_facts=facts,
@@ -84,13 +99,15 @@ def resolve_parity(intent: Intent, refs: Sequence[str], context: RunContext, aud
             "slice_digest": digest_slice(index, basis),
             "segments": len(select_segments(index, basis)),
         },
-        anchors=tuple((ref, anchors[at].sha256 if at in anchors else "") for at, ref in enumerate(refs)),
+        anchors=anchors,
         basis=basis,
-        policy={"revision": policy.policy_revision, "run_config_digest": policy.run_config_digest},
+        policy={
+            "revision": context.policy.policy_revision,
+            "run_config_digest": context.policy.run_config_digest,
+        },
         release=context.release,
-        differences=(*differences, *profile.describe_differences()),
+        differences=differences,
     )
-    return ParityResolution(plan, index, rules, tuple(refs), early, rebuilt, anchors, cells)
 
 
 def write_plan(resolution: ParityResolution, held: Run, context: RunContext) -> Evidence:

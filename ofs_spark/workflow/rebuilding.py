@@ -36,7 +36,7 @@ class Rebuild:
     """What a kind of run makes.
 
     contract, noun: of its document, which stands at `ref`. make(held, audit) → the document, valid under its contract.
-    answer(document, ref, run) → what the command answers. tell(writer, ref, run): what follows from a document that stands.
+    answer(document, ref, run) → what the command answers. is_judged: whether its outcome is told as a fact.
     asked: what the request asks beside its intent; another one under the same request id is another request.
     """
 
@@ -45,8 +45,8 @@ class Rebuild:
     noun: str
     make: Callable[[Run, Audit], Document]
     answer: Callable[[Document, str, Run], Answer]
-    tell: Callable[[SignalWriter, str, Run], None]
     asked: str = ""
+    is_judged: bool = False
 
 
 def run_rebuild(intent: Intent, rebuild: Rebuild, context: RunContext) -> Answer:
@@ -103,7 +103,10 @@ def _expect(rebuild: Rebuild) -> Result:
 
     def write(writer: SignalWriter, run: Run, _intent: Intent, _answer: Answer) -> None:
         """What follows from the document."""
-        rebuild.tell(writer, rebuild.ref, run)
+        if rebuild.is_judged:
+            from ofs_spark.signals.judged import write_judged
+
+            write_judged(writer, rebuild.ref, rebuild.contract, run)
 
     return Result(rebuild.ref, answer, write, UNKEPT, rebuild.noun)
 

@@ -12,16 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-PINS = ("platform_run_id", "scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")
-IGNORED = ("decision_response", "action_intent", "action_outcome")
-BY_TOPIC = {
-    "fp.bus.traffic.fraud.v1": "traffic_fraud",
-    "fp.bus.traffic.baseline.v1": "traffic_baseline",
-    "fp.bus.context.arrival_events.v1": "context_arrival",
-    "fp.bus.context.arrival_entities.v1": "context_arrival_entities",
-    "fp.bus.context.flow_anchor.fraud.v1": "context_flow_fraud",
-    "fp.bus.context.flow_anchor.baseline.v1": "context_flow_baseline",
-}
+from tests.oracle.core import CLASS_BY_TOPIC, PINS, SKIPPED_TYPES
+
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 Place = tuple[str, int]
 
@@ -57,9 +49,9 @@ def in_delivery_order(records: Iterable[Record]) -> list[Record]:
 def class_of(envelope: Mapping[str, Any], topic: str) -> str | None:
     stated = envelope.get("event_class")
     if stated:
-        return stated if stated in BY_TOPIC.values() else None
-    if topic in BY_TOPIC:
-        return BY_TOPIC[topic]
+        return stated if stated in CLASS_BY_TOPIC.values() else None
+    if topic in CLASS_BY_TOPIC:
+        return CLASS_BY_TOPIC[topic]
     text = envelope["event_type"]
     if "arrival_entities" in text:
         return "context_arrival_entities"
@@ -133,7 +125,7 @@ class OnlinePlane:
             return "missing_pin"
         if envelope["platform_run_id"] != self.platform_run_id:
             return "other_platform_run"
-        if envelope["event_type"] in IGNORED:
+        if envelope["event_type"] in SKIPPED_TYPES:
             return "ignored_event_type"
         event_class = class_of(envelope, record.topic)
         if event_class is None:

@@ -68,6 +68,19 @@ class Profile:
         """The selected set's digest by a recipe that a manifest states; manifests that state none were made by the older."""
         return self.set_digest if recipe == SET_RECIPE else self.old_set_digest
 
+    def to_document(self) -> dict[str, str]:
+        """The selected set as plans and results name it."""
+        return {
+            "ref": self.ref,
+            "digest": self.digest,
+            "policy_id": self.policy_id,
+            "revision": self.revision,
+            "feature_set_id": self.set_id,
+            "feature_set_version": self.set_version,
+            "feature_set_digest": self.set_digest,
+            "feature_set_recipe": SET_RECIPE,
+        }
+
     def describe_differences(self) -> tuple[str, ...]:
         """What is said aloud of the file: that it states its digest by a recipe that is no longer written."""
         if self.stated_recipe != OLD_PROFILE_RECIPE:
