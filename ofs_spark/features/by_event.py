@@ -9,12 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.features.load import LABEL_IDENTITIES, LABELS
+from ofs_spark.features.load import LABEL_IDENTITIES, LABELS, PIECES
 from ofs_spark.features.ports import Attachment
-from ofs_spark.features.routing import EVENTS, Route
+from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks
 from ofs_spark.foundation.columnar.notes import Fault, Note, encode_note
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m
 from ofs_spark.labels.asof import keep_one_per_id, resolve_labels
 from ofs_spark.labels.assertions import find_conflicts
@@ -23,6 +25,7 @@ from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
 from ofs_spark.replay.dedupe import BasisSlice, EventAccount, FirstEvent, find_first_events, pick_winners
+from ofs_spark.replay.parts import read_pieces
 
 
 def name_choice_column(label_type: str) -> str:
@@ -61,23 +64,44 @@ class LabelsNote(Note):
 
 @dataclass(frozen=True)
 class ByEvent:
-    """Picks winners, drops what is out of scope, attaches labels, and routes to the first key."""
+    """Reads its event rows, picks winners, drops what is out of scope, attaches labels, and routes to the first key.
 
+    width: how many targets share the event ids.
+    """
+
+    objects: Objects
+    width: int
     terms: LabelTerms
     slices: tuple[BasisSlice, ...]
     onward: Route
     attachment: Attachment | None = None
 
-    def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """Chunks of the first exchange by key; an `EventsNote`, a `LabelsNote`, a `Fault` where assertions clash."""
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        """Chunks of the first exchange by key; an `EventsNote`, a `LabelsNote`, a `Fault` where assertions clash.
+
+        A `Fault` alone where staged rows are lost.
+        """
         tables = gather_chunks(chunks)
+        try:
+            events = self._read_events(tables.get(PIECES), target)
+        except Refusal as refusal:
+            yield encode_note(Fault.from_refusal(refusal))
+            return
+        yield from self._settle(events, tables)
+
+    def _read_events(self, pieces: pa.Table | None, target: int) -> pa.Table | None:
+        """The target's rows; None where it has none."""
+        rows = None if pieces is None else read_pieces(self.objects, pieces, target, self.width)
+        return rows if rows is not None and rows.num_rows else None
+
+    def _settle(self, table: pa.Table | None, tables: Mapping[str, pa.Table]) -> Iterator[Chunk]:
         if LABEL_IDENTITIES in tables:
             clashing = find_conflicts(tables[LABEL_IDENTITIES])
             if clashing:
                 message = "one label_assertion_id stands for assertions of different content"
                 yield encode_note(Fault("LABEL_SCOPE_INVALID", message, {"label_assertion_ids": clashing}))
         assertions = keep_one_per_id(tables.get(LABELS, m.ASSERTIONS.empty_table().select(list(m.OF_SUBJECT))))
-        if EVENTS not in tables:
+        if table is None:
             nobody = self._choose_labels(assertions, pa.array([], pa.string()))
             yield self._count_labels(nobody, assertions, np.empty(0, np.int64))
             if self.attachment is not None:
@@ -85,7 +109,6 @@ class ByEvent:
                 _, notes = self.attachment.attach(tables.get(self.attachment.kind), nobody.column(0), none, none)
                 yield from map(encode_note, notes)
             return
-        table = tables[EVENTS]
         chosen = pick_winners(table)
         events = table.take(pa.array(chosen.rows))
         anchors = select_anchors(events)

@@ -1,9 +1,9 @@
-"""The first step of the build job: staged event rows and label files enter the exchange by event id."""
+"""The first step of the build job: labels enter the exchange by event id, and word of where a target's event rows are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.ports import Attachment
-from ofs_spark.features.routing import EVENTS, split_chunks
+from ofs_spark.features.routing import split_chunks
 from ofs_spark.foundation.columnar.arrays import combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
-from ofs_spark.foundation.columnar.dataflow import Body, Chunk
+from ofs_spark.foundation.columnar.dataflow import Body, Chunk, encode_chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
 from ofs_spark.foundation.errors import Refusal
@@ -23,15 +23,29 @@ from ofs_spark.labels import model as m
 from ofs_spark.labels.assertions import fetch_assertions, select_relevant
 from ofs_spark.labels.fingerprint import route_identities
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.staged import Staged, StagedFile, read_rows, read_staged
+from ofs_spark.replay.parts import Staged, address_parts
+from ofs_spark.replay.staged import StagedFile, read_staged
 
 LABELS = "label"
 LABEL_IDENTITIES = "label_identity"
+PIECES = "piece"
+"""Kind of the chunks that say where a target's event rows are."""
+MOST_PARTS = 8192
+"""Parts that one task addresses: some megabytes of their descriptions."""
 
 
-def encode_task(file: Staged | m.ExtractFile) -> bytes:
-    """The task that loads a staged file of event rows, or a file of the label extract."""
-    return json.dumps({"staged" if isinstance(file, Staged) else "labels": asdict(file)}).encode()
+def encode_tasks(staged: Sequence[Staged], files: Sequence[m.ExtractFile]) -> list[bytes]:
+    """The tasks that address the parts of staged files, some thousand each, and those that load the label extract's."""
+    groups: list[list[Staged]] = []
+    held = MOST_PARTS
+    for one in staged:
+        held += len(one.parts)
+        if held > MOST_PARTS:
+            groups.append([])
+            held = len(one.parts)
+        groups[-1].append(one)
+    addressed = [json.dumps({"staged": [asdict(one) for one in group]}).encode() for group in groups]
+    return addressed + [json.dumps({"labels": asdict(one)}).encode() for one in files]
 
 
 def encode_attachment_task(file: StagedFile) -> bytes:
@@ -41,7 +55,7 @@ def encode_attachment_task(file: StagedFile) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """Reads one task's file and routes its rows by event id (label identities by assertion id).
+    """Reads one task's file and routes its rows by event id (label identities by assertion id); addresses staged parts.
 
     label_key: 16 bytes of the extract's digest, for the content hashes of its assertions. int96_is_utc: whether its
     INT96 columns are times. most_decoded: bytes that one file may decode to. attachment: what rows of other files are.
@@ -61,7 +75,8 @@ class Load:
         task: dict[str, Any] = json.loads(bytes(next(chunks)))
         try:
             if "staged" in task:
-                yield from self._send_events(Staged(**task["staged"]))
+                for target, pieces in address_parts([*map(Staged.from_document, task["staged"])], self.width):
+                    yield Chunk(target, encode_chunk(PIECES, pieces))
             elif self.attachment is not None and "attached" in task:
                 rows = read_staged(self.objects, StagedFile(**task["attached"]))
                 yield from self._route(self.attachment.kind, rows, r.EVENT_ID)
@@ -69,9 +84,6 @@ class Load:
                 yield from self._send_labels(m.ExtractFile(**task["labels"]))
         except Refusal as refusal:
             yield encode_note(Fault.from_refusal(refusal))
-
-    def _send_events(self, task: Staged) -> Iterator[Chunk]:
-        yield from self._route(EVENTS, read_rows(self.objects, task), r.EVENT_ID)
 
     def _send_labels(self, file: m.ExtractFile) -> Iterator[Chunk]:
         assertions = fetch_assertions(self.objects, file, self.label_key, self.int96_is_utc, self.most_decoded)

@@ -22,7 +22,10 @@ from ofs_spark.replay.dedupe import BasisSlice
 
 @dataclass(frozen=True)
 class Widths:
-    """Targets of the exchange by event id, of those by a middle key (both free), and of the last one: the buckets."""
+    """Targets of the exchange by event id, of those by a middle key (both free), and of the last one: the buckets.
+
+    events: a power of two, as the shares of staged files are.
+    """
 
     events: int
     keys: int
@@ -52,7 +55,11 @@ def plan_steps(
     load = Load(objects, run_id, terms.types, content_key, widths.events, *read_as, attachment)
     built = [
         Step("load", MeasuredWork("labels", load), widths.events),
-        Step("by event", MeasuredWork("labels", ByEvent(terms, slices, routes[0], attachment)), routes[0].width),
+        Step(
+            "by event",
+            MeasuredWork("labels", ByEvent(objects, widths.events, terms, slices, routes[0], attachment)),
+            routes[0].width,
+        ),
     ]
     for key, route in zip(keys[:-1], routes[1:], strict=True):
         work = MeasuredWork("features", ByKey(program, key, route))

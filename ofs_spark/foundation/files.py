@@ -41,6 +41,16 @@ def read_file_tail(path: Path | str, most: int) -> Tail:
     return Tail(size, body)
 
 
+def read_file_range(path: Path | str, start: int, most: int) -> bytes:
+    """`most` bytes of the file from byte `start` on, fewer where it ends before that. OSError as `read_file`."""
+    with _open_regular(path) as (file, size):
+        length = max(0, min(size - start, most))
+        file.seek(start)
+        body = file.read(length if length == most else length + 1)
+    _require_whole(len(body), length)
+    return body
+
+
 def digest_file(path: Path | str) -> str:
     """SHA-256 of a file of any size as lower-case hex, in memory for one piece of it. OSError as `read_file`."""
     found, taken = hashlib.sha256(), 0

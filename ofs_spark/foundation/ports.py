@@ -62,8 +62,8 @@ class Objects(Protocol):
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
       the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a conditional
       write of which this can be so; an adapter may repeat what changes nothing, `replace` and `remove`, some times.
-    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail` and
-      `digest` raise it.
+    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail`,
+      `read_range` and `digest` raise it.
     - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
 
     An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
@@ -83,6 +83,14 @@ class Objects(Protocol):
         """The last `most` bytes of the object, one or more; all of them where it has fewer. One call, as a ranged GET is.
 
         ObjectMissing if there is none. An empty object has the tail b"". A body of another length than was asked for is
+        an OSError.
+        """
+        ...
+
+    def read_range(self, ref: str, start: int, most: int, /) -> bytes:
+        """`most` bytes of the object, one or more, from byte `start` on: fewer, or none, where it ends before that.
+
+        One call, as a ranged GET is. ObjectMissing if there is none. A body of another length than the object allows is
         an OSError.
         """
         ...

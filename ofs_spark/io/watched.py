@@ -112,6 +112,10 @@ class WatchedObjects:
         """`kind.tail`."""
         return self.around(f"{name_kind(ref)}.tail", lambda: self.store.read_tail(ref, most))
 
+    def read_range(self, ref: str, start: int, most: int) -> bytes:
+        """`kind.read`, as of the whole."""
+        return self.around(f"{name_kind(ref)}.read", lambda: self.store.read_range(ref, start, most))
+
     def digest(self, ref: str) -> str:
         """`kind.digest`."""
         return self.around(f"{name_kind(ref)}.digest", lambda: self.store.digest(ref))

@@ -16,7 +16,7 @@ from ofs_spark.parity.online_rows import AMOUNT, KEY, OnlineRows, read_files, ta
 from ofs_spark.parity.repeats import find_starts
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.online_law import Skip
-from ofs_spark.replay.staged import Staged
+from ofs_spark.replay.parts import Staged
 
 SKIP = "skip"
 """Column of the contributions: null for an event that is applied, else the value of a `Skip`."""

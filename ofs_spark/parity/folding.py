@@ -20,7 +20,8 @@ from ofs_spark.parity.cells import CellMap
 from ofs_spark.parity.online_rows import AMOUNT, KEY, OnlineRows, find_rows, read_files, take_rows
 from ofs_spark.parity.repeats import CONTESTED, LOST
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.staged import Staged, StagedFile, stage_rows
+from ofs_spark.replay.parts import Staged
+from ofs_spark.replay.staged import StagedFile, stage_rows
 
 SEVERAL = "several"
 """Column of the keys: whether it has tracks in more than one partition."""

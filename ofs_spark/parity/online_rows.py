@@ -15,8 +15,8 @@ from ofs_spark.foundation.ports import Objects
 from ofs_spark.pins.profile.model import OnlineCoreRules, Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.index import SegmentIndex
+from ofs_spark.replay.parts import Staged, read_rows
 from ofs_spark.replay.scan.spec import ArrivalSource, ScanSpec
-from ofs_spark.replay.staged import Staged, read_rows
 
 KEY, AMOUNT = r.name_core_key_column(0), r.name_core_amount_column(0)
 

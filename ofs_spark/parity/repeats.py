@@ -21,7 +21,7 @@ from ofs_spark.parity.cells import CellMap
 from ofs_spark.parity.online_rows import OnlineRows, read_files
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.online_law import SKIP_CODES, Skip
-from ofs_spark.replay.staged import Staged
+from ofs_spark.replay.parts import Staged
 
 LOST, CONTESTED = "lost", "contested"
 """Kinds of chunks: positions of copies that lose in their own partition; positions of contested events, with their prints."""

@@ -14,10 +14,10 @@ from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.replay.completeness import COMPLETE, Completeness, stitch
 from ofs_spark.replay.index import SegmentIndex
+from ofs_spark.replay.parts import Part, ScannedFile, Staged, stage_parts
 from ofs_spark.replay.scan.segment import Document, scan_task
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.segment_groups import plan_scan
-from ofs_spark.replay.staged import Staged, StagedFile, stage_rows
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SummaryNote(Note):
 
     kind: ClassVar[str] = "summary"
     summary: Document
-    staged: StagedFile | None
+    staged: ScannedFile | None
 
     def to_note(self) -> dict[str, Any]:
         """JSON-ready: the summary as it stands, which copying would make the dearest part of a scan of many ranges."""
@@ -36,16 +36,20 @@ class SummaryNote(Note):
     def from_note(cls, content: Mapping[str, Any]) -> Self:
         """The note that `content` wrote."""
         staged = content["staged"]
-        return cls(content["summary"], None if staged is None else StagedFile(**staged))
+        if staged is None:
+            return cls(content["summary"], None)
+        parts = tuple(Part(**one) for one in staged["parts"])
+        return cls(content["summary"], ScannedFile(**{**staged, "parts": parts}))
 
 
 @dataclass(frozen=True)
 class ScanSegmentGroup:
-    """The work of one task: its summary as a note, its rows as a staged file in `folder`, named by its digest."""
+    """The work of one task: its summary as a note, its rows as a staged file in `folder`, in parts of `shares`."""
 
     objects: Objects
     spec: ScanSpec
     folder: OwnedRef
+    shares: int
 
     def __call__(self, _target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
         """One `SummaryNote`."""
@@ -53,7 +57,7 @@ class ScanSegmentGroup:
         summary, rows = scan_task(task, self.objects, self.spec)
         staged = None
         if rows.num_rows:
-            staged = stage_rows(self.objects, self.folder, rows)
+            staged = stage_parts(self.objects, self.folder, rows, self.shares)
         yield encode_note(SummaryNote(summary, staged))
 
 
@@ -78,15 +82,21 @@ def scan_basis(
     spec: ScanSpec,
     folder: OwnedRef,
     training: bool,
+    shares: int = 1,
 ) -> Scan:
-    """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it."""
+    """What the archive proves of the basis, and the staged rows. Nothing is refused here: `Completeness.faults` says it.
+
+    shares: of the event ids, by which each file is laid out; a power of two.
+    """
     tasks = [task.to_bytes() for task in plan_scan(index, basis)]
-    notes = read_notes(engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder), 0)]), SummaryNote)
+    notes = read_notes(
+        engine.run(tasks, [Step("scan", ScanSegmentGroup(objects, spec, folder, shares), 0)]), SummaryNote
+    )
     completeness = stitch(index, basis, [one.summary for one in notes], training)
     staged = [_carry_arrival(one.staged, one.summary, completeness) for one in notes if one.staged]
     return Scan(completeness, sorted(staged, key=lambda file: file.ref))
 
 
-def _carry_arrival(file: StagedFile, summary: Document, completeness: Completeness) -> Staged:
+def _carry_arrival(file: ScannedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
-    return Staged(file.ref, file.sha256, file.rows, file.bytes, before)
+    return Staged(file.ref, file.sha256, file.rows, file.bytes, file.shares, file.parts, before)

@@ -20,13 +20,13 @@ from ofs_spark.foundation.refs import OwnedRef, name_scan_record, name_staged_ro
 from ofs_spark.replay.completeness import COMPLETE, Completeness, RangeCoverage
 from ofs_spark.replay.dedupe import BasisSlice
 from ofs_spark.replay.faults import find_anomalies
+from ofs_spark.replay.parts import Part, Staged
 from ofs_spark.replay.rows import NO_ARRIVAL
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan.typed import derive_typed_schema
 from ofs_spark.replay.scan_job import Scan
-from ofs_spark.replay.staged import Staged
 
-SCHEMA_VERSION = "ofs.scan_record.v1"
+SCHEMA_VERSION = "ofs.scan_record.v2"
 KIND = DocumentKind(SCHEMA_VERSION, "scan record", "REF_ACCESS_DENIED", "SCHEMA_INVALID", max_bytes=256 * 1024 * 1024)
 
 
@@ -104,9 +104,11 @@ def _read_completeness(document: dict[str, Any], training: bool) -> Completeness
 def _describe_file(file: Staged) -> dict[str, Any]:
     """A file by its digest, which names it. arrival_before: µs, null for none."""
     before = None if file.arrival_before == NO_ARRIVAL else file.arrival_before
-    return {"sha256": file.sha256, "rows": file.rows, "bytes": file.bytes, "arrival_before": before}
+    whole = {"sha256": file.sha256, "rows": file.rows, "bytes": file.bytes, "arrival_before": before}
+    return {**whole, "shares": file.shares, "parts": [asdict(one) for one in file.parts]}
 
 
 def _read_file(folder: OwnedRef, one: dict[str, Any]) -> Staged:
     before = NO_ARRIVAL if one["arrival_before"] is None else one["arrival_before"]
-    return Staged(name_staged_rows(folder, one["sha256"]), one["sha256"], one["rows"], one["bytes"], before)
+    ref, parts = name_staged_rows(folder, one["sha256"]), tuple(Part(**part) for part in one["parts"])
+    return Staged(ref, one["sha256"], one["rows"], one["bytes"], one["shares"], parts, before)

@@ -35,13 +35,6 @@ class StagedFile:
 
 
 @dataclass(frozen=True)
-class Staged(StagedFile):
-    """A staged file and the running arrival that its partition brings along."""
-
-    arrival_before: int
-
-
-@dataclass(frozen=True)
 class ProofNote(Note):
     """Whether a staged file is there, with the bytes that its name says."""
 
@@ -71,10 +64,19 @@ def prove_staged(engine: Engine, objects: Objects, staged: Sequence[StagedFile])
 def stage_rows(objects: Objects, folder: OwnedRef, rows: pa.Table) -> StagedFile:
     """Writes rows as a file of the folder."""
     body = _encode_rows(rows)
+    return StagedFile(*put_staged(objects, folder, body), rows.num_rows, len(body))
+
+
+def put_staged(objects: Objects, folder: OwnedRef, body: bytes) -> tuple[OwnedRef, str]:
+    """Writes a body as a file of the folder: its ref, and the SHA-256 that names it.
+
+    What stands there with other bytes was damaged: it is mended.
+    """
     sha256 = hashlib.sha256(body).hexdigest()
     ref = name_staged_rows(folder, sha256)
-    _put_rows(objects, ref, sha256, body)
-    return StagedFile(ref, sha256, rows.num_rows, len(body))
+    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
+        objects.replace(ref, body)
+    return ref, sha256
 
 
 def read_staged(objects: Objects, file: StagedFile, proven: bool = False) -> pa.Table:
@@ -87,21 +89,19 @@ def read_staged(objects: Objects, file: StagedFile, proven: bool = False) -> pa.
     except (ObjectMissing, ObjectTooLarge):
         body = b""
     if len(body) != file.bytes or not (proven or hashlib.sha256(body).hexdigest() == file.sha256):
-        raise refuse(LOST_ROWS, "staged rows are not the ones that were written", ref=file.ref)
+        raise refuse_lost(file.ref)
     return pa.ipc.open_stream(body).read_all()
 
 
-def read_rows(objects: Objects, file: Staged, proven: bool = False) -> pa.Table:
-    """The typed rows of a scan, whose running arrival is that of the whole partition; errors as `read_staged`."""
-    table = read_staged(objects, file, proven)
-    arrival = np.maximum(read_values(table, r.ARRIVAL), file.arrival_before)
+def refuse_lost(ref: str) -> Refusal:
+    """LOST_ROWS of a staged file."""
+    return refuse(LOST_ROWS, "staged rows are not the ones that were written", ref=ref)
+
+
+def raise_arrival(table: pa.Table, before: int) -> pa.Table:
+    """Typed rows of a scan with the running arrival of their whole partition. before: what it brings along."""
+    arrival = np.maximum(read_values(table, r.ARRIVAL), before)
     return table.set_column(table.schema.get_field_index(r.ARRIVAL), r.ARRIVAL, pa.array(arrival))
-
-
-def _put_rows(objects: Objects, ref: OwnedRef, sha256: str, body: bytes) -> None:
-    """Writes staged rows. What stands there with other bytes was damaged, for its name is its digest: it is mended."""
-    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
-        objects.replace(ref, body)
 
 
 def _is_whole(objects: Objects, ref: str, sha256: str) -> bool:

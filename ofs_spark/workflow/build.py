@@ -13,7 +13,7 @@ from typing import Any
 
 from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
-from ofs_spark.features.load import encode_task
+from ofs_spark.features.load import encode_tasks
 from ofs_spark.features.steps import Widths, plan_steps
 from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
@@ -27,11 +27,12 @@ from ofs_spark.replay.accounts import ReplayTotals, close_accounts
 from ofs_spark.replay.anchors import make_anchor_rule, refuse_no_anchors
 from ofs_spark.replay.completeness import Completeness
 from ofs_spark.replay.dedupe import find_truncation_bound
+from ofs_spark.replay.parts import MOST_SHARES, Staged
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan_job import Scan, scan_basis
 from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
 from ofs_spark.replay.segment_groups import list_partitions
-from ofs_spark.replay.staged import LOST_ROWS, Staged
+from ofs_spark.replay.staged import LOST_ROWS
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.plan import Resolution
@@ -53,6 +54,10 @@ class ReplayResult:
     def rows(self) -> int:
         """The rows that the scan proved: positions, one copy each. Every width of the build follows them."""
         return self.completeness.counts["positions"]
+
+
+_TARGET_BUCKETS = 4
+"""Rows that a worker holds at once, in buckets of the layout."""
 
 
 class StagedRowsLost(Exception):
@@ -105,9 +110,10 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext, *,
         context.announce("replay", f"starts from staged rows of plan {plan.plan_id}: {len(kept.staged)} files")
         return _judge_scan(kept, is_kept=True)
     context.announce("replay", f"scans {plan.archive.describe()}")
-    scan = scan_basis(
-        attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
-    )
+    # What index and basis state is a guess at the targets that the proven rows will ask for: any number is right.
+    shares = min(MOST_SHARES, choose_event_targets(resolution, plan.archive.rows, context.width))
+    told = attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
+    scan = scan_basis(*told, shares)
     _keep_staged(place, scan, context)
     return _judge_scan(scan)
 
@@ -144,7 +150,7 @@ def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt
     )
     slices, widths = replay.completeness.slices, choose_widths(resolution, replay.rows, context.width)
     steps = plan_steps(plan, terms, resolution.extract.content_key, slices, context.objects, widths, writer)
-    tasks = [*map(encode_task, replay.staged), *map(encode_task, resolution.extract.files)]
+    tasks = encode_tasks(replay.staged, resolution.extract.files)
     try:
         return _close_build(resolution, replay, attempt.engine.run(tasks, steps), widths.buckets)
     except Refusal as refusal:
@@ -193,7 +199,12 @@ def choose_widths(resolution: Resolution, rows: int, least: int) -> Widths:
     beyond the basis would decide the layout, and so the content digest.
     """
     rows_per_bucket = resolution.plan.policy.rows_per_bucket
-    rows_held = 4 * rows_per_bucket
-    events = choose_bucket_count(rows + resolution.extract.row_count, rows_held)
-    keys = choose_bucket_count(rows, rows_held)
-    return Widths(max(least, events), max(least, keys), choose_bucket_count(rows, rows_per_bucket))
+    keys = choose_bucket_count(rows, _TARGET_BUCKETS * rows_per_bucket)
+    events = choose_event_targets(resolution, rows, least)
+    return Widths(events, max(least, keys), choose_bucket_count(rows, rows_per_bucket))
+
+
+def choose_event_targets(resolution: Resolution, rows: int, least: int) -> int:
+    """Targets by event id for so many rows and the pinned assertions: a power of two, at least `least`."""
+    most = _TARGET_BUCKETS * resolution.plan.policy.rows_per_bucket
+    return max(1 << (least - 1).bit_length(), choose_bucket_count(rows + resolution.extract.row_count, most))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ofs_spark.features.by_event import EventsNote
 from ofs_spark.features.faults import merge_faults
-from ofs_spark.features.load import encode_attachment_task, encode_task
+from ofs_spark.features.load import encode_attachment_task, encode_tasks
 from ofs_spark.features.steps import plan_steps
 from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.collect import Collector
@@ -135,7 +135,7 @@ def _run_comparison(
     )
     steps[-1] = replace(steps[-1], name="compare", width=width)
     steps.append(Step("skew", MeasuredWork("parity", share_bounds(len(columns))), 0))
-    tasks = [*map(encode_task, replay.staged), *map(encode_task, extract.files)]
+    tasks = encode_tasks(replay.staged, extract.files)
     return attempt.engine.run([*tasks, *map(encode_attachment_task, logged.staged)], steps)
 
 

@@ -16,12 +16,14 @@ from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.verify import FileCheck
 from ofs_spark.replay.dedupe import EventAccount, FirstEvent
+from ofs_spark.replay.parts import Part, ScannedFile
 from ofs_spark.replay.scan_job import SummaryNote
-from ofs_spark.replay.staged import StagedFile
 
 LEAF = LeafDigest("b0", 2, ("aa", "bb"))
 RECORDS: list[Note] = [
-    SummaryNote({"partition_ordinal": 0, "faults": []}, StagedFile("s/0.arrow", "aa", 3, 99)),
+    SummaryNote(
+        {"partition_ordinal": 0, "faults": []}, ScannedFile("s/0.arrow", "aa", 3, 99, 8, (Part(2, 3, 99, "bb"),))
+    ),
     SummaryNote({"partition_ordinal": 1, "faults": []}, None),
     EventsNote(EventAccount({"rows": 2}, {"invalid": [{"seq": 1, "offset": "ä"}]}), 1, (FirstEvent(0, 5, 9),)),
     LabelsNote({"fraud": TypeCounts(3, 1, 1, 1)}),

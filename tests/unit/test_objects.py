@@ -35,7 +35,12 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Clearable:
 
 def readers(objects: Objects) -> list[Callable[[str], Any]]:
     """Every way to read an object: they answer alike where there is none to read."""
-    return [lambda ref: objects.read(ref, MOST), lambda ref: objects.read_tail(ref, 4), objects.digest]
+    return [
+        lambda ref: objects.read(ref, MOST),
+        lambda ref: objects.read_tail(ref, 4),
+        lambda ref: objects.read_range(ref, 0, 4),
+        objects.digest,
+    ]
 
 
 def test_first_put_creates_and_the_second_changes_nothing(objects: Objects) -> None:
@@ -273,6 +278,25 @@ def test_a_tail_is_read_of_an_object_of_any_size(objects: Objects) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "most", "body"),
+    [
+        (0, 1, b"0"),
+        (2, 3, b"234"),
+        (0, 8, b"01234567"),
+        (6, 9, b"67"),
+        (8, 1, b""),
+        (1 << 40, 1, b""),
+        (7, 1 << 40, b"7"),
+    ],
+)
+def test_a_range_ends_where_the_object_does(start: int, most: int, body: bytes, objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"01234567")
+    objects.put_if_absent("empty", b"")
+    assert objects.read_range("a/b", start, most) == objects.read_range(objects.locate("a/b"), start, most) == body
+    assert objects.read_range("empty", start, most) == b""
+
+
+@pytest.mark.parametrize(
     ("number", "code"),
     [
         (errno.ENOSPC, "ENVIRONMENT_UNFIT"),
@@ -299,6 +323,7 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
         "os.open": [
             lambda: objects.read("a", MOST),
             lambda: objects.read_tail("a", 1),
+            lambda: objects.read_range("a", 0, 1),
             lambda: objects.digest("a"),
         ],
     }
@@ -363,6 +388,8 @@ def test_what_a_store_refuses_is_access_denied_and_changes_nothing() -> None:
             lambda: objects.read("closed/a", MOST),
             lambda: objects.read_tail("open/a", 1),
             lambda: objects.read_tail("closed/a", 1),
+            lambda: objects.read_range("open/a", 0, 1),
+            lambda: objects.read_range("closed/a", 0, 1),
             lambda: objects.digest("open/a"),
             lambda: objects.digest("closed/a"),
             lambda: objects.exists("closed/a"),

@@ -131,6 +131,7 @@ def calls_of(objects: S3Objects) -> dict[str, Callable[[], Any]]:
     return {
         "read": lambda: objects.read("a", MOST),
         "read_tail": lambda: objects.read_tail("a", 2),
+        "read_range": lambda: objects.read_range("a", 1, 2),
         "digest": lambda: objects.digest("a"),
         "exists": lambda: objects.exists("a"),
         "list_below": lambda: objects.list_below("a"),
@@ -217,7 +218,7 @@ def test_without_credentials_nothing_is_asked(
     assert proxy.requests == []
 
 
-@pytest.mark.parametrize("call", ["read", "read_tail", "digest", "swap"])
+@pytest.mark.parametrize("call", ["read", "read_tail", "read_range", "digest", "swap"])
 def test_half_a_body_is_no_object(call: str, objects: S3Objects, proxy: FaultProxy) -> None:
     objects.put_if_absent("a", b"body")
     proxy.fail("half reply", method="GET")
@@ -255,6 +256,13 @@ def test_a_tail_is_one_ranged_get(objects: S3Objects, proxy: FaultProxy) -> None
     proxy.requests.clear()
     assert (objects.read_tail("a", 3), objects.read_tail("empty", 3)) == (Tail(8, b"567"), Tail(0, b""))
     assert [(one.method, one.headers["range"]) for one in proxy.requests] == [("GET", "bytes=-3")] * 2
+
+
+def test_a_range_is_one_ranged_get(objects: S3Objects, proxy: FaultProxy) -> None:
+    objects.put_if_absent("a", b"01234567")
+    proxy.requests.clear()
+    assert (objects.read_range("a", 2, 3), objects.read_range("a", 8, 3)) == (b"234", b"")
+    assert [one.headers["range"] for one in proxy.requests] == ["bytes=2-4", "bytes=8-10"]
 
 
 # Conditions
@@ -592,6 +600,7 @@ def test_an_object_that_is_gone_is_missing_for_every_reader(s3_objects: S3Object
         lambda: s3_objects.read("a", MOST),
         lambda: s3_objects.digest("a"),
         lambda: s3_objects.read_tail("a", 1),
+        lambda: s3_objects.read_range("a", 0, 1),
     ):
         with pytest.raises(ObjectMissing):
             call()

@@ -64,7 +64,7 @@ class S3Objects:
         with map_errors(f"the object {ref}", ref=ref):
             try:
                 got = self._get(key, ref, Range=f"bytes=-{most}")
-            except _EmptyObject:
+            except _NothingThere:
                 return Tail(0, b"")
             with closing(got):
                 if got.length != min(most, got.size):
@@ -72,6 +72,21 @@ class S3Objects:
                         f"{ref}: s3 gave {got.length} bytes where the last {most} of {got.size} were asked for"
                     )
                 return Tail(got.size, got.read())
+
+    def read_range(self, ref: str, start: int, most: int) -> bytes:
+        """Some of the object's bytes, by one ranged GET."""
+        key = self._name_key(ref)
+        with map_errors(f"the object {ref}", ref=ref):
+            try:
+                got = self._get(key, ref, Range=f"bytes={start}-{start + most - 1}")
+            except _NothingThere:
+                return b""
+            with closing(got):
+                if got.length != min(most, got.size - start):
+                    raise OSError(
+                        f"{ref}: s3 gave {got.length} bytes where {most} from {start} of {got.size} were asked for"
+                    )
+                return got.read()
 
     def digest(self, ref: str) -> str:
         """SHA-256 of the object, read piece by piece."""
@@ -202,7 +217,7 @@ class S3Objects:
         return sorted(found, key=lambda one: one.ref)
 
     def _get(self, key: str, ref: str, **asked: str) -> _Got:
-        """An object's answer, its body unread. ObjectMissing; _EmptyObject where a range was asked of one."""
+        """An object's answer, its body unread. ObjectMissing; _NothingThere where a range was asked for that it has not."""
         from botocore.exceptions import ClientError
 
         try:
@@ -211,11 +226,11 @@ class S3Objects:
             if name_code(error) in ("NoSuchKey", "404"):
                 raise ObjectMissing(ref) from None
             if read_status(error) == 416:
-                raise _EmptyObject from None
+                raise _NothingThere from None
             raise
 
 
-class _EmptyObject(Exception):
+class _NothingThere(Exception):
     """A range of an object was asked for that has no bytes."""
 
 

@@ -1,0 +1,106 @@
+"""Staged rows in parts: each target reads its own rows, whatever the file was laid out for, and proves what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ofs_spark.features.load import MOST_PARTS, encode_tasks
+from ofs_spark.foundation.columnar.dataflow import CODED
+from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.refs import name_staging
+from ofs_spark.io.objects.memory import MemoryObjects
+from ofs_spark.replay.parts import Part, Staged, address_parts, read_pieces, read_rows, stage_parts
+from ofs_spark.replay.staged import LOST_ROWS
+
+FOLDER = name_staging("platform_20260101T000000Z", "a" * 64)
+IDS = [*(f"event-{number}" for number in range(297)), "", "ä", "a" * 5000]
+TYPES = ["a", "b", None] * (len(IDS) // 3)
+BEFORE = 100
+"""The running arrival that the file's partition brings along."""
+
+
+def draw_rows(ids: list[str] = IDS, types: list[str | None] = TYPES) -> pa.Table:
+    numbers = pa.array(range(len(ids)), pa.int64())
+    columns = {"event_id": pa.array(ids), "event_type": pa.array(types).cast(CODED), "arrival": numbers}
+    return pa.table({**columns, "seq": numbers})
+
+
+def stage(objects: MemoryObjects, shares: int, rows: pa.Table) -> Staged:
+    file = stage_parts(objects, FOLDER, rows, shares)
+    return Staged.from_document({**asdict(file), "arrival_before": BEFORE})
+
+
+def read_all(objects: MemoryObjects, files: list[Staged], width: int) -> list[dict[str, Any]]:
+    """The rows of every target, by position; each is its target's own."""
+    found: list[dict[str, Any]] = []
+    for target, pieces in address_parts(files, width):
+        table = read_pieces(objects, pieces, target, width)
+        assert {*route_texts(table.column("event_id"), width)} <= {target}
+        found += table.to_pylist()
+    return sorted(found, key=lambda row: int(row["seq"]))
+
+
+@pytest.mark.parametrize("shares", [1, 2, 8, 256])
+@pytest.mark.parametrize("width", [1, 2, 8, 64, 512])
+def test_every_row_is_read_once_by_the_target_of_its_event(shares: int, width: int) -> None:
+    objects, rows = MemoryObjects(), draw_rows()
+    files = [stage(objects, shares, half) for half in (rows.slice(0, 150), rows.slice(150))]
+    raised = [{**row, "arrival": max(BEFORE, row["arrival"])} for row in rows.to_pylist()]
+    assert read_all(objects, files, width) == raised
+
+
+def test_a_share_without_rows_has_no_part() -> None:
+    file = stage(MemoryObjects(), 256, draw_rows(["one"] * 3, ["a", "a", "b"]))
+    (part,) = file.parts
+    assert (part.rows, part.bytes) == (3, file.bytes)
+    assert [target for target, _ in address_parts([file], 8)] == [part.share % 8]
+
+
+def test_rows_of_one_share_keep_their_order_and_are_read_whole() -> None:
+    objects = MemoryObjects()
+    file = stage(objects, 1, draw_rows())
+    assert read_rows(objects, file).column("seq").to_pylist() == list(range(len(IDS)))
+
+
+def damage(change: Callable[[bytes], bytes]) -> Callable[[MemoryObjects, Staged], None]:
+    def spoil(objects: MemoryObjects, file: Staged) -> None:
+        objects.bodies[file.ref] = change(objects.bodies[file.ref])
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        damage(lambda body: body[:40] + bytes([body[40] ^ 1]) + body[41:]),
+        damage(lambda body: body[:-1]),
+        damage(lambda body: body[1:]),
+        damage(lambda _body: b""),
+        lambda objects, file: objects.bodies.pop(file.ref),
+    ],
+    ids=["flipped", "cut", "moved", "empty", "gone"],
+)
+@pytest.mark.parametrize("shares", [1, 8])
+def test_rows_that_are_not_the_written_ones_are_lost(
+    spoil: Callable[[MemoryObjects, Staged], None], shares: int
+) -> None:
+    objects = MemoryObjects()
+    file = stage(objects, shares, draw_rows())
+    spoil(objects, file)
+    with pytest.raises(Refusal) as refused:
+        read_all(objects, [file], 8)
+    assert (refused.value.code, refused.value.details["ref"]) == (LOST_ROWS, file.ref)
+
+
+def test_a_task_addresses_some_thousand_parts() -> None:
+    one = Part(0, 1, 8, "b" * 64)
+    file = replace(stage(MemoryObjects(), 8, draw_rows()), parts=(one,) * (MOST_PARTS // 2))
+    sizes = [len(task) for task in encode_tasks([file] * 5, [])]
+    assert len(sizes) == 3
+    assert sizes[0] == sizes[1] > sizes[2]
