@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 import pyarrow.compute as pc
 from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
@@ -32,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cliffs, floor, naive, parity, retry
+from benchmarks.measure import measured
 from benchmarks.report import ROOT, describe_machine, write_results
 from ofs_spark import pipeline
 from ofs_spark.demo.payments import Shape
@@ -95,22 +95,6 @@ class Timer:
             return call()
         finally:
             self.spent[effect] = self.spent.get(effect, 0.0) + time.perf_counter() - start
-
-
-def cpu_by_process() -> dict[int, float]:
-    """CPU seconds of this process, the JVM and every worker, by process id."""
-    mine = psutil.Process()
-    times = {process.pid: process.cpu_times() for process in (mine, *mine.children(recursive=True))}
-    return {pid: float(t.user + t.system) for pid, t in times.items()}
-
-
-def measured(run: Callable[[], Any]) -> dict[str, Any]:
-    """Wall and CPU of one run; a worker that ended during the run is not counted, one that started is."""
-    before, start = cpu_by_process(), time.perf_counter()
-    answer = run()
-    wall = time.perf_counter() - start
-    spent = sum(seconds - before.get(pid, 0.0) for pid, seconds in cpu_by_process().items())
-    return {"wall_s": wall, "cpu_s": spent, "answer": answer}
 
 
 def whole_build(
