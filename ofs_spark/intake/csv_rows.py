@@ -50,7 +50,7 @@ def skip_line(file: BinaryIO) -> None:
 def read_header(file: BinaryIO, name: str) -> list[str]:
     """The names of the columns. WrongArgument for a file that has none."""
     try:
-        header = next(_parse(_Lines(file)), [])
+        header = next(csv.reader(_Lines(file), strict=True), [])
     except csv.Error as error:
         raise WrongArgument(f"{name}: the first line is no header: {error}") from None
     if not header:
@@ -64,47 +64,47 @@ def read_csv(file: BinaryIO, header: Sequence[str]) -> r.Blocks:
     """The rows after the header."""
     csv.field_size_limit(r.MOST_LINE)
     lines = _Lines(file)
-    parsed = _parse(lines)
-    next(parsed, None)
-    taken, numbers, rejects, bytes_before = [], [], [], 0
-    start = lines.at + 1
-    while True:
-        try:
-            row = next(parsed, None)
-        except csv.Error:
-            rejects.append(r.Reject(start, None, r.NO_CSV))
-            start = lines.at + 1
-            continue
-        rejects += [r.Reject(at, None, r.TOO_LONG) for at in lines.lost]
-        lines.lost.clear()
-        fault = None if row is None else _find_fault(row, header, start)
+    records = csv.reader(lines, strict=True)
+    next(records, None)
+    taken: list[list[str]] = []
+    numbers: list[int] = []
+    rejects: list[r.Reject] = []
+    row: list[str] | None = list(header)
+    until = r.MOST_BYTES
+    while row is not None:
+        start = lines.at + 1
+        row, fault = _read_record(records, header, start)
         if fault is not None:
             rejects.append(fault)
         elif row:
             taken.append(row)
             numbers.append(start)
-        start = lines.at + 1
-        if row is None or len(taken) == r.MOST_ROWS or lines.bytes - bytes_before >= r.MOST_BYTES:
+        if lines.lost:
+            rejects += [r.Reject(at, None, r.TOO_LONG) for at in lines.lost]
+            lines.lost.clear()
+        if row is None or len(taken) == r.MOST_ROWS or lines.bytes >= until:
             if taken or rejects:
                 yield _make_block(header, taken, numbers), rejects
-            taken, numbers, rejects, bytes_before = [], [], [], lines.bytes
-        if row is None:
-            return
+            taken, numbers, rejects, until = [], [], [], lines.bytes + r.MOST_BYTES
 
 
-def _parse(lines: _Lines) -> Iterator[list[str]]:
-    return csv.reader(lines, strict=True)
-
-
-def _find_fault(row: list[str], header: Sequence[str], line: int) -> r.Reject | None:
-    """Why a row is not well-formed. A blank line is no row."""
-    if row and len(row) != len(header):
-        return r.Reject(line, None, r.TOO_FEW if len(row) < len(header) else r.TOO_MANY)
+def _read_record(
+    records: Iterator[list[str]], header: Sequence[str], start: int
+) -> tuple[list[str] | None, r.Reject | None]:
+    """(the next record, why it is not well-formed): None at the end of the file, [] for a blank line, which is no row."""
+    try:
+        row = next(records, None)
+    except csv.Error:
+        return [], r.Reject(start, None, r.NO_CSV)
+    if not row:
+        return row, None
+    if len(row) != len(header):
+        return row, r.Reject(start, None, r.TOO_FEW if len(row) < len(header) else r.TOO_MANY)
     text = "".join(row)
     if not text.isascii() and r.has_half_pair(text):
         column = next(name for name, one in zip(header, row, strict=True) if r.has_half_pair(one))
-        return r.Reject(line, column, r.NOT_UTF8)
-    return None
+        return row, r.Reject(start, column, r.NOT_UTF8)
+    return row, None
 
 
 def _make_block(header: Sequence[str], taken: list[list[str]], numbers: list[int]) -> r.Block:

@@ -199,7 +199,9 @@ def _fits(name: str, value: Any) -> bool:
 def name_nearest(name: str, known: Iterable[str], noun: str) -> str:
     """That a name is none of those known, and which of them is the nearest."""
     names = list(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5) or get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    lowered = {one.lower(): one for one in names}
+    near = [lowered[one] for one in get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)]
+    near = near or [one for one in names if name and name.lower() in one.lower()]
     if near:
         return f"there is no such {noun}; the nearest is {show_text(near[0])}"
     listed = ", ".join(show_text(one) for one in names[:12])

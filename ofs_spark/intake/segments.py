@@ -110,7 +110,7 @@ class _Writer:
         self._open = pq.ParquetWriter(
             path, schema, compression="zstd", use_dictionary=[*_CODED, *_ORIGIN], write_page_checksum=True
         )
-        self._began, self._bytes, self._times = self.written, 0, (int(ts[0]), int(ts[0]))
+        self._times = (int(ts[0]), int(ts[0]))
 
     def _close(self) -> None:
         assert self._open is not None  # noqa: S101  # only an open one is closed
@@ -121,6 +121,7 @@ class _Writer:
         stored = describe_stored(self.root, self._name())
         count = self.written - self._began
         self.entries.append(describe_segment(self.shard, span, count, self._times, stored))
+        self._began, self._bytes = self.written, 0
 
     def _name(self) -> str:
         return self.shard.name_segment(self.run.platform_run_id, len(self.entries))

@@ -77,7 +77,9 @@ class Spool:
     def gather(self, chosen: Array) -> Iterator[pa.Table]:
         """The events of these numbers, in their order, block by block."""
         each = max(1, min(BLOCK, BLOCK_BYTES * self.count // max(1, self.bytes)))
-        with pa.memory_map(str(self.at)) as mapped, pa.ipc.open_file(mapped) as file:
+        ascending = bool((chosen[1:] > chosen[:-1]).all())
+        # Read batch by batch where each is needed once or twice; in any other order only the pages that hold a row.
+        with (pa.OSFile if ascending else pa.memory_map)(str(self.at)) as held, pa.ipc.open_file(held) as file:
             for begin in range(0, len(chosen), each):
                 yield self._gather_block(file, chosen[begin : begin + each])
 
