@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.commands import cleaning, datasets, demo, intents, runs
+from ofs_spark.commands import cleaning, datasets, demo, intents, own_data, runs
 from ofs_spark.commands.command import INTENT, Run, WrongUse
 from ofs_spark.foundation.commands import NOBODY, Caller, name_program
 
-FAMILIES = (intents, datasets, runs, cleaning, demo)
+FAMILIES = (intents, datasets, runs, cleaning, own_data, demo)
 """Where commands stand, in the order in which the help lists them."""
 PARENTS = {"ledger": "Lists runs and shows one, as the ledger holds them."}
 """Commands that have commands below them, and what those do."""

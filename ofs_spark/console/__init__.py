@@ -21,6 +21,7 @@ from ofs_spark.console.answers import (
 )
 from ofs_spark.console.ends import answer_command, answer_end, answer_usage, print_text
 from ofs_spark.console.explanation import print_explanation
+from ofs_spark.console.own_data import print_import
 from ofs_spark.console.parity import print_forensic, print_parity
 from ofs_spark.console.progress import ROOMS, Progress, report_nothing
 from ofs_spark.console.streams import prepare_streams
@@ -41,6 +42,7 @@ __all__ = [
     "print_failure",
     "print_forensic",
     "print_gc",
+    "print_import",
     "print_json",
     "print_ledger_list",
     "print_ledger_run",

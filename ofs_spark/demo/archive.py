@@ -10,32 +10,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ofs_spark.demo.payments import CHANNELS, COUNTRIES, HOUR_US, Payments
-from ofs_spark.foundation.canonical import digest, encode_canonical
-from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.intake.world import (
+    MICROS,
+    Run,
+    Shard,
+    describe_segment,
+    list_basis,
+    make_archive_table,
+    write_index,
+    write_parquet,
+)
 
-RUN = "platform_20260210T130700Z"
-SCENARIO = "74bd83db1ad3d1fa136e579115d55429"
-PINS = {
-    "manifest_fingerprint": "c8" * 32,
-    "parameter_hash": "56" * 32,
-    "seed": 42,
-    "scenario_id": "baseline_v1",
-    "run_id": SCENARIO,
-    "platform_run_id": RUN,
-    "scenario_run_id": SCENARIO,
-}
+MADE = Run(
+    platform_run_id="platform_20260210T130700Z",
+    scenario_run_id="74bd83db1ad3d1fa136e579115d55429",
+    scenario_id="baseline_v1",
+    seed=42,
+    manifest_fingerprint="c8" * 32,
+    parameter_hash="56" * 32,
+)
+RUN = MADE.platform_run_id
 TOPICS = ("fp.bus.traffic.baseline.v1", "fp.bus.traffic.fraud.v1")
 PARTITIONS = 4
 REDELIVERED = 0.02
 LATE = 0.03
-MICROS = pa.timestamp("us", "UTC")
-_ORIGIN = pa.struct(
-    [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.string()), ("offset_kind", pa.string())]
-)
 
 
 class Delivery(NamedTuple):
@@ -86,8 +87,8 @@ class Archived:
         order = np.lexsort((self.offset, self.place, self.sent.delivered))
         columns = (self.place, self.offset, self.sent.delivered, self.sent.event)
         for place, offset, delivered, event in zip(*(column[order].tolist() for column in columns), strict=True):
-            named = _name_partition(place)
-            yield Delivery(named["topic"], named["partition"], offset, delivered, self.sent.texts[event])
+            shard = _find_shard(place)
+            yield Delivery(shard.topic, shard.partition, offset, delivered, self.sent.texts[event])
 
 
 def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per_segment: int) -> Archived:
@@ -105,38 +106,24 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     place = (made.customer[event] * 2_654_435_761 >> 7) % (len(TOPICS) * PARTITIONS)
     sent = _Deliveries(made, ids, _write_envelopes(made, ids, check), check, event, delivered)
     segments: list[dict[str, Any]] = []
-    basis: list[dict[str, Any]] = []
     offset = np.zeros(len(event), np.int64)
     for number in range(len(TOPICS) * PARTITIONS):
         own = np.flatnonzero(place == number)
         own = own[np.lexsort((event[own], delivered[own]))]
         if len(own):
-            named = _name_partition(number)
             offset[own] = np.arange(len(own)) + np.arange(len(own)) // 4_999
-            entries = _write_partition(root, named, sent, own, offset[own], rows_per_segment)
-            segments += entries
-            ends = {"start_offset": entries[0]["first_offset"], "end_offset": entries[-1]["last_offset"]}
-            basis.append(named | ends)
-    index = {"schema_version": "archive.segment_index.v0", "platform_run_id": RUN, "segments": segments}
-    write_json(root / RUN / "archive" / "segment_index.json", {**index, "digest": digest(index)})
-    return Archived(ids, basis, len(again), int(late.sum()), int(check.sum()), sent, place, offset)
+            segments += _write_partition(root, _find_shard(number), sent, own, offset[own], rows_per_segment)
+    write_index(root, MADE, segments)
+    return Archived(ids, list_basis(segments), len(again), int(late.sum()), int(check.sum()), sent, place, offset)
 
 
-def _name_partition(number: int) -> dict[str, Any]:
-    return {
-        "topic": TOPICS[number // PARTITIONS],
-        "partition": number % PARTITIONS,
-        "offset_kind": "kafka_offset",
-    }
+def _find_shard(number: int) -> Shard:
+    return Shard(TOPICS[number // PARTITIONS], number % PARTITIONS, "kafka_offset")
 
 
 def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
     """Canonical envelope texts: keys sorted, compact, ASCII. Every value is known to need no escape."""
-    head = f'"manifest_fingerprint":"{PINS["manifest_fingerprint"]}","parameter_hash":"{PINS["parameter_hash"]}","payload":'
-    tail = (
-        f',"platform_run_id":"{RUN}","run_id":"{SCENARIO}","scenario_id":"baseline_v1","scenario_run_id":"{SCENARIO}",'
-        '"schema_version":"v1","seed":42,"ts_utc":"'
-    )
+    head, tail = MADE.event_head, MADE.event_tail
     stamps = format_instants(made.ts)
     columns = (
         made.cents.tolist(),
@@ -170,75 +157,36 @@ def format_instants(micros: Array) -> list[str]:
 
 
 def _write_partition(
-    root: Path, named: dict[str, Any], sent: _Deliveries, own: Array, offset: Array, rows_per_segment: int
+    root: Path, shard: Shard, sent: _Deliveries, own: Array, offset: Array, rows_per_segment: int
 ) -> list[dict[str, Any]]:
     """The partition's segments; every 5,000th offset is a transaction marker, a declared gap. offset: of the `own` rows."""
-    folder = f"{RUN}/archive/segments/topic={named['topic']}/partition={named['partition']}"
     entries: list[dict[str, Any]] = []
     previous: int | None = None
     for begin in range(0, len(own), rows_per_segment):
         rows, held = own[begin : begin + rows_per_segment], offset[begin : begin + rows_per_segment]
-        stored = write_parquet(root, f"{folder}/{len(entries):04d}.parquet", _make_table(named, sent, rows, held))
-        after = 0 if previous is None else previous + 1
-        markers = sorted(set(range(after, int(held[-1]) + 1)) - set(held.tolist()))
+        table = make_archive_table(MADE, shard, list(map(str, held.tolist())), _find_events(sent, rows))
+        stored = write_parquet(root, shard.name_segment(RUN, len(entries)), table)
+        span = (int(held[0]), int(held[-1]), previous)
+        markers = sorted(set(range(0 if previous is None else previous + 1, span[1] + 1)) - set(held.tolist()))
         ts = sent.made.ts[sent.event[rows]]
-        entry = {
-            "first_offset": str(held[0]),
-            "last_offset": str(held[-1]),
-            "record_count": len(held),
-            "previous_last_offset": None if previous is None else str(previous),
-            "gaps": [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in markers],
-            "min_ts_utc": format_instant(int(ts.min())),
-            "max_ts_utc": format_instant(int(ts.max())),
-        }
-        entries.append({**named, **entry, **stored})
-        previous = int(held[-1])
+        entry = describe_segment(shard, span, len(held), (int(ts.min()), int(ts.max())), stored)
+        gaps = [{"start": str(o), "end": str(o), "reason": "transaction_marker"} for o in markers]
+        entries.append({**entry, "gaps": gaps})
+        previous = span[1]
     return entries
 
 
-def _make_table(named: dict[str, Any], sent: _Deliveries, rows: Array, offset: Array) -> pa.Table:
-    made, ids, check, event, delivered = sent.made, sent.ids, sent.check, sent.event[rows], sent.delivered[rows]
-    n, which = len(event), event.tolist()
+def _find_events(sent: _Deliveries, rows: Array) -> dict[str, pa.Array]:
+    """What is archived of some deliveries, by column."""
+    event, delivered = sent.event[rows], sent.delivered[rows]
+    which = event.tolist()
     envelopes = [sent.texts[i] for i in which]
-    origin = pa.StructArray.from_arrays(
-        [
-            pa.repeat(named["topic"], n),
-            pa.repeat(pa.scalar(named["partition"], pa.int32()), n),
-            pa.array([str(o) for o in offset.tolist()]),
-            pa.repeat(named["offset_kind"], n),
-        ],
-        fields=list(_ORIGIN),
-    )
-    columns = {
+    return {
         "archived_at_utc": pa.array(delivered + 60_000_000).cast(MICROS),
-        "platform_run_id": pa.repeat(RUN, n),
-        "scenario_run_id": pa.repeat(SCENARIO, n),
-        "manifest_fingerprint": pa.repeat(str(PINS["manifest_fingerprint"]), n),
-        "parameter_hash": pa.repeat(str(PINS["parameter_hash"]), n),
-        "scenario_id": pa.repeat("baseline_v1", n),
-        "seed": pa.repeat("42", n),
-        "event_id": pa.array([ids[i] for i in which]),
-        "event_type": pa.array(np.where(check[event], "card_token_check", "card_payment")),
-        "ts_utc": pa.array(made.ts[event]).cast(MICROS),
+        "event_id": pa.array([sent.ids[i] for i in which]),
+        "event_type": pa.array(np.where(sent.check[event], "card_token_check", "card_payment")),
+        "ts_utc": pa.array(sent.made.ts[event]).cast(MICROS),
         "payload_hash": pa.array([hashlib.sha256(text.encode()).hexdigest() for text in envelopes]),
-        "origin_offset": origin,
         "envelope": pa.array(envelopes),
         "published_at_utc": pa.array(delivered).cast(MICROS),
     }
-    return pa.table(columns)
-
-
-def write_parquet(root: Path, ref: str, table: pa.Table) -> dict[str, Any]:
-    """Writes a file of the world; its path, bytes and sha256, as an index or an extract states them."""
-    path = root / ref
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-    body = path.read_bytes()
-    return {"path": ref, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
-
-
-def write_json(path: Path, document: dict[str, Any]) -> Path:
-    """Writes a document as canonical JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_canonical(document, max_depth=64))
-    return path

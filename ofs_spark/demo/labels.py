@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.demo.archive import MICROS, RUN, write_json, write_parquet
+from ofs_spark.demo.archive import MADE, RUN
 from ofs_spark.demo.payments import Payments
-from ofs_spark.foundation.canonical import digest
-from ofs_spark.foundation.clock import DAY_US, format_instant
+from ofs_spark.foundation.clock import DAY_US
 from ofs_spark.foundation.columnar.arrays import Array
-
-EXTRACT = f"{RUN}/label_store/extract/label_extract.json"
+from ofs_spark.intake.world import MICROS, write_extract, write_parquet
 
 
 def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: np.random.Generator) -> int:
@@ -55,21 +53,13 @@ def write_labels(root: Path, made: Payments, ids: list[str], asof_us: int, rng: 
 
 
 def _write(root: Path, ids: list[str], events: Array, values: Array, times: Array, types: Array, asof_us: int) -> int:
-    table, folder = _invent_assertions(ids, events, values, times, types), f"{RUN}/label_store/extract"
+    table = _invent_assertions(ids, events, values, times, types)
     files = []
     for number, begin in enumerate(range(0, table.num_rows, 250_000)):
         part = table.slice(begin, 250_000)
-        stored = write_parquet(root, f"{folder}/part-{number:04d}.parquet", part)
+        stored = write_parquet(root, f"{MADE.extract_folder}/part-{number:04d}.parquet", part)
         files.append({**stored, "row_count": part.num_rows})
-    extract = {
-        "schema_version": "label_store.extract.v0",
-        "label_store_id": "demo-label-store",
-        "marker": f"demo-{table.num_rows}",
-        "committed_up_to_utc": format_instant(asof_us + 40 * DAY_US),
-        "row_count": table.num_rows,
-        "files": files,
-    }
-    write_json(root / EXTRACT, {**extract, "digest": digest(extract)})
+    write_extract(root, MADE, "demo-label-store", f"demo-{table.num_rows}", asof_us + 40 * DAY_US, files)
     return int(table.num_rows)
 
 

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ofs_spark.demo.archive import PINS, RUN, Archived, Delivery, write_json
+from ofs_spark.demo.archive import MADE, RUN, Archived, Delivery
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.intake.world import write_json
 from ofs_spark.parity.snapshot import FRESH, describe_version, digest_basis, hash_snapshot
 from ofs_spark.pins.profile.compile import Profile
 from ofs_spark.pins.profile.model import OnlineCoreRules
@@ -151,7 +152,7 @@ class _Logger:
         """Writes what a plane has at an instant, in µs."""
         rules = {name: list(fields) for name, fields in asdict(plane.rules).items()}
         content = {
-            "pins": PINS,
+            "pins": MADE.pins,
             "as_of_time_utc": format_instant(now),
             **self.version,
             "eb_offset_basis": _describe_basis(plane.ends, now),

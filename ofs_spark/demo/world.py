@@ -10,16 +10,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.demo.archive import PINS, RUN, SCENARIO, Archived, write_archive, write_json, write_parquet
-from ofs_spark.demo.labels import EXTRACT, write_labels
+from ofs_spark.demo.archive import MADE, RUN, Archived, write_archive
+from ofs_spark.demo.labels import write_labels
 from ofs_spark.demo.online_plane import Logged, log_online_plane
 from ofs_spark.demo.payments import START_US, Payments, Shape, invent_payments
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.clock import DAY_US, format_instant
+from ofs_spark.intake.world import (
+    compose_wiring,
+    describe_output,
+    describe_receipt,
+    write_json,
+    write_parquet,
+    write_run_facts,
+)
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.pins.profile.compile import read_profile
 
-RUN_FACTS = f"{RUN}/sr/run_facts_view/{SCENARIO}.json"
+RUN_FACTS = MADE.run_facts_ref
 PROFILE = """\
 policy_id: fraud.card.features
 revision: r7
@@ -151,13 +159,8 @@ def _write_anchors(path: Path, logged: Logged) -> Path:
 
 def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
     """A wiring of this world whose object root is `folder`; paths are relative to the file."""
-    settings = "".join(f"  {name}: '{value}'\n" for name, value in {"spark.driver.memory": "4g", **spark}.items())
-    text = (
-        f"kind: local\nobjects: {{root: {folder}}}\nledger: {{dsn: 'sqlite:///{folder}/ledger.sqlite'}}\n"
-        f"profiles: {{root: profiles}}\nlabels: {{kind: extract, ref: {EXTRACT}}}\nbus: {{kind: none}}\nspark:\n{settings}"
-    )
     path = root / ("wiring.yaml" if folder == "objects" else f"wiring-{folder}.yaml")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(compose_wiring(folder, MADE.extract_ref, spark), encoding="utf-8")
     return path
 
 
@@ -167,41 +170,20 @@ def _write_run_facts(objects: Path) -> None:
     names = [f"merch-{i:04d}" for i in range(700)]
     categories = [("grocery", "fuel", "travel", "games")[i % 4] for i in range(700)]
     stored = write_parquet(objects, surface, pa.table({"merchant_id": names, "category": categories}))
-    digest = {"algo": "sha256", "hex": stored["sha256"]}
-    sealed = f"{RUN}/reference/raw_cases.parquet"
-    view = {
-        "run_id": SCENARIO,
-        "platform_run_id": RUN,
-        "scenario_run_id": SCENARIO,
-        "pins": PINS,
+    sealed, sha256 = f"{RUN}/reference/raw_cases.parquet", stored["sha256"]
+    facts = {
         "locators": [
-            _make_locator("merchant_categories", surface, content_digest=digest),
-            _make_locator("raw_cases", sealed),
+            describe_output(MADE, "merchant_categories", surface, sha256),
+            describe_output(MADE, "raw_cases", sealed),
         ],
-        "gate_receipts": [],
         "instance_receipts": [
-            _make_receipt("merchant_categories", surface, "PASS", digest),
-            _make_receipt("raw_cases", sealed, "FAIL", digest),
+            describe_receipt(MADE, "merchant_categories", surface, "PASS", sha256),
+            describe_receipt(MADE, "raw_cases", sealed, "FAIL", sha256),
         ],
         "policy_rev": {"policy_id": "sr.policy", "revision": "r1"},
         "bundle_hash": "ab" * 32,
-        "plan_ref": f"{RUN}/sr/plan.json",
-        "record_ref": f"{RUN}/sr/record.json",
-        "status_ref": f"{RUN}/sr/status.json",
     }
-    write_json(objects / RUN_FACTS, view)
-
-
-_SCOPE = {"manifest_fingerprint": str(PINS["manifest_fingerprint"])}
-
-
-def _make_locator(output_id: str, where: str, **more: Any) -> dict[str, Any]:
-    return {"output_id": output_id, "path": where, **_SCOPE, **more}
-
-
-def _make_receipt(output_id: str, where: str, status: str, digest: dict[str, str]) -> dict[str, Any]:
-    target = {"output_id": output_id, "path": where}
-    return {"output_id": output_id, "status": status, "scope": _SCOPE, "target_ref": target, "target_digest": digest}
+    write_run_facts(objects, MADE, facts)
 
 
 def _make_intents(
@@ -211,7 +193,7 @@ def _make_intents(
         "schema_version": "learning.ofs_build_intent.v0",
         "intent_kind": "dataset_build",
         "platform_run_id": RUN,
-        "scenario_run_ids": [SCENARIO],
+        "scenario_run_ids": [MADE.scenario_run_id],
         "replay_basis": archived.basis,
         "run_facts_ref": RUN_FACTS,
         "label_basis": {

@@ -84,6 +84,8 @@ _PINS_CODES = (
          "load the configuration that the intent pins, or pin the loaded one" + _ANEW),
     Code("RUN_FACTS_UNAVAILABLE", _BUILD, "the run facts cannot be read by the given ref, or are not run facts",
          "correct `run_facts_ref`, or have the run facts written"),
+    Code("ORIGIN_NOT_ADMISSIBLE", _NONE, "a prod wiring leads to data that no platform sealed: an import, or a demo",
+         "build imported data under a wiring of `kind: local` or `dev`; for prod, name the platform's own object root"),
     Code("NO_PASS_NO_READ", _BUILD, "no PASS receipt admits reading a gated output",
          "have the output's gate pass for the right scope, or leave it out of `required_output_ids`"),
     Code("CONTEXT_DIGEST_MISMATCH", _BUILD, "the bytes of a gated output differ from the digest stated for it",

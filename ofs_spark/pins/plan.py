@@ -21,6 +21,8 @@ from ofs_spark.pins.profile.model import Program
 from ofs_spark.pins.run_facts import RunFacts
 
 SCHEMA_VERSION = "ofs.build_plan.v1"
+OWN_DATA = "ofs_import"
+"""The origin that index, extract and run facts state where no platform wrote them: own data, imported, or invented."""
 Document = Mapping[str, Any]
 
 
@@ -245,6 +247,15 @@ def find_differences(
         first = found[0]
         raise refuse(first["code"], first["message"], pointer=first["pointer"], faults=found)
     return tuple(describe_difference(one["pointer"][1:], one["intent"], one["running"]) for one in found)
+
+
+def require_platform(origins: Mapping[str, str | None], kind: Literal["local", "dev", "prod"]) -> None:
+    """ORIGIN_NOT_ADMISSIBLE where a prod wiring leads to own data. origins: by ref, what each pinned document states."""
+    own = [ref for ref, origin in sorted(origins.items()) if origin == OWN_DATA]
+    if kind == "prod" and own:
+        message = f"{own[0]} states origin {OWN_DATA}: it was written from own data, which a prod wiring does not admit"
+        faults = [{"ref": ref, "pointer": "/origin", "message": f"{ref} states origin {OWN_DATA}"} for ref in own]
+        raise refuse("ORIGIN_NOT_ADMISSIBLE", message, ref=own[0], faults=faults)
 
 
 def describe_difference(name: str, asked: str, own: str) -> str:

@@ -34,11 +34,12 @@ class Context:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The view at a ref: its digest, and the admitted outputs."""
+    """The view at a ref: its digest, the admitted outputs, and who wrote it in the platform's place."""
 
     ref: str
     digest: str
     contexts: tuple[Context, ...]
+    origin: str | None = None
 
 
 def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: Sequence[str], audit: Audit) -> RunFacts:
@@ -56,7 +57,7 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
     faults = Collector()
     found = [faults.attempt(partial(_resolve_output, objects, view, one, audit)) for one in required]
     faults.raise_all()
-    return RunFacts(ref, digest(view), tuple(one for one in found if one))
+    return RunFacts(ref, digest(view), tuple(one for one in found if one), view.get("origin"))
 
 
 def _resolve_output(objects: Objects, view: Mapping[str, Any], output_id: str, audit: Audit) -> Context:

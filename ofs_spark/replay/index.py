@@ -70,6 +70,7 @@ class _Document(BaseModel):
     platform_run_id: _Text
     segments: tuple[_Segment, ...]
     digest: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+    origin: Literal["ofs_import"] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentIndex:
-    """A proven index: segments in their total order, and the digest the document states."""
+    """A proven index: segments in their total order, the digest the document states, and who wrote it in the archive's place."""
 
     platform_run_id: str
     digest: str
     segments: tuple[Segment, ...]
+    origin: str | None = None
 
     @cached_property
     def by_place(self) -> dict[Place, tuple[Segment, ...]]:
@@ -144,7 +146,7 @@ def prove_index(document: Any, platform_run_id: str) -> SegmentIndex:
         raise INDEX.refuse_faults(ref, faults)
     raw = document["segments"]
     segments = sorted((_make_segment(e, raw[i]) for i, e in enumerate(parsed.segments)), key=lambda s: s.order)
-    return SegmentIndex(parsed.platform_run_id, parsed.digest, tuple(segments))
+    return SegmentIndex(parsed.platform_run_id, parsed.digest, tuple(segments), parsed.origin)
 
 
 def _find_identity_faults(

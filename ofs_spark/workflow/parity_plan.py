@@ -17,7 +17,7 @@ from ofs_spark.parity.anchors import Anchor, read_anchor, rebuild_content
 from ofs_spark.parity.cells import Cells, cut_cells
 from ofs_spark.parity.plan import ParityPlan, find_firsts, find_uncovered, find_unreachable, unite_cells
 from ofs_spark.parity.verdict import BASIS, Verdict, differ, lack, make_unreadable
-from ofs_spark.pins.plan import find_differences
+from ofs_spark.pins.plan import find_differences, require_platform
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
@@ -63,6 +63,9 @@ def resolve_parity(intent: Intent, refs: Sequence[str], context: RunContext, aud
     profile = faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version))
     rules = None if profile is None else faults.attempt(lambda: _require_core(profile))
     index = faults.attempt(lambda: read_index(context.objects, intent.platform_run_id))
+    origins = {one.ref: one.origin for one in (facts,) if one}
+    origins |= {name_segment_index(intent.platform_run_id): one.origin for one in (index,) if one}
+    faults.attempt(lambda: require_platform(origins, context.wiring.kind))
     anchors, early = _read_anchors(intent, refs, context, audit, faults)
     faults.raise_all()
     if not (facts and profile and rules and index):

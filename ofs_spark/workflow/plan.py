@@ -16,7 +16,7 @@ from ofs_spark.labels.extract import judge_marker, read_extract, require_marker
 from ofs_spark.labels.extract_file import find_file_faults
 from ofs_spark.labels.model import LabelExtract
 from ofs_spark.labels.terms import LabelTerms, require_types, resolve_rule, resolve_terms
-from ofs_spark.pins.plan import Archive, BuildPlan, find_differences
+from ofs_spark.pins.plan import Archive, BuildPlan, find_differences, require_platform
 from ofs_spark.pins.profile.catalogue import describe_dataset
 from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
@@ -60,6 +60,7 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     scope, policy, faults = read_scope(intent), context.policy, Collector()
     differences = faults.attempt(lambda: find_differences(intent, policy, context.release, context.wiring.kind)) or ()
     pins = _resolve_pins(intent, scope, context, audit, faults)
+    faults.attempt(lambda: require_platform(_list_origins(pins, intent), context.wiring.kind))
     if pins.profile and pins.terms:
         profile, types = pins.profile, pins.terms.types
         faults.attempt(lambda: describe_dataset(profile.program, types))
@@ -91,6 +92,13 @@ def _resolve_pins(intent: Intent, scope: Scope, context: RunContext, audit: Audi
         _resolve_terms(intent, scope, policy, faults),
         faults.attempt(lambda: _read_extract(context, audit)),
     )
+
+
+def _list_origins(pins: _Pins, intent: Intent) -> dict[str, str | None]:
+    """What the pinned documents state of who wrote them in the platform's place, by ref."""
+    facts = {} if pins.facts is None else {pins.facts.ref: pins.facts.origin}
+    index = {} if pins.index is None else {name_segment_index(intent.platform_run_id): pins.index.origin}
+    return {**facts, **index, **({} if pins.extract is None else {pins.extract.ref: pins.extract.origin})}
 
 
 def _resolve_terms(intent: Intent, scope: Scope, policy: Policy, faults: Collector) -> LabelTerms | None:

@@ -1,7 +1,7 @@
 """The edges of the house: which file may import which, and what may be named only in one place.
 
 foundation → intent → pins → replay ∥ labels → features → publish ∥ parity → signals → workflow → pipeline
-→ io, demo, commands, cli, jobs
+→ io, intake, demo, commands, cli, jobs
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ MAY_IMPORT = {
     "pipeline": FOUNDATION | ROOMS | {"workflow"},
     "console": FOUNDATION | {"console"},
     "io": FOUNDATION | ROOMS | {"workflow", "io"},
-    "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo"},
-    "commands": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "demo", "commands"},
+    "intake": FOUNDATION | {"pins", "labels", "io", "intake"},
+    "demo": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "intake", "demo"},
+    "commands": FOUNDATION | ROOMS | {"workflow", "pipeline", "console", "io", "intake", "demo", "commands"},
     "cli": FOUNDATION | {"console", "commands", "cli"},
     "jobs": FOUNDATION | ROOMS | {"pipeline", "console", "io", "cli"},
     **{package: set[str]() for package in ("", "foundation")},  # their __init__.py

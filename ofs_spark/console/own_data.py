@@ -1,0 +1,40 @@
+"""What people see of an import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from ofs_spark.console.screen import Screen, Styled, TableColumn
+
+REASONS = (TableColumn("ROWS", True), TableColumn("COLUMN"), TableColumn("REASON", True))
+SHOWN = 20
+"""Reasons that people are shown."""
+
+
+def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Where everything stands, how many rows were taken, why others were not, and the command that builds."""
+    screen = Screen(stream or sys.stdout)
+    where = f", each in {answer['rejected_ref']}" if answer["rejected"] else ""
+    facts = {
+        "run": [answer["platform_run_id"]],
+        "events": [f"{answer['events']:,}"],
+        "labels": [f"{answer['labels']:,}, known up to {answer['label_asof_utc']}"],
+        "rejected": [f"{answer['rejected']:,} rows{where}"],
+        "knowledge": [answer["knowledge"]],
+        **{name: [answer[name]] for name in ("wiring", "intent", "profile")},
+    }
+    screen.print_pairs(facts)
+    reasons = answer["reasons"]
+    if reasons:
+        screen.print_line()
+        rows = ((f"{one['rows']:,}", one["column"] or "the row", one["reason"]) for one in reasons[:SHOWN])
+        screen.print_table(REASONS, rows)
+        if len(reasons) > SHOWN:
+            screen.print_line(f"and {len(reasons) - SHOWN:,} more reasons; `--json` lists all")
+    for note in answer["notes"]:
+        screen.print_line()
+        screen.print_line("note: ", note)
+    screen.print_line()
+    screen.print_line("next: ", Styled(answer["next"], "bold"))

@@ -1,0 +1,108 @@
+"""Which columns are numbers in every row, and of how many digits: known from the rows themselves, for the starter profile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ofs_spark.intake.rows import Block
+
+MOST_COLUMNS = 64
+"""Columns that are looked at, the first of a row."""
+MOST_DIGITS = 18
+"""Of a value whose exact sums stay in one machine word until they are divided."""
+_PLAIN = r"^-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?$"
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?")
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Digits before and after the point that hold every value of a column."""
+
+    whole: int = 1
+    scale: int = 0
+
+    @property
+    def type(self) -> str:
+        """The value type of a profile that holds them; "" where there are too many."""
+        if self.whole + self.scale > MOST_DIGITS:
+            return ""
+        return f"decimal({MOST_DIGITS},{self.scale})" if self.scale else "int"
+
+    def widen(self, other: Digits) -> Digits:
+        """What holds both."""
+        return Digits(max(self.whole, other.whole), max(self.scale, other.scale))
+
+
+@dataclass
+class NumberColumns:
+    """The columns that were numbers in every row so far. left_out: columns that say something else of an event."""
+
+    left_out: Collection[str]
+    found: dict[str, Digits] = field(default_factory=dict)
+    _began: bool = False
+
+    def observe(self, block: Block, kept: Sequence[int]) -> None:
+        """Looks at rows that are taken."""
+        if not kept:
+            return
+        if not self._began:
+            self._began = True
+            names = [name for name in block.names if name not in self.left_out][:MOST_COLUMNS]
+            self.found = {name: Digits() for name in names}
+        for name, known in list(self.found.items()):
+            values = block.read(name)
+            if len(kept) < len(values):
+                values = [values[row] for row in kept]
+            digits = measure_numbers(values)
+            if digits is None:
+                del self.found[name]
+            else:
+                self.found[name] = known.widen(digits)
+
+
+def measure_numbers(values: list[Any]) -> Digits | None:
+    """The digits of values that are all numbers of JSON, or texts that are exactly one; None if one of them is not."""
+    texts = [_write_number(one) for one in values]
+    if None in texts:
+        return None
+    try:
+        column = pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        return None
+    plain = pc.match_substring_regex(column, _PLAIN)
+    digits = Digits()
+    if not pc.all(plain).as_py():
+        for odd in column.filter(pc.invert(plain)).to_pylist():
+            found = _measure_one(odd)
+            if found is None:
+                return None
+            digits = digits.widen(found)
+        column = column.filter(plain)
+    if not len(column):
+        return digits
+    bare = pc.utf8_ltrim(column, "-")
+    point, length = pc.find_substring(bare, "."), pc.binary_length(bare)
+    whole = pc.max(pc.if_else(pc.less(point, 0), length, point)).as_py()
+    scale = pc.max(pc.if_else(pc.less(point, 0), 0, pc.subtract(pc.subtract(length, point), 1))).as_py()
+    return digits.widen(Digits(whole, scale))
+
+
+def _write_number(value: Any) -> str | None:
+    if type(value) is str:
+        return value
+    return repr(value) if type(value) in (int, float) else None
+
+
+def _measure_one(text: str) -> Digits | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    _, digits, exponent = Decimal(text).as_tuple()
+    places = int(exponent)
+    return Digits(max(1, len(digits) + places), max(0, -places))

@@ -1,0 +1,103 @@
+"""What a file lacks is told before anything is written, with the nearest name; a file that cannot be read is wrong use."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ofs_spark.foundation.ends import WrongArgument
+from tests.unit.intake.worlds import LABELS, run_import, write_lines, write_text
+
+AT = "2026-02-10T10:00:00Z"
+
+
+def refused(folder: Path, events: Path, **stated: Any) -> str:
+    """Why an import is wrong use, which has then left nothing behind."""
+    with pytest.raises(WrongArgument) as caught:
+        run_import(folder / "new" / "world", events, **stated)
+    assert not (folder / "new").exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_missing_column_is_told_with_the_nearest_name(kind: str, tmp_path: Path) -> None:
+    rows = [{"id": "a", "at": AT, "Customer_ID": "c"}]
+    path = tmp_path / f"e.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif kind == "csv":
+        write_text(path, f"id,at,Customer_ID\na,{AT},c\n")
+    else:
+        write_lines(path, rows)
+    said = refused(tmp_path, path, key=["customer_id"])
+    assert said.startswith("--key customer_id: there is no such column; the nearest is Customer_ID in ")
+    assert refused(tmp_path, path, time="zzz").startswith(
+        "--time zzz: there is no such column; there are id, at, Customer_ID in"
+    )
+
+
+def test_a_missing_label_column_is_told_before_events_are_read(tmp_path: Path) -> None:
+    events = write_text(tmp_path / "e.csv", f"id,at\na,{AT}\n")
+    labels = write_text(tmp_path / "l.csv", "id,verdicts,seen\n")
+    said = refused(tmp_path, events, labels=labels, **LABELS)
+    assert said.startswith("--label-value verdict: there is no such column; the nearest is verdicts")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "says"),
+    [
+        ("e.csv", b"", "is empty"),
+        ("e.jsonl", b"", "is empty"),
+        ("e.csv.gz", gzip.compress(b""), "is empty"),
+        ("e.csv", b"\n", "is empty: its first line must name the columns"),
+        ("e.csv", b"id,at\n", "has no event that can be taken: no row"),
+        ("e.csv", b"id,at\na,x\nb,y\n", "each of its 2 rows is rejected: line 2: at is no RFC 3339 time"),
+        ("e.csv", b"id,at,at\n", "column at stands there twice"),
+        ("e.csv", b"id,at,\xff\n", "the first line is not UTF-8"),
+        ("e.csv", b'"id\n', "the first line is no header"),
+        ("e.csv", "id,at\n".encode("utf-16"), "is UTF-16 or no text"),
+        ("e.jsonl", "{}\n".encode("utf-16"), "is UTF-16 or no text"),
+        ("e.jsonl", b"[]\nx\n", "there is no column in"),
+        ("e.parquet", b"PAR1", "is no Parquet file"),
+        ("e.parquet", b"", "is no Parquet file"),
+        ("e.csv.gz", b"id,at\n", "cannot read"),
+        ("e.csv.gz", gzip.compress(b"id,at\n" + b"a,2026-02-10T10:00:00Z\n" * 9_000)[:-20], "cannot read"),
+        ("e.txt", b"id,at\n", "its name ends in none of .csv"),
+        ("e.parquet.gz", b"id,at\n", "its name ends in none of"),
+    ],
+)
+def test_a_file_without_events_is_wrong_use(name: str, body: bytes, says: str, tmp_path: Path) -> None:
+    assert says in refused(tmp_path, write_text(tmp_path / name, body))
+
+
+def test_a_parquet_file_whose_columns_share_a_name(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([AT]), pa.array([AT])], ["id", "at", "at"])
+    pq.write_table(table, tmp_path / "e.parquet")
+    assert "column at stands there twice" in refused(tmp_path, tmp_path / "e.parquet")
+
+
+def test_what_is_no_file_is_never_opened(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path, tmp_path / "nowhere.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert "Is a directory" in refused(tmp_path, tmp_path / "folder.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "is no regular file" in refused(tmp_path, tmp_path / "pipe.csv")
+    assert "is no name of a file" in refused(tmp_path, tmp_path / "a\0.csv")
+
+
+def test_ten_thousand_columns(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(10_000)]
+    head, row = ",".join(["id", "at", *names]), ",".join(["a", AT, *("1" for _ in names)])
+    path = write_text(tmp_path / "e.csv", f"{head}\n" + f"{row}\n" * 300)
+    made = run_import(tmp_path / "world", path, key=["c9999"])
+    assert made.answer["events"] == 300
+    assert len(made.payloads()[0]) == 10_002
+    assert refused(tmp_path, path, key=["c10000"]).startswith(
+        "--key c10000: there is no such column; the nearest is c1000"
+    )
