@@ -1,4 +1,4 @@
-"""Commands that bring own data: `ofs import`."""
+"""Commands that make a folder to work in: `ofs init` with a sample, `ofs import` with own data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ _LISTS = (
 
 
 def add_commands(add: AddCommand) -> None:
-    """import."""
+    """init, import."""
+    add(answer_init).add_argument("folder", type=Path, metavar="DIR", help="A new or empty folder.")
     parser = add(answer_import)
     parser.add_argument("folder", type=Path, metavar="DIR", help="A new or empty folder, which becomes an object root.")
     for option, metavar, about in _OPTIONS:
@@ -55,22 +56,40 @@ def answer_import(options: argparse.Namespace) -> int:
 
     def run() -> Answer:
         """What was written, and what to run next."""
-        from ofs_spark.foundation.config import read_code_release
-        from ofs_spark.foundation.policy import load_policy
         from ofs_spark.intake.command import import_own_data
         from ofs_spark.intake.declared import read_declared
 
-        policy = load_policy(options.policy)
-        releases = {
-            "policy_revision": policy.policy_revision,
-            "config_revision": policy.config_revision,
-            "ofs_code_release_id": read_code_release(),
-        }
         declared = read_declared(stated, options.map)
-        found = import_own_data(declared, options.folder, releases, make_progress(options))
+        found = import_own_data(declared, options.folder, _read_releases(options), make_progress(options))
         return {**found, "next": _write_next(options, found)}
 
     return answer(options, run, people=console.print_import)
+
+
+def answer_init(options: argparse.Namespace) -> int:
+    """Writes a folder that builds as it is: sample payments and verdicts, commented wiring, policy, profile, an intent."""
+
+    def run() -> Answer:
+        """What was written, and what to run next."""
+        from ofs_spark.demo.init import init_folder
+
+        found = init_folder(options.folder, _read_releases(options), make_progress(options))
+        return {**found, "next": _write_next(options, found)}
+
+    return answer(options, run, people=console.print_import)
+
+
+def _read_releases(options: argparse.Namespace) -> dict[str, str]:
+    """The revisions that an intent of now states."""
+    from ofs_spark.foundation.config import read_code_release
+    from ofs_spark.foundation.policy import load_policy
+
+    policy = load_policy(options.policy)
+    return {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": read_code_release(),
+    }
 
 
 def _list_stated(options: argparse.Namespace) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         "labels": [f"{answer['labels']:,}, known up to {answer['label_asof_utc']}"],
         "rejected": [f"{answer['rejected']:,} rows{where}"],
         "knowledge": [answer["knowledge"]],
-        **{name: [answer[name]] for name in ("wiring", "intent", "profile")},
+        **{name: [answer[name]] for name in ("wiring", "intent", "profile", "policy", "sample") if name in answer},
     }
     screen.print_pairs(facts)
     reasons = answer["reasons"]

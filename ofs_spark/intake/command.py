@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,20 @@ class _Imported:
     labels: LabelFiles
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What stands in a folder besides an import's own, by path; a profile in the starter's place; what heads the wiring."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    profile: str = ""
+    wiring_head: str = WIRING_HEAD
+
+
+NOTHING = Beside()
+
+
 def import_own_data(
-    declared: Declared, folder: Path, releases: Mapping[str, str], announce: Announce
+    declared: Declared, folder: Path, releases: Mapping[str, str], announce: Announce, beside: Beside = NOTHING
 ) -> dict[str, Any]:
     """Writes the folder; the answer. releases: the revisions that its intent states.
 
@@ -73,8 +85,11 @@ def import_own_data(
         _write_facts(folder, imported, declared)
         knowledge = "as_observed" if declared.events.arrival else "event_time"
         ids = (declared.events.id,) if declared.events.id else declared.events.id_from
-        profile = compose_starter(declared.events.keys, ids, numbers.found, knowledge)
-        _write_documents(folder, imported, profile, declared.labels, releases)
+        profile = beside.profile or compose_starter(declared.events.keys, ids, numbers.found, knowledge)
+        for name, body in beside.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(body)
+        _write_documents(folder, imported, replace(beside, profile=profile), declared.labels, releases)
     announce("import", f"wrote {folder}: {spool.count:,} events, {imported.labels.count:,} labels")
     return _compose_answer(folder, declared, imported, spool.count, rejected, knowledge)
 
@@ -183,12 +198,12 @@ def _write_facts(root: Path, imported: _Imported, declared: Declared) -> None:
 
 
 def _write_documents(
-    root: Path, imported: _Imported, profile: str, labels: LabelColumns | None, releases: Mapping[str, str]
+    root: Path, imported: _Imported, beside: Beside, labels: LabelColumns | None, releases: Mapping[str, str]
 ) -> None:
     """Profile, then what makes the folder whole: wiring and intent."""
     profiles = root / f.PROFILES
     profiles.mkdir()
-    (profiles / name_profile(SET_ID)).write_text(profile, encoding="utf-8")
+    (profiles / name_profile(SET_ID)).write_text(beside.profile, encoding="utf-8")
     compiled = read_profile(LocalObjects.at(profiles), SET_ID, SET_VERSION)
     said = {
         "recipe": "ofs.import.request.v1",
@@ -212,7 +227,7 @@ def _write_documents(
         "non_training_allowed": True,
         **releases,
     }
-    wiring = WIRING_HEAD + w.compose_wiring(".", imported.run.extract_ref, {})
+    wiring = beside.wiring_head + w.compose_wiring(".", imported.run.extract_ref, {})
     (root / f.WIRING).write_text(wiring, encoding="utf-8")
     (root / f.INTENT).write_text(json.dumps(intent, indent=2) + "\n", encoding="utf-8")
 

@@ -15,6 +15,9 @@ from ofs_spark.foundation.ownership import is_platform_run
 MARK = ".ofs-import"
 """Stands in a folder while it is written, with what is needed on the way: one that has it is not whole."""
 WIRING, INTENT, PROFILES, REJECTED = "wiring.yaml", "intent.json", "profiles", "rejected.jsonl"
+SAMPLE, POLICY, README = "sample", "policy", "README.md"
+"""Of `ofs init` besides."""
+_OWN = (MARK, WIRING, INTENT, PROFILES, REJECTED, SAMPLE, POLICY, README)
 _LOCK = "lock"
 
 
@@ -64,7 +67,7 @@ def _make_folder(folder: Path) -> list[Path]:
 
 
 def _is_ours(name: str) -> bool:
-    return name in (MARK, WIRING, INTENT, PROFILES, REJECTED) or is_platform_run(name)
+    return name in _OWN or is_platform_run(name)
 
 
 @contextmanager
