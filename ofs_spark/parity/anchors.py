@@ -188,10 +188,24 @@ def find_version_differences(anchor: Anchor, profile: Profile) -> list[str]:
     """What the anchor says of profile and run config that is not so, each in words."""
     own, said, config = describe_version(profile), anchor.content, anchor.body_config
     found = [
-        f"{name} is {said[name]}; the profile's is {own[name]}"
+        _describe_groups(said[name], own[name])
+        if name == "feature_groups"
+        else f"{name} is {said[name]}; the profile's is {own[name]}"
         for name in own
         if said[name] is not None and said[name] != own[name]
     ]
     if config not in (None, said["run_config_digest"]):
         found.append(f"run_config_digest is {said['run_config_digest']}; its snapshot states {config}")
     return found
+
+
+def _describe_groups(said: Sequence[Document], own: Sequence[Document]) -> str:
+    """Which groups of a snapshot the intent's set does not name, and which of its own the snapshot does not have.
+
+    A snapshot's hash is of all its groups' names: a set of other groups is another version, and none is put in its place.
+    """
+    theirs, ours = ([f"{one['name']}@{one['version']}" for one in groups] for groups in (said, own))
+    missing, more = sorted({*theirs} - {*ours}), sorted({*ours} - {*theirs})
+    told = [f"the intent's feature set does not name {', '.join(missing)}"] if missing else []
+    told += [f"the snapshot has no {', '.join(more)}"] if more else []
+    return f"feature_groups: {'; '.join(told) or f'listed as {theirs}, not as {ours}'}"
