@@ -132,9 +132,16 @@ def _read_facts(facts: Path) -> dict[str, Any]:
     except CanonicalError as error:
         raise refuse("ENVIRONMENT_UNFIT", str(error), _name_other(facts.parent)) from None
     names = {"paths": _PATHS, "counts": _COUNTS, "redelivery": _REDELIVERY}
-    whole = isinstance(known, dict) and "asked" in known
-    if not whole or any(set(known.get(part) or ()) != set(names[part]) for part in names):
+    parts = {part: known.get(part) for part in names} if isinstance(known, dict) and "asked" in known else {}
+    if not parts or not all(isinstance(part, dict) and part for part in parts.values()):
         raise refuse("ENVIRONMENT_UNFIT", f"{facts} is not what a demo writes", _name_other(facts.parent))
+    differs = sorted({name for part, own in names.items() for name in {*own} ^ {*(parts[part] or ())}})
+    if differs:
+        message = (
+            f"{facts.parent} holds the demo world of another release ({facts.name} differs in {', '.join(differs)}): "
+            "its runs cannot be shown here. Make a new world in another folder, or remove this one and run the demo again"
+        )
+        raise refuse("ENVIRONMENT_UNFIT", message, _name_other(facts.parent))
     return dict(known)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_d
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import parse_offset
+from ofs_spark.parity.anchor_bodies import Seen, Sight, see_anchors
 from ofs_spark.parity.cells import AnchorEnd
 from ofs_spark.parity.snapshot import FRESH, HASHED, describe_version, digest_basis
 from ofs_spark.pins.profile.compile import Profile
@@ -56,29 +56,40 @@ class Anchor:
         return basis
 
 
-def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) -> Anchor:
-    """The anchor at a ref, with the body of its snapshot where it names one that can be read.
+def read_anchors(
+    objects: Objects, refs: Sequence[str], platform_run_id: str, audit: Audit
+) -> Iterator[Anchor | Refusal]:
+    """The anchor at each ref, in their order, or why it is none.
 
     REF_ACCESS_DENIED where nothing stands; PARITY_ANCHOR_INVALID for a document of no kind or of several, with a fault, or
-    of another platform run. Each look at it, and at its snapshot, is a look at a protected ref.
+    of another platform run. Each look at one, and at its snapshot, is a look at a protected ref.
     """
+    for sight in see_anchors(objects, KIND_OF_ANCHOR, refs):
+        try:
+            yield _read_anchor(sight, platform_run_id, audit)
+        except Refusal as refusal:
+            yield refusal
+
+
+def _read_anchor(sight: Sight, platform_run_id: str, audit: Audit) -> Anchor:
+    """An anchor, with the body of its snapshot where it names one that can be read."""
+    ref = sight.anchor.ref
     with audit_resolution(audit, ref, "parity_anchor"):
-        raw = fetch_document(objects, KIND_OF_ANCHOR, ref)
-        document = _parse(raw, ref)
+        document = sight.anchor.open()
         kind = _find_kind(document, ref)
-        _require_kept(document, ref)
+        require_kept(document, KIND_OF_ANCHOR, ref)
         named = document["pins"]["platform_run_id"]
         if named != platform_run_id:
             raise KIND_OF_ANCHOR.refuse(
                 ref, f"is of platform run {named}; the intent is of {platform_run_id}", found=named
             )
         ends = tuple(_read_ends(document["eb_offset_basis"], ref))
-    body, bodiless = (document, "") if kind == "snapshot" else _read_body(objects, document, audit)
+    body, bodiless = (document, "") if kind == "snapshot" else _read_body(sight.body, document, audit)
     members = {name: document.get(name, (body or {}).get(name)) for name in HASHED if name != "features"}
     warnings = tuple(_find_contradictions(document, body)) if body is not None and body is not document else ()
     return Anchor(
         ref=ref,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=sight.anchor.sha256,
         kind=kind,
         snapshot_hash=document["snapshot_hash"],
         content=members,
@@ -92,24 +103,12 @@ def read_anchor(objects: Objects, ref: str, platform_run_id: str, audit: Audit) 
 
 def read_features(objects: Objects, anchor: Anchor) -> Mapping[str, Document]:
     """The states of the anchor's snapshot by key: what was read before, or PARITY_ANCHOR_INVALID."""
-    found = _parse(fetch_document(objects, KIND_OF_ANCHOR, anchor.body_ref), anchor.body_ref)
+    found = parse_document(fetch_document(objects, KIND_OF_ANCHOR, anchor.body_ref), KIND_OF_ANCHOR, anchor.body_ref)
     require_kept(found, KIND_OF_ANCHOR, anchor.body_ref)
     if found.get("snapshot_hash") != anchor.snapshot_hash or "features" not in found:
         raise KIND_OF_ANCHOR.refuse(anchor.body_ref, "is not the snapshot that it was")
     features: Mapping[str, Document] = found["features"]
     return features
-
-
-def _require_kept(document: Document, ref: str) -> None:
-    """Judges a document but for its states: there may be a million, and they are judged where they are compared."""
-    require_kept({**document, **({"features": {}} if "features" in document else {})}, KIND_OF_ANCHOR, ref)
-
-
-def _parse(raw: bytes, ref: str) -> Document:
-    document = parse_document(raw, KIND_OF_ANCHOR, ref)
-    if not isinstance(document, dict):
-        raise KIND_OF_ANCHOR.refuse(ref, "is no JSON object")
-    return document
 
 
 def _find_kind(document: Document, ref: str) -> Kind:
@@ -136,17 +135,17 @@ def _read_ends(basis: Document, ref: str) -> Iterator[AnchorEnd]:
         yield AnchorEnd(*place, kind, last - 1 if kind == _EXCLUSIVE and last >= 0 else last)
 
 
-def _read_body(objects: Objects, document: Document, audit: Audit) -> tuple[Document | None, str]:
+def _read_body(seen: Seen | None, document: Document, audit: Audit) -> tuple[Document | None, str]:
     """(the snapshot that an audit record or a decision names, "") or (None, why it cannot be used)."""
-    ref = document.get("snapshot_ref")
-    if not ref:
+    if seen is None:
         return None, "the anchor names no snapshot_ref"
+    ref = seen.ref
     try:
         with audit_resolution(audit, ref, "parity_anchor"):
-            found = _parse(fetch_document(objects, KIND_OF_ANCHOR, ref), ref)
+            found = seen.open()
             if _find_kind(found, ref) != "snapshot":
                 raise KIND_OF_ANCHOR.refuse(ref, "is no snapshot")
-            _require_kept(found, ref)
+            require_kept(found, KIND_OF_ANCHOR, ref)
     except Refusal as refusal:
         if refusal.code == "ENVIRONMENT_UNFIT":  # nothing of it is the snapshot's: another attempt may read it
             raise
@@ -189,10 +188,24 @@ def find_version_differences(anchor: Anchor, profile: Profile) -> list[str]:
     """What the anchor says of profile and run config that is not so, each in words."""
     own, said, config = describe_version(profile), anchor.content, anchor.body_config
     found = [
-        f"{name} is {said[name]}; the profile's is {own[name]}"
+        _describe_groups(said[name], own[name])
+        if name == "feature_groups"
+        else f"{name} is {said[name]}; the profile's is {own[name]}"
         for name in own
         if said[name] is not None and said[name] != own[name]
     ]
     if config not in (None, said["run_config_digest"]):
         found.append(f"run_config_digest is {said['run_config_digest']}; its snapshot states {config}")
     return found
+
+
+def _describe_groups(said: Sequence[Document], own: Sequence[Document]) -> str:
+    """Which groups of a snapshot the intent's set does not name, and which of its own the snapshot does not have.
+
+    A snapshot's hash is of all its groups' names: a set of other groups is another version, and none is put in its place.
+    """
+    theirs, ours = ([f"{one['name']}@{one['version']}" for one in groups] for groups in (said, own))
+    missing, more = sorted({*theirs} - {*ours}), sorted({*ours} - {*theirs})
+    told = [f"the intent's feature set does not name {', '.join(missing)}"] if missing else []
+    told += [f"the snapshot has no {', '.join(more)}"] if more else []
+    return f"feature_groups: {'; '.join(told) or f'listed as {theirs}, not as {ours}'}"

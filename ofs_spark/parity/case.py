@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ofs_spark.parity.causes import State
-from ofs_spark.parity.differences import FIELDS, Features, compare_states, is_same_state
+from ofs_spark.parity.causes import Changes, Deliveries, State
+from ofs_spark.parity.differences import FIELDS, Features, compare_states, find_differences, is_same_state
 from ofs_spark.parity.events import (
     Ends,
     Judged,
@@ -23,6 +23,7 @@ from ofs_spark.parity.events import (
     judge_events,
     rule_events,
 )
+from ofs_spark.parity.ports import WholeBasis
 from ofs_spark.parity.sums import add_up
 from ofs_spark.pins.profile.model import OnlineCoreRules
 
@@ -47,20 +48,24 @@ class Bounds:
 class Case:
     """What is to be explained.
 
-    expected, rebuilt: `features` of the anchor and of the rebuilt snapshot, whole. keys: the differing keys that are looked
-    at, sorted. whole: of each partition the stretch of orders (first, last, both inside) of which `events` has every
-    record; a partition that is not named has none.
+    expected, rebuilt: `features` of the anchor and of the rebuilt snapshot, whole. differing: every differing key, sorted.
+    keys: those that are looked at, sorted. given: the keys of which `events` has every record; None for all. whole: of each
+    partition the stretch of orders (first, last, both inside) of which `events` has every record; a partition that is not
+    named has none. basis: where `events` are those of some keys alone, what computes with all records.
     """
 
     expected: Features
     rebuilt: Features
+    differing: tuple[str, ...]
     keys: tuple[str, ...]
+    given: Collection[str] | None
     events: Sequence[OnlineEvent]
     rules: OnlineCoreRules
     platform_run_id: str
     ends: Ends
     whole: Mapping[Place, tuple[int, int]]
     bounds: Bounds
+    basis: WholeBasis | None = None
 
     @cached_property
     def judged(self) -> list[Judged]:
@@ -78,26 +83,71 @@ class Case:
         return gather_applied(self.rulings)
 
     @cached_property
-    def differing(self) -> frozenset[str]:
-        """Every differing key that is looked at."""
+    def looked_at(self) -> frozenset[str]:
+        """The differing keys that are looked at."""
         return frozenset(self.keys)
+
+    @cached_property
+    def agreeing(self) -> tuple[str, ...]:
+        """Keys on which both sides agree, and of which every record is given."""
+        differing = frozenset(self.differing)
+        return tuple(key for key in self.applied if key not in differing and self.is_given(key))
+
+    def is_given(self, key: str) -> bool:
+        """Whether every record of a key is given."""
+        return self.given is None or key in self.given
 
     def rule(self, ends: Ends, rules: OnlineCoreRules) -> list[Ruling]:
         """What the law would make of the deliveries with these ends and rules."""
         return rule_events(self.judged, choose_applied(self.judged, ends), rules)
 
-    def find_patch(self, ends: Ends, rules: OnlineCoreRules) -> dict[str, State | None] | None:
-        """The states of the differing keys under these ends and rules; None unless they are exactly the anchor's.
+    def prove(self, ends: Ends, rules: OnlineCoreRules) -> Proof | None:
+        """What these ends and rules come to; None unless they give exactly the anchor's state of every key.
+
+        The keys that are looked at are tried first: the whole basis is computed with for ends and rules that fit them.
+        """
+        after = self.rule(ends, rules)
+        if not self._fits(gather_applied(after)):
+            return None
+        patch = {key: self.expected.get(key) for key in self.differing}
+        if self.basis is None:
+            return Proof(patch, find_changes(self.rulings, after))
+        whole = self.basis.compute(rules, ends)
+        if whole is None or find_differences(self.expected, whole.states, 0).keys:
+            return None
+        return Proof(patch, whole.find_changes())
+
+    def _fits(self, applied: Mapping[str, Sequence[Ruling]]) -> bool:
+        """Whether applied deliveries make the anchor's state of the keys that are looked at, and leave alone the others.
 
         A key that does not differ must stay as it is: the deliveries given of it make the same state as under the law.
         """
-        applied = gather_applied(self.rule(ends, rules))
-        patch = {key: compose_state(applied.get(key, [])) for key in self.keys}
-        if not all(is_same_state(self.expected.get(key), state) for key, state in patch.items()):
-            return None
-        others = {*applied, *self.applied} - self.differing
-        stay = all(_is_unmoved(self.applied.get(key, []), applied.get(key, [])) for key in others)
-        return patch if stay else None
+        states = ((self.expected.get(key), compose_state(applied.get(key, []))) for key in self.keys)
+        if not all(is_same_state(expected, state) for expected, state in states):
+            return False
+        others = ({*applied, *self.applied} - {*self.differing}) if self.given is None else self.agreeing
+        return all(_is_unmoved(self.applied.get(key, []), applied.get(key, [])) for key in others)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Ends and rules that give the anchor's states. patch: of every differing key."""
+
+    patch: dict[str, State | None]
+    changes: Changes
+
+
+def find_changes(before: Sequence[Ruling], after: Sequence[Ruling]) -> Changes:
+    """The changes from one ruling of each delivery to another one."""
+    pairs = list(zip(before, after, strict=True))
+    moved = [
+        (old.event, (old.key, old.amount) != (new.key, new.amount)) for old, new in pairs if old.applied and new.applied
+    ]
+    return Changes(
+        Deliveries(tuple(new.event for old, new in pairs if new.applied and not old.applied)),
+        Deliveries(tuple(old.event for old, new in pairs if old.applied and not new.applied)),
+        Deliveries(tuple(event for event, differs in moved if differs)),
+    )
 
 
 def _is_unmoved(before: Sequence[Ruling], after: Sequence[Ruling]) -> bool:

@@ -38,6 +38,28 @@ class CauseKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Deliveries:
+    """Some deliveries. events: those that are at hand, by position; more: how many there are besides."""
+
+    events: tuple[OnlineEvent, ...] = ()
+    more: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.events) + self.more
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Deliveries that two ways of applying tell apart: `gained` and `lost` by the second, `moved` to another key or amount."""
+
+    gained: Deliveries
+    lost: Deliveries
+    moved: Deliveries
+
+
+@dataclass(frozen=True)
 class EndShift:
     """Another end of one partition: the last offset by the anchor's basis, the last one by the snapshot's content.
 
@@ -74,8 +96,8 @@ class Cause:
     """One cause. tested: re-computing with it gave exactly the anchor's state of every key in `keys`.
 
     field: the one field of the state that differs, None where several do or a whole key. positions: the deliveries it is
-    about. ends, rules: of WINDOW_END, and of the causes that are other rules. alternatives: other changes that give the
-    same states, the first of `alternative_count`.
+    about, `more` how many there are besides. ends, rules: of WINDOW_END, and of the causes that are other rules.
+    alternatives: other changes that give the same states, the first of `alternative_count`.
     """
 
     kind: CauseKind
@@ -88,6 +110,7 @@ class Cause:
     rules: OnlineCoreRules | None = None
     alternatives: tuple[Alternative, ...] = ()
     alternative_count: int = 0
+    more: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """The cause as documents hold it; `key` is its first one, null where it is about none."""
@@ -103,7 +126,7 @@ class Cause:
             "key_count": len(self.keys),
             "field": self.field,
             "positions": [one.to_position() for one in self.positions[:LISTED]],
-            "position_count": len(self.positions),
+            "position_count": len(self.positions) + self.more,
             "detail": self.detail,
             "tested": self.tested,
             "alternative_count": self.alternative_count,
@@ -153,8 +176,9 @@ def patch_content(content: Mapping[str, Any], explanation: Explanation) -> dict[
     return {**content, **explanation.members, "features": kept}
 
 
-def list_positions(events: Iterable[OnlineEvent]) -> str:
-    """The first positions in words, for a detail text."""
+def list_positions(events: Iterable[OnlineEvent], more: int = 0) -> str:
+    """The first positions in words, for a detail text. more: how many there are besides `events`."""
     named: Sequence[OnlineEvent] = list(events)
     text = ", ".join(f"{one.topic}/{one.partition}@{one.offset}" for one in named[:3])
-    return text if len(named) <= 3 else f"{text} and {len(named) - 3} more"
+    rest = len(named) - 3 + more
+    return text if rest <= 0 else f"{text} and {rest} more"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -23,44 +25,70 @@ SKIP = "skip"
 _CARRIED = (KEY, r.OFFSET, AMOUNT, r.TS_TEXT)
 
 
+@dataclass(frozen=True)
+class Share:
+    """Some of the events, by their prints: all copies of one are in the same share. There are `of` shares from 0."""
+
+    number: int = 0
+    of: int = 1
+
+    def find(self, event: Array) -> Array:
+        """Which events are in the share, bool. event: prints, uint64 of shape (rows, 2)."""
+        found: Array = event[:, 1] % np.uint64(self.of) == self.number
+        return found
+
+
+EVERY = Share()
+
+
 def list_contributions(
-    objects: Objects, staged: Sequence[Staged], folded: Folded, reach: Reach, keys: Collection[str] | None = None
+    objects: Objects,
+    staged: Sequence[Staged],
+    folded: Folded,
+    reach: Reach,
+    keys: Collection[str] | None = None,
+    share: Share = EVERY,
 ) -> pa.Table:
-    """Every event of the keys (None: of all) within a reach, in (partition, position) order.
+    """Every event of the keys (None: of all) and of the share within a reach, in (partition, position) order.
 
     Columns: partition_ordinal, seq, offset (text, as archived), arrival (µs, running; NO_ARRIVAL for none), key,
     amount (float64), ts_text, SKIP. An event that the law skips whatever came before it has no key and is not there.
-    MATERIALIZATION_CORRUPT for staged rows that are not the scan's.
+    MATERIALIZATION_CORRUPT for staged rows that are not the scan's. Memory: one staged file, and what is given.
     """
     wanted = None if keys is None else pa.array(sorted(keys), pa.string())
-    asked: list[Array] = []
-    for rows in read_files(objects, staged):
-        own = _find_reached(rows, folded, reach)
-        asked.append(np.unique(rows.event[own[_is_wanted(rows, own, wanted)], 0]))
-    events = np.unique(np.concatenate([np.empty(0, np.uint64), *asked]))
-    parts = [part for rows in read_files(objects, staged) for part in _select(rows, folded, reach, events)]
+    reached = partial(_find_reached, folded=folded, reach=reach, share=share)
+    events = None if wanted is None else _find_events(objects, staged, reached, wanted)
+    parts = [part for rows in read_files(objects, staged) for part in _select(rows, reached(rows), events)]
     return _judge(pa.concat_tables([_EMPTY, *parts]), wanted)
 
 
-def _find_reached(rows: OnlineRows, folded: Folded, reach: Reach) -> Array:
-    """Row numbers of the events that may be applied within a reach."""
+def _find_events(
+    objects: Objects, staged: Sequence[Staged], reached: Callable[[OnlineRows], Array], wanted: pa.Array
+) -> Array:
+    """The first print words of the events of the wanted keys, ascending, each once."""
+    asked = [np.empty(0, np.uint64)]
+    for rows in read_files(objects, staged):
+        own = reached(rows)
+        asked.append(np.unique(rows.event[own[_is_wanted(rows, own, wanted)], 0]))
+    return np.unique(np.concatenate(asked))
+
+
+def _find_reached(rows: OnlineRows, folded: Folded, reach: Reach, share: Share) -> Array:
+    """Row numbers of the events of a share that may be applied within a reach."""
     inside = folded.cells.locate(rows.partition, rows.seq) <= reach.get(rows.partition, -1)
-    found: Array = np.flatnonzero(inside & (rows.skip == 0))
+    found: Array = np.flatnonzero(inside & (rows.skip == 0) & share.find(rows.event))
     return found
 
 
-def _is_wanted(rows: OnlineRows, chosen: Array, wanted: pa.Array | None) -> Array:
-    if wanted is None:
-        return np.ones(len(chosen), np.bool_)
+def _is_wanted(rows: OnlineRows, chosen: Array, wanted: pa.Array) -> Array:
     texts = rows.table.column(KEY).take(pa.array(chosen))
     found: Array = pc.is_in(texts, wanted).to_numpy(zero_copy_only=False).astype(np.bool_)
     return found
 
 
-def _select(rows: OnlineRows, folded: Folded, reach: Reach, events: Array) -> Iterator[pa.Table]:
-    """All copies of the events in a file."""
-    own = _find_reached(rows, folded, reach)
-    own = own[np.isin(rows.event[own, 0], events)]
+def _select(rows: OnlineRows, reached: Array, events: Array | None) -> Iterator[pa.Table]:
+    """All copies in a file of the events, of all where there are none to choose from."""
+    own = reached if events is None else reached[np.isin(rows.event[reached, 0], events)]
     if len(own):
         texts = take_rows(rows, own, _CARRIED)
         prints = [np.ascontiguousarray(words[own, at]) for words in (rows.event, rows.payload) for at in (0, 1)]

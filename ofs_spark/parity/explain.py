@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 
 from ofs_spark.parity.case import Bounds, Case, compose_state, find_field, is_well_formed, sort_applied
-from ofs_spark.parity.causes import Cause, CauseKind, Explanation, State
-from ofs_spark.parity.differences import Differences, Features, is_same, is_same_state
+from ofs_spark.parity.causes import Cause, CauseKind, Deliveries, Explanation, State
+from ofs_spark.parity.differences import Differences, Features, compare_states, is_same, is_same_state
 from ofs_spark.parity.events import Ends, OnlineEvent, Place, Ruling
 from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_stretches
 from ofs_spark.parity.explain_key import Finding, KeyCase, KeyFindings, Meter, explain_key, keep_first
@@ -28,6 +28,7 @@ from ofs_spark.parity.explain_rules import (
     explain_by_revision,
     has_witness,
 )
+from ofs_spark.parity.ports import WholeBasis
 from ofs_spark.pins.profile.model import OnlineCoreRules
 
 REVISION = "feature_def_policy_rev"
@@ -43,12 +44,14 @@ class Archive:
     of one key, deliveries of some keys that agree must be among them; a stretch around an end has some.
     `whole`: of each partition the stretch of orders (first, last, both inside) around its end of which every record is
     given; ends are moved only there. It begins at 0 for a partition without an end. `keys`: the keys whose records are
-    given; None for all.
+    given; None for all. `basis`: where they are not all given, what computes with all records: a cause of all keys, found
+    with the given ones, is told only if it does.
     """
 
     events: Sequence[OnlineEvent]
     whole: Mapping[Place, tuple[int, int]] = field(default_factory=dict)
     keys: Collection[str] | None = None
+    basis: WholeBasis | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def explain(
     stated: Stated | None = None,
     bounds: Bounds | None = None,
 ) -> Explanation:
-    """Causes of the differences. `expected` and `rebuilt` are the whole `features`; nothing is read or written here."""
+    """Causes of the differences. `expected` and `rebuilt` are the whole `features`; only `archive.basis` reads anything."""
     stated = stated or Stated()
     members = {} if _is_one_revision(stated) else {REVISION: stated.expected}
     if not differences.keys:
@@ -87,14 +90,28 @@ def explain(
     bounds = bounds or Bounds()
     meter = Meter(bounds)
     case, others = _open_case(differences, expected, rebuilt, archive, law, meter)
-    unknown = [_tell_unknown(expected, rebuilt, keys, reason) for reason, keys in others.items() if keys]
-    found = None if any(others.values()) else _explain_at_once(case, stated, meter)
+    found = _explain_at_once(case, stated, meter) if _may_be_one(case, others) else None
     if found:
         cause, patch = found
         also = () if cause.kind is CauseKind.PROFILE_REVISION else _tell_stated(members)
-        return Explanation((cause, *also), patch, members, tuple(meter.limits))
-    causes, patch = _explain_apart(case, meter)
-    return Explanation((*causes, *unknown, *_tell_stated(members)), patch, members, tuple(meter.limits))
+        return Explanation((cause, *also), patch, members, _list_limits(meter, archive))
+    causes, patch = _explain_apart(case, others[NOT_GIVEN], meter)
+    unknown = [
+        _tell_unknown(expected, rebuilt, left, reason)
+        for reason, keys in others.items()
+        if (left := [key for key in keys if key not in patch])
+    ]
+    return Explanation((*causes, *unknown, *_tell_stated(members)), patch, members, _list_limits(meter, archive))
+
+
+def _list_limits(meter: Meter, archive: Archive) -> tuple[str, ...]:
+    return (*meter.limits, *(() if archive.basis is None else archive.basis.limits))
+
+
+def _may_be_one(case: Case, others: Mapping[str, Sequence[str]]) -> bool:
+    """Whether one cause of all differing keys can be looked for: each is given, or computed with over the whole basis."""
+    apart = [keys for reason, keys in others.items() if case.basis is None or reason is not NOT_GIVEN]
+    return not any(apart)
 
 
 def _is_one_revision(stated: Stated) -> bool:
@@ -124,19 +141,22 @@ def _open_case(
     """The case of the keys that can be computed with, and the other keys by why they cannot."""
     given = differences.keys if archive.keys is None else [key for key in differences.keys if key in set(archive.keys)]
     case = Case(
-        expected, rebuilt, tuple(given), archive.events, law.rules, law.platform_run_id, law.ends, archive.whole,
-        meter.bounds,
+        expected, rebuilt, differences.keys, tuple(given), archive.keys, archive.events, law.rules, law.platform_run_id,
+        law.ends, archive.whole, meter.bounds, archive.basis,
     )  # fmt: skip
-    others: dict[str, list[str]] = {NOT_GIVEN: sorted({*differences.keys} - {*given}), UNFORMED: [], NOT_REBUILT: []}
+    unformed = [key for key in differences.keys if not is_well_formed(expected.get(key))]
+    out = set(unformed)
+    absent = [key for key in differences.keys if key not in {*given} | out]
+    others: dict[str, list[str]] = {NOT_GIVEN: absent, UNFORMED: unformed, NOT_REBUILT: []}
     good: list[str] = []
     for key in given:
-        if not is_well_formed(expected.get(key)):
-            others[UNFORMED].append(key)
-        elif not is_same_state(rebuilt.get(key), compose_state(case.applied.get(key, []))):
-            others[NOT_REBUILT].append(key)
-        else:
+        if key in out:
+            continue
+        if is_same_state(rebuilt.get(key), compose_state(case.applied.get(key, []))):
             good.append(key)
-    if others[NOT_GIVEN]:
+        else:
+            others[NOT_REBUILT].append(key)
+    if absent:
         meter.leave_out(f"the deliveries of {len(given)} of {len(differences.keys)} differing keys were given")
     return (case if len(good) == len(given) else replace(case, keys=tuple(good))), others
 
@@ -159,8 +179,8 @@ def _explain_at_once(case: Case, stated: Stated, meter: Meter) -> Found | None:
     return explain_by_revision(case, stated.others) or explain_by_precedence(case) or explain_by_amounts(case)
 
 
-def _explain_apart(case: Case, meter: Meter) -> tuple[list[Cause], dict[str, State | None]]:
-    """Causes key by key, those of one order of additions together, and the states they give."""
+def _explain_apart(case: Case, absent: Sequence[str], meter: Meter) -> tuple[list[Cause], dict[str, State | None]]:
+    """Causes key by key, those of one order of additions together, and the states they give. absent: keys not given."""
     looked_at, rest = case.keys[: meter.bounds.keys], case.keys[meter.bounds.keys :]
     if rest:
         meter.leave_out(f"{len(looked_at)} of {len(case.keys)} differing keys were looked at one by one")
@@ -168,7 +188,7 @@ def _explain_apart(case: Case, meter: Meter) -> tuple[list[Cause], dict[str, Sta
     keyed = [
         KeyCase(key, case.expected.get(key), case.applied.get(key, []), extras.get(key, []), meter) for key in looked_at
     ]
-    ordered, patch = _explain_by_order(case, keyed)
+    ordered, patch = _explain_by_order(case, keyed, absent, meter)
     causes: list[Cause] = list(ordered)
     unknown: list[str] = []
     for one in keyed:
@@ -188,27 +208,53 @@ def _explain_apart(case: Case, meter: Meter) -> tuple[list[Cause], dict[str, Sta
 def _gather_extras(case: Case) -> dict[str, list[Ruling]]:
     found: dict[str, list[Ruling]] = {}
     for one in case.rulings:
-        if not one.applied and one.key in case.differing:
+        if not one.applied and one.key in case.looked_at:
             found.setdefault(one.key, []).append(one)
     return {key: sort_applied(same) for key, same in found.items()}
 
 
-def _explain_by_order(case: Case, keyed: Sequence[KeyCase]) -> tuple[list[Cause], dict[str, State | None]]:
-    """As few ways of adding as explain the keys that differ in nothing but how they are added up."""
+def _explain_by_order(
+    case: Case, keyed: Sequence[KeyCase], absent: Sequence[str], meter: Meter
+) -> tuple[list[Cause], dict[str, State | None]]:
+    """As few ways of adding as explain the keys that differ in nothing but how they are added up.
+
+    A way that explains a key which is given is tried with every key that is not, over the whole basis.
+    """
     ways = {one.key: found for one in keyed if (found := list_orders(one))}
+    if ways and case.basis is not None:
+        ways |= _list_other_orders(case, absent, set(chain.from_iterable(ways.values())), meter)
     causes: list[Cause] = []
     patch: dict[str, State | None] = {}
     while ways:
         votes = Counter(chain.from_iterable(ways.values()))
         name, _ = max(votes.items(), key=lambda vote: vote[1])
-        keys = tuple(key for key, found in ways.items() if name in found)
-        events = tuple(chain.from_iterable(ways[key][name] for key in keys))
-        causes.append(
-            Cause(CauseKind.ADDITION_ORDER, keys, "amount_sum", events, f"the amounts are added {name}", True)
-        )
+        keys = tuple(sorted(key for key, found in ways.items() if name in found))
+        events = tuple(chain.from_iterable(ways[key][name].events for key in keys))
+        more = sum(ways[key][name].more for key in keys)
+        text = f"the amounts are added {name}"
+        causes.append(Cause(CauseKind.ADDITION_ORDER, keys, "amount_sum", events, text, True, more=more))
         patch |= {key: case.expected[key] for key in keys}
         ways = {key: found for key, found in ways.items() if key not in patch}
     return causes, patch
+
+
+def _list_other_orders(
+    case: Case, absent: Sequence[str], names: Collection[str], meter: Meter
+) -> dict[str, dict[str, Deliveries]]:
+    """Of keys that are not given: the ways among `names` that give the anchor's sum. Their events are counted, not held."""
+    alike = [key for key in absent if _differs_in_sum(case.expected.get(key), case.rebuilt.get(key))]
+    found: dict[str, dict[str, Deliveries]] = {}
+    for one in () if case.basis is None else case.basis.read_keys(alike):
+        ways = list_orders(KeyCase(one.key, case.expected.get(one.key), one.applied, (), meter))
+        own = {name: Deliveries((), some.count) for name, some in ways.items() if name in names}
+        if own:
+            found[one.key] = own
+    return found
+
+
+def _differs_in_sum(expected: Any, rebuilt: Any) -> bool:
+    names = [one.field for one in compare_states("", expected, rebuilt)]
+    return names == ["amount_sum"]
 
 
 def _tell_found(case: Case, key: str, found: KeyFindings) -> Iterator[Cause]:

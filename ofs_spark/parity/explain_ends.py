@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from ofs_spark.foundation.positions import DENSE_KINDS
 from ofs_spark.parity.case import Case, count_events, find_field
-from ofs_spark.parity.causes import Cause, CauseKind, EndShift, State, list_positions
+from ofs_spark.parity.causes import Cause, CauseKind, Changes, EndShift, State, list_positions
 from ofs_spark.parity.events import OnlineEvent, Place, Ruling
 from ofs_spark.parity.sums import ROUNDING
 
@@ -68,7 +68,7 @@ Tracks: TypeAlias = Mapping[Place, Track]
 
 def explain_by_ends(case: Case) -> tuple[Cause, dict[str, State | None]] | None:
     """Other ends that give the anchor's state of every differing key, and leave the others as they are; None if none does."""
-    needed = {key: count_events(case.expected.get(key)) - count_events(case.rebuilt.get(key)) for key in case.keys}
+    needed = {key: count_events(case.expected.get(key)) - count_events(case.rebuilt.get(key)) for key in case.differing}
     needed = {key: count for key, count in needed.items() if count}
     firsts = list(_list_firsts(case))
     for reach in [*(one for one in REACHES if one < case.bounds.window), case.bounds.window]:
@@ -93,9 +93,9 @@ def _explain_within(
         if choice in proven:
             continue
         proven.add(choice)
-        patch = case.find_patch(ends, case.rules)
-        if patch is not None:
-            return _tell(case, tracks, moves, ends), patch
+        proof = case.prove(ends, case.rules)
+        if proof is not None:
+            return _tell(case, tracks, moves, proof.changes), proof.patch
         if len(proven) == PROOFS:
             break
     return None
@@ -257,7 +257,7 @@ def _is_plausible(case: Case, tracks: Tracks, moves: Moves) -> bool:
                 unclear.add(one.key)
             change[one.key] += one.amount if count > 0 else -one.amount
             passed[one.key] += abs(one.amount)
-    for key in case.differing - unclear:
+    for key in case.looked_at - unclear:
         sums = [(state or {}).get("amount_sum", 0.0) for state in (case.expected.get(key), case.rebuilt.get(key))]
         applied = case.applied.get(key, [])
         size = sum(abs(one.amount) for one in applied) + passed[key]
@@ -266,16 +266,16 @@ def _is_plausible(case: Case, tracks: Tracks, moves: Moves) -> bool:
     return True
 
 
-def _tell(case: Case, tracks: Tracks, moves: Moves, ends: Mapping[Place, int]) -> Cause:
+def _tell(case: Case, tracks: Tracks, moves: Moves, changes: Changes) -> Cause:
     shifts = tuple(_describe_shift(case, tracks[place], place, moves[place]) for place in sorted(moves))
-    after = case.rule(ends, case.rules)
-    pairs = list(zip(case.rulings, after, strict=True))
-    lost = [old.event for old, new in pairs if old.applied and not new.applied]
-    gained = [new.event for old, new in pairs if new.applied and not old.applied]
-    said = [f"{word}: {list_positions(some)}" for word, some in (("applied", gained), ("not applied", lost)) if some]
+    gained, lost = changes.gained, changes.lost
+    named = (("applied", gained), ("not applied", lost))
+    said = [f"{word}: {list_positions(some.events, some.more)}" for word, some in named if some.count]
     text = f"the content is that of other ends ({'; '.join(map(str, shifts))}); {'; '.join(said)}"
-    field = find_field(case.expected, case.rebuilt, case.keys)
-    return Cause(CauseKind.WINDOW_END, case.keys, field, (*gained, *lost), text, True, ends=shifts)
+    field = find_field(case.expected, case.rebuilt, case.differing)
+    positions = (*gained.events, *lost.events)
+    more = gained.more + lost.more
+    return Cause(CauseKind.WINDOW_END, case.differing, field, positions, text, True, ends=shifts, more=more)
 
 
 def _describe_shift(case: Case, track: Track, place: Place, moves: int) -> EndShift:

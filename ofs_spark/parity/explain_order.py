@@ -8,9 +8,9 @@ import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.parity.case import make_state
-from ofs_spark.parity.causes import CauseKind, list_positions
+from ofs_spark.parity.causes import CauseKind, Deliveries, list_positions
 from ofs_spark.parity.differences import is_same
-from ofs_spark.parity.events import OnlineEvent, Ruling, list_position
+from ofs_spark.parity.events import Ruling, list_position
 from ofs_spark.parity.explain_key import Finding, KeyCase
 from ofs_spark.parity.sums import (
     add_up,
@@ -42,17 +42,17 @@ def is_same_but_sum(case: KeyCase) -> bool:
     return same and not abs(case.expected["amount_sum"] - add_up(amounts)) > find_slack(amounts)
 
 
-def list_orders(case: KeyCase) -> dict[str, tuple[OnlineEvent, ...]]:
+def list_orders(case: KeyCase) -> dict[str, Deliveries]:
     """The ways of adding, by name, that give the anchor's sum, each with its events in its order."""
     if not is_same_but_sum(case):
         return {}
-    found: dict[str, tuple[OnlineEvent, ...]] = {}
+    found: dict[str, Deliveries] = {}
     for name, rulings in _list_sequences(case.applied):
         if _is_wanted(case, add_up(np.array([one.amount for one in rulings], np.float64))):
-            found[name] = tuple(one.event for one in rulings)
+            found[name] = Deliveries(tuple(one.event for one in rulings))
     plain = case.amounts.tolist()
     found |= {
-        name: tuple(one.event for one in case.applied)
+        name: Deliveries(tuple(one.event for one in case.applied))
         for name, add in ARITHMETIC.items()
         if _is_wanted(case, add(plain))
     }

@@ -7,7 +7,7 @@ alone what does not differ. That needs a witness: a delivery of a key on which b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, permutations
 from typing import Any, TypeAlias
@@ -43,8 +43,8 @@ class Revision:
 
 def has_witness(case: Case) -> bool:
     """Whether other rules can be told from a fault of the differing keys alone."""
-    agreeing = any(key not in case.differing for key in case.rebuilt)
-    return not agreeing or any(key not in case.differing for key in case.applied)
+    differing = frozenset(case.differing)
+    return all(key in differing for key in case.rebuilt) or bool(case.agreeing)
 
 
 def explain_by_revision(case: Case, revisions: Sequence[Revision]) -> Found | None:
@@ -85,22 +85,15 @@ def _name(fields: Sequence[str]) -> str:
 
 
 def _prove(case: Case, kind: CauseKind, rules: OnlineCoreRules, text: str) -> Found | None:
-    patch = case.find_patch(case.ends, rules)
-    if patch is None:
+    proof = case.prove(case.ends, rules)
+    if proof is None:
         return None
-    before = case.rulings
-    after = case.rule(case.ends, rules)
-    changed = tuple(
-        new.event
-        for old, new in zip(before, after, strict=True)
-        if new.applied and (old.key, old.amount) != (new.key, new.amount)
-    )
-    field = find_field(case.expected, case.rebuilt, case.keys)
-    return Cause(kind, case.keys, field, changed, text, True, rules=rules), patch
+    field, moved = find_field(case.expected, case.rebuilt, case.differing), proof.changes.moved
+    return Cause(kind, case.differing, field, moved.events, text, True, rules=rules, more=moved.more), proof.patch
 
 
 def _list_precedences(case: Case) -> Iterator[tuple[str, ...]]:
-    """Orders of key fields under which every key has the anchor's event count, those nearest to the rules first."""
+    """Orders of key fields under which every given key has the anchor's event count, those nearest to the rules first."""
     applied = [one.event for one in case.rulings if one.applied]
     names = _find_key_fields(case)
     numbers: dict[str, int] = {}
@@ -109,24 +102,30 @@ def _list_precedences(case: Case) -> Iterator[tuple[str, ...]]:
     if any(count_events(case.expected.get(key)) and key not in numbers for key in case.keys):
         return
     target = np.array([_count_wanted(case, key) for key in numbers], int)
+    judged = np.array([case.is_given(key) for key in numbers], np.bool_)
     usual = case.rules.key_precedence
     choices = [one for length in range(len(names) + 1) for one in permutations(names, length) if one != usual]
     for choice in sorted(choices, key=lambda one: (len({*one} ^ {*usual}), abs(len(one) - len(usual)), one)):
         codes = last
         for name in reversed(choice):
             codes = np.where(columns[name] >= 0, columns[name], codes)
-        if np.array_equal(np.bincount(codes, minlength=len(target)), target):
+        if np.array_equal(np.bincount(codes, minlength=len(target))[judged], target[judged]):
             yield choice
 
 
 def _count_wanted(case: Case, key: str) -> int:
-    return count_events(case.expected.get(key)) if key in case.differing else len(case.applied.get(key, []))
+    return count_events(case.expected.get(key)) if key in case.looked_at else len(case.applied.get(key, []))
 
 
 def _find_key_fields(case: Case) -> list[str]:
     """Fields that keys may be of: the rules', the default ones, those that the differing keys are named after."""
-    named = Counter(key.partition(":")[0] for key in case.keys if key in case.expected)
-    return list(dict.fromkeys([*case.rules.key_precedence, *OnlineCoreRules().key_precedence, *named]))[:KEY_FIELDS]
+    return list_key_fields(case.rules, (key for key in case.keys if key in case.expected))
+
+
+def list_key_fields(rules: OnlineCoreRules, keys: Iterable[str]) -> list[str]:
+    """Fields that keys may be of: the rules', the default ones, those that some keys are named after."""
+    named = Counter(key.partition(":")[0] for key in keys)
+    return list(dict.fromkeys([*rules.key_precedence, *OnlineCoreRules().key_precedence, *named]))[:KEY_FIELDS]
 
 
 def _number_keys(events: Sequence[OnlineEvent], name: str, numbers: dict[str, int]) -> Array:
@@ -143,11 +142,10 @@ def _list_amount_fields(case: Case) -> Iterator[tuple[str, ...]]:
     states = [(case.expected.get(key), case.rebuilt.get(key)) for key in case.keys]
     if any(one is None or other is None or _differs_elsewhere(one, other) for one, other in states):
         return
-    agreed = [key for key in case.applied if key not in case.differing]
-    probes = [*_pick_probes(case, case.differing), *_pick_probes(case, agreed)]
+    probes = [*_pick_probes(case, case.keys), *_pick_probes(case, case.agreeing)]
     columns = [AmountColumns([one.event for one in case.applied[key]]) for key in probes]
     wanted = [
-        case.expected[key]["amount_sum"] if key in case.differing else one.add(case.rules.amount_fields)
+        case.expected[key]["amount_sum"] if key in case.looked_at else one.add(case.rules.amount_fields)
         for key, one in zip(probes, columns, strict=True)
     ]
     for fields in _list_choices(case):
@@ -179,7 +177,7 @@ class AmountColumns:
         return self.read[name]
 
 
-def _pick_probes(case: Case, keys: Sequence[str] | frozenset[str]) -> list[str]:
+def _pick_probes(case: Case, keys: Sequence[str]) -> list[str]:
     return sorted(keys, key=lambda key: (len(case.applied[key]), key))[:PROBES]
 
 

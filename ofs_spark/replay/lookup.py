@@ -1,4 +1,4 @@
-"""Looking records up: those of some segments whose event id or envelope holds one of some texts.
+"""Looking records up: those of some segments of which a key may be one of some texts.
 
 An envelope is searched as text before it is read as JSON. Whoever asked judges what was found: a text may stand in
 another member than the one that is meant.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,12 +27,15 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range
 from ofs_spark.replay.index import Segment, group_ranges
+from ofs_spark.replay.key_text import read_whole, spell_key
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan.offsets import NO_OFFSET, Offsets, read_offsets
 from ofs_spark.replay.scan.spec import ScanRange
 
 WORKERS = 2
 """Segments that are held at once."""
+_AT_ONCE = 10_000
+"""Rows that are read as JSON before those that are not asked for are dropped."""
 
 
 @dataclass(frozen=True)
@@ -67,31 +70,55 @@ def find_records(
     texts: Collection[str] | None,
     int96_is_utc: bool = False,
     most_decoded: int = MOST_DECODED_BYTES,
-    workers: int = WORKERS,
     *,
+    fields: Collection[str] | None = None,
     by_id: bool = False,
 ) -> list[FoundRecord]:
-    """The stored rows inside the ranges whose event id is one of the texts, or whose envelope holds one as a scalar or in one.
+    """The stored rows inside the ranges whose event id is one of the texts, or whose envelope has a scalar of that key text.
 
-    texts: None for every row. by_id: envelopes are not searched, which takes the longer the more texts there are.
+    texts: None for every row. fields: of the payload, in one of which the scalar stands; None for anywhere, and then an
+    envelope that nobody can read is taken too. by_id: envelopes are not searched, which takes the longer the more texts.
     Every copy of a position is there, in the order of (topic, partition, kind, offset), copies as the segments hold them.
     `ranges`: disjoint. Bytes are proven against the index' entries: refuses as `read_segment`, and REPLAY_UNCHECKABLE
     for a row without an offset. Memory: one segment per worker, and what was found.
     """
     by_place = group_ranges(ranges)
     wanted = [segment for segment in segments if segment.place in by_place]
-    asked = None if texts is None else sorted(texts)
-    read = partial(_search_segment, objects, asked, by_id, int96_is_utc, most_decoded)
+    asked = None if texts is None else Asked(frozenset(texts), None if fields is None else frozenset(fields), by_id)
+    read = partial(_search_segment, objects, asked, int96_is_utc, most_decoded)
     spans = ([ScanRange(number, x.start, x.last) for number, x in by_place[one.place]] for one in wanted)
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         found = [record for own in pool.map(read, wanted, spans) for record in own]
     return sorted(found, key=lambda one: (one.topic, one.partition, one.offset_kind, one.order))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is looked for: texts, the payload's fields in which they stand (None: anywhere), or event ids alone."""
+
+    texts: frozenset[str]
+    fields: frozenset[str] | None
+    by_id: bool
+
+    def find_rows(self, table: pa.Table) -> Array:
+        """Which rows may be asked for, bool: those that are not need not be read as JSON."""
+        named: Array = np.asarray(pc.is_in(table.column(a.EVENT_ID), pa.array(sorted(self.texts), pa.large_string())))
+        return named if self.by_id else named | find_candidates(table.column(a.ENVELOPE), self.texts)
+
+    def is_answered(self, record: FoundRecord) -> bool:
+        """Whether a record is one that is asked for. Of an envelope that nobody can read nothing is known: it may be."""
+        if record.event_id in self.texts or self.by_id:
+            return record.event_id in self.texts
+        if record.envelope is None:
+            return self.fields is None
+        payload = record.envelope["payload"]
+        values = _list_values(record.envelope) if self.fields is None else map(payload.get, self.fields)
+        return any(spell_key(value) in self.texts for value in values)
+
+
 def _search_segment(
     objects: Objects,
-    texts: Sequence[str] | None,
-    by_id: bool,
+    asked: Asked | None,
     int96_is_utc: bool,
     most_decoded: int,
     segment: Segment,
@@ -103,15 +130,23 @@ def _search_segment(
         path = segment.file.path
         raise refuse("REPLAY_UNCHECKABLE", f"segment {path} holds rows without a {segment.offset_kind}", path=path)
     inside = offsets.select_inside(spans)
-    if texts is None:
-        rows = np.flatnonzero(inside)
-        return _make_records(segment, table.take(pa.array(rows)), offsets, offsets.code[rows])
-    named = np.asarray(pc.is_in(table.column(a.EVENT_ID), pa.array(texts, pa.large_string())))
-    rows = np.flatnonzero(inside & (named if by_id else named | find_candidates(table.column(a.ENVELOPE), texts)))
-    records = _make_records(segment, table.take(pa.array(rows)), offsets, offsets.code[rows])
-    if by_id:
-        return records
-    return [one for one in records if one.event_id in texts or _holds(one.envelope, texts)]
+    rows = np.flatnonzero(inside if asked is None else inside & asked.find_rows(table))
+    found: list[FoundRecord] = []
+    for begin in range(0, len(rows), _AT_ONCE):
+        some = rows[begin : begin + _AT_ONCE]
+        records = _make_records(segment, table.take(pa.array(some)), offsets, offsets.code[some])
+        found += records if asked is None else filter(asked.is_answered, records)
+    return found
+
+
+def _list_values(envelope: Mapping[str, Any]) -> Iterator[Any]:
+    """Every value of an envelope, however deep."""
+    waiting: list[Any] = [envelope]
+    while waiting:
+        value = waiting.pop()
+        yield value
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
 
 
 def find_candidates(envelopes: pa.ChunkedArray, texts: Collection[str]) -> Array:
@@ -157,14 +192,6 @@ def _is_fraction(text: str) -> bool:
 
 def _escape(text: str, ascii_only: bool = True) -> str:
     return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
-
-
-def _holds(envelope: dict[str, Any] | None, texts: Sequence[str]) -> bool:
-    """Whether one of the texts stands in an envelope. Of one that nobody can read nothing is known: it may."""
-    if envelope is None:
-        return True
-    spelled = json.dumps(envelope)
-    return any(_escape(text) in spelled for text in texts)
 
 
 def _make_records(segment: Segment, rows: pa.Table, offsets: Offsets, codes: Array) -> list[FoundRecord]:
@@ -215,7 +242,7 @@ def _decode(value: bytes | None) -> str | None:
 
 def _parse_envelope(text: str | None) -> dict[str, Any] | None:
     try:
-        document = json.loads(text or "", parse_constant=_refuse_constant)
+        document = json.loads(text or "", parse_int=read_whole, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and isinstance(document.get("payload"), dict) else None

@@ -12,7 +12,6 @@ This is the law as a reader checks it (`docs/online-law.md`). The segment scan h
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from ofs_spark.foundation.canonical import digest
+from ofs_spark.replay.key_text import spell_key
 
 PINS = ("platform_run_id", "scenario_run_id", "manifest_fingerprint", "parameter_hash", "scenario_id", "seed")
 IGNORED_TYPES = ("decision_response", "action_intent", "action_outcome")
@@ -98,11 +98,11 @@ def hash_online_payload(event_type: str, schema_version: Any, payload: Any) -> s
 
 
 def find_key(payload: Mapping[str, Any], event_id: str, precedence: Sequence[str]) -> tuple[str, str]:
-    """(field, text) of an event's key: the first field that is there and not empty; else its event id."""
+    """(field, text) of an event's key: the first field that has a text (`spell_key`) that is not empty; else its event id."""
     for name in precedence:
-        value = payload.get(name)
-        if value not in (None, "") and not isinstance(value, dict | list):
-            return name, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        text = spell_key(payload.get(name))
+        if text:
+            return name, text
     return KEY_OF_LAST_RESORT, event_id
 
 

@@ -18,18 +18,18 @@ from ofs_spark.intent.identity import derive_run_key
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.parity.anchors import find_version_differences, rebuild_content
-from ofs_spark.parity.coverage import cover_cells, require_able, unite_coverage
-from ofs_spark.parity.fold import Folded, fold_states
+from ofs_spark.parity.coverage import cover_cells, unite_coverage
+from ofs_spark.parity.fold import Folded
 from ofs_spark.parity.online_rows import make_online_spec
 from ofs_spark.parity.photograph import Photo, photograph
+from ofs_spark.parity.replaying import replay_basis
 from ofs_spark.parity.snapshot import digest_basis, frame_snapshot
 from ofs_spark.parity.verdict import Rebuilt, Verdict, choose_outcome, count_outcomes, judge
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.completeness import COMPLETE
 from ofs_spark.replay.receipt import compose_replay_receipt
-from ofs_spark.replay.scan_job import Scan, scan_basis
-from ofs_spark.replay.scan_record import ScanPlace, find_scan, write_scan_record
-from ofs_spark.replay.staged import prove_staged
+from ofs_spark.replay.scan_job import Scan
+from ofs_spark.replay.scan_record import ScanPlace
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer
 from ofs_spark.workflow.parity_explain import Explainer
@@ -175,17 +175,10 @@ def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
         resolution.index, resolution.rules, policy.arrival, policy.int96_is_utc, policy.most_decoded_bytes
     )
     place = ScanPlace(context.objects, folder, plan.plan_id, cells.ranges, spec)
-    scan = find_scan(place, training=False)
-    if scan is None or not prove_staged(engine, context.objects, scan.staged):
-        context.announce("replay", f"scans {plan.archive['segments']} segments")
-        scan = scan_basis(engine, context.objects, resolution.index, cells.ranges, spec, folder, training=False)
-        require_able(scan.completeness)
-        if scan.is_proven:
-            write_scan_record(place, scan)
-    context.announce("parity", "folds the events into states")
-    return Replayed(
-        resolution, scan, fold_states(engine, context.objects, scan, len(cells.ranges), folder), folder, engine
-    )
+    doing = {"scans": ("replay", f"scans {plan.archive['segments']} segments")}
+    folding = ("parity", "folds the events into states")
+    replay = replay_basis(engine, resolution.index, place, lambda what: context.announce(*doing.get(what, folding)))
+    return Replayed(resolution, replay.scan, replay.folded, folder, engine)
 
 
 def write_receipt(replayed: Replayed, held: Run, context: RunContext) -> Evidence:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.columnar.instants import NO_INSTANT
@@ -17,6 +18,7 @@ from ofs_spark.parity.coverage import UNABLE
 from ofs_spark.parity.differences import Differences, Features, find_differences
 from ofs_spark.parity.events import OnlineEvent, Place
 from ofs_spark.parity.explain import Archive, Law, Stated, explain
+from ofs_spark.parity.explain_rules import list_key_fields
 from ofs_spark.parity.snapshot import describe_version, hash_snapshot
 from ofs_spark.parity.states import develop
 from ofs_spark.parity.verdict import CANONICALIZATION, CONTENT, GAP, VERSION, Verdict
@@ -25,17 +27,20 @@ from ofs_spark.replay.index import locate_range, select_segments
 from ofs_spark.replay.lookup import FoundRecord, find_records
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.parity_basis import ReplayedBasis
 
 if TYPE_CHECKING:
     from ofs_spark.workflow.parity import Replayed
 
 COMPARED, EXPLAINED = 200, 20
 """Of one run's mismatches, how many are compared key by key, and how many are explained: each reads the archive again."""
-KEYS, WITNESSES = 50, 5
-"""Differing keys that are looked at, and keys that agree beside them, by which other rules are told from a key's own fault."""
 EVERY = 100_000
-"""Records of an anchor's partitions up to which all are read: then every differing key is looked at."""
-IDS = 5_000
+"""Records of an anchor's partitions up to which all are read: then every differing key is looked at. Of more, those of some
+keys are, with so many records in all; causes of all keys are then proven by replaying the basis."""
+KEYS, WITNESSES = 50, 5
+"""Differing keys that are looked at of more records, and keys that agree beside them, by which other rules are told from a
+key's own fault."""
+IDS = 50_000
 """Event ids whose other deliveries are looked up."""
 AROUND = 1_000
 """Offsets of a dense kind on either side of an end, of which every record is looked at: ends are moved only there."""
@@ -126,23 +131,32 @@ class Explainer:
         reach: Reach,
     ) -> Archive:
         """The deliveries that an explanation needs, as `Archive` says: all there are, where they are few."""
+        if not found.keys:
+            return Archive(())
         ranges = self._list_whole_ranges(anchor)
         if self._count_records(ranges) <= EVERY:
             ends = _list_ends(anchor)
             spans = {(one.topic, one.partition): (one.start, one.last) for one in ranges}
             whole = {place: (first if ends[place] >= first else 0, last) for place, (first, last) in spans.items()}
             return Archive(self._to_events(self._find(ranges, None), self._find_arrivals(reach, None)), whole)
-        keys = list(found.keys[:KEYS])
-        agreeing = sorted((rebuilt.keys() & expected.keys()) - set(found.keys))[:WITNESSES]
-        texts = {key.partition(":")[2] for key in (*keys, *agreeing)} - {""}
-        records = self._find(ranges, texts)
-        ids = sorted({one.event_id for one in records if one.event_id} - texts)[:IDS]
-        records += self._find(ranges, ids, by_id=True) if ids else []
+        keys = choose_keys(found.keys, expected, rebuilt, KEYS, EVERY)
+        agreeing = choose_keys(rebuilt.keys() & expected.keys() - {*found.keys}, expected, rebuilt, WITNESSES, EVERY)
         stretches = self._list_stretches(anchor)
-        records += self._find([one for one, _ in stretches], None)
+        records = self._find_sample(ranges, (*keys, *agreeing), expected, [one for one, _ in stretches])
         whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
-        events = self._to_events(records, self._find_arrivals(reach, keys))
-        return Archive(events, whole, frozenset((*keys, *agreeing)))
+        events = self._to_events(records, self._find_arrivals(reach, (*keys, *agreeing)))
+        basis = ReplayedBasis(self._replayed, anchor, reach, rebuilt, self._context)
+        return Archive(events, whole, frozenset((*keys, *agreeing)), basis)
+
+    def _find_sample(
+        self, ranges: Sequence[Range], keys: Sequence[str], expected: Mapping[str, Any], stretches: Sequence[Range]
+    ) -> list[FoundRecord]:
+        """The records that may be of some keys under any rules that are tried, those of some stretches, and their copies."""
+        texts = {key.partition(":")[2] for key in keys} - {""}
+        fields = list_key_fields(self._replayed.resolution.rules, (key for key in keys if key in expected))
+        records = self._find(ranges, texts, fields=fields) + self._find(stretches, None)
+        ids = sorted({one.event_id for one in records if one.event_id} - texts)[:IDS]
+        return records + (self._find(ranges, ids, by_id=True) if ids else [])
 
     def _count_records(self, ranges: Sequence[Range]) -> int:
         return sum(one.file.record_count for one in select_segments(self._replayed.resolution.index, ranges))
@@ -155,7 +169,14 @@ class Explainer:
         positions = {(topic, partition, order): event for (topic, partition, order, _), event in sorted(found.items())}
         return tuple(positions.values())
 
-    def _find(self, ranges: Sequence[Range], texts: Iterable[str] | None, *, by_id: bool = False) -> list[FoundRecord]:
+    def _find(
+        self,
+        ranges: Sequence[Range],
+        texts: Iterable[str] | None,
+        *,
+        fields: Collection[str] | None = None,
+        by_id: bool = False,
+    ) -> list[FoundRecord]:
         policy, index = self._context.policy, self._replayed.resolution.index
         return find_records(
             self._context.objects,
@@ -164,6 +185,7 @@ class Explainer:
             None if texts is None else sorted(texts),
             policy.int96_is_utc,
             policy.most_decoded_bytes,
+            fields=fields,
             by_id=by_id,
         )
 
@@ -220,3 +242,23 @@ def _span(place: tuple[str, int, str], first: int, last: int) -> Range:
 
 def _list_ends(anchor: Anchor) -> dict[Place, int]:
     return {(end.topic, end.partition): end.last for end in anchor.ends}
+
+
+def choose_keys(
+    keys: Collection[str], expected: Mapping[str, Any], rebuilt: Mapping[str, Any], most: int, records: int
+) -> list[str]:
+    """The keys with the fewest events, at most `most` of them, and at most so many events together."""
+    sizes = {key: max(_read_count(expected.get(key)), _read_count(rebuilt.get(key))) for key in keys}
+    chosen, held = list[str](), 0
+    for key in nsmallest(most, sizes, key=lambda key: (sizes[key], key)):
+        held += sizes[key]
+        if held > records:
+            break
+        chosen.append(key)
+    return sorted(chosen)
+
+
+def _read_count(state: Any) -> int:
+    """The event count that a state says; 0 for a key that is not there, and for a state that is none."""
+    count = state.get("event_count") if isinstance(state, Mapping) else None
+    return count if type(count) is int else 0

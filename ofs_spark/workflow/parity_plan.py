@@ -13,7 +13,7 @@ from ofs_spark.foundation.refs import name_plan, name_segment_index
 from ofs_spark.intent.admission import find_narrowing
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
-from ofs_spark.parity.anchors import Anchor, read_anchor, rebuild_content
+from ofs_spark.parity.anchors import Anchor, read_anchors, rebuild_content
 from ofs_spark.parity.cells import Cells, cut_cells
 from ofs_spark.parity.plan import ParityPlan, find_firsts, find_uncovered, find_unreachable, unite_cells
 from ofs_spark.parity.verdict import BASIS, Verdict, differ, lack, make_unreadable
@@ -143,13 +143,14 @@ def _read_anchors(
     """(anchors, verdicts of what is none), by their places."""
     anchors: dict[int, Anchor] = {}
     early: dict[int, Verdict] = {}
-    for place, ref in enumerate(refs):
-        try:
-            anchors[place] = read_anchor(context.objects, ref, intent.platform_run_id, audit)
-        except Refusal as refusal:
-            if len(refs) == 1 or refusal.code == "ENVIRONMENT_UNFIT":  # which is no anchor's fault, and passes
-                faults.add([refusal])
-            early[place] = make_unreadable(ref, refusal)
+    found = read_anchors(context.objects, refs, intent.platform_run_id, audit)
+    for place, (ref, one) in enumerate(zip(refs, found, strict=True)):
+        if isinstance(one, Refusal):
+            if len(refs) == 1 or one.code == "ENVIRONMENT_UNFIT":  # which is no anchor's fault, and passes
+                faults.add([one])
+            early[place] = make_unreadable(ref, one)
+        else:
+            anchors[place] = one
     return anchors, early
 
 

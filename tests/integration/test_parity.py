@@ -116,7 +116,12 @@ OUTCOMES: dict[str, tuple[Document, str, str | None, str]] = {
     ),
     "another group": (
         seal(changed(1, lambda one: one["feature_groups"].append({"name": "more", "version": "v1"}))),
-        "MISMATCH", "VERSION_MISMATCH", "feature_groups",
+        "MISMATCH", "VERSION_MISMATCH", "the intent's feature set does not name more@v1",
+    ),
+    "two other groups, and not the set's own": (
+        seal(changed(1, lambda one: one.update(feature_groups=[
+            {"name": "b", "version": "v2"}, {"name": "a", "version": "v1"}]))),
+        "MISMATCH", "VERSION_MISMATCH", "does not name a@v1, b@v2; the snapshot has no core_features@v1",
     ),
     "another run config than its snapshot's": (
         decide(run_config_digest=OTHER), "MISMATCH", "VERSION_MISMATCH", "run_config_digest",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -33,12 +35,15 @@ from ofs_spark.io.adapters import load_wiring
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.labels.extract import read_extract
 from ofs_spark.labels.terms import resolve_terms
+from ofs_spark.parity.anchors import read_anchors
 from ofs_spark.pins.columns import INT64, Column
 from ofs_spark.pins.plan import find_differences
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.manifest import require_room
 from ofs_spark.replay.index import prove_index
+from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.parity import check_features, check_parity
 from tests.spec.intents import BASE, BASE_V1, DROP, ROOT, edited, intent, raw
 from tests.worlds.model import FACTS_REF, RUN, run_facts
 
@@ -46,13 +51,21 @@ WRITTEN = (
     "learning.dataset_manifest.v0",
     "learning.dataset_manifest.v1",
     "ofs.build_plan.v1",
+    "ofs.feature_parity.v1",
+    "ofs.fold_record.v1",
+    "ofs.forensic_record.v1",
+    "ofs.forensic_snapshot.v1",
     "ofs.governance_fact.v1",
     "ofs.label_resolution.v1",
+    "ofs.parity_plan.v1",
+    "ofs.parity_report.v1",
+    "ofs.photos.v1",
     "ofs.plan_index.v1",
     "ofs.publication_receipt.v1",
     "ofs.reconciliation.v1",
     "ofs.replay_completeness.v1",
     "ofs.run_receipt.v1",
+    "ofs.scan_record.v1",
     "ofs.supersession_link.v1",
 )
 BOUNDS = ("maxLength", "pattern", "enum", "maximum", "maxItems")
@@ -121,6 +134,32 @@ def enter_wiring(pointer: str, value: Any, tmp_path: Path) -> None:
     load_wiring(tmp_path / "wiring.yaml")
 
 
+def enter_tolerance(_pointer: str, value: Any, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "conf" / "policy", tmp_path / "policy")
+    file = tmp_path / "policy" / "features.yaml"
+    document = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**document, "parity_tolerances": {"g__n": {"absolute": value}}}))
+    load_policy(tmp_path / "policy")
+
+
+def enter_anchor(pointer: str, value: Any) -> None:
+    document = edited(example("online_anchor/snapshot.json"), pointer, value)
+    objects = MemoryObjects({"a": raw(document)})
+    (found,) = read_anchors(objects, ["a"], document["pins"]["platform_run_id"], [])
+    if isinstance(found, Refusal):
+        raise found
+
+
+def enter_anchor_ref(_pointer: str, value: Any) -> None:
+    asked = edited({**BASE, "join_scope": {}, "parity_anchor_ref": value}, "/filters", DROP)
+    read = read_intent(raw({**asked, "intent_kind": "parity_rebuild"}), "parity")
+    check_parity(read, [], cast("RunContext", SimpleNamespace(objects=MemoryObjects({}))))
+
+
+def enter_features_ref(_pointer: str, value: Any) -> None:
+    check_features(intent(BASE), value, cast("RunContext", SimpleNamespace(objects=MemoryObjects({}))))
+
+
 def enter_release(_pointer: str, value: Any) -> None:
     with mock.patch.dict(os.environ, {"OFS_CODE_RELEASE": value}):
         read_code_release()
@@ -156,6 +195,7 @@ LABEL_TYPE = at(enter_intent, "/join_scope/label_types/0", "LABEL_TYPE_SCOPE_UNR
 SET_ID = at(enter_intent, "/feature_definition_set/feature_set_id", PROFILE)
 SET_VERSION = at(enter_intent, "/feature_definition_set/feature_set_version", PROFILE)
 FACTS = at(enter_intent, "/run_facts_ref", "RUN_FACTS_UNAVAILABLE")
+ANCHOR = at(enter_anchor_ref, "", "PARITY_ANCHOR_INVALID", "REF_SCOPE_INVALID")
 WIRED = at(enter_wiring, "/labels/ref", "ENVIRONMENT_UNFIT")
 STORE = "LABEL_STORE_UNAVAILABLE"
 INDEX = "ARCHIVE_INDEX_INVALID"
@@ -194,6 +234,7 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/reason_code": at(enter_backfill, "/backfill/reason_code", "SCHEMA_INVALID"),
     "*/superseded": OWN, "*/successor": OWN, "*/state": OWN,
     # the others
+    "*/contexts/*/sha256": OWN, "*/extract/digest": OWN,  # of bytes that were read: computed, not taken over
     "*/contexts/*/ref": at(enter_run_facts, "/locators/0/path", "RUN_FACTS_UNAVAILABLE"),
     "*/contexts/*": at(enter_run_facts, "/locators/0/output_id", "RUN_FACTS_UNAVAILABLE"),
     "*/extract/ref": WIRED,
@@ -216,6 +257,17 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/archive/segments/*/gaps/*/*": at(enter_index, "/segments/0/gaps/0/end", INDEX),
     "*/archive/segments/*/attested_by": at(enter_index, "/segments/0/attested_by", INDEX),
     "*/protected_refs/*/ref": WIRED,  # and the run facts' refs, which are bounded above
+    # an anchor, and values logged at decision time
+    "*/anchor_ref": ANCHOR,
+    "*/anchor/ref": ANCHOR,
+    "*/expected_hash": at(enter_anchor, "/snapshot_hash", "PARITY_ANCHOR_INVALID"),
+    "*/anchor/snapshot_hash": at(enter_anchor, "/snapshot_hash", "PARITY_ANCHOR_INVALID"),
+    "*/logged/ref": at(enter_features_ref, "", "REF_SCOPE_INVALID"),
+    "*/intent_kind": at(enter_intent, "/intent_kind", "INTENT_KIND_UNSUPPORTED"),
+    "*/feature_set/id": SET_ID,
+    "*/feature_set/version": SET_VERSION,
+    "*/columns/[*]/column": at(enter_profile, "/feature_groups/0/features/0/name", PROFILE),
+    "*/tolerance/*": at(enter_tolerance, "", "ENVIRONMENT_UNFIT"),
     # OFS' own
     "*sha256": OWN, "*digest*": OWN, "*_hash*": OWN, "*fingerprint": OWN, "*/plan_id": OWN, "*manifest_id": OWN,
     "*/report/ref": OWN, "*/run_key": OWN, "*_id": OWN, "*/feature_set_recipe": OWN,
@@ -227,6 +279,11 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/range/*": OWN, "*/basis/*": OWN, "*/samples/*": OWN, "*/missing/*": OWN,
     "*/ratios/{}": OWN, "*/thresholds/{}": OWN, "*/measure": OWN, "*/exact": OWN, "*/required": OWN,
     "*/policy/files/{}": OWN,
+    "*/kind": OWN, "*/category": OWN, "*/cause": OWN, "*/offset": OWN, "*/table/path": OWN, "*/evidence/*/ref": OWN,
+    "*/snapshot/ref": OWN, "*/contributions/ref": OWN, "*/rebuilt_from": OWN, "*/format": OWN, "*/prerequisites": OWN,
+    "*/first": OWN, "*/first/[*]/column": OWN, "*_difference": OWN, "*/day": OWN, "*/worst": OWN, "*/worst/[*]/*": OWN,
+    "*/made_of": OWN, "*/counts/[*]": OWN, "*/of": OWN, "*/undefined": OWN, "*/endless": OWN, "*/columns/[*]": OWN,
+    "*_seq": OWN,
 }  # fmt: skip
 """Place of a written document, by pattern, the first that fits → where its value enters."""
 
@@ -259,11 +316,17 @@ PLACES = [
 ]
 
 
-def break_bound(name: str, bound: Any) -> Any:
-    """A value beyond the bound."""
+UNLIKELY = ("a\nb", " a", "a ", "-a", "a b", "a" * 129, "a" * 1_025, "01", "A" * 64)
+"""Values of which each pattern rejects some."""
+
+
+def break_bound(name: str, bound: Any) -> list[Any]:
+    """Values beyond the bound."""
     if name == "maxLength":
-        return "a" * (bound + 1)
-    return bound + 1 if name == "maximum" else "a\nb"
+        return ["a" * (bound + 1)]
+    if name == "pattern":
+        return [value for value in UNLIKELY if not re.search(bound, value)]
+    return [bound + 1 if name == "maximum" else "a\nb"]
 
 
 BROKEN = {
@@ -271,7 +334,8 @@ BROKEN = {
     for place, bounds in PLACES
     for pattern in [find_entry(place)]
     for entry in [ENTRIES.get(pattern or "")]
-    for value in [break_bound(name, bound) for name, bound in bounds.items()]
+    for name, bound in bounds.items()
+    for value in break_bound(name, bound)
     if pattern and entry
 }
 
@@ -286,7 +350,7 @@ def test_every_entry_is_of_a_place() -> None:
 
 @pytest.mark.parametrize(("entry", "value"), BROKEN.values(), ids=[f"{p} {v[:12]}" for p, v in BROKEN])
 def test_what_breaks_a_bound_is_refused_where_it_enters(entry: Entry, value: Any, tmp_path: Path) -> None:
-    folder = (tmp_path,) if entry.enter in (enter_policy, enter_wiring) else ()
+    folder = (tmp_path,) if entry.enter in (enter_policy, enter_wiring, enter_tolerance) else ()
     with pytest.raises(Refusal) as caught:
         entry.enter(entry.pointer, value, *folder)
     told = [fault.get("code") for fault in caught.value.details.get("faults", ())]

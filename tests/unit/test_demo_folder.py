@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ofs_spark.demo import command as tour
+from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.errors import Refusal
 
 
@@ -45,3 +47,19 @@ def test_a_record_that_no_demo_wrote_is_told(body: bytes, tmp_path: Path) -> Non
         heard(tmp_path)
     assert caught.value.code == "ENVIRONMENT_UNFIT"
     assert (tmp_path / tour.FACTS).read_bytes() == body
+
+
+def test_the_world_of_an_earlier_release_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """One that was made before the demo had an online plane: it is left as it is, and a new folder is named."""
+    folder = tmp_path / "world"
+    heard(folder)
+    known = json.loads((folder / tour.FACTS).read_bytes())
+    older = {**known, "paths": {name: known["paths"][name] for name in ("objects", "wiring", "training", "explore")}}
+    (folder / tour.FACTS).write_text(json.dumps(older))
+    with pytest.raises(
+        Refusal, match=r"the demo world of another release .*anchors, forensic, .*remove this one"
+    ) as caught:
+        heard(folder)
+    assert caught.value.code == "ENVIRONMENT_UNFIT"
+    assert caught.value.next_command == Next("demo", ("--folder", str(tmp_path / "world-2")))
+    assert json.loads((folder / tour.FACTS).read_bytes()) == older

@@ -7,7 +7,6 @@ where a key is declared are INVALID, and later rooms decide what that means for 
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.pins.profile.model import Read, ValueType
 from ofs_spark.replay import rows as r
+from ofs_spark.replay.key_text import Whole, spell_key
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.exact_numbers import parse_number
 from ofs_spark.replay.scan.members import Path as MemberPath
@@ -111,16 +111,7 @@ def read_key_texts(tokens: t.Tokens, path: MemberPath) -> tuple[pa.Array, Array]
 
 def _spell_scalar(text: bytes) -> str | None:
     """Canonical JSON text of a number or a boolean; None for a number that no float64 is near to."""
-    value = json.loads(text, parse_int=_Whole)
-    if isinstance(value, _Whole):
-        return "0" if value == "-0" else str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else json.dumps(value)
-
-
-class _Whole(str):
-    """The digits of a whole number, which are its canonical text; a number of any length has one."""
-
-    __slots__ = ()
+    return spell_key(json.loads(text, parse_int=Whole))
 
 
 def decode_texts(tokens: t.Tokens, path: MemberPath, wanted: Array) -> tuple[pa.Array, Array]:
