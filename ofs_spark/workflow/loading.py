@@ -26,9 +26,14 @@ def load_build_rooms(context: RunContext) -> Timings:
             import_module(BUILD)
         return timings
     with timings.measure("compile", "compiling loops (first run of this release)"):
-        for module in LOOPS:
-            import_module(module)
-        is_kept = mark_compiled()
+        is_kept = compile_loops()
     if not is_kept:
         context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
     return timings
+
+
+def compile_loops() -> bool:
+    """Imports every module that holds a compiled loop, which compiles it where it was not; whether all of it is kept."""
+    for module in LOOPS:
+        import_module(module)
+    return mark_compiled()

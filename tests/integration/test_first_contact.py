@@ -84,8 +84,8 @@ def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> N
             NUMBA_DISABLE_JIT="1",
         )
         assert done.returncode == 20, done.stderr
-        rooms = [line.split(maxsplit=2)[1:] for line in done.stderr.splitlines()]
-        return [doing for room, doing in rooms if room in ("compile", "load") and not doing.startswith("took ")]
+        said = [line[9:].split(maxsplit=1) for line in done.stderr.splitlines() if line[6:9] == "s  "]
+        return [doing for room, doing in said if room in ("compile", "load") and not doing.startswith("took ")]
 
     compiling = ["compiling loops (first run of this release)"]
     assert told() == compiling
