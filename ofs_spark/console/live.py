@@ -24,6 +24,8 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_FRAMES = "|/-\\"
 """Where the terminal's encoding has no other."""
 _FRAMES_A_SECOND = 4
+_TEXT_AT = 2 + 9 + 9 + 2
+"""Columns of a line before its text: mark, room, seconds, gap."""
 
 
 class LivePage(Page):
@@ -36,11 +38,11 @@ class LivePage(Page):
         self._live: Live | None = None
 
     def end(self, work: Work, at: float) -> None:
-        """A line that stays."""
-        self._print(work.room, f"{at - work.start:7.1f} s", work.doing)
+        """A line that stays: one, as wide as the terminal is."""
+        self._print(work.room, f"{at - work.start:7.1f} s", self._screen.shorten(work.doing, _TEXT_AT))
 
     def note(self, said: Work) -> None:
-        """A line that stays."""
+        """All of it stays."""
         self._print(said.room, " " * 9, said.doing)
 
     def show(self, work: Work | None, tasks: Tasks | None, at: float) -> None:

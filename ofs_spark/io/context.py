@@ -159,10 +159,10 @@ class _Spark:
             stated if submitted else {**read_properties(Path(str(find_conf_root() / "spark" / "local.conf"))), **stated}
         )
         # Who started a session stops it: a notebook's, or a job's, goes on.
-        runs = has_session()
-        if not runs:
+        is_running = has_session()
+        if not is_running:
             self._announce("engine", "starting Spark")
-        log = None if submitted or runs else find_log(self._wiring.objects_root, self._reads)
+        log = None if submitted or is_running else find_log(self._wiring.objects_root, self._reads)
         master = None if submitted else settings.pop("spark.master", "local[*]")
         session = build_session(settings, master, "ofs", jvm_log=log, private=self._wiring.private)
         if log is not None:
