@@ -27,7 +27,9 @@ TICK_S = 0.25
 SILENT_S = 10.0
 """After which a line is due, wherever lines are written."""
 LAST_S = 0.5
-"""How long the end of a command waits for the last lines: a reader that is behind loses them."""
+"""How long the last lines wait for a reader that is behind; it loses them."""
+JOIN_S = 2.0
+"""How long the end of a command waits for the thread, which a terminal that was paused just now may hold."""
 SHORT_S = 1.0
 """Work that took less is not told to be over where lines are written: the next line says it."""
 _DUMB = frozenset({"", "dumb", "unknown"})
@@ -74,6 +76,7 @@ class Progress:
         self._tasks: Tasks | None = None
         self._work: Work | None = None
         self._is_quiet = stream is None
+        self._outlet: Outlet | None = None
         self._thread: threading.Thread | None = None
         self._woken, self._over = threading.Event(), threading.Event()
         if stream is not None:
@@ -103,7 +106,7 @@ class Progress:
         self._over.set()
         self._woken.set()
         if self._thread is not None:
-            self._thread.join(LAST_S)
+            self._thread.join(None if self._outlet is None else JOIN_S)  # memory never makes it wait
 
     def tick(self) -> None:
         """Shows what was said since, and what is in hand. Of the progress thread, or of a test that has none."""
@@ -119,7 +122,7 @@ class Progress:
         self._end_work(self._clock.monotonic())
         self._page.close()
         if self._outlet is not None:
-            self._outlet.drain(LAST_S / 2)
+            self._outlet.drain(LAST_S)
 
     def _tell(self) -> None:
         leave_stops()
