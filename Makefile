@@ -4,6 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
+WORKERS ?= 2# of the tests: one core each is enough
 
 .PHONY: help
 help: ## this list
@@ -19,7 +20,7 @@ demo: setup ## build a made-up card-fraud world end to end and show the dataset
 
 .PHONY: test
 test: setup ## the default tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test-nightly
 test-nightly: setup ## every test, the long ones too

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.audit import Audit
+from ofs_spark.foundation.ports import NOTE
 from ofs_spark.intent.backfill import Correction, read_backfill
 from ofs_spark.intent.heartbeat import keep_lease
 from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
@@ -87,14 +88,14 @@ def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit:
     """One attempt: what the run has prepared is published; where it has nothing, it is built."""
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real attempt
+    timings = load_build_rooms(context)  # Arrow, Numba and Spark load here, and only for a real attempt
     from ofs_spark.workflow.publishing import publish_prepared
 
-    prepared = publish_prepared(before, held, intent, context, ending)
-    return prepared or _publish(intent, held, context, audit, ending)
+    prepared = publish_prepared(before, held, intent, context, ending, timings)
+    return prepared or _publish(intent, held, context, audit, ending, timings)
 
 
-def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
+def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending, timings: Timings) -> Answer:
     """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import StagedRowsLost
@@ -102,16 +103,15 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
     from ofs_spark.workflow.plan import resolve_plan
     from ofs_spark.workflow.publishing import commit_manifest
 
-    timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
         resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
         writer = EvidenceWriter(resolution, held, context.objects)
-    with timings.measure("engine", "starts the engine"):
+    with timings.measure("engine"):  # the context says so, where it starts one
         context.engine()
     try:
         prepared = _prepare(writer, timings, context, ending)
     except StagedRowsLost as lost:
-        context.announce("replay", f"note: {lost}; scans again")
+        context.announce("replay", f"{NOTE}{lost}; scans again")
         prepared = _prepare(writer, timings, context, ending, anew=True)
     with timings.measure("publish", "commits the manifest"):
         outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
@@ -150,7 +150,7 @@ def check_parity(raw: bytes, context: RunContext, anchors: Sequence[str] = (), f
     intent = read_intent(raw, "parity")
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)
+    load_build_rooms(context)
     from ofs_spark.workflow.parity import check_features, check_parity
 
     return check_parity(intent, anchors, context) if features is None else check_features(intent, features, context)
@@ -162,7 +162,7 @@ def rebuild_forensics(raw: bytes, context: RunContext) -> Answer:
     intent = read_intent(raw, "forensic")
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)
+    load_build_rooms(context)
     from ofs_spark.workflow.forensic import rebuild_forensics
 
     return rebuild_forensics(intent, context)
@@ -173,6 +173,7 @@ def verify_dataset(manifest: str, context: RunContext) -> Answer:
     from ofs_spark.workflow.verify import verify_manifest
 
     ref = find_manifest(manifest, context)
+    context.announce("publish", f"verifies {ref}")
     return verify_manifest(ref, parse_manifest(ref, context), context)
 
 
@@ -189,7 +190,7 @@ def explain_value(manifest: str, event_id: str, column: str | None, context: Run
     """Where one value of a published dataset comes from, or every feature and label of a row; no engine is started."""
     from ofs_spark.workflow.loading import load_build_rooms
 
-    load_build_rooms(context.announce)
+    load_build_rooms(context)
     from ofs_spark.workflow import explain
 
     return explain.explain_value(manifest, event_id, column, context)

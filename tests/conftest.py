@@ -1,8 +1,14 @@
-"""What every test shares: one Spark session per run, and how much Hypothesis tries."""
+"""What every test shares: one Spark session per run, how much Hypothesis tries, and what workers share out.
+
+With workers (`pytest -n 2 --dist loadgroup`, as `make test` runs it) a file's tests stay on one worker, which makes what they
+share once; everything that needs a JVM stays on one of them. Servers belong to a worker: each starts its own.
+"""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +23,11 @@ from tests.servers.postgres import PASSWORD, Postgres, run_postgres
 __all__ = ["make_bucket", "no_clients", "s3_address", "s3_keys", "s3_objects"]
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPILE = """
+from ofs_spark.foundation.code_folder import has_compiled_code
+from ofs_spark.workflow.loading import compile_loops
+has_compiled_code() or compile_loops()
+"""
 
 # No deadline: the machine is shared. Derandomized: a change fails because of what it changed, the nightly run explores.
 settings.register_profile("default", deadline=None, derandomize=True)
@@ -29,11 +40,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rebuild-golden", action="store_true", help="write tests/golden/console/*.txt anew")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs a JVM, so that `-m "not spark"` is quick."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Has the loops compiled before there are workers: once, and not by two processes that write the same files."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-c", COMPILE], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs a JVM, so that `-m "not spark"` is quick, and says which tests belong together on a worker."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")
+        group = "spark" if item.get_closest_marker("spark") else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_find_turn)  # what takes minutes begins first: no worker is left alone with it
+
+
+def _find_turn(item: pytest.Item) -> int:
+    return 0 if item.get_closest_marker("spark") else 1 if "tests/crash/" in item.nodeid else 2
 
 
 @pytest.fixture(scope="session")

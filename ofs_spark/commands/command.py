@@ -70,14 +70,17 @@ def open_plane(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]
     """The context that the options' wiring and policy name."""
     from ofs_spark.io.context import open_context
 
-    with open_context(options.wiring, options.policy, make_progress(options), reads=reads) as context:
+    with (
+        make_progress(options) as progress,
+        open_context(options.wiring, options.policy, progress, reads=reads, tell_tasks=progress.tell_tasks) as context,
+    ):
         options.caller.locate = context.locate_file
         yield context
 
 
-def make_progress(options: argparse.Namespace) -> Callable[[str, str], None]:
-    """Who is told of progress."""
-    return console.report_nothing if options.quiet else console.Progress(sys.stderr)
+def make_progress(options: argparse.Namespace) -> console.Progress:
+    """Who is told of progress. A submitted job's JVM writes on the same terminal."""
+    return console.Progress(None if options.quiet else sys.stderr, is_shared=hasattr(options, "submitted"))
 
 
 def answer(

@@ -30,8 +30,10 @@ def answer_demo(options: argparse.Namespace) -> int:
         """The answer of its first build."""
         from ofs_spark.demo.command import run_demo
 
-        page = sys.stderr if options.json else sys.stdout
-        return run_demo(options.folder, options.seed, options.payments, make_progress(options), page)
+        with make_progress(options) as progress:
+            demo = run_demo(options.folder, options.seed, options.payments, progress)
+        demo.show(sys.stderr if options.json else sys.stdout)
+        return demo.conclude()
 
     return answer(options, run, people=lambda _answer: None)  # the demo has shown its summary
 

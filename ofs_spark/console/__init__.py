@@ -1,6 +1,7 @@
 """What people see: which room is at work, answers, refusals, wrong use. Nothing else of OFS prints for people.
 
-`screen.py` is the page: width, colours, what is cut and what never is. `answers.py` says what stands on it. `ends.py`
+`screen.py` is the page: width, colours, what is cut and what never is. `progress.py` tells of work in hand, in lines or, by
+`live.py`, in one that moves; `outlet.py` writes them without waiting. `answers.py` says what stands on it. `ends.py`
 turns the end of a command into an answer and an exit status; `streams.py` sees to it that there is somewhere to write it.
 """
 
@@ -23,12 +24,11 @@ from ofs_spark.console.ends import answer_command, answer_end, answer_usage, pri
 from ofs_spark.console.explanation import print_explanation
 from ofs_spark.console.own_data import print_import
 from ofs_spark.console.parity import print_forensic, print_parity
-from ofs_spark.console.progress import ROOMS, Progress, report_nothing
+from ofs_spark.console.progress import Progress
 from ofs_spark.console.streams import prepare_streams
 from ofs_spark.console.tour import print_demo
 
 __all__ = [
-    "ROOMS",
     "Progress",
     "answer_command",
     "answer_end",
@@ -53,5 +53,4 @@ __all__ = [
     "print_text",
     "print_usage_error",
     "print_validation",
-    "report_nothing",
 ]

@@ -94,6 +94,11 @@ class Screen:
             return shown.translate(_PLAIN).encode(self._encoding, "backslashreplace").decode(self._encoding)
         return shown
 
+    def shorten(self, text: str, used: int) -> str:
+        """`text`, or its beginning, for the rest of a line of which `used` columns are taken."""
+        shown, width = self.show(text), self.width - used
+        return shown if _measure(shown) <= width else _take(shown, width - 1) + CUT
+
     def _render(self, part: str | Styled) -> str:
         if isinstance(part, str):
             return self.show(part)

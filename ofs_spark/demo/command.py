@@ -6,12 +6,13 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 from ofs_spark import pipeline
-from ofs_spark.console import print_demo
+from ofs_spark.console import Progress, print_demo
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
@@ -34,28 +35,48 @@ _EXPLAINED = "customer__count_7d"
 """The column that people are shown how to explain: it counts the event that the planted snapshot has twice."""
 
 
-def run_demo(folder: Path, seed: int, payments: int, announce: Announce, page: TextIO) -> dict[str, Any]:
-    """Generates, builds, verifies, compares snapshots of the online plane, builds again in a second root, compares digests,
-    prints the summary on `page`."""
-    world = _prepare_world(folder, seed, payments, announce)
-    with open_context(world.wiring, None, announce) as context:
+@dataclass(frozen=True)
+class Demo:
+    """What a demo came to. again: of the second build; parity: a good snapshot's result and the planted one's."""
+
+    world: DemoWorld
+    answer: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    again: Mapping[str, Any]
+    parity: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both builds have one digest."""
+        return bool(self.again["content_digest"] == self.answer["content_digest"])
+
+    def show(self, page: TextIO) -> None:
+        """Prints the summary."""
+        places = {name: str(self.world.objects / self.answer[f"{name}_ref"]) for name in ("table", "manifest")}
+        commands = _list_commands(self.world, self.answer["manifest_ref"])
+        print_demo(_describe(self), places, list(self.parity.values()), commands, page)
+
+    def conclude(self) -> dict[str, Any]:
+        """The answer of `ofs demo`. A defect where the digests differ, or parity found something else than was planted."""
+        if not self.is_same:
+            raise InternalError("two builds of one plan have different digests")
+        _require_told(self.world, self.parity)
+        second = self.again["content_digest"]
+        told = {"verified": True, "second_digest": second, "same_digest": True, "parity": dict(self.parity)}
+        return {**self.answer, **told}
+
+
+def run_demo(folder: Path, seed: int, payments: int, progress: Progress) -> Demo:
+    """Generates, builds, verifies, compares snapshots of the online plane, builds again in a second root."""
+    world = _prepare_world(folder, seed, payments, progress)
+    with open_context(world.wiring, None, progress, tell_tasks=progress.tell_tasks) as context:
         answer = pipeline.build_dataset(world.training.read_bytes(), context)
-        announce("publish", "verifies the published dataset from its stored bytes")
         verified = pipeline.verify_dataset(answer["manifest_ref"], context)
         manifest = pipeline.show_manifest(answer["manifest_ref"], context)
         parity = _compare_snapshots(world, context)
     if not verified["verified"]:
         raise InternalError(f"the demo's dataset does not verify: {verified['checks']}")
-    again = _build_again(world, announce)
-    same = again["content_digest"] == answer["content_digest"]
-    facts = _describe(world, answer, manifest, again, same)
-    places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
-    print_demo(facts, places, list(parity.values()), _list_commands(world, answer["manifest_ref"]), page)
-    if not same:
-        raise InternalError("two builds of one plan have different digests")
-    _require_told(world, parity)
-    told = {"verified": True, "second_digest": again["content_digest"], "same_digest": same, "parity": parity}
-    return {**answer, **told}
+    return Demo(world, answer, manifest, _build_again(world, progress), parity)
 
 
 def _compare_snapshots(world: DemoWorld, context: RunContext) -> dict[str, dict[str, Any]]:
@@ -162,10 +183,10 @@ def _scale_shape(payments: int) -> Shape:
     )
 
 
-def _build_again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
+def _build_again(world: DemoWorld, progress: Progress) -> dict[str, Any]:
     """The same intent in a second object root, on one core and with other exchange widths."""
     other = world.root / AGAIN
-    announce("demo", "builds the same intent again: second root, one core, other exchange widths")
+    progress("demo", "builds the same intent again: second root, one core, other exchange widths")
     shutil.copytree(
         world.objects,
         other,
@@ -174,7 +195,8 @@ def _build_again(world: DemoWorld, announce: Announce) -> dict[str, Any]:
         ignore=shutil.ignore_patterns("ofs", "learning", "ledger*", ".spark"),
     )
     settings = {"spark.master": "local[1]", WIDTH: "3", "spark.sql.session.timeZone": "America/New_York"}
-    with open_context(write_wiring(world.root, AGAIN, settings), None, announce) as context:
+    wiring = write_wiring(world.root, AGAIN, settings)
+    with open_context(wiring, None, progress, tell_tasks=progress.tell_tasks) as context:
         return pipeline.build_dataset(world.training.read_bytes(), context)
 
 
@@ -185,10 +207,9 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _describe(
-    world: DemoWorld, answer: Mapping[str, Any], manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool
-) -> dict[str, str]:
+def _describe(demo: Demo) -> dict[str, str]:
     """What people should know of the dataset and of its twin."""
+    world, answer, manifest, again = demo.world, demo.answer, demo.manifest, demo.again
     counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
     features = [c for c in manifest["columns"] if c["role"] == "feature"]
     return {
@@ -201,7 +222,7 @@ def _describe(
         "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
         "status": manifest["status"],
         "digest": answer["content_digest"],
-        "again": f"{'the same digest' if same else again['content_digest']}, from one core in another root",
+        "again": f"{'the same digest' if demo.is_same else again['content_digest']}, from one core in another root",
         "time": ", ".join(f"{entry} {seconds:.1f} s" for entry, seconds in answer["timings"].items()),
     }
 

@@ -7,8 +7,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
+NOTE = "note: "
+"""How an announcement begins that stays to be read, whatever its room does next."""
 Announce: TypeAlias = Callable[[str, str], None]
-"""Told (room, what it does now), for people to read. It answers nothing and does not raise."""
+"""Told (room, what it does now), for people to read. It answers nothing, waits for nobody and does not raise."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How far an engine's job is. job: its steps by name; done: tasks of it that are, at most `total`."""
+
+    job: str
+    done: int
+    total: int
+
+
+TellTasks: TypeAlias = Callable[[Tasks | None], None]
+"""Told how far the engine's job is, by any thread; None once it has ended. As `Announce` otherwise."""
 
 
 class ObjectMissing(LookupError):

@@ -78,6 +78,11 @@ def end_by_signal() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+def leave_stops() -> None:
+    """In a thread: the signals of `STATUSES` are for the others, so that what the main thread waits in is woken."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STATUSES)
+
+
 @contextmanager
 def hold_stops() -> Iterator[None]:
     """A signal that comes in the block takes effect once the block has ended. No effect outside the main thread."""

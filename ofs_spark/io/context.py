@@ -15,7 +15,7 @@ from ofs_spark.foundation.clock import Clock, SystemClock
 from ofs_spark.foundation.config import find_conf_root, read_code_release
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import Policy, load_policy
-from ofs_spark.foundation.ports import Announce
+from ofs_spark.foundation.ports import NOTE, Announce, TellTasks
 from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import HOUR_S, Limits
@@ -49,9 +49,11 @@ def open_context(
     engine: Callable[[], Engine] | None = None,
     *,
     reads: bool = False,
+    tell_tasks: TellTasks | None = None,
 ) -> Iterator[RunContext]:
     """The context of `wiring` and `policy`, which creates nothing; `engine` replaces Spark, as tests do.
 
+    tell_tasks: told how far Spark's jobs are.
     reads: for a command that only reads: not even Spark's log is written into the object root.
 
     Stops the Spark it started. ENVIRONMENT_UNFIT for a wiring, a policy or a ledger that is of no use.
@@ -60,8 +62,8 @@ def open_context(
     require_root(where)
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
     for note in find_notes(where):
-        announce("intent", f"note: {note}")
-    spark = _Spark(where, announce, reads)
+        announce("intent", f"{NOTE}{note}")
+    spark = _Spark(where, announce, tell_tasks, reads)
     context = _make_context(where, meaning, announce, _OneEngine(engine or spark.engine), width)
     try:
         yield watch(context, failpoints) if failpoints else context
@@ -142,8 +144,8 @@ class _LazyTables:
 class _Spark:
     """Starts Spark when the first engine is asked for, and stops what it started."""
 
-    def __init__(self, wiring: Wiring, announce: Announce, reads: bool) -> None:
-        self._wiring, self._announce, self._reads = wiring, announce, reads
+    def __init__(self, wiring: Wiring, announce: Announce, tell_tasks: TellTasks | None, reads: bool) -> None:
+        self._wiring, self._announce, self._tell_tasks, self._reads = wiring, announce, tell_tasks, reads
         self._stop: Callable[[], None] = lambda: None
 
     def engine(self) -> Engine:
@@ -157,25 +159,29 @@ class _Spark:
             stated if submitted else {**read_properties(Path(str(find_conf_root() / "spark" / "local.conf"))), **stated}
         )
         # Who started a session stops it: a notebook's, or a job's, goes on.
-        log = None if submitted or has_session() else find_log(self._wiring.objects_root, self._reads)
+        is_running = has_session()
+        if not is_running:
+            self._announce("engine", "starting Spark")
+        log = None if submitted or is_running else find_log(self._wiring.objects_root, self._reads)
         master = None if submitted else settings.pop("spark.master", "local[*]")
         session = build_session(settings, master, "ofs", jvm_log=log, private=self._wiring.private)
         if log is not None:
 
             def stop() -> None:
                 """Stops the session; its log stays where that fails."""
+                self._announce("engine", "stopping Spark")
                 stop_session(session)
                 _forget_log(log)
 
             self._stop = stop
-        return SparkEngine(session, lambda name: self._announce("engine", name))
+        return SparkEngine(session, self._tell_tasks)
 
     def stop(self) -> None:
         """Stops the session if this process started one. Whatever goes wrong in it hides nothing that went before."""
         try:
             self._stop()
         except Exception as error:  # noqa: BLE001  # a JVM that is gone has nothing to stop
-            self._announce("engine", f"note: Spark did not stop in order: {type(error).__name__}")
+            self._announce("engine", f"{NOTE}Spark did not stop in order: {type(error).__name__}")
 
 
 def find_log(root: str, reads: bool) -> Path:

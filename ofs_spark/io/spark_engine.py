@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zipimport import zipimporter
@@ -18,7 +18,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step, Work
+from ofs_spark.foundation.ports import TellTasks
 from ofs_spark.io.spark_errors import own_errors, send_errors
+from ofs_spark.io.spark_tasks import follow_tasks
 
 _SCHEMA = pa.schema([("target", pa.int32()), ("for_driver", pa.bool_()), ("body", pa.binary())])
 _SPARK_SCHEMA = "target int, for_driver boolean, body binary"
@@ -26,10 +28,10 @@ _SPARK_SCHEMA = "target int, for_driver boolean, body binary"
 
 @dataclass(frozen=True)
 class SparkEngine:
-    """The engine over a session. `announce` is told the name of the work before it starts (job group, progress)."""
+    """The engine over a session. `tell` is told how far a job is while it runs."""
 
     session: SparkSession
-    announce: Callable[[str], None] = lambda _name: None
+    tell: TellTasks | None = None
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         """All notes. One Spark job; what a step raised beyond Spark's own retries is raised here as its own refusal.
@@ -43,7 +45,6 @@ class SparkEngine:
 
     def _run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         name = " → ".join(step.name for step in steps)
-        self.announce(name)
         self.session.sparkContext.setJobDescription(name)
         table = pa.Table.from_arrays(
             [pa.array(range(len(tasks)), pa.int32()), pa.array([False] * len(tasks)), pa.array(tasks, pa.binary())],
@@ -54,7 +55,9 @@ class SparkEngine:
             frame = frame.mapInArrow(_Adapter(step.work), _SPARK_SCHEMA)
             if step.width:
                 frame = frame.repartitionById(step.width, "target")
-        return [json.loads(row.body) for row in frame.collect()]
+        total = len(tasks) + sum(step.width for step in steps[:-1])
+        with follow_tasks(self.session.sparkContext, name, total, self.tell):
+            return [json.loads(row.body) for row in frame.collect()]
 
     def describe_versions(self) -> Mapping[str, str]:
         """The running session's Spark, and the Scala and Java under it, as they state themselves."""

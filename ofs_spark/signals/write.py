@@ -16,7 +16,7 @@ from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, encode_can
 from ofs_spark.foundation.contracts import find_faults, require_valid
 from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import OfsError
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
+from ofs_spark.foundation.ports import NOTE, ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import (
     OwnedRef,
     name_contribution,
@@ -79,7 +79,7 @@ class SignalWriter:
             yield
         except Exception as error:  # noqa: BLE001  # the ledger has the outcome: nothing told of it may undo it
             self.written[ref] = "FAILED"
-            self.announce("signals", f"FAILED to write {ref}: {error}")
+            self.announce("signals", f"{NOTE}FAILED to write {ref}: {error}")
 
     def write(self, ref: OwnedRef, document: Document, *, once: bool) -> None:
         """Writes a document that keeps its contract.

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class Timings:
-    """Wall seconds by what they were spent on."""
+    """Wall seconds by what they were spent on: rooms, and `load`, `compile` and `engine`, which are no room's work."""
 
     announce: Announce
     clock: Clock
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def measure(self, room: str, doing: str, entry: str = "") -> Iterator[None]:
-        """Announces what a room does and adds its time to the entry, which is the room's where none is named."""
-        self.announce(room, doing)
+    def measure(self, room: str, doing: str = "", entry: str = "") -> Iterator[None]:
+        """Announces what a room does, where it does not say so itself, and adds its time to the entry, which is the room's
+        where none is named."""
+        if doing:
+            self.announce(room, doing)
         start = self.clock.monotonic()
         try:
             yield

@@ -19,6 +19,7 @@ from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.errors import InternalError, Refusal, sort_refusals
+from ofs_spark.foundation.ports import NOTE
 from ofs_spark.labels.coverage import Shortfall, TypeCounts, add_counts, find_shortfalls, refuse_shortfalls
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
@@ -130,7 +131,7 @@ def _keep_staged(place: ScanPlace, scan: Scan, context: RunContext) -> None:
     try:
         write_scan_record(place, scan)
     except (Refusal, OSError) as error:
-        context.announce("replay", f"note: staged rows are not kept: {error}")
+        context.announce("replay", f"{NOTE}staged rows are not kept: {error}")
 
 
 def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt, context: RunContext) -> BuildResult:

@@ -11,6 +11,7 @@ from ofs_spark.foundation.audit import Audit, describe_audit
 from ofs_spark.foundation.commands import RETRY_PUBLISH
 from ofs_spark.foundation.ends import EXIT_INTERRUPTED, PublishedDefectError, Stopped, describe_end, find_owner
 from ofs_spark.foundation.errors import OfsError, Refusal, refuse
+from ofs_spark.foundation.ports import NOTE
 from ofs_spark.foundation.stops import find_stop, hold_stops
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run, State
@@ -131,7 +132,7 @@ class Recorder:
         except OfsError as untold:
             lost = isinstance(untold, Refusal) and untold.code == "LEASE_LOST"
             said = f"{untold}; it records how the run ends" if lost else f"FAILED to record how the run ended: {untold}"
-            self.context.announce("signals", f"note: {said}")
+            self.context.announce("signals", f"{NOTE}{said}")
             warnings.append(said)
             return None
 

@@ -5,22 +5,35 @@ from __future__ import annotations
 from importlib import import_module
 
 from ofs_spark.foundation.code_folder import find_cache_root, has_compiled_code, mark_compiled
-from ofs_spark.foundation.ports import Announce
+from ofs_spark.foundation.ports import NOTE
+from ofs_spark.workflow.attempt import Timings
+from ofs_spark.workflow.context import RunContext
 
 BUILD = "ofs_spark.workflow.materialize"
 LOOPS = (BUILD, "ofs_spark.workflow.forensic")
 """Import every module that holds a compiled loop: those of a build, and those of parity and forensics."""
 
 
-def load_build_rooms(announce: Announce) -> None:
-    """Imports the rooms of a build; says so before and after where that compiles, which takes 10 to 30 s."""
+def load_build_rooms(context: RunContext) -> Timings:
+    """Imports the rooms of a build: the timings of an attempt, with what that took.
+
+    `load` where the loops were compiled before, and are found; `compile` where this is the first run of the release, which
+    takes 10 to 70 s.
+    """
+    timings = Timings(context.announce, context.clock)
     if has_compiled_code():
-        import_module(BUILD)
-        return
-    announce("engine", "compiles inner loops: the first run of this release does, later ones find them")
+        with timings.measure("load", "loads Arrow and compiled loops"):
+            import_module(BUILD)
+        return timings
+    with timings.measure("compile", "compiling loops (first run of this release)"):
+        is_kept = compile_loops()
+    if not is_kept:
+        context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
+    return timings
+
+
+def compile_loops() -> bool:
+    """Imports every module that holds a compiled loop, which compiles it where it was not; whether all of it is kept."""
     for module in LOOPS:
         import_module(module)
-    if mark_compiled():
-        announce("engine", "inner loops are compiled")
-    else:
-        announce("engine", f"inner loops are compiled; {find_cache_root()} cannot keep them: set OFS_CACHE_DIR")
+    return mark_compiled()

@@ -168,8 +168,8 @@ def _compose_report(
 def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
     """The anchors' cells replayed, and the states of every key; from what an earlier attempt of the plan left, if it is whole."""
     plan, policy, cells = resolution.plan, context.policy, resolution.cells
-    context.announce("engine", "starts the engine")
     engine = context.engine()
+    context.announce("replay", "proves the basis")
     folder = name_staging(plan.intent.platform_run_id, plan.plan_id)
     spec = make_online_spec(
         resolution.index, resolution.rules, policy.arrival, policy.int96_is_utc, policy.most_decoded_bytes

@@ -8,6 +8,7 @@ from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.collect import Collector
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.foundation.policy import Policy
+from ofs_spark.foundation.ports import NOTE
 from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import name_segment_index
 from ofs_spark.intent.admission import read_scope
@@ -76,7 +77,7 @@ def resolve_plan(intent: Intent, context: RunContext, audit: Audit) -> Resolutio
     faults.add(judge_supersession(intent, context))
     faults.raise_all()
     for difference in differences:
-        context.announce("pins", f"note: {difference}")
+        context.announce("pins", f"{NOTE}{difference}")
     return _freeze_plan(intent, scope, context, pins, differences)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ofs_spark.foundation.audit import describe_audit
 from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import NOTE
 from ofs_spark.foundation.refs import name_manifest, name_prepared
 from ofs_spark.intent.admission import find_command
 from ofs_spark.intent.identity import derive_run_key, fingerprint_dataset, hash_intent_payload
@@ -56,7 +57,9 @@ def commit_manifest(
     return done.outcome.value, require_committed(done, ref, manifest), ref
 
 
-def publish_prepared(before: Run, held: Run, intent: Intent, context: RunContext, ending: Ending) -> Answer | None:
+def publish_prepared(
+    before: Run, held: Run, intent: Intent, context: RunContext, ending: Ending, timings: Timings
+) -> Answer | None:
     """The answer of a run that published what it had prepared; None where there is nothing prepared, and it must build.
 
     A publish-only claim has prepared something, or is refused: PREPARED_MANIFEST_INVALID or MATERIALIZATION_CORRUPT by
@@ -64,7 +67,6 @@ def publish_prepared(before: Run, held: Run, intent: Intent, context: RunContext
     """
     if not held.publish_only and before.state is not State.RUNNING:
         return None
-    timings = Timings(context.announce, context.clock)
     with timings.measure("publish", "looks at what this run has prepared"):
         prepared = _require_prepared(held, intent, context) if held.publish_only else _adopt(held, intent, context)
         if prepared is None:
@@ -121,7 +123,7 @@ def _adopt(held: Run, intent: Intent, context: RunContext) -> Prepared | None:
         prepared = read_prepared(context.objects, ref)
         _verify(prepared, held, intent, context)
     except Refusal as unfit:
-        context.announce("publish", f"note: what an earlier attempt prepared is not published: {unfit}")
+        context.announce("publish", f"{NOTE}what an earlier attempt prepared is not published: {unfit}")
         return None
     return prepared
 

@@ -95,7 +95,9 @@ class StoredTable:
             {},
             self.context.policy.most_decoded_bytes,
         )
-        self.checked = verify_table(self.context.engine(), self.context.objects, self.entries, checks)
+        engine = self.context.engine()
+        self.context.announce("publish", f"recomputes the digests of every stored file, of {len(self.entries):,}")
+        self.checked = verify_table(engine, self.context.objects, self.entries, checks)
         self.content_digest = digest_content(self._schema, self.checked.leaves)
         return self.content_digest, self._table["content_digest"]
 

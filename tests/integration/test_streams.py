@@ -63,14 +63,21 @@ def test_an_answer_does_without_the_other_streams(closed: str) -> None:
 
 
 def test_progress_that_nobody_reads_ends_no_build() -> None:
-    program = "import sys; from ofs_spark.console import Progress; Progress(sys.stderr)('pins', 'x'); print('on')"
-    done = subprocess.run(
-        ["bash", "-c", '"$@" 2>/dev/full', "bash", sys.executable, "-c", program],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (done.returncode, done.stdout) == (0, b"on\n")
+    program = """if True:
+        import sys
+        from ofs_spark.console import Progress
+        with Progress(sys.stderr) as progress:
+            progress("pins", "x")
+        print("on")
+    """
+    for closed in ("2>/dev/full", "2>&-", "2> >(true)"):
+        done = subprocess.run(
+            ["bash", "-c", f'"$@" {closed}', "bash", sys.executable, "-c", program],
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert (done.returncode, done.stdout) == (0, b"on\n")
 
 
 @pytest.mark.parametrize("kilobytes", [250_000, 300_000])

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FIRST_PORT, PORTS = 12_000, 20_000
+"""Below those that systems give connections, from 32,768 on."""
 WAIT_S = 90
 """Until a server must answer: the machine is shared, and a JVM takes its time."""
 
 
 def find_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port that is free now, and that no connection is given until a server has taken it.
+
+    One that the system chooses is of the range that it gives connections too, and other tests open hundreds a second.
+    """
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)  # other processes choose at the same time
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

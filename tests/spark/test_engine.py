@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step, encode_chunk, gather_chunks
 from ofs_spark.foundation.columnar.notes import Note, encode_note
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.ports import Tasks
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.session import check_java
 from ofs_spark.io.spark_engine import SparkEngine
@@ -87,6 +89,29 @@ def test_large_chunks_arrive_whole(spark: SparkSession) -> None:
     assert SparkEngine(spark).run([b"x", b"y"], steps) == [
         {"note": "total", "target": 0, "total": 2 * sum(range(1_000_000))}
     ]
+
+
+class Late:
+    """Total, after a while."""
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        time.sleep(1.5)
+        return Total(False)(target, chunks)
+
+
+def test_spark_says_how_many_of_its_tasks_are_done(spark: SparkSession) -> None:
+    told: list[Tasks | None] = []
+    spark.sparkContext.setLocalProperty("spark.jobGroup.id", "of somebody else")
+    steps = [*STEPS[:-1], Step("all", Late(), 0)]
+    assert len(SparkEngine(spark, told.append).run(TASKS, steps)) == 3 + 5 + 1  # notes; a task per target and step:
+    counted = [one for one in told if one is not None]
+    assert {(one.job, one.total) for one in counted} == {("spread → total → all", 3 + 5 + 3)}
+    done = [one.done for one in counted]
+    assert done == sorted(done)
+    assert 3 + 5 in done  # while the last step waits
+    assert told[-1] is None
+    assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") == "of somebody else"
+    spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]  # takes it away
 
 
 class Large:

@@ -15,13 +15,16 @@ from tests.worlds.writer import write_world
 SECRET = "hunter2-Zq9-planted"
 PROGRAM = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from ofs_spark.cli import main
 from ofs_spark.io import spark_engine
 run = spark_engine.SparkEngine.run
 def spy(self, tasks, steps):
-    seen = b"".join(one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline") if one.exists())
-    Path(sys.argv[1]).write_bytes(seen)
+    with Path(sys.argv[1]).open("wb") as seen:
+        for one in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # a process that has ended meanwhile
+                seen.write(one.read_bytes())
     given = self.session.sparkContext._jsc.hadoopConfiguration().get("fs.s3a.secret.key")
     assert given is not None and len(given) == 19
     return run(self, tasks, steps)

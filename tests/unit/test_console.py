@@ -138,7 +138,8 @@ def hostile_prints(stream: io.TextIOBase) -> None:
     result |= {"differences": [difference], "explanation": explained}
     console.print_demo({"a": HOSTILE}, {"b": HOSTILE}, [result], [HOSTILE], out)
     console.print_parity({"outcome": HOSTILE, "results": [result]}, out)
-    console.Progress(out)("intent", HOSTILE)
+    with console.Progress(out) as progress:
+        progress("intent", HOSTILE)
 
 
 def test_no_control_character_reaches_the_stream() -> None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from ofs_spark import pipeline
 from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
 from ofs_spark.foundation.columnar.measure import MeasuredWork, add_spent, measure
+from ofs_spark.foundation.columnar.ports import Engine
+from ofs_spark.foundation.contracts import find_faults
+from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.workflow import loading
 from ofs_spark.workflow.attempt import Timings
 from tests.spec.tables.windows import world
 from tests.worlds.running import run
+from tests.worlds.writer import write_world
 
 
 def slow(_target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
@@ -47,6 +56,30 @@ def test_a_jobs_time_is_split_by_what_workers_spent() -> None:
 
 
 def test_a_builds_timings_mean_their_names(tmp_path: Path) -> None:
-    """The engine's start, the labels and the writing have entries of their own."""
+    """Loading, the engine's start, the labels and the writing have entries of their own."""
     answer = run(world("event|time|card\ne0|10:00|1"), tmp_path).published
-    assert list(answer["timings"]) == ["pins", "engine", "replay", "labels", "features", "publish"]
+    assert list(answer["timings"]) == ["load", "pins", "engine", "replay", "labels", "features", "publish"]
+    assert find_faults(answer, "build_answer") == []
+
+
+def test_compiling_and_the_engines_start_are_in_no_rooms_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, said = FixedClock(), list[tuple[str, str]]()
+
+    def compile_for(_module: str) -> None:
+        clock.advance(30)
+
+    def start() -> Engine:
+        clock.advance(5)
+        return LocalEngine()
+
+    monkeypatch.setattr(loading, "has_compiled_code", lambda: False)
+    monkeypatch.setattr(loading, "mark_compiled", lambda: True)
+    monkeypatch.setattr(loading, "import_module", compile_for)
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
+    with open_context(written.wiring, None, lambda *words: said.append(words), start) as context:
+        answer = pipeline.build_dataset(written.intent.read_bytes(), replace(context, clock=clock))
+    spent = answer["timings"]
+    assert (spent.pop("compile"), spent.pop("engine")) == (60, 5)
+    assert set(spent) == {"pins", "replay", "labels", "features", "publish"}
+    assert set(spent.values()) == {0}
+    assert ("compile", "compiling loops (first run of this release)") in said
