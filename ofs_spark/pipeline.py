@@ -85,9 +85,6 @@ def _end_run(run: Run, recorder: Recorder, *, publish_only: bool = False) -> Ans
 
 def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit: Audit, ending: Ending) -> Answer:
     """One attempt: what the run has prepared is published; where it has nothing, it is built."""
-    from ofs_spark.workflow.loading import load_build_rooms
-
-    load_build_rooms(context.announce)  # Arrow, Numba and Spark load here, and only for a real attempt
     from ofs_spark.workflow.publishing import publish_prepared
 
     prepared = publish_prepared(before, held, intent, context, ending)
@@ -96,16 +93,20 @@ def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit:
 
 def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending) -> Answer:
     """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
-    from ofs_spark.workflow.answer import compose_build_answer
-    from ofs_spark.workflow.build import StagedRowsLost
-    from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
+    from ofs_spark.workflow.fixed_plan import fix_plan
+    from ofs_spark.workflow.loading import load_build_rooms
     from ofs_spark.workflow.plan import resolve_plan
-    from ofs_spark.workflow.publishing import commit_manifest
 
     timings = Timings(context.announce, context.clock)
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
         resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
-        writer = EvidenceWriter(resolution, held, context.objects)
+    load_build_rooms(context.announce)  # compiles for a minute on a new machine: not before the pins hold
+    from ofs_spark.workflow.answer import compose_build_answer
+    from ofs_spark.workflow.build import StagedRowsLost
+    from ofs_spark.workflow.evidence import EvidenceWriter
+    from ofs_spark.workflow.publishing import commit_manifest
+
+    writer = EvidenceWriter(resolution, held, context.objects)
     with timings.measure("engine", "starts the engine"):
         context.engine()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,12 @@ COMMANDS: dict[tuple[str, ...], set[str]] = {
     ("identity", INTENT): NEVER | {"yaml", "sqlite3"},
     ("validate", INTENT): NEVER | {"yaml", "sqlite3"},
 }
+LOOPS = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in (ROOT / "ofs_spark").rglob("*.py")
+    if "@compile_loop" in file.read_text(encoding="utf-8")
+}
+"""Modules that hold compiled loops."""
 LOADED = (
     "import sys; from ofs_spark.cli import main; status = main(sys.argv[1:]); print(*sys.modules); sys.exit(status)"
 )
@@ -71,30 +78,60 @@ def test_a_question_loads_no_more_than_its_answer_needs(
     assert loaded & COMMANDS[command] == set()
 
 
+BUILD = """
+import sys
+from pathlib import Path
+from ofs_spark import pipeline
+from ofs_spark.io.context import open_context
+
+def stop():
+    raise SystemExit
+
+with open_context(Path(sys.argv[1]), None, lambda room, doing: print(doing), stop) as context:
+    pipeline.build_dataset(Path(sys.argv[2]).read_bytes(), context)
+"""
+"""A build that ends where it asks for its engine."""
+
+
 def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> None:
     """Without the compiler's work: what is told depends on the mark that a whole compilation leaves."""
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
-    written.run_facts.unlink()  # the build is refused where it would start its engine
     cache = tmp_path / "cache"
 
-    def told() -> list[str]:
-        done = run_python(
-            *("-m", "ofs_spark.cli", "--wiring", str(written.wiring), "build", str(written.intent)),
-            OFS_CACHE_DIR=str(cache),
-            NUMBA_DISABLE_JIT="1",
+    def told(number: int) -> list[str]:
+        intent = tmp_path / f"{number}.json"
+        document = json.loads(written.intent.read_bytes())
+        intent.write_text(json.dumps({**document, "request_id": f"request.number.{number}"}))
+        places = (str(written.wiring), str(intent))
+        done = run_python("-c", BUILD, *places, OFS_CACHE_DIR=str(cache), NUMBA_DISABLE_JIT="1")
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert lines.index("starts the engine") > max(
+            [lines.index(line) for line in lines if "loops" in line], default=0
         )
-        assert done.returncode == 20, done.stderr
-        return [line.split("  ", 2)[-1].split(maxsplit=1)[-1] for line in done.stderr.splitlines() if "loops" in line]
+        return [line for line in lines if "loops" in line]
 
     before = [
         "compiles inner loops: the first run of this release does, later ones find them",
         "inner loops are compiled",
     ]
-    assert told() == before
-    assert told() == []
+    assert told(1) == before
+    assert told(2) == []
     (mark,) = cache.rglob("complete")
     mark.unlink()  # as after an interruption
-    assert told() == before
+    assert told(3) == before
+
+
+@pytest.mark.parametrize("command", ["build", "validate"])
+def test_what_the_pins_refuse_costs_no_compilation(command: str, tmp_path: Path) -> None:
+    """A mistake is told in seconds on a machine that has compiled nothing yet."""
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
+    written.run_facts.unlink()
+    line = ("--json", "--wiring", str(written.wiring), command, str(written.intent))
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == (20 if command == "build" else 10), done.stderr
+    assert "loops" not in done.stderr
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
 
 
 def test_a_build_without_a_place_for_compiled_code_says_what_to_do() -> None:
@@ -109,13 +146,8 @@ def test_a_build_without_a_place_for_compiled_code_says_what_to_do() -> None:
 
 def test_the_rooms_of_a_build_hold_every_compiled_loop(tmp_path: Path) -> None:
     """What load_build_rooms imports is all there is to compile; a verification compiles nothing."""
-    with_loops = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for file in (ROOT / "ofs_spark").rglob("*.py")
-        if "@compile_loop" in file.read_text(encoding="utf-8")
-    }
-    assert with_loops
-    for module, expected in (("materialize", with_loops), ("verify", set[str]())):
+    assert LOOPS
+    for module, expected in (("materialize", LOOPS), ("verify", set[str]())):
         program = f"import sys, ofs_spark.workflow.{module}, ofs_spark.io.spark_engine; print(*sys.modules)"
         done = run_python("-c", program, OFS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
-        assert set(done.stdout.split()) & with_loops == expected
+        assert set(done.stdout.split()) & LOOPS == expected
