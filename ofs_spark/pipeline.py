@@ -62,7 +62,7 @@ def _build(intent: Intent, context: RunContext) -> Answer:
 
 
 def retry_publish(run_key: str, context: RunContext) -> Answer:
-    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and no input is read."""
+    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and nothing depends on an input."""
     from ofs_spark.workflow.publishing import find_staged_intent
 
     run = context.control.find_by(run_key)
