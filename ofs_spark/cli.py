@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from ofs_spark import console
 from ofs_spark.commands import cleaning, datasets, demo, intents, own_data, runs
 from ofs_spark.commands.command import INTENT, Run, WrongUse
-from ofs_spark.foundation.commands import NOBODY, Caller, name_program
+from ofs_spark.foundation.commands import NOBODY, Caller, name_file, name_program
 
 FAMILIES = (intents, datasets, runs, cleaning, own_data, demo)
 """Where commands stand, in the order in which the help lists them."""
@@ -145,15 +145,15 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Caller:
     """How this process was called, for the commands that a refusal tells people to run."""
-    program = name_program(sys.argv[0])
+    program = name_program(sys.argv[0], sys.orig_argv[0])
     given = [("--wiring", options.wiring), ("--policy", options.policy)]
-    where = [text for flag, path in given if path is not None for text in (flag, str(path))]
+    where = [text for flag, path in given if path is not None for text in (flag, name_file(str(path)))]
     intent = str(getattr(options, "intent", ""))
     # A submitted job is called without a command; who runs it again by hand needs one.
     submitted = getattr(options, "submitted", "")
-    line = (*where, submitted, intent, *intents.list_options(options)) if submitted else stated
+    line = (*where, submitted, name_file(intent), *intents.list_options(options)) if submitted else stated
     builds = options.run is intents.answer_backfill
-    return Caller((program, *where), (program, *line), intent, builds=builds)
+    return Caller((*program, *where), (*program, *line), intent, builds=builds)
 
 
 if __name__ == "__main__":

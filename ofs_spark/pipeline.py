@@ -63,7 +63,7 @@ def _build(intent: Intent, context: RunContext) -> Answer:
 
 
 def retry_publish(run_key: str, context: RunContext) -> Answer:
-    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and no input is read."""
+    """Publishes what a run has staged: the answer of `ofs retry-publish`. Nothing is replayed, and nothing depends on an input."""
     from ofs_spark.workflow.publishing import find_staged_intent
 
     run = context.control.find_by(run_key)
@@ -86,26 +86,28 @@ def _end_run(run: Run, recorder: Recorder, *, publish_only: bool = False) -> Ans
 
 def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit: Audit, ending: Ending) -> Answer:
     """One attempt: what the run has prepared is published; where it has nothing, it is built."""
-    from ofs_spark.workflow.loading import load_build_rooms
-
-    timings = load_build_rooms(context)  # Arrow, Numba and Spark load here, and only for a real attempt
     from ofs_spark.workflow.publishing import publish_prepared
 
+    timings = Timings(context.announce, context.clock)
     prepared = publish_prepared(before, held, intent, context, ending, timings)
     return prepared or _publish(intent, held, context, audit, ending, timings)
 
 
 def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending, timings: Timings) -> Answer:
     """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
-    from ofs_spark.workflow.answer import compose_build_answer
-    from ofs_spark.workflow.build import StagedRowsLost
-    from ofs_spark.workflow.evidence import EvidenceWriter, fix_plan
+    from ofs_spark.workflow.fixed_plan import fix_plan
+    from ofs_spark.workflow.loading import load_build_rooms
     from ofs_spark.workflow.plan import resolve_plan
-    from ofs_spark.workflow.publishing import commit_manifest
 
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
         resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
-        writer = EvidenceWriter(resolution, held, context.objects)
+    load_build_rooms(context, timings)  # compiles for a minute on a new machine: not before the pins hold
+    from ofs_spark.workflow.answer import compose_build_answer
+    from ofs_spark.workflow.build import StagedRowsLost
+    from ofs_spark.workflow.evidence import EvidenceWriter
+    from ofs_spark.workflow.publishing import commit_manifest
+
+    writer = EvidenceWriter(resolution, held, context.objects)
     with timings.measure("engine"):  # the context says so, where it starts one
         context.engine()
     try:

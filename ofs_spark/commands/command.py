@@ -68,13 +68,15 @@ def open_around(
 @contextmanager
 def open_plane(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]:
     """The context that the options' wiring and policy name."""
+    from ofs_spark.foundation.wiring import find_wiring_file
     from ofs_spark.io.context import open_context
 
+    options.caller.wiring = str(find_wiring_file(options.wiring))
     with (
         make_progress(options) as progress,
         open_context(options.wiring, options.policy, progress, reads=reads, tell_tasks=progress.tell_tasks) as context,
     ):
-        options.caller.locate = context.locate_file
+        options.caller.locate, options.caller.address = context.locate_file, context.name_address
         yield context
 
 

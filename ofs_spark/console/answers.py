@@ -57,7 +57,7 @@ def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) ->
             screen.print_line()
         screen.print_pairs({name: [show_value(one[name])] for name in ("file", "valid", "contract") if name in one})
         for fault in one["faults"]:
-            screen.print_line("  ", Styled(fault["pointer"], "yellow"), f" {fault['code']}: {fault['message']}")
+            screen.print_line("  ", _style_place(fault), f" {fault['code']}: {fault['message']}")
 
 
 def print_checks(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -216,8 +216,7 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     screen.print_line(Styled(answer["code"], "red"), f" ({answer['room']}): {answer['message']}")
     details = dict(answer["details"])
     for fault in details.pop("faults", []):
-        place = Styled(fault.get("pointer", ""), "yellow")
-        screen.print_line("  ", place, f" {fault.get('code', '')}: {fault.get('message', '')}")
+        screen.print_line("  ", _style_place(fault), f" {fault.get('code', '')}: {fault.get('message', '')}")
     screen.print_pairs(describe(screen, details, indent=2), indent="  ")
     if "do" in answer:
         done = answer["do"]
@@ -225,6 +224,12 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
         screen.print_line("do:   ", done["text"], f" ({where})" if where else "")
     if answer["next"]:
         screen.print_line("next: ", Styled(answer["next"], "bold"))
+
+
+def _style_place(fault: Mapping[str, Any]) -> Styled:
+    """Where a fault is: the document, where that is another one than was given, and the pointer inside it."""
+    places = (fault.get(name) for name in ("ref", "pointer"))
+    return Styled(" ".join(str(place) for place in places if place), "yellow")
 
 
 def print_usage_error(message: str, usage: str = "", stream: TextIO | None = None) -> None:

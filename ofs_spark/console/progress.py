@@ -4,7 +4,7 @@ On a terminal the work in hand has a line that moves, and what is over leaves a 
 written when work begins, and one at least every ten seconds while it lasts.
 
 All of it is written by a thread of its own. Whoever announces waits for neither the thread nor the reader: it only leaves
-a word. The signals that end a process never reach that thread (docs/adr/0020-progress-waits-for-nobody.md).
+a word. The signals that end a process never reach that thread (docs/adr/0021-progress-waits-for-nobody.md).
 """
 
 from __future__ import annotations

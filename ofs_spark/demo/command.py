@@ -229,7 +229,7 @@ def _describe(demo: Demo) -> dict[str, str]:
 
 def _list_commands(world: DemoWorld, manifest_ref: str) -> tuple[str, ...]:
     """What to try next, as it can be typed."""
-    ofs = f"{shlex.quote(name_program(sys.argv[0]))} --wiring {shlex.quote(str(world.wiring))}"
+    ofs = shlex.join([*name_program(sys.argv[0], sys.orig_argv[0]), "--wiring", str(world.wiring)])
     return (
         f"{ofs} build {shlex.quote(str(world.explore))}",
         f"{ofs} verify {manifest_ref}",

@@ -18,6 +18,7 @@ from ofs_spark.foundation.commands import (
     VALIDATE,
     Next,
     Place,
+    Root,
 )
 
 
@@ -26,7 +27,8 @@ class Code:
     """One refusal code.
 
     room, exit_status: its block. next: commands that may help, the first that can be filled is told. turn: the room in
-    whose turn it is told, where that is not its own.
+    whose turn it is told, where that is not its own. root: where the refs of its details count from, profiles or objects.
+    pointer: the member of the intent that `do` has people edit, where the refusal points at nothing.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Code:
     retryable: bool = False
     reserved: bool = False
     turn: str = ""
+    root: Root = "objects"
+    pointer: str = ""
     room: str = ""
     exit_status: int = 0
 
@@ -93,9 +97,9 @@ _PINS_CODES = (
     Code("CONTEXT_KEY_DUPLICATE", _BUILD, "a context surface holds one key twice",
          "repair the surface: one row per key", reserved=True),
     Code("FEATURE_PROFILE_UNRESOLVED", _PROFILE, "the feature set cannot be found or compiled",
-         "correct the set's name or version, or every fault listed in the profile"),
-    Code("FEATURE_PROFILE_MISMATCH", _BUILD, "the profile's stated digest is not its content's",
-         "restore the profile, or publish it as a new revision with its own digest"),
+         "correct the set's name or version, or every fault listed in the profile", root="profiles"),
+    Code("FEATURE_PROFILE_MISMATCH", _PROFILE, "the profile's stated digest is not its content's",
+         "restore the profile, or publish it as a new revision with its own digest", root="profiles"),
     Code("PARITY_ANCHOR_INVALID", _VALIDATE, "the parity anchor, or the file of logged values, is none",
          "name a snapshot, an audit record or a decision of the intent's run; correct the lines named of a file of values"),
     Code("REF_SCOPE_INVALID", (AGAIN,), "a ref leaves the configured roots",
@@ -103,7 +107,7 @@ _PINS_CODES = (
     Code("REF_ACCESS_DENIED", (AGAIN,), "a ref inside the roots cannot be read",
          "restore the object named here and its permissions"),
     Code("BUILD_PLAN_IMMUTABILITY_VIOLATION", _BUILD, "this run was already resolved to another plan",
-         "what the run was resolved to has changed since: take a new `request_id`"),
+         "what the run was resolved to has changed since: take a new `request_id`", pointer="/request_id"),
 )
 _REPLAY_CODES = (
     Code("ARCHIVE_INDEX_MISSING", _BUILD, "the platform run has no segment index",
@@ -117,23 +121,27 @@ _REPLAY_CODES = (
          "write the column named as required and index the segment anew; for INT96 times in UTC set `archive_int96: utc` "
          "in policy `replay.yaml`" + _ANEW),
     Code("REPLAY_BASIS_GAP", _BUILD, "offsets of the basis are known to be missing",
-         "restore the missing segments, or declare the gap in the index; else shorten the basis" + _ANEW),
+         "restore the missing segments, or declare the gap in the index; else shorten the basis" + _ANEW, pointer="/replay_basis"),
     Code("RETENTION_EXCEEDED", _BUILD, "offsets left the bus before the archive had them",
          "shorten the basis to what was kept", reserved=True),
     Code("REPLAY_BASIS_MISMATCH", _BUILD, "bus and archive hold different bytes for one position",
          "find out which copy is right before any build", reserved=True),
     Code("REPLAY_UNCHECKABLE", _BUILD, "completeness of the basis cannot be proven",
-         "repair the index: chain and counts must agree with the segments; else shorten the basis" + _ANEW),
+         "repair the index: chain and counts must agree with the segments; else shorten the basis" + _ANEW,
+         pointer="/replay_basis"),
     Code("REPLAY_DUPLICATE_OFFSET_MISMATCH", _BUILD, "one position was delivered with two different payloads",
-         "repair the archive: one position has one payload; or set `non_training_allowed`" + _ANEW),
+         "repair the archive: one position has one payload; or set `non_training_allowed`" + _ANEW,
+         pointer="/non_training_allowed"),
     Code("REPLAY_EVENT_ID_CONFLICT", _BUILD, "one event id was delivered with two different payloads",
-         "find the producer that reused the id; or set `non_training_allowed`, and it is counted" + _ANEW),
+         "find the producer that reused the id; or set `non_training_allowed`, and it is counted" + _ANEW,
+         pointer="/non_training_allowed"),
     Code("REPLAY_EVENT_INVALID", _BUILD, "a record lacks or garbles a required envelope field",
-         "repair the record named here; or set `non_training_allowed`, and it is counted" + _ANEW),
+         "repair the record named here; or set `non_training_allowed`, and it is counted" + _ANEW, pointer="/non_training_allowed"),
     Code("REPLAY_EVENTS_EMPTY", _BUILD, "no event of the basis is in scope",
-         "widen `replay_basis`, `scenario_run_ids` or `filters.event_types`" + _ANEW),
+         "widen `replay_basis`, `scenario_run_ids` or `filters.event_types`" + _ANEW, pointer="/filters"),
     Code("ORDER_UNDEFINED", _BUILD, "events of one key span partitions without arrival times",
-         "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy `replay.yaml`" + _ANEW),
+         "set `knowledge: event_time` on the group, or `arrival: archived_at_utc` in policy `replay.yaml`" + _ANEW,
+         root="profiles"),
 )
 _LABELS_CODES = (
     Code("LABEL_RULE_UNSUPPORTED", _BUILD, "the label resolution rule is unknown",
@@ -149,31 +157,33 @@ _LABELS_CODES = (
     Code("LABEL_SCOPE_INVALID", _BUILD, "a label assertion is malformed or contradicts itself",
          "have the label store correct the assertion named, and take the extract anew" + _ANEW),
     Code("LABEL_SCOPE_EMPTY", _BUILD, "no anchor is left to label",
-         "widen the anchors' types, times or filters" + _ANEW),
+         "widen the anchors' types, times or filters" + _ANEW, pointer="/filters"),
     Code("COVERAGE_POLICY_VIOLATION", _BUILD, "too few anchors have a settled label for training",
-         "wait for labels and take a later as-of, lower the minimum, or set `non_training_allowed`" + _ANEW),
+         "wait for labels and take a later as-of, lower the minimum, or set `non_training_allowed`" + _ANEW,
+         pointer="/non_training_allowed"),
     Code("LEAKAGE_POLICY_VIOLATION", _NONE, "a finished row holds a label observed after the cut-off",
          "keep the attempt's folder and report this: it is a defect of OFS"),
 )
 _FEATURES_CODES = (
     Code("FEATURE_VALUE_INVALID", _BUILD, "an event's value is not what the profile declares",
-         "correct the value's type or missing rule in the profile, or the producer" + _ANEW),
+         "correct the value's type or missing rule in the profile, or the producer" + _ANEW, root="profiles"),
     Code("FEATURE_NUMERIC_OVERFLOW", _BUILD, "an exact sum needs more than 38 digits",
-         "declare a smaller decimal or a shorter window" + _ANEW),
+         "declare a smaller decimal or a shorter window" + _ANEW, root="profiles"),
     Code("WINDOW_TRUNCATED", _BUILD, "windows reach back before the basis and policy refuses that",
-         "start `replay_basis` earlier, or allow window_truncated in policy `features.yaml`" + _ANEW),
+         "start `replay_basis` earlier, or allow window_truncated in policy `features.yaml`" + _ANEW, pointer="/replay_basis"),
     Code("RESOURCE_EXCEEDED", _BUILD, "the work needs more memory or disk than policy allows",
          "give more memory or disk, or shorten the basis"),
 )
 _PUBLISH_CODES = (
     Code("MANIFEST_ABSENT", _BUILD, "this request is answered, but the manifest it published is not there",
-         "objects were removed, or the wiring names another root: restore them or correct it; else take a new `request_id`"),
+         "objects were removed, or the wiring names another root: restore them or correct it; else take a new `request_id`",
+         pointer="/request_id"),
     Code("MANIFEST_IMMUTABILITY_VIOLATION", _SHOW, "this dataset id is already published from other pins or content",
          "the pins named have changed since publication; what stands, stays: a correction is a new dataset"),
     Code("TRAINING_NOT_ADMISSIBLE", _SHOW, "the published dataset did not pass the gates this intent asks for",
-         "ask with `non_training_allowed`, or mend what the gate named and pin it anew"),
+         "ask with `non_training_allowed`, or mend what the gate named and pin it anew", pointer="/non_training_allowed"),
     Code("EVIDENCE_IMMUTABILITY_VIOLATION", _BUILD, "an evidence document already exists with other content",
-         "an input changed under this run: take a new `request_id`"),
+         "an input changed under this run: take a new `request_id`", pointer="/request_id"),
     Code("MATERIALIZATION_CORRUPT", _BUILD, "the written table is not the one that was computed",
          "look at disk and memory", retryable=True),
     Code("PREPARED_MANIFEST_INVALID", _BUILD, "what this run has prepared to publish is missing, or is not what was prepared",
@@ -187,7 +197,7 @@ _PUBLISH_CODES = (
          "wait for the other attempt, or until its lease has run out; for builds that take longer than policy allows, "
          "raise `run_limit_hours` in `launcher.yaml`", retryable=True),
     Code("PUBLISH_RETRY_EXHAUSTED", _RUN, "the bounded attempts of this run are used up",
-         "mend what ended the earlier attempts" + _ANEW),
+         "mend what ended the earlier attempts" + _ANEW, pointer="/request_id"),
     Code("RETRY_NOT_PENDING", _RUN, "this run has nothing staged to publish", "run a full build"),
     Code("RUN_NOT_FOUND", (STATUS,), "the ledger knows no such run", "name a run of this ledger; check the wiring's ledger"),
 )

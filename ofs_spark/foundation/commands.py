@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Root = Literal["intent", "profiles", "objects", "detail"]
+MODULE_FILE = ("ofs_spark", "cli.py")
+"""The ends of `called` where Python was told to run the module."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,17 @@ def _locate_nothing(_root: str, _ref: str) -> str:
     return ""
 
 
+def _repeat_ref(_root: str, ref: str) -> str:
+    return ref
+
+
 @dataclass
 class Caller:
-    """How OFS was called: program and options for every command, the whole line, the intent's path as given.
+    """How OFS was called: program and options for every command, the whole line, the paths of the intent and of the wiring.
 
-    `locate`: (root, ref) → the path of a file that is there, "" for none. `builds`: the line itself builds from the intent,
-    and is what a build is repeated by.
+    `locate`: (root, ref) → the path of a file that is there, "" for none. `address`: (root, ref) → where the object stands or
+    must stand, "" for a ref that no root has. `builds`: the line itself builds from the intent, and is what a build is
+    repeated by.
     """
 
     program: tuple[str, ...] = ("ofs",)
@@ -73,6 +80,8 @@ class Caller:
     intent: str = ""
     locate: Callable[[str, str], str] = _locate_nothing
     builds: bool = False
+    wiring: str = ""
+    address: Callable[[str, str], str] = _repeat_ref
 
     def write(self, template: Next, details: Mapping[str, Any]) -> str:
         """The command line of a template, ready to be run in a shell; "" where a part of it is unknown."""
@@ -83,7 +92,7 @@ class Caller:
 
     def _fill(self, place: Place, details: Mapping[str, Any]) -> str:
         if place.root == "intent":
-            return self.intent
+            return name_file(self.intent)
         if place.root == "detail":
             found = details.get(place.name)
             return found if isinstance(found, str) and not found.startswith("-") else ""
@@ -91,12 +100,22 @@ class Caller:
         return self.locate(place.root, ref) if isinstance(ref, str) else ""
 
 
-def name_program(called: str) -> str:
-    """The `ofs` that was called, as it can be typed: `called` is its path as the process was given it."""
+def name_file(path: str) -> str:
+    """A path as an argument that no parser takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def name_program(called: str, interpreter: str = "") -> tuple[str, ...]:
+    """The `ofs` that was called, as it can be typed: `called` is its path as the process was given it.
+
+    interpreter: the Python that was told to run the module, as it was typed; "" where none was.
+    """
+    if Path(called).parts[-2:] == MODULE_FILE and interpreter:
+        return (interpreter, "-m", "ofs_spark.cli")
     if Path(called).name != "ofs":
-        return "ofs"
+        return ("ofs",)
     found = shutil.which("ofs")
-    return "ofs" if found and Path(found).absolute() == Path(called).absolute() else called
+    return ("ofs" if found and Path(found).absolute() == Path(called).absolute() else called,)
 
 
 NOBODY = Caller()

@@ -54,11 +54,11 @@ def read_conf(file: Traversable, what: str, *, quote: bool = True) -> Any:
         raw = read_file(file, MAX_YAML_BYTES) if isinstance(file, Path) else file.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a file"
-        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}") from None
+        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}", file=str(file)) from None
     except ObjectTooLarge as error:
         message = f"{what} {file} has {error.found} bytes; at most {error.allowed} are read"
-        raise refuse("ENVIRONMENT_UNFIT", message) from None
+        raise refuse("ENVIRONMENT_UNFIT", message, file=str(file)) from None
     try:
         return parse_yaml(raw, what=f"{what} {file}", quote=quote)
     except CanonicalError as error:
-        raise refuse("ENVIRONMENT_UNFIT", str(error)) from None
+        raise refuse("ENVIRONMENT_UNFIT", str(error), file=str(file)) from None

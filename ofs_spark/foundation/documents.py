@@ -38,7 +38,8 @@ class DocumentKind:
 
     def refuse(self, ref: str, message: str, **details: Any) -> Refusal:
         """The refusal of a document of this kind that stands at `ref` and is not what it must be."""
-        return self._refuse(self.invalid, ref, message, details)
+        found = {"code": self.invalid, "pointer": "", "message": f"{ref}: {message}", "ref": ref}
+        return self._refuse(self.invalid, ref, message, {"faults": [found], **details})
 
     def refuse_missing(self, ref: str) -> Refusal:
         """The refusal where nothing stands at `ref`."""
@@ -49,10 +50,13 @@ class DocumentKind:
         return refuse(code, f"{ref}: {message}", **{"ref": ref, **pointer, **details})
 
     def refuse_faults(self, ref: str, faults: Sequence[Mapping[str, str]]) -> Refusal:
-        """The refusal for faults of the document's content, the first one told, at most MOST_LISTED listed."""
+        """The refusal for faults of the document's content, the first one told, at most MOST_LISTED listed.
+
+        Each names the document by its `ref`: a fault without one is the intent's.
+        """
         first = faults[0]
         message = f"{first['pointer'] or 'the document'}: {first['message']}{describe_more(len(faults))}"
-        listed = [dict(fault) for fault in faults[:MOST_LISTED]]
+        listed = [{**fault, "ref": ref} for fault in faults[:MOST_LISTED]]
         return self.refuse(ref, message, faults=listed, fault_count=len(faults))
 
 
@@ -87,9 +91,16 @@ def judge_model(document: Any, kind: DocumentKind, ref: str, model: type[Model])
 
 
 def fetch_document(objects: Objects, kind: DocumentKind, ref: str) -> bytes:
-    """The bytes at `ref`, or the kind's refusal where nothing stands there, or more than the kind may have."""
+    """The bytes at `ref`, or the kind's refusal where nothing stands there, or more than the kind may have.
+
+    What the store itself refuses names the member of the intent that the ref stands in.
+    """
     try:
         return objects.read(ref, kind.max_bytes)
+    except Refusal as refused:
+        if kind.pointer:
+            refused.details.setdefault("pointer", kind.pointer)
+        raise
     except ObjectMissing:
         raise kind.refuse_missing(ref) from None
     except ObjectTooLarge as error:

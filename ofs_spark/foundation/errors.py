@@ -80,18 +80,33 @@ class Refusal(OfsError):
         return next(filter(None, (caller.write(template, self.details) for template in own)), "")
 
     def describe_do(self, caller: Caller) -> dict[str, str]:
-        """What a person must do {text}, and in which file and at which place of it where the refusal names them."""
-        done = {"text": CODES[self.code].do}
+        """What a person must do {text}, and in which file and at which place of it where the refusal names them.
+
+        It is the place of the first fault: inside the document that the fault's `ref` names, else in the intent or, of the
+        environment's codes, in the wiring. A refusal that points nowhere, as its code neither, names the object it is about.
+        """
+        file, pointer = self._find_place(caller)
+        place = {"file": file, "pointer": pointer}
+        return {"text": CODES[self.code].do, **{name: value for name, value in place.items() if value}}
+
+    def _find_place(self, caller: Caller) -> tuple[str, str]:
+        """(file, pointer), each "" where nothing names it."""
+        code = CODES[self.code]
         first: Mapping[str, Any] = next((one for one in self.details.get("faults", ()) if isinstance(one, dict)), {})
-        file = next((self.details[name] for name in ("file", "ref", "path") if name in self.details), None)
-        if isinstance(file, str) and file:
-            inside = first.get("pointer", "")
-            return {**done, "file": file, **({"pointer": inside} if inside else {})}
-        pointer = self.details.get("pointer") or first.get("pointer")
-        if not pointer:
-            return done
-        in_intent = caller.intent and CODES[self.code].room != "environment"
-        return {**done, **({"file": caller.intent} if in_intent else {}), "pointer": pointer}
+        inside = str(first.get("pointer") or "")
+        if first.get("ref"):
+            return caller.address(code.root, str(first["ref"])), inside
+        if code.room == "environment":
+            own = str(first.get("file") or self.details.get("file") or "")
+            pointer = str(self.details.get("pointer") or inside)
+            if own or pointer:
+                return own or caller.wiring, pointer
+        pointer = str(self.details.get("pointer") or inside or code.pointer)
+        if pointer and caller.intent:
+            return caller.intent, pointer
+        named = (first.get("file"), *(self.details.get(name) for name in ("ref", "path")))
+        ref = next((str(one) for one in named if one), "")
+        return (caller.address(code.root, ref), "") if ref else ("", pointer)
 
 
 class IntentRefused(Refusal):

@@ -17,7 +17,14 @@ from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.config import find_conf_root, read_conf
-from ofs_spark.foundation.contracts import describe_more, find_faults, load_schema
+from ofs_spark.foundation.contracts import (
+    DocumentFault,
+    describe_more,
+    find_faults,
+    format_pointer,
+    load_schema,
+    sort_faults,
+)
 from ofs_spark.foundation.errors import Refusal, refuse
 
 CONTRACT = "policy"
@@ -70,9 +77,9 @@ def load_policy(folder: Path | None) -> Policy:
     stated = folder or os.environ.get("OFS_POLICY")
     root: Traversable = Path(stated) if stated else find_conf_root() / "policy"
     documents = {name: _read_file(root / name) for name in DIGESTED + UNDIGESTED}
-    _require_places(documents)
+    _require_places(documents, root)
     values = {key: value for document in documents.values() for key, value in document.items()}
-    _require_valid(values)
+    _require_valid(values, root)
     coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
     others = {name: value for name, value in values.items() if name not in coverage}
     return Policy(coverage=coverage, file_digests={name: _digest_file(documents[name]) for name in DIGESTED}, **others)
@@ -87,26 +94,55 @@ def _digest_file(document: Mapping[str, Any]) -> str:
 def _read_file(file: Traversable) -> dict[str, Any]:
     document = read_conf(file, "the policy file")
     if not isinstance(document, dict):
-        raise _refuse_unfit(f"the policy file {file} is not a mapping")
+        raise _refuse_unfit(f"the policy file {file} is not a mapping", file=str(file))
     return document
 
 
-def _require_places(documents: Mapping[str, Mapping[str, Any]]) -> None:
+def _require_places(documents: Mapping[str, Mapping[str, Any]], root: Traversable) -> None:
     """Each key in the one file it is of: elsewhere it could change rows without entering the digest."""
     for name, document in documents.items():
         for key in document:
             own = _find_file(key)
             if own not in ("", name):
-                raise _refuse_unfit(f"the policy: {key} stands in {name}; its file is {own}")
+                message = f"the policy: {key} stands in {name}; its file is {own}"
+                raise _refuse_unfit(message, file=str(root / name), pointer=format_pointer([key]))
 
 
-def _require_valid(values: Mapping[str, Any]) -> None:
+def find_file_faults(document: Any, name: str) -> list[DocumentFault]:
+    """Why the policy file `name` would be refused, whatever stands in the others; of another name: why all files would be
+    that are one document."""
+    keys = load_schema(CONTRACT)["properties"]
+    if name not in DIGESTED + UNDIGESTED or not isinstance(document, dict):
+        return find_faults(document, CONTRACT)
+    others = {key: value for key, value in _read_shipped().items() if keys[key].get("x-file") != name}
+    misplaced = [key for key in document if _find_file(key) not in ("", name)]
+    own = {key: value for key, value in document.items() if key not in misplaced}
+    stray = (
+        DocumentFault("ENVIRONMENT_UNFIT", format_pointer([key]), f"stands in {name}; its file is {_find_file(key)}")
+        for key in misplaced
+    )
+    return sort_faults([*find_faults({**others, **own}, CONTRACT), *stray])
+
+
+def _read_shipped() -> dict[str, Any]:
+    """The keys of the policy files that come with OFS."""
+    root = find_conf_root() / "policy"
+    return {key: value for name in DIGESTED + UNDIGESTED for key, value in _read_file(root / name).items()}
+
+
+def _require_valid(values: Mapping[str, Any], root: Traversable) -> None:
     faults = find_faults(dict(values), CONTRACT)
     if faults:
         first, more = faults[0], describe_more(len(faults))
         file = _find_file(first.pointer.split("/")[1]) or "its files"
         message = f"the policy: {first.pointer} of {file}: {first.message}{more}"
-        raise _refuse_unfit(message, faults=[fault.to_document() for fault in faults])
+        raise _refuse_unfit(message, faults=[_describe_fault(fault, root) for fault in faults])
+
+
+def _describe_fault(fault: DocumentFault, root: Traversable) -> dict[str, str]:
+    """The fault, and the file of the policy that its key stands in, or must stand in."""
+    file = _find_file(fault.pointer.split("/")[1])
+    return {**fault.to_document(), **({"file": str(root / file)} if file else {})}
 
 
 def _find_file(key: str) -> str:

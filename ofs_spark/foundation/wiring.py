@@ -78,9 +78,14 @@ def read_wiring(path: Path | None) -> Wiring:
     `${NAME}` and `~/` are expanded. ENVIRONMENT_UNFIT names every fault by its pointer and shows no value;
     whether anything serves an address is not asked here.
     """
-    stated = path or os.environ.get("OFS_WIRING")
-    file = Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
+    file = find_wiring_file(path)
     return parse_wiring(read_conf(file, "the wiring", quote=False), file)
+
+
+def find_wiring_file(path: Path | None) -> Path:
+    """The wiring's file: the one given, else OFS_WIRING, else conf/wiring/local.yaml."""
+    stated = path or os.environ.get("OFS_WIRING")
+    return Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
 
 
 def parse_wiring(raw: Any, file: Path) -> Wiring:

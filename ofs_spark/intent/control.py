@@ -57,6 +57,12 @@ class RunControl:
         require_same_intent(run, intent_hash)
         return run if run.platform_run_id else replace(run, platform_run_id=platform_run_id)
 
+    def require_free(self, run_key: str, intent_hash: str) -> None:
+        """REQUEST_ID_PAYLOAD_MISMATCH as `open`; nothing is registered."""
+        run = self.ledger.find(run_key)
+        if run is not None:
+            require_same_intent(run, intent_hash)
+
     def claim(self, run: Run, *, publish_only: bool = False, settles: bool = False) -> Run:
         """The run held by this driver under a new token; refuses as `run.claim`, and if another driver was faster.
 

@@ -15,8 +15,9 @@ from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bound
 from ofs_spark.foundation.columnar.content_hash import hash_contents
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
-from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED, is_instant, read_micros
+from ofs_spark.foundation.columnar.instants import read_micros
 from ofs_spark.foundation.columnar.stored_columns import open_parquet, read_int96, to_text
+from ofs_spark.foundation.columnar.times import NO_INSTANT, REQUIRED, is_instant
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.labels import model as m

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ofs_spark.foundation.audit import Audit, audit_resolution
+from ofs_spark.foundation.contracts import DocumentFault
 from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, require_kept
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import parse_offset
 from ofs_spark.parity.anchor_bodies import Seen, Sight, see_anchors
 from ofs_spark.parity.cells import AnchorEnd
-from ofs_spark.parity.snapshot import FRESH, HASHED, describe_version, digest_basis
+from ofs_spark.parity.snapshot import FRESH, HASHED, describe_version, digest_basis, hash_snapshot
 from ofs_spark.pins.profile.compile import Profile
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -109,6 +110,23 @@ def read_features(objects: Objects, anchor: Anchor) -> Mapping[str, Document]:
         raise KIND_OF_ANCHOR.refuse(anchor.body_ref, "is not the snapshot that it was")
     features: Mapping[str, Document] = found["features"]
     return features
+
+
+def find_anchor_faults(document: Document) -> Iterator[DocumentFault]:
+    """Why a document that keeps its contract is no anchor, and where a digest that it states is not its content's."""
+    code = KIND_OF_ANCHOR.invalid
+    try:
+        kind = _find_kind(document, "the anchor")
+        list(_read_ends(document["eb_offset_basis"], "the anchor"))
+    except Refusal as refusal:
+        yield DocumentFault(code, "/eb_offset_basis" if "its basis" in refusal.message else "", refusal.message)
+        return
+    stated, own = document["eb_offset_basis"].get("basis_digest"), digest_basis(document["eb_offset_basis"])
+    if stated not in (None, own):
+        yield DocumentFault(code, "/eb_offset_basis/basis_digest", f"states {stated}; the basis has {own}")
+    if kind == "snapshot" and document["snapshot_hash"] != (own := hash_snapshot(document)):
+        message = f"states {document['snapshot_hash']}; the content's is {own}"
+        yield DocumentFault(code, "/snapshot_hash", message)
 
 
 def _find_kind(document: Document, ref: str) -> Kind:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.instants import NO_INSTANT, REQUIRED
+from ofs_spark.foundation.columnar.times import NO_INSTANT, REQUIRED
 
 EVENT_ID, COLUMN, VALUE, LOGGED_AT = "event_id", "column", "value", "logged_at_utc"
 """Members of a line, or columns of a table."""

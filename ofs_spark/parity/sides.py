@@ -22,7 +22,7 @@ from ofs_spark.parity.ports import KeyRulings
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.index import Place
 from ofs_spark.replay.online_law import Skip
-from ofs_spark.replay.staged import Staged
+from ofs_spark.replay.parts import Staged
 
 SHARE_ROWS = 200_000
 """Deliveries of a share, about: of both sides some hundred bytes each are held at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ofs_spark.foundation.audit import Audit, audit_resolution
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.collect import Collector
+from ofs_spark.foundation.contracts import DocumentFault
 from ofs_spark.foundation.documents import DocumentKind, read_document
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects
@@ -52,7 +53,7 @@ def read_run_facts(objects: Objects, ref: str, platform_run_id: str, required: S
         view = read_document(objects, RUN_FACTS, ref)
         if view["platform_run_id"] != platform_run_id:
             message = f"is of platform run {view['platform_run_id']}; the intent names {platform_run_id}"
-            raise RUN_FACTS.refuse(ref, message, pointer="/platform_run_id")
+            raise RUN_FACTS.refuse_faults(ref, [{"pointer": "/platform_run_id", "message": message}])
         ref = objects.relative(ref)
     faults = Collector()
     found = [faults.attempt(partial(_resolve_output, objects, view, one, audit)) for one in required]
@@ -104,6 +105,20 @@ def _find_admitted(objects: Objects, view: Mapping[str, Any], output_id: str) ->
             message = f"output {output_id} at {ref} has sha256 {found}; {who} states {hexes}"
             raise refuse("CONTEXT_DIGEST_MISMATCH", message, ref=ref, output_id=output_id, found=found, stated=hexes)
     return Context(output_id, ref, found)
+
+
+def find_contradictions(view: Mapping[str, Any]) -> Iterator[DocumentFault]:
+    """Outputs of a view that keeps its contract which no bytes can satisfy: a locator and a receipt that admits it state
+    two digests."""
+    for place, locator in enumerate(view["locators"]):
+        own = locator.get("content_digest", {}).get("hex")
+        if own is None or not _is_passed(view, locator["output_id"], locator):
+            continue
+        for who, receipt in _find_vouching(view, locator):
+            stated = _read_hex(receipt["target_digest"])
+            if stated != own:
+                message = f"states {own} of output {locator['output_id']}; {who} states {stated}"
+                yield DocumentFault("CONTEXT_DIGEST_MISMATCH", f"/locators/{place}/content_digest/hex", message)
 
 
 def _read_hex(stated: Mapping[str, str] | str) -> str:

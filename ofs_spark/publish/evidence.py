@@ -9,7 +9,7 @@ from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.documents import describe_other
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Objects, Put
 from ofs_spark.foundation.refs import OwnedRef
 
@@ -29,5 +29,10 @@ def write_once(objects: Objects, ref: OwnedRef, document: Mapping[str, Any], cod
     body = encode_canonical(dict(document))
     sha256 = hashlib.sha256(body).hexdigest()
     if objects.put_if_absent(ref, body) is Put.EXISTS and (other := describe_other(objects, ref, body)):
-        raise refuse(code, f"{ref} already exists with {other}; this run would write sha256 {sha256}", ref=ref)
+        raise refuse_other(code, ref, other, sha256)
     return Evidence(ref, sha256)
+
+
+def refuse_other(code: str, ref: str, other: str, sha256: str) -> Refusal:
+    """The refusal where another document than the one of `sha256` stands at `ref`; `other`: as `describe_other`."""
+    return refuse(code, f"{ref} already exists with {other}; this run would write sha256 {sha256}", ref=ref)

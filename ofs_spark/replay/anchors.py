@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,9 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Condition
 from ofs_spark.replay import rows as r
-from ofs_spark.replay.scan import conditions
-from ofs_spark.replay.scan import tokens as t
+
+if TYPE_CHECKING:  # compiles loops, which a scan does and a plan does without
+    from ofs_spark.replay.scan.tokens import Tokens
 
 ANCHOR = 2
 """Flag: becomes a dataset row if it wins its event id. `rows.py` leaves the value 2 of FLAGS to it."""
@@ -88,11 +89,13 @@ def _spell_constant(value: Any) -> tuple[str, str]:
     return ("string", value) if isinstance(value, str) else ("number", repr(value))
 
 
-def flag_anchors(rule: AnchorRule, flags: Array, kinds: pa.DictionaryArray, ts: Array, tokens: t.Tokens) -> Array:
+def flag_anchors(rule: AnchorRule, flags: Array, kinds: pa.DictionaryArray, ts: Array, tokens: Tokens) -> Array:
     """`flags` with the anchor's flag added where the rule holds; shape (events,), in-scope events already flagged.
 
     `kinds` are the event types, `ts` the event times in µs, `tokens` the envelopes, all in the order of `flags`.
     """
+    from ofs_spark.replay.scan.conditions import judge_condition
+
     named = np.array([rule.has_type(name) for name in kinds.dictionary.to_pylist()], np.bool_)
     anchor = ((flags & r.IN_SCOPE) != 0) & named[np.asarray(kinds.indices)]
     if rule.start is not None:
@@ -100,7 +103,7 @@ def flag_anchors(rule: AnchorRule, flags: Array, kinds: pa.DictionaryArray, ts: 
     if rule.end is not None:
         anchor &= ts < rule.end
     for condition in rule.conditions:
-        anchor &= conditions.judge_condition(tokens, condition)
+        anchor &= judge_condition(tokens, condition)
     return np.where(anchor, flags | ANCHOR, flags)
 
 

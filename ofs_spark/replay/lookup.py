@@ -22,7 +22,8 @@ from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
-from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.columnar.instants import read_micros
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range

@@ -33,7 +33,7 @@ Prints are of meaning only where skip is 0; the key is null elsewhere.
 
 from __future__ import annotations
 
-from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 
 EVENT_ID = "event_id"
 EVENT_TYPE = "event_type"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
-from ofs_spark.foundation.canonical import CanonicalError, digest, parse_json
+from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.collect import Collector, merge_refusals
 from ofs_spark.foundation.commands import BACKFILL
-from ofs_spark.foundation.documents import digest_content
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
@@ -19,11 +17,9 @@ from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
 from ofs_spark.signals.receipts import is_own_commit
+from ofs_spark.workflow.changes import find_changes
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.manifests import read_standing_manifest
-
-MOST_BYTES = 1 << 30
-"""Of an index or extract whose digest is compared."""
 
 
 def answer_from_manifest(
@@ -58,7 +54,8 @@ def answer_from_manifest(
         raise _refuse_pins(message, intent, ref, differing)
     require_admissible(manifest, intent.training, ref)
     own = is_put and is_own_commit(manifest, held.run_key)
-    return compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+    answer = compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+    return answer if own else add_changes(answer, manifest, intent, context)
 
 
 def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -> Refusal:
@@ -72,7 +69,7 @@ def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -
 
 
 def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
-    """What a finished run answered, once its manifest is seen to stand; `differences` where its inputs have changed since.
+    """What a finished run answered, once its manifest is seen to stand, as `add_changes`.
 
     MANIFEST_ABSENT where the store holds nothing at the manifest's ref; what stands there is read as `read_standing_manifest`.
     """
@@ -80,53 +77,15 @@ def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext
     if not context.objects.exists(ref):
         message = f"this request published {ref}, and nothing stands there in the object root that the wiring names"
         raise refuse("MANIFEST_ABSENT", message, missing=ref, run_key=outcome["run_key"])
-    found = [text for text in _find_changes(read_standing_manifest(ref, context), intent, context) if text]
-    return {**outcome, "differences": found} if found else dict(outcome)
+    return add_changes(outcome, read_standing_manifest(ref, context), intent, context)
 
 
-def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> Iterator[str]:
-    """What profile, index and extract are now, each "" where it is still what the manifest pins."""
-    pins, archive = manifest["pins"], manifest["archive"]
-    recipe = manifest["feature_profile"].get("feature_set_recipe", "")
-
-    def judge_profile() -> bool:
-        """Whether the selected set is still the one."""
-        now = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
-        return bool(now.find_set_digest(recipe) == pins["feature_set_digest"])
-
-    def judge_index() -> bool:
-        """Whether the segments of the basis are still the ones; an index that only grew is no difference."""
-        if _read_digest(context.objects, archive["index_ref"]) == archive["index_digest"]:
-            return True
-        from ofs_spark.replay.index import digest_slice, read_index  # loads Arrow, for an index that has changed
-
-        slice_digest = digest_slice(read_index(context.objects, intent.platform_run_id), intent.basis)
-        return bool(slice_digest == archive["slice_digest"])
-
-    def judge_extract() -> bool:
-        """Whether the wiring still names the extract."""
-        return bool(_read_digest(context.objects, context.wiring.labels.ref) == pins["label_store"]["digest"])
-
-    for what, judge in (
-        ("the feature profile", judge_profile),
-        ("the archive's slice", judge_index),
-        ("the label extract", judge_extract),
-    ):
-        try:
-            yield "" if judge() else f"{what} has changed since this dataset was published"
-        except Refusal as refusal:
-            yield f"{what} no longer resolves: {refusal.code}"
-        except OSError:
-            yield f"{what} could not be looked at"
-
-
-def _read_digest(objects: Objects, ref: str) -> str:
-    """The digest of a document that states it, computed anew; "" where no such document stands."""
-    try:
-        document = parse_json(objects.read(ref, MOST_BYTES), what="the document", max_bytes=MOST_BYTES)
-    except (ObjectMissing, ObjectTooLarge, CanonicalError):
-        return ""
-    return digest_content(document) if isinstance(document, dict) else ""
+def add_changes(
+    answer: Mapping[str, Any], manifest: Mapping[str, Any], intent: Intent, context: RunContext
+) -> dict[str, Any]:
+    """An answer that comes from an earlier run, with `differences` where its inputs have changed since."""
+    found = find_changes(manifest, intent, context)
+    return {**answer, "differences": found} if found else dict(answer)
 
 
 def compose_build_answer(

@@ -42,11 +42,18 @@ class RunContext:
     def locate_file(self, root: str, ref: str) -> str:
         """The path of the file at a ref below the `objects` or `profiles` root; "" where no such file is on this machine,
         or where the root is not to be shown."""
-        if root in self.wiring.hidden:
-            return ""
+        path = "" if root in self.wiring.hidden else self._locate(root, ref)
+        return path if os.path.isfile(path) else ""  # the answer of a refusal: no error of its own
+
+    def name_address(self, root: str, ref: str) -> str:
+        """Where the object at a ref below the `objects` or `profiles` root stands, or must stand: the full address, or the
+        ref where the root is not to be shown; "" for a ref that the root cannot have."""
+        found = self._locate(root, ref)
+        return ref if found and root in self.wiring.hidden else found
+
+    def _locate(self, root: str, ref: str) -> str:
         store = self.profiles if root == "profiles" else self.objects
         try:
-            path = store.locate(ref)
+            return store.locate(ref)
         except Refusal:
             return ""
-        return path if os.path.isfile(path) else ""  # the answer of a refusal: no error of its own

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
+from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.collect import merge_refusals
-from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.foundation.ports import Objects, ObjectTooLarge, Put
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import name_evidence, name_plan
 from ofs_spark.intent.run import Run
 from ofs_spark.labels.receipt import compose_label_receipt
@@ -18,36 +17,10 @@ from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.workflow.build import BuildResult, ReplayResult
 from ofs_spark.workflow.claims import BACKFILL_INTENT
-from ofs_spark.workflow.plan import Resolution
+from ofs_spark.workflow.plan import BASIS, Resolution, find_basis_pointer
 
 _JUDGED_LABELS = ("COVERAGE_POLICY_VIOLATION", "FEATURE_VALUE_INVALID", "FEATURE_NUMERIC_OVERFLOW", "ORDER_UNDEFINED")
 """What refuses a build whose labels were read in full."""
-
-
-def fix_plan(resolution: Resolution, run: Run, objects: Objects) -> Resolution:
-    """Writes the plan under the run's name; where one stands whose index only grew since, that one is the run's plan.
-
-    BUILD_PLAN_IMMUTABILITY_VIOLATION if an earlier attempt resolved another plan: what a plan pins is the slice of the
-    archive that it reads, and the digest of the whole index says only where the slice was found.
-    """
-    plan = resolution.plan
-    body = encode_canonical(plan.to_document())
-    ref = name_plan(plan.intent.platform_run_id, run.run_key)
-    if objects.put_if_absent(ref, body) is Put.EXISTS and describe_other(objects, ref, body):
-        found = _read_index_digest(objects, ref, len(body))
-        archive, index = replace(plan.archive, index_digest=found), replace(resolution.index, digest=found)
-        resolution = replace(resolution, plan=replace(plan, archive=archive), index=index)
-        EvidenceWriter(resolution, run, objects).write_plan()
-    return resolution
-
-
-def _read_index_digest(objects: Objects, ref: str, most: int) -> str:
-    """The index digest of the plan at a ref; "" where none such stands."""
-    try:
-        stated = parse_json(objects.read(ref, most), what="the plan", max_bytes=most)["archive"]["index_digest"]
-    except (ObjectTooLarge, CanonicalError, KeyError, TypeError):
-        return ""
-    return str(stated)
 
 
 @dataclass(frozen=True)
@@ -67,7 +40,7 @@ class EvidenceWriter:
     objects: Objects
 
     def write_plan(self) -> Evidence:
-        """The plan as evidence: BUILD_PLAN_IMMUTABILITY_VIOLATION if another one stands (`fix_plan`)."""
+        """The plan as evidence: BUILD_PLAN_IMMUTABILITY_VIOLATION if another one stands (`fixed_plan.py`)."""
         plan = self.resolution.plan
         ref = name_plan(plan.intent.platform_run_id, self.run.run_key)
         return write_once(self.objects, ref, plan.to_document(), "BUILD_PLAN_IMMUTABILITY_VIOLATION")
@@ -108,8 +81,18 @@ class EvidenceWriter:
 
         A receipt whose room came after the refusal's, or could not read all it needed, would say half: it is left out.
         """
+        for refusal in refusals:
+            self._point_out(refusal)
         if refusals:
             read_in_full = all(refusal.code in _JUDGED_LABELS for refusal in refusals)
             for receipt in receipts if read_in_full else receipts[:1]:
                 self.write(receipt, self.run.attempt)
             raise merge_refusals(refusals)
+
+    def _point_out(self, refusal: Refusal) -> None:
+        """Names where people mend what only data showed: the profile, or the intent's basis."""
+        plan, code = self.resolution.plan, CODES[refusal.code]
+        if code.root == "profiles":
+            refusal.details.setdefault("ref", plan.profile.ref)
+        elif code.pointer == BASIS:
+            refusal.details.setdefault("pointer", find_basis_pointer(plan.intent))

@@ -14,22 +14,21 @@ LOOPS = (BUILD, "ofs_spark.workflow.forensic")
 """Import every module that holds a compiled loop: those of a build, and those of parity and forensics."""
 
 
-def load_build_rooms(context: RunContext) -> Timings:
-    """Imports the rooms of a build: the timings of an attempt, with what that took.
+def load_build_rooms(context: RunContext, timings: Timings | None = None) -> None:
+    """Imports the rooms of a build, and adds what that took to the timings of an attempt.
 
     `load` where the loops were compiled before, and are found; `compile` where this is the first run of the release, which
     takes 10 to 70 s.
     """
-    timings = Timings(context.announce, context.clock)
+    timings = timings or Timings(context.announce, context.clock)
     if has_compiled_code():
         with timings.measure("load", "loads Arrow and compiled loops"):
             import_module(BUILD)
-        return timings
+        return
     with timings.measure("compile", "compiling loops (first run of this release)"):
         is_kept = compile_loops()
     if not is_kept:
         context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
-    return timings
 
 
 def compile_loops() -> bool:

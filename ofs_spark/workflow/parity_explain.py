@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
-from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.positions import Range
 from ofs_spark.parity.anchors import Anchor, read_features

@@ -43,6 +43,16 @@ class ParityResolution:
     cells: Cells
 
 
+@dataclass(frozen=True)
+class _Pins:
+    """What the pins name, None where one refused."""
+
+    differences: tuple[str, ...]
+    facts: RunFacts | None
+    profile: Profile | None
+    index: SegmentIndex | None
+
+
 def require_whole(intent: Intent) -> None:
     """FILTER_UNSUPPORTED where an intent would have the rebuild see less than the online plane saw."""
     faults = list(find_narrowing(intent.document))
@@ -55,17 +65,10 @@ def resolve_parity(intent: Intent, refs: Sequence[str], context: RunContext, aud
 
     An anchor of a single one that is none refuses; one of many that is none is a result of its own.
     """
-    policy, faults = context.policy, Collector()
-    differences = faults.attempt(lambda: find_differences(intent, policy, context.release, context.wiring.kind)) or ()
-    facts = faults.attempt(
-        lambda: read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, (), audit)
-    )
-    profile = faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version))
+    faults = Collector()
+    pins = _resolve_pins(intent, context, audit, faults)
+    facts, profile, index, differences = pins.facts, pins.profile, pins.index, pins.differences
     rules = None if profile is None else faults.attempt(lambda: _require_core(profile))
-    index = faults.attempt(lambda: read_index(context.objects, intent.platform_run_id))
-    origins = {one.ref: one.origin for one in (facts,) if one}
-    origins |= {name_segment_index(intent.platform_run_id): one.origin for one in (index,) if one}
-    faults.attempt(lambda: require_platform(origins, context.wiring.kind))
     anchors, early = _read_anchors(intent, refs, context, audit, faults)
     faults.raise_all()
     if not (facts and profile and rules and index):
@@ -81,6 +84,33 @@ def resolve_parity(intent: Intent, refs: Sequence[str], context: RunContext, aud
     told = (*differences, *profile.describe_differences())
     plan = _freeze_plan(intent, (facts, profile, index), stated, unite_cells(cells.ranges), context, told)
     return ParityResolution(plan, index, rules, early, rebuilt, anchors, cells)
+
+
+def require_parity_pins(intent: Intent, context: RunContext) -> None:
+    """Refuses as `resolve_parity` does for the intent's own anchor. Of an intent without one: what neither the anchors of a
+    sweep nor a file of logged values decides."""
+    require_whole(intent)
+    if intent.parity_anchor_ref:
+        resolve_parity(intent, [context.objects.relative(intent.parity_anchor_ref)], context, [])
+        return
+    faults = Collector()
+    _resolve_pins(intent, context, [], faults)
+    faults.raise_all()
+
+
+def _resolve_pins(intent: Intent, context: RunContext, audit: Audit, faults: Collector) -> _Pins:
+    """What the intent and its run name, whatever is compared."""
+    kind, policy = context.wiring.kind, context.policy
+    differences = faults.attempt(lambda: find_differences(intent, policy, context.release, kind)) or ()
+    facts = faults.attempt(
+        lambda: read_run_facts(context.objects, intent.run_facts_ref, intent.platform_run_id, (), audit)
+    )
+    profile = faults.attempt(lambda: read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version))
+    index = faults.attempt(lambda: read_index(context.objects, intent.platform_run_id))
+    origins = {one.ref: one.origin for one in (facts,) if one}
+    origins |= {name_segment_index(intent.platform_run_id): one.origin for one in (index,) if one}
+    faults.attempt(lambda: require_platform(origins, kind))
+    return _Pins(differences, facts, profile, index)
 
 
 def _freeze_plan(

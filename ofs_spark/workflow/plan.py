@@ -28,6 +28,8 @@ from ofs_spark.replay.scan.archive import find_segment_faults
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.supersession import judge_supersession
 
+BASIS = "/replay_basis"
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -134,9 +136,14 @@ def _freeze_plan(
     return Resolution(plan, index, extract, terms)
 
 
+def find_basis_pointer(intent: Intent) -> str:
+    """Where an intent names its offsets."""
+    return BASIS if "replay_basis" in intent.document else "/replay_selector/offsets"
+
+
 def _refuse_basis(index: SegmentIndex, intent: Intent) -> list[Refusal]:
     """What the index alone shows to be missing or unprovable of the basis; the scan judges what is inside segments."""
-    at = "/replay_basis" if "replay_basis" in intent.document else "/replay_selector/offsets"
+    at = find_basis_pointer(intent)
     found = [fault.make_refusal() for fault in find_index_faults(index, intent.basis)]
     for refusal in found:
         refusal.details["pointer"] = at

@@ -85,7 +85,7 @@ def expect_dataset(intent: Intent, context: RunContext) -> Result:
 
         return write_published(writer, context.control, run, intent, answer["manifest_ref"])
 
-    return Result(name_result(intent), answer_published, write)
+    return Result(name_result(intent), answer_published, write, frozenset({"differences"}))
 
 
 def name_result(intent: Intent) -> OwnedRef:

@@ -1,7 +1,8 @@
 """The last step of a build, and all of a publish-only retry: what was prepared is put, and that write is the dataset.
 
-A retry computes nothing. It reads what the run prepared, judges all of it again from the stored bytes, and commits. It
-opens neither archive, label store, run facts nor profile.
+A retry computes nothing. It reads what the run prepared, judges all of it again from the stored bytes, and commits. What
+it publishes depends on neither archive, label store, run facts nor profile: once it stands, its answer says which of them
+have changed since.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ofs_spark.publish.commit import commit, require_committed
 from ofs_spark.publish.prepared import INVALID, Prepared, read_prepared
 from ofs_spark.publish.supersession import reserve_links
 from ofs_spark.signals.receipts import is_own_commit
-from ofs_spark.workflow.answer import compose_build_answer
+from ofs_spark.workflow.answer import add_changes, compose_build_answer
 from ofs_spark.workflow.attempt import Timings
 from ofs_spark.workflow.checks import Check, Finding, compare, run_check
 from ofs_spark.workflow.context import RunContext
@@ -77,7 +78,8 @@ def publish_prepared(
             raise merge_refusals(refused)
         context.announce("publish", "publishes what was prepared: nothing is replayed")
         outcome, manifest, ref = commit_manifest(prepared.manifest, held, context, ending)
-    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+    answer = compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+    return add_changes(answer, manifest, intent, context)
 
 
 def find_staged_intent(run: Run, context: RunContext) -> Intent:

@@ -6,30 +6,43 @@ intent that is what a build refuses for the intent alone; and, where it is known
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, parse_json
-from ofs_spark.foundation.collect import join_faults, list_faults
+from ofs_spark.foundation.canonical import CanonicalError, parse_json
+from ofs_spark.foundation.collect import list_faults, refuse_all
 from ofs_spark.foundation.contracts import DocumentFault
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.paths import check_relative
-from ofs_spark.intent.admission import find_command, read_scope
+from ofs_spark.intent.admission import find_command, find_narrowing, read_scope
 from ofs_spark.intent.model import V0, V1, Intent
 from ofs_spark.intent.validate import find_intent_faults
+from ofs_spark.workflow.judges import (
+    MAX_VALIDATED_BYTES,
+    POLICY,
+    Faults,
+    find_document_faults,
+    list_refused,
+    parse_text,
+    read_faults,
+)
+from ofs_spark.workflow.pinned import lift_whole, require_pins
 
 if TYPE_CHECKING:  # loads YAML, which an intent does without
     from ofs_spark.workflow.context import RunContext
 
 Open = Callable[[], AbstractContextManager["RunContext"]]
 Require = Callable[[Any, str], None]
-Faults = list[DocumentFault]
+Listed = list[dict[str, str]]
 
-INDEX, EXTRACT = "archive.segment_index.v0", "label_store.extract.v0"
-MAX_VALIDATED_BYTES = 256 * 1024 * 1024
-"""Of a file given to `ofs validate`: a segment index lists every file of a platform run."""
+SHOWN = ("code", "pointer", "message", "ref", "file")
+"""Members of a fault that are told: what it is and where; `ref`, `file`: of the document that it is in, where that is not
+the one that is validated."""
+REBUILDS = ("parity", "forensic")
+"""Commands whose pins are not a build's."""
 
 
 def answer_validate(
@@ -55,24 +68,28 @@ def _validate(
 ) -> dict[str, Any]:
     """{valid, contract, faults} of the document in `raw`."""
     if contract is not None and contract not in contracts.list_contracts():
-        return _answer(None, [_fault(f"{contract!r:.80} is no contract; {_list_known()}")])
+        return _answer(None, _list(_fault(f"{contract!r:.80} is no contract; {_list_known()}")))
     try:
-        name = contract or contracts.recognise_contract(_parse_unknown(raw))
+        name = contract or _recognise(path, _parse_unknown(raw))
         if name is None:
             message = f"does not say which contract this is: state one; {_list_known()}"
-            return _answer(None, [_fault(message, "/schema_version")])
-        found = _JUDGES.get(name, _judge_contract)(raw, name)
+            return _answer(None, _list(_fault(message, "/schema_version")))
+        if name in (V0, V1):
+            return _answer(name, _judge_intent(raw, name, open_context))
+        found = find_document_faults(raw, name, path)
         if name == "wiring" and not found:
-            found = _find_unserved(_parse(raw, name), path, require_wiring)
+            found = _find_unserved(parse_text(raw, name), path, require_wiring)
     except CanonicalError as error:
-        return _answer(contract, [_fault(str(error))])
-    if name in (V0, V1) and not found and open_context is not None:
-        found = _find_pin_faults(raw, open_context)
-    return _answer(name, found)
+        return _answer(contract, _list(_fault(str(error))))
+    return _answer(name, _list(*found))
 
 
-def _answer(contract: str | None, faults: Faults) -> dict[str, Any]:
-    return {"valid": not faults, "contract": contract, "faults": [fault.to_document() for fault in faults]}
+def _answer(contract: str | None, faults: Listed) -> dict[str, Any]:
+    return {"valid": not faults, "contract": contract, "faults": faults}
+
+
+def _list(*faults: DocumentFault) -> Listed:
+    return [fault.to_document() for fault in faults]
 
 
 def _fault(message: str, pointer: str = "") -> DocumentFault:
@@ -97,6 +114,15 @@ def _parse_unknown(raw: bytes) -> Any:
     return parse_yaml(raw, quote=False)
 
 
+def _recognise(path: str, document: Any) -> str | None:
+    """The contract of a document: as its members say, or as the name of its file does of one of the policy's."""
+    name = contracts.recognise_contract(document)
+    if name is not None or not isinstance(document, dict):
+        return name
+    keys = contracts.load_schema(POLICY)["properties"].values()
+    return POLICY if Path(path).name in {key.get("x-file") for key in keys} else None
+
+
 def _may_be_secret(raw: bytes) -> bool:
     """Whether a text names every member by which a contract of secrets is recognised."""
     marks = [
@@ -107,100 +133,69 @@ def _may_be_secret(raw: bytes) -> bool:
     return any(all(f'"{mark}"'.encode() in raw for mark in one) for one in marks)
 
 
-def _parse(raw: bytes, contract: str) -> Any:
-    """The value as a reader of this contract gets it."""
-    if not contracts.is_yaml(contract):
-        return parse_json(raw, max_bytes=MAX_VALIDATED_BYTES if contract == INDEX else MAX_BYTES)
-    from ofs_spark.foundation.strict_yaml import parse_yaml
-
-    return parse_yaml(raw, quote=not contracts.is_secret(contract))
-
-
-def _judge_contract(raw: bytes, contract: str) -> Faults:
-    return contracts.find_faults(_parse(raw, contract), contract)
-
-
-def _judge_intent(raw: bytes, contract: str) -> Faults:
-    """What a build refuses for the intent alone: the intent's room, then the names that other rooms know."""
-    document = _parse(raw, contract)
+def _judge_intent(raw: bytes, contract: str, open_context: Open | None) -> Listed:
+    """What the intent's command refuses for the intent alone; else, where it is known where things are, for its pins."""
+    document = parse_text(raw, contract)
     if not isinstance(document, dict) or document.get("schema_version") != contract:
-        return contracts.find_faults(document, contract)
-    found = find_intent_faults(document, find_command(document))
-    return found or _find_named_faults(_make_intent(document))
+        return _list(*contracts.find_faults(document, contract))
+    command = find_command(document)
+    found = find_intent_faults(document, command)
+    if not found:
+        document = lift_whole(document)
+        found = find_intent_faults(document, command)
+    if found:
+        return _list(*found)
+    from ofs_spark.intent.documents import parse_intent  # loads pydantic
+
+    intent = parse_intent(document)
+    return _list(*_find_named_faults(intent)) if open_context is None else _find_pin_faults(intent, open_context)
 
 
 def _find_named_faults(intent: Intent) -> Faults:
-    """Faults of an admitted intent's run facts ref, resolution rule and label types."""
-    from ofs_spark.labels.terms import require_types, resolve_rule
+    """Faults of what an admitted intent names for other rooms, as far as no store is asked."""
+    steps: list[Callable[[], object]] = [lambda: _require_ref(intent.run_facts_ref)]
+    if find_command(intent.document) in REBUILDS:
+        steps.append(lambda: _require_whole(intent))
+    else:
+        from ofs_spark.labels.terms import require_types, resolve_rule
 
-    return _list_refused(
-        lambda: _require_ref(intent.run_facts_ref),
-        lambda: resolve_rule(intent.resolution_rule),
-        lambda: require_types(intent, read_scope(intent)),
-    )
+        steps += [lambda: resolve_rule(intent.resolution_rule), lambda: require_types(intent, read_scope(intent))]
+    return list_refused(*steps)
+
+
+def _require_whole(intent: Intent) -> None:
+    """FILTER_UNSUPPORTED for what a rebuild does not narrow, PARITY_ANCHOR_INVALID for a forensic intent without anchor."""
+    faults = list(find_narrowing(intent.document))
+    if not faults and not intent.parity_anchor_ref and find_command(intent.document) == "forensic":
+        message = "parity_anchor_ref is absent: name the decision, the audit record or the snapshot"
+        faults = [DocumentFault("PARITY_ANCHOR_INVALID", "/parity_anchor_ref", message)]
+    if faults:
+        raise refuse_all(faults)
 
 
 def _require_ref(ref: str) -> None:
     """REF_SCOPE_INVALID for a ref that no root has; whether a full address is inside one is asked of the root."""
     scheme, colon, path = ref.rpartition("://")
-    if colon or ref.startswith("/"):
-        known = scheme in ("", "file")
-        check_relative(path.lstrip("/") if known else ref)
-    else:
-        check_relative(ref)
+    inside = path.lstrip("/") if (colon or ref.startswith("/")) and scheme in ("", "file") else ref
+    try:
+        check_relative(inside)
+    except Refusal as refusal:
+        refusal.details.setdefault("pointer", "/run_facts_ref")
+        raise
 
 
-def _find_pin_faults(raw: bytes, open_context: Open) -> Faults:
-    """What the pins of an intent without faults refuse. Nothing is written; no event or label row is read."""
-    intent = _make_intent(parse_json(raw))
+def _find_pin_faults(intent: Intent, open_context: Open) -> Listed:
+    """What the pins of an intent without faults refuse, in the order of telling. Nothing is written; no event or label row
+    is read."""
     with open_context() as context:
-        from ofs_spark.workflow.plan import resolve_plan
-
-        return _list_refused(lambda: resolve_plan(intent, context, []))
-
-
-def _make_intent(document: Mapping[str, Any]) -> Intent:
-    from ofs_spark.intent.documents import parse_intent  # loads pydantic
-
-    return parse_intent(document)
-
-
-def _judge_profile(raw: bytes, contract: str) -> Faults:
-    """What the schema says, why a feature set or group does not compile, and a digest that is not the content's."""
-    from ofs_spark.pins.profile.compile import find_profile_faults, parse_profile
-
-    return join_faults(find_profile_faults(parse_profile(raw)), _judge_contract(raw, contract))
-
-
-def _judge_index(raw: bytes, contract: str) -> Faults:
-    """What the schema says; else where the index contradicts itself, its digest included."""
-    document = _parse(raw, contract)
-    found = contracts.find_faults(document, contract)
-    if found:
-        return found
-    from ofs_spark.replay.index import prove_index  # loads Arrow
-
-    return _list_refused(lambda: prove_index(document, document["platform_run_id"]))
-
-
-def _judge_extract(raw: bytes, contract: str) -> Faults:
-    """What the schema says; else where the manifest of an extract contradicts itself, its digest included."""
-    document = _parse(raw, contract)
-    found = contracts.find_faults(document, contract)
-    if found:
-        return found
-    from ofs_spark.labels.extract import EXTRACT as KIND  # loads Arrow
-    from ofs_spark.labels.extract import find_extract_faults
-
-    late = find_extract_faults(document, [file["path"] for file in document["files"]])
-    return contracts.sort_faults(DocumentFault(KIND.invalid, one["pointer"], one["message"]) for one in late)
-
-
-def _judge_wiring(raw: bytes, contract: str) -> Faults:
-    """What the schema says, every text that holds a password of its own, and every variable where none is taken."""
-    from ofs_spark.foundation.wiring import find_wiring_faults
-
-    return find_wiring_faults(_parse(raw, contract))
+        try:
+            require_pins(intent, context)
+        except Refusal as refusal:
+            if refusal.code == "ENVIRONMENT_UNFIT":
+                raise
+            told = ({name: one[name] for name in SHOWN if name in one} for one in list_faults(refusal))
+            return list({tuple(sorted(one.items())): one for one in told}.values())
+    return []
 
 
 def _find_unserved(document: Any, path: str, require_wiring: Require) -> Faults:
@@ -208,33 +203,5 @@ def _find_unserved(document: Any, path: str, require_wiring: Require) -> Faults:
     try:
         require_wiring(document, path)
     except Refusal as refusal:
-        return contracts.sort_faults(_read_faults(list_faults(refusal)))
+        return contracts.sort_faults(read_faults(list_faults(refusal)))
     return []
-
-
-_JUDGES: Mapping[str, Callable[[bytes, str], Faults]] = {
-    V0: _judge_intent,
-    V1: _judge_intent,
-    "feature_profile": _judge_profile,
-    INDEX: _judge_index,
-    EXTRACT: _judge_extract,
-    "wiring": _judge_wiring,
-}
-"""Contracts whose documents must be more than their schema says, each with who knows it."""
-
-
-def _list_refused(*steps: Callable[[], object]) -> Faults:
-    """Every fault that the steps refuse, in fault order; what is no fault of the document or its pins is raised."""
-    found: set[DocumentFault] = set()
-    for step in steps:
-        try:
-            step()
-        except Refusal as refusal:
-            if refusal.code == "ENVIRONMENT_UNFIT":
-                raise
-            found.update(_read_faults(list_faults(refusal)))
-    return contracts.sort_faults(found)
-
-
-def _read_faults(listed: Iterable[Mapping[str, Any]]) -> Iterable[DocumentFault]:
-    return (DocumentFault(one["code"], one["pointer"], one["message"]) for one in listed)

@@ -36,7 +36,8 @@ from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.workflow.attempt import Attempt, begin_attempt
 from ofs_spark.workflow.build import ReplayResult, choose_widths, run_replay
 from ofs_spark.workflow.context import RunContext
-from ofs_spark.workflow.evidence import EvidenceWriter, Receipt, fix_plan
+from ofs_spark.workflow.evidence import EvidenceWriter, Receipt
+from ofs_spark.workflow.fixed_plan import fix_plan
 from ofs_spark.workflow.plan import Resolution, resolve_plan
 
 SCHEMA_VERSION = "ofs.feature_parity.v1"

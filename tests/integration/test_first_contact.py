@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +30,12 @@ COMMANDS: dict[tuple[str, ...], set[str]] = {
     ("identity", INTENT): NEVER | {"yaml", "sqlite3"},
     ("validate", INTENT): NEVER | {"yaml", "sqlite3"},
 }
+LOOPS = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in (ROOT / "ofs_spark").rglob("*.py")
+    if "@compile_loop" in file.read_text(encoding="utf-8")
+}
+"""Modules that hold compiled loops."""
 LOADED = (
     "import sys; from ofs_spark.cli import main; status = main(sys.argv[1:]); print(*sys.modules); sys.exit(status)"
 )
@@ -72,48 +78,66 @@ def test_a_question_loads_no_more_than_its_answer_needs(
     assert loaded & COMMANDS[command] == set()
 
 
+BUILD = """
+import sys
+from pathlib import Path
+from ofs_spark import pipeline
+from ofs_spark.io.context import open_context
+
+def stop():
+    raise SystemExit
+
+with open_context(Path(sys.argv[1]), None, lambda room, doing: print(doing), stop) as context:
+    pipeline.build_dataset(Path(sys.argv[2]).read_bytes(), context)
+"""
+"""A build that ends where it asks for its engine."""
+
+
 def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> None:
     """Without the compiler's work: what is told depends on the mark that a whole compilation leaves."""
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
-    written.run_facts.unlink()  # the build is refused where it would start its engine
     cache = tmp_path / "cache"
 
-    def told() -> list[str]:
-        done = run_python(
-            *("-m", "ofs_spark.cli", "--wiring", str(written.wiring), "build", str(written.intent)),
-            OFS_CACHE_DIR=str(cache),
-            NUMBA_DISABLE_JIT="1",
-        )
-        assert done.returncode == 20, done.stderr
-        lines = (line[9:] for line in done.stderr.splitlines() if re.match(r" *[0-9.]+s  (compile|load) ", line))
-        said = (re.sub(r", [0-9]+ s$", "", line.split(maxsplit=1)[1]) for line in lines)  # a slow machine says it again
-        return list(dict.fromkeys(one for one in said if not one.startswith("took ")))
+    def told(number: int) -> list[str]:
+        intent = tmp_path / f"{number}.json"
+        document = json.loads(written.intent.read_bytes())
+        intent.write_text(json.dumps({**document, "request_id": f"request.number.{number}"}))
+        places = (str(written.wiring), str(intent))
+        done = run_python("-c", BUILD, *places, OFS_CACHE_DIR=str(cache), NUMBA_DISABLE_JIT="1")
+        assert done.returncode == 0, done.stderr
+        return [line for line in done.stdout.splitlines() if "loops" in line]
 
     compiling = ["compiling loops (first run of this release)"]
-    assert told() == compiling
-    assert told() == ["loads Arrow and compiled loops"]
+    assert told(1) == compiling
+    assert told(2) == ["loads Arrow and compiled loops"]
     (mark,) = cache.rglob("complete")
     mark.unlink()  # as after an interruption
-    assert told() == compiling
+    assert told(3) == compiling
+
+
+@pytest.mark.parametrize("command", ["build", "validate"])
+def test_what_the_pins_refuse_costs_no_compilation(command: str, tmp_path: Path) -> None:
+    """A mistake is told in seconds on a machine that has compiled nothing yet."""
+    written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
+    written.run_facts.unlink()
+    line = ("--json", "--wiring", str(written.wiring), command, str(written.intent))
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == (20 if command == "build" else 10), done.stderr
+    assert "loops" not in done.stderr
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
 
 
 def test_a_build_without_a_place_for_compiled_code_says_what_to_do(tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
-    written.run_facts.unlink()
-    command = ("-m", "ofs_spark.cli", "--wiring", str(written.wiring), "build", str(written.intent))
-    done = run_python(*command, OFS_CACHE_DIR="/proc/nowhere", NUMBA_DISABLE_JIT="1")
-    assert "note: /proc/nowhere/ofs/compiled cannot keep compiled loops: set OFS_CACHE_DIR\n" in done.stderr
+    places = (str(written.wiring), str(written.intent))
+    done = run_python("-c", BUILD, *places, OFS_CACHE_DIR="/proc/nowhere", NUMBA_DISABLE_JIT="1")
+    assert "note: /proc/nowhere/ofs/compiled cannot keep compiled loops: set OFS_CACHE_DIR\n" in done.stdout
 
 
 def test_the_rooms_of_a_build_hold_every_compiled_loop(tmp_path: Path) -> None:
     """What load_build_rooms imports is all there is to compile; a verification compiles nothing."""
-    with_loops = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for file in (ROOT / "ofs_spark").rglob("*.py")
-        if "@compile_loop" in file.read_text(encoding="utf-8")
-    }
-    assert with_loops
-    for module, expected in (("materialize", with_loops), ("verify", set[str]())):
+    assert LOOPS
+    for module, expected in (("materialize", LOOPS), ("verify", set[str]())):
         program = f"import sys, ofs_spark.workflow.{module}, ofs_spark.io.spark_engine; print(*sys.modules)"
         done = run_python("-c", program, OFS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
-        assert set(done.stdout.split()) & with_loops == expected
+        assert set(done.stdout.split()) & LOOPS == expected

@@ -158,7 +158,14 @@ def test_every_entry_is_whole(name: str, code: Code) -> None:
     assert len(runnable) == len(code.next)
 
 
-CALLER = Caller(("ofs",), ("ofs", "--json", "status"), "an intent.json", lambda _root, ref: f"/root/{ref}")
+CALLER = Caller(
+    ("ofs",),
+    ("ofs", "--json", "status"),
+    "an intent.json",
+    lambda root, ref: f"/{root}/{ref}",
+    wiring="a wiring.yaml",
+    address=lambda root, ref: f"/{root}/{ref}",
+)
 DETAILS = {"ref": "r/x.json", "run_key": "a" * 32}
 
 
@@ -256,12 +263,15 @@ def raise_it(refusal: Refusal) -> None:
 
 @pytest.mark.parametrize("name", CODES)
 def test_every_code_may_be_a_documents(name: str) -> None:
-    kind = DocumentKind("run_facts_view", "thing", name, name, "/run_facts_ref")
+    """What is wrong inside a document is mended there; where none stands, the member that names it is."""
+    kind, places = DocumentKind("run_facts_view", "thing", name, name, "/run_facts_ref"), []
     for refusal in (kind.refuse("a/b.json", "m"), kind.refuse_missing("a/b.json")):
         document = refusal.to_document(CALLER)
         assert find_faults(document, "refusal_answer") == []
-        assert document["do"]["file"] == "a/b.json"
         assert json.loads(json.dumps(document)) == document
+        places.append(tuple(document["do"].get(part) for part in ("file", "pointer")))
+    asking = "a wiring.yaml" if CODES[name].room == "environment" else "an intent.json"
+    assert places == [(f"/{CODES[name].root}/a/b.json", None), (asking, "/run_facts_ref")]
 
 
 def test_the_room_order_is_the_order_of_telling_but_for_the_rule_s_name() -> None:

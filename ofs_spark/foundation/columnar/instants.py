@@ -9,12 +9,7 @@ from numba import types
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, compile_loop, type_array
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
-
-NO_INSTANT = -(2**63)
-"""Stands where there is no time: a null, or a text that is none."""
-
-REQUIRED = "an RFC 3339 time in UTC (Z or +00:00) with at most 6 fractional digits, years 0001 to 9999"
-_UTC = ("UTC", "Etc/UTC", "Z", "+00:00")
+from ofs_spark.foundation.columnar.times import NO_INSTANT, is_instant
 
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 _MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -84,11 +79,6 @@ def _parse(data: Array, offsets: Array, before_month: Array) -> Array:
         if exact and (zulu or offset):
             out[row] = seconds * 1_000_000 + fraction
     return out
-
-
-def is_instant(type_: pa.DataType) -> bool:
-    """Whether an Arrow type is a timestamp with zone UTC, of any unit."""
-    return bool(pa.types.is_timestamp(type_) and type_.tz in _UTC)
 
 
 def read_micros(column: pa.Array) -> Array:

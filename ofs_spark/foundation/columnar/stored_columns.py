@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.bounded import fit_batch, list_pages
-from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import show_text
 
 _NOTE, _NO_NOTE = b"ARROW:schema", b"arrow-schema"

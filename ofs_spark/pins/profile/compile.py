@@ -163,7 +163,9 @@ def find_profile_faults(document: Any) -> Iterator[DocumentFault]:
         try:
             require_stated(top, "the file")
         except Refusal as refusal:
-            yield DocumentFault(refusal.code, refusal.details["pointer"], refusal.message)
+            yield from (
+                DocumentFault(refusal.code, one["pointer"], refusal.message) for one in refusal.details["faults"]
+            )
 
 
 def _read_top(document: Any, faults: Faults) -> tuple[dict[str, Any], str, str]:

@@ -49,7 +49,8 @@ def require_stated(document: Mapping[str, Any], ref: str) -> str:
             return recipe
     found, shown = digest_profile(document), shorten(str(stated))
     message = f"{ref} states digest {shown}; its content has {found}"
-    raise refuse("FEATURE_PROFILE_MISMATCH", message, ref=ref, pointer="/content_digest", stated=shown, found=found)
+    fault = {"pointer": "/content_digest", "message": message, "ref": ref}
+    raise refuse("FEATURE_PROFILE_MISMATCH", message, ref=ref, faults=[fault], stated=shown, found=found)
 
 
 def has_digest(document: Mapping[str, Any], faults: Iterable[str]) -> bool:

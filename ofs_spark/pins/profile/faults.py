@@ -57,7 +57,7 @@ class Faults:
             "FEATURE_PROFILE_UNRESOLVED",
             message,
             ref=ref,
-            faults=[fault.to_document() for fault in found],
+            faults=[{**fault.to_document(), "ref": ref} for fault in found],
         )
 
 

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.footers import FooterRule, find_footer_faults
-from ofs_spark.foundation.columnar.instants import is_instant
 from ofs_spark.foundation.columnar.stored_columns import (
     INSTANT,
     TEXT,
@@ -26,6 +25,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
     states_no_value,
     to_text,
 )
+from ofs_spark.foundation.columnar.times import is_instant
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.replay.scan.spec import SegmentFile

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
-from ofs_spark.foundation.columnar.instants import NO_INSTANT
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.online_law import SKIP_CODES, Skip
 from ofs_spark.replay.scan import archive as a

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
-from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.columnar.instants import read_micros
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS

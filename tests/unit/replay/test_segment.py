@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ofs_spark.foundation.columnar.instants import NO_INSTANT, read_micros
+from ofs_spark.foundation.columnar.instants import read_micros
+from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import ObjectMissing
 from ofs_spark.replay import rows as r
