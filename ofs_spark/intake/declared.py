@@ -14,7 +14,9 @@ from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
+from ofs_spark.intake.rows import is_path_part
 from ofs_spark.labels.terms import VOCABULARY
+from ofs_spark.pins.profile.model import MOST_GROUPS
 
 FILES = ("events", "labels")
 LISTS = ("id-from", "key")
@@ -146,25 +148,33 @@ def _describe_labels(found: Mapping[str, Any]) -> LabelColumns:
 
 def _require_whole(found: Mapping[str, Any]) -> None:
     """WrongArgument unless everything that an import needs is stated, and nothing twice."""
+    for name, stated in found.items():
+        if name != PAIRS and not all(is_path_part(one) for one in (stated if name in LISTS else [str(stated)])):
+            raise WrongArgument(f"--{name}: a name that is text, and not empty, is required")
     for name in ("events", "time"):
         if name not in found:
             raise WrongArgument(f"--{name} is required, as an option or in the map")
     for either, other in (("id", "id-from"), ("type", "type-is")):
         if (either in found) == (other in found):
             raise WrongArgument(f"one of --{either} and --{other} is required, and not both")
-    for name in ("id", "id-from", "key"):
-        if found.get("arrival") in ([found.get(name)] if isinstance(found.get(name), str) else found.get(name, ())):
-            raise WrongArgument(
-                f"--arrival and --{name} name one column; when an event arrived is no part of the event"
-            )
+    _require_events(found)
     lacking = [name for name in _OF_LABELS if name not in found]
     if "labels" in found and lacking:
         raise WrongArgument(f"--labels needs --{lacking[0]} too")
     stray = [name for name in (*_OF_LABELS, "label-effective", PAIRS) if name in found]
     if "labels" not in found and stray:
         raise WrongArgument(f"--{stray[0]} is given without --labels")
+
+
+def _require_events(found: Mapping[str, Any]) -> None:
+    """WrongArgument for what is said of events and contradicts itself, or can be in no profile and no archive."""
+    if len(set(found.get("key", ()))) > MOST_GROUPS:
+        raise WrongArgument(f"--key: a profile has {MOST_GROUPS} groups at most")
+    for name in ("id", "id-from", "key"):
+        if found.get("arrival") in ([found.get(name)] if isinstance(found.get(name), str) else found.get(name, ())):
+            raise WrongArgument(f"--arrival and --{name} name one column; when an event arrived is no part of it")
     kind = found.get("type-is")
-    if kind is not None and (not kind or kind != kind.strip() or not kind.isprintable()):
+    if kind is not None and (kind != kind.strip() or not kind.isprintable()):
         raise WrongArgument("--type-is: a line of text without blanks at its ends is required")
 
 

@@ -104,6 +104,11 @@ def has_half_pair(text: str) -> bool:
     return False
 
 
+def is_path_part(column: str) -> bool:
+    """Whether a path of a profile can name the column: it has a name, and the name is text."""
+    return column != "" and not has_half_pair(column)
+
+
 def find_depth(value: Any) -> int:
     """Levels of lists and objects in a JSON value."""
     depth, level = 0, [value]

@@ -101,18 +101,18 @@ def test_a_line_that_is_too_long_is_never_held(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_blocks_of_any_size_give_the_same_rows(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "".join(f"{number},{'x' if number % 3 == 0 else AT},c{number % 2},{number}.5\n" for number in range(8))
-    whole = import_csv(tmp_path / "a", body) if (tmp_path / "a").mkdir() is None else None
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    whole = import_csv(tmp_path / "a", body)
     monkeypatch.setattr(r, "MOST_ROWS", size)
-    (tmp_path / "b").mkdir()
     cut = import_csv(tmp_path / "b", body)
-    assert whole is not None
     assert cut.archived() == whole.archived()
     assert cut.rejected == whole.rejected
     assert cut.profile == whole.profile
 
 
 def test_json_lines_keep_their_objects(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": 7,
             "at": AT,
@@ -353,6 +353,13 @@ def test_one_id_twice_is_archived_twice_for_the_build_to_judge(tmp_path: Path) -
 def test_text_may_be_compressed(suffix: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / f"events.{suffix}", gzip.compress((HEAD + f"a,{AT},c,1\n").encode()))
     assert run_import(tmp_path / "world", path).answer["events"] == 1
+
+
+def test_a_column_without_a_name_is_kept_and_never_summed(tmp_path: Path) -> None:
+    """As the index that pandas writes in front of a table."""
+    made = import_csv(tmp_path, f",id,at\n0,a,{AT}\n1,b,{AT}\n".encode())
+    assert [one[""] for one in made.payloads()] == ["0", "1"]
+    assert "_sum" not in made.profile
 
 
 def test_names_are_those_of_the_test_files() -> None:
