@@ -27,6 +27,8 @@ COLUMNS = (
     "type",
     "arrival",
     "partition-by",
+    "partition",
+    "offset",
     "label-event",
     "label-value",
     "label-observed",
@@ -34,7 +36,27 @@ COLUMNS = (
 )
 NAMES = (*FILES, *LISTS, PAIRS, *COLUMNS, "type-is", "label-type")
 """Every name that an option, or a map, may state."""
+DELIVERED = ("arrival", "offset", "partition")
 _OF_LABELS = ("label-event", "label-type", "label-value", "label-observed")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Columns that say how an event was delivered, and are no part of it. "": not stated."""
+
+    arrival: str = ""
+    offset: str = ""
+    partition: str = ""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Those that are stated."""
+        return frozenset({self.arrival, self.offset, self.partition} - {""})
+
+    @property
+    def order(self) -> str:
+        """What events of a partition are put in order by: `offset`, `arrival`, or "" for as they are read."""
+        return "offset" if self.offset else "arrival" if self.arrival else ""
 
 
 @dataclass(frozen=True)
@@ -51,14 +73,14 @@ class EventColumns:
     type: str
     type_is: str
     keys: tuple[str, ...]
-    arrival: str
+    delivered: Delivered
     partition_by: str
 
     @property
     def named(self) -> dict[str, str]:
         """Column → the option that names it."""
-        single = {"--id": self.id, "--time": self.time, "--type": self.type, "--arrival": self.arrival}
-        single["--partition-by"] = self.partition_by
+        single = {"--id": self.id, "--time": self.time, "--type": self.type, "--partition-by": self.partition_by}
+        single |= {f"--{name}": getattr(self.delivered, name) for name in DELIVERED}
         several = {"--id-from": self.id_from, "--key": self.keys}
         listed = [(column, option) for option, columns in several.items() for column in columns]
         return dict([*listed, *((column, option) for option, column in single.items() if column)])
@@ -128,7 +150,7 @@ def _describe_events(found: Mapping[str, Any]) -> EventColumns:
         type=state("type"),
         type_is=state("type-is"),
         keys=tuple(dict.fromkeys(found.get("key", ()))),
-        arrival=state("arrival"),
+        delivered=Delivered(*map(state, DELIVERED)),
         partition_by=state("partition-by"),
     )
 
@@ -170,12 +192,24 @@ def _require_events(found: Mapping[str, Any]) -> None:
     """WrongArgument for what is said of events and contradicts itself, or can be in no profile and no archive."""
     if len(set(found.get("key", ()))) > MOST_GROUPS:
         raise WrongArgument(f"--key: a profile has {MOST_GROUPS} groups at most")
-    for name in ("id", "id-from", "key"):
-        if found.get("arrival") in ([found.get(name)] if isinstance(found.get(name), str) else found.get(name, ())):
-            raise WrongArgument(f"--arrival and --{name} name one column; when an event arrived is no part of it")
+    if "partition" in found and "offset" not in found:
+        raise WrongArgument("--partition is given without --offset; --partition-by deals events to partitions")
+    if "partition-by" in found and "offset" in found:
+        raise WrongArgument(
+            "--partition-by is given beside --offset; --partition names the column that offsets belong to"
+        )
+    own = {one: name for name in ("id", "id-from", "key") for one in _list_columns(found.get(name, ()))}
+    for name in DELIVERED:
+        if found.get(name) in own:
+            message = f"--{name} and --{own[found[name]]} name one column; how an event was delivered is no part of it"
+            raise WrongArgument(message)
     kind = found.get("type-is")
     if kind is not None and (kind != kind.strip() or not kind.isprintable()):
         raise WrongArgument("--type-is: a line of text without blanks at its ends is required")
+
+
+def _list_columns(stated: str | Iterable[str]) -> list[str]:
+    return [stated] if isinstance(stated, str) else list(stated)
 
 
 def _read_map(file: Path) -> dict[str, Any]:

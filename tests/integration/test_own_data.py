@@ -49,7 +49,7 @@ def make_rows(count: int = COUNT) -> Table:
                 "tx": f"tx-{number:05d}",
                 "at": stamp(at),
                 "arrived": stamp(at + late),
-                "customer": f"c{chance.randrange(count // 40)}",
+                "customer": f"c{chance.randrange(1 + count // 40)}",
                 "terminal": f"t{chance.randrange(50)}",
                 "amount": f"{chance.randrange(100, 90_000) / 100:.2f}",
                 "note": chance.choice(["", "plain", 'says "hi", twice', "two\nlines", "é"]),
@@ -179,6 +179,32 @@ def test_what_is_delivered_twice_is_for_the_build_to_judge(tmp_path: Path) -> No
     assert (built["rows"], counts["redeliveries"], counts["conflicts"]) == (50, 1, 1)
 
 
+def test_offsets_that_the_source_had_are_those_of_the_dataset(tmp_path: Path) -> None:
+    """In another order than the file's, with holes, one offset twice, and a row that is rejected."""
+    rows = [
+        {**row, "part": number % 2, "offset": 10 * (number // 2), "at": "never" if number == 8 else row["at"]}
+        for number, row in enumerate(make_rows(40))
+    ]
+    options = ("--key", "customer", "--arrival", "arrived", "--offset", "offset", "--partition", "part")
+    events = write_csv(tmp_path / "events.csv", [*reversed(rows), rows[5]])
+    named = ("--events", str(events), "--id", "tx", "--time", "at", "--type-is", "payment")
+    answer = ofs_import(tmp_path / "own", *named, *options)
+    assert answer["rejected"] == 1
+    intent = json.loads(Path(answer["intent"]).read_bytes())
+    assert [
+        (one["offset_kind"], one["partition"], one["start_offset"], one["end_offset"]) for one in intent["replay_basis"]
+    ] == [
+        ("kafka_offset", 0, "0", "190"),
+        ("kafka_offset", 1, "0", "190"),
+    ]
+    built = build(answer)
+    counts = json.loads((tmp_path / "own" / built["manifest_ref"]).read_bytes())["replay"]["counts"]
+    assert (built["rows"], counts["position_duplicates"]) == (39, 1)
+    for row in read_rows(tmp_path / "own", built).values():
+        number = int(row["event_id"].removeprefix("tx-"))
+        assert (row["_partition"], row["_offset"]) == (number % 2, str(10 * (number // 2)))
+
+
 def test_events_alone_make_a_dataset_without_labels(tmp_path: Path) -> None:
     """Without a key the one group is each event by itself."""
     events = write_csv(tmp_path / "events.csv", make_rows(40))
@@ -209,8 +235,8 @@ def test_a_prod_wiring_refuses_what_was_imported(tmp_path: Path) -> None:
 
 def test_what_people_see_names_the_rejected_and_the_next_command(tmp_path: Path) -> None:
     rows = make_rows(20)
+    options = (*write_files(tmp_path, rows), "--key", "customer")
     rows[4]["at"] = "yesterday"
-    options = (*write_files(tmp_path, [{**row, "at": row["at"]} for row in make_rows(20)]), "--key", "customer")
     write_csv(tmp_path / "events.csv", rows)
     done = run_command("--quiet", "import", str(tmp_path / "world"), *options)
     assert done.exit_code == 0
