@@ -23,6 +23,8 @@ _OPTIONS = (
         "COLUMN",
         "Deals the events to eight partitions by this column's value. Default: one partition.",
     ),
+    ("--offset", "COLUMN", "The offset that the event had where it comes from. Default: the number of the row."),
+    ("--partition", "COLUMN", "The partition that the offset belongs to. Default: 0."),
     ("--labels", "FILE", f"The labels: {_FORMATS}."),
     ("--label-event", "COLUMN", "The id of the event that a label is about."),
     ("--label-type", "NAME", "fraud_disposition, chargeback_status or account_takeover."),

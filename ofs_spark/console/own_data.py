@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from ofs_spark.console.screen import Screen, Styled, TableColumn
 
-REASONS = (TableColumn("ROWS", True), TableColumn("COLUMN"), TableColumn("REASON", True))
+REASONS = (TableColumn("ROWS", True), TableColumn("FILE"), TableColumn("COLUMN"), TableColumn("REASON", True))
 SHOWN = 20
 """Reasons that people are shown."""
 
@@ -24,12 +24,13 @@ def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         "rejected": [f"{answer['rejected']:,} rows{where}"],
         "knowledge": [answer["knowledge"]],
         **{name: [answer[name]] for name in ("wiring", "intent", "profile", "policy", "sample") if name in answer},
+        **{name: [answer[f"{name}_ref"]] for name in ("index", "extract")},
     }
     screen.print_pairs(facts)
     reasons = answer["reasons"]
     if reasons:
         screen.print_line()
-        rows = ((f"{one['rows']:,}", one["column"] or "the row", one["reason"]) for one in reasons[:SHOWN])
+        rows = ((f"{one['rows']:,}", one["file"], one["column"] or "the row", one["reason"]) for one in reasons[:SHOWN])
         screen.print_table(REASONS, rows)
         if len(reasons) > SHOWN:
             screen.print_line(f"and {len(reasons) - SHOWN:,} more reasons; `--json` lists all")

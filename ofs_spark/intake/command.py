@@ -83,7 +83,7 @@ def import_own_data(
             spool = _spool_events(events, declared.events, aside, (numbers, rejected), announce)
             imported = _write_objects(folder, declared, spool, labels, rejected, announce)
         _write_facts(folder, imported, declared)
-        knowledge = "as_observed" if declared.events.arrival else "event_time"
+        knowledge = "as_observed" if declared.events.delivered.arrival else "event_time"
         ids = (declared.events.id,) if declared.events.id else declared.events.id_from
         profile = beside.profile or compose_starter(declared.events.keys, ids, numbers.found, knowledge)
         for name, body in beside.files.items():
@@ -95,7 +95,7 @@ def import_own_data(
 
 
 def _list_times(columns: EventColumns) -> list[str]:
-    return [name for name in (columns.time, columns.arrival) if name]
+    return [name for name in (columns.time, columns.delivered.arrival) if name]
 
 
 def _open_labels(columns: LabelColumns) -> Source:
@@ -123,7 +123,7 @@ def _spool_events(
     """
     announce("import", f"reads {source.path}")
     numbers, rejected = shown
-    spool, told = Spool(aside / "events.arrow", bool(columns.arrival)), 0
+    spool, told = Spool(aside / "events.arrow", columns.delivered), 0
     for block, malformed in source.read():
         events, bad = judge_events(block, columns, numbers) if block.lines else (None, [])
         rejected.add(source.path, sorted([*malformed, *bad], key=lambda one: one.line))
@@ -235,7 +235,7 @@ def _write_documents(
 def _compose_answer(
     folder: Path, declared: Declared, imported: _Imported, events: int, rejected: Rejected, knowledge: str
 ) -> dict[str, Any]:
-    root, labels = folder.absolute(), imported.labels
+    root, labels, arrival = folder.absolute(), imported.labels, declared.events.delivered.arrival
     unknown = f"{labels.unknown:,} labels are about events that are not in {declared.events.file}: they label no row"
     return {
         "outcome": "IMPORTED",
@@ -249,10 +249,10 @@ def _compose_answer(
         "labels": labels.count,
         "labels_of_unknown_events": labels.unknown,
         "label_asof_utc": format_instant(imported.asof_us),
-        "arrival": declared.events.arrival or None,
+        "arrival": arrival or None,
         "knowledge": knowledge,
         "rejected": rejected.total,
         "rejected_ref": f.REJECTED,
         "reasons": rejected.to_document(),
-        "notes": [*([] if declared.events.arrival else [UNKNOWN_ARRIVAL]), *([unknown] if labels.unknown else [])],
+        "notes": [*([] if arrival else [UNKNOWN_ARRIVAL]), *([unknown] if labels.unknown else [])],
     }

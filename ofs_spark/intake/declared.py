@@ -14,7 +14,9 @@ from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
+from ofs_spark.intake.rows import is_path_part
 from ofs_spark.labels.terms import VOCABULARY
+from ofs_spark.pins.profile.model import MOST_GROUPS
 
 FILES = ("events", "labels")
 LISTS = ("id-from", "key")
@@ -25,6 +27,8 @@ COLUMNS = (
     "type",
     "arrival",
     "partition-by",
+    "partition",
+    "offset",
     "label-event",
     "label-value",
     "label-observed",
@@ -32,7 +36,27 @@ COLUMNS = (
 )
 NAMES = (*FILES, *LISTS, PAIRS, *COLUMNS, "type-is", "label-type")
 """Every name that an option, or a map, may state."""
+DELIVERED = ("arrival", "offset", "partition")
 _OF_LABELS = ("label-event", "label-type", "label-value", "label-observed")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Columns that say how an event was delivered, and are no part of it. "": not stated."""
+
+    arrival: str = ""
+    offset: str = ""
+    partition: str = ""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Those that are stated."""
+        return frozenset({self.arrival, self.offset, self.partition} - {""})
+
+    @property
+    def order(self) -> str:
+        """What events of a partition are put in order by: `offset`, `arrival`, or "" for as they are read."""
+        return "offset" if self.offset else "arrival" if self.arrival else ""
 
 
 @dataclass(frozen=True)
@@ -49,14 +73,14 @@ class EventColumns:
     type: str
     type_is: str
     keys: tuple[str, ...]
-    arrival: str
+    delivered: Delivered
     partition_by: str
 
     @property
     def named(self) -> dict[str, str]:
         """Column → the option that names it."""
-        single = {"--id": self.id, "--time": self.time, "--type": self.type, "--arrival": self.arrival}
-        single["--partition-by"] = self.partition_by
+        single = {"--id": self.id, "--time": self.time, "--type": self.type, "--partition-by": self.partition_by}
+        single |= {f"--{name}": getattr(self.delivered, name) for name in DELIVERED}
         several = {"--id-from": self.id_from, "--key": self.keys}
         listed = [(column, option) for option, columns in several.items() for column in columns]
         return dict([*listed, *((column, option) for option, column in single.items() if column)])
@@ -126,7 +150,7 @@ def _describe_events(found: Mapping[str, Any]) -> EventColumns:
         type=state("type"),
         type_is=state("type-is"),
         keys=tuple(dict.fromkeys(found.get("key", ()))),
-        arrival=state("arrival"),
+        delivered=Delivered(*map(state, DELIVERED)),
         partition_by=state("partition-by"),
     )
 
@@ -146,26 +170,46 @@ def _describe_labels(found: Mapping[str, Any]) -> LabelColumns:
 
 def _require_whole(found: Mapping[str, Any]) -> None:
     """WrongArgument unless everything that an import needs is stated, and nothing twice."""
+    for name, stated in found.items():
+        if name != PAIRS and not all(is_path_part(one) for one in (stated if name in LISTS else [str(stated)])):
+            raise WrongArgument(f"--{name}: a name that is text, and not empty, is required")
     for name in ("events", "time"):
         if name not in found:
             raise WrongArgument(f"--{name} is required, as an option or in the map")
     for either, other in (("id", "id-from"), ("type", "type-is")):
         if (either in found) == (other in found):
             raise WrongArgument(f"one of --{either} and --{other} is required, and not both")
-    for name in ("id", "id-from", "key"):
-        if found.get("arrival") in ([found.get(name)] if isinstance(found.get(name), str) else found.get(name, ())):
-            raise WrongArgument(
-                f"--arrival and --{name} name one column; when an event arrived is no part of the event"
-            )
+    _require_events(found)
     lacking = [name for name in _OF_LABELS if name not in found]
     if "labels" in found and lacking:
         raise WrongArgument(f"--labels needs --{lacking[0]} too")
     stray = [name for name in (*_OF_LABELS, "label-effective", PAIRS) if name in found]
     if "labels" not in found and stray:
         raise WrongArgument(f"--{stray[0]} is given without --labels")
+
+
+def _require_events(found: Mapping[str, Any]) -> None:
+    """WrongArgument for what is said of events and contradicts itself, or can be in no profile and no archive."""
+    if len(set(found.get("key", ()))) > MOST_GROUPS:
+        raise WrongArgument(f"--key: a profile has {MOST_GROUPS} groups at most")
+    if "partition" in found and "offset" not in found:
+        raise WrongArgument("--partition is given without --offset; --partition-by deals events to partitions")
+    if "partition-by" in found and "offset" in found:
+        raise WrongArgument(
+            "--partition-by is given beside --offset; --partition names the column that offsets belong to"
+        )
+    own = {one: name for name in ("id", "id-from", "key") for one in _list_columns(found.get(name, ()))}
+    for name in DELIVERED:
+        if found.get(name) in own:
+            message = f"--{name} and --{own[found[name]]} name one column; how an event was delivered is no part of it"
+            raise WrongArgument(message)
     kind = found.get("type-is")
-    if kind is not None and (not kind or kind != kind.strip() or not kind.isprintable()):
+    if kind is not None and (kind != kind.strip() or not kind.isprintable()):
         raise WrongArgument("--type-is: a line of text without blanks at its ends is required")
+
+
+def _list_columns(stated: str | Iterable[str]) -> list[str]:
+    return [stated] if isinstance(stated, str) else list(stated)
 
 
 def _read_map(file: Path) -> dict[str, Any]:

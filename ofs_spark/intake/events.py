@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.intake import rows as r
 from ofs_spark.intake.declared import EventColumns
 from ofs_spark.intake.numbers import NumberColumns
 
 PARTITIONS = 8
 """Partitions that events are dealt to by the value of a column."""
+MOST_OFFSET, MOST_PARTITION = 2**63 - 1, 2**31 - 1
+_WHOLE = re.compile(r"(0|[1-9][0-9]{0,18})")
 ID_RECIPE = "ofs.import.event_id.v1"
 
 EVENTS = pa.schema(
@@ -26,11 +28,12 @@ EVENTS = pa.schema(
         pa.field("event_type", pa.string(), False),
         pa.field("ts", pa.int64(), False),
         pa.field("arrival", pa.int64(), False),
-        pa.field("partition", pa.int8(), False),
+        pa.field("partition", pa.int32(), False),
+        pa.field("offset", pa.int64(), False),
         pa.field("payload", pa.large_string(), False),
     ]
 )
-"""Judged events, in the order of the file. Times in µs; arrival is 0 where none is declared; payload: canonical JSON."""
+"""Judged events, in the order of the file. Times in µs; arrival and offset 0 where none is declared; payload: canonical JSON."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,27 @@ def judge_events(
     block: r.Block, columns: EventColumns, numbers: NumberColumns
 ) -> tuple[pa.RecordBatch, list[r.Reject]]:
     """The events of a block as `EVENTS`, and the rows that are none. numbers: is shown the rows that are taken."""
-    count = len(block.lines)
+    delivered, none = columns.delivered, np.zeros(len(block.lines), np.int64)
     ids, id_column = _read_ids(block, columns)
-    types = read_names(block.read(columns.type)) if columns.type else Texts([columns.type_is] * count, {})
+    types = read_names(block.read(columns.type)) if columns.type else Texts([columns.type_is] * len(none), {})
     at = block.read_times(columns.time)
-    arrival = block.read_times(columns.arrival) if columns.arrival else r.Times(np.zeros(count, np.int64), {})
-    faults = [(id_column, ids.bad), (columns.time, at.bad), (columns.type, types.bad), (columns.arrival, arrival.bad)]
+    arrival = block.read_times(delivered.arrival) if delivered.arrival else r.Times(none, {})
+    offset = read_whole(block.read(delivered.offset), MOST_OFFSET) if delivered.offset else r.Wholes(none, {})
+    partition = _read_partitions(block, columns)
+    faults = [(id_column, ids.bad), (columns.time, at.bad), (columns.type, types.bad), (delivered.arrival, arrival.bad)]
+    faults += [(delivered.offset, offset.bad), (delivered.partition, partition.bad)]
     faults += [(name, find_bad_keys(block.read(name))) for name in columns.keys]
     bad = _list_first(block, faults)
-    kept = [row for row in range(count) if row not in bad]
+    kept = [row for row in range(len(none)) if row not in bad]
     numbers.observe(block, kept)
     whole = {
         "event_id": pa.array(_clean(ids), pa.string()),
         "event_type": pa.array(_clean(types), pa.string()),
         "ts": pa.array(at.micros),
         "arrival": pa.array(arrival.micros),
-        "partition": pa.array(_deal(block, columns)),
-        "payload": pa.array(block.write(frozenset({columns.arrival} - {""})), pa.large_string()),
+        "partition": pa.array(partition.values.astype(np.int32)),
+        "offset": pa.array(offset.values),
+        "payload": pa.array(block.write(delivered.columns), pa.large_string()),
     }
     batch = pa.RecordBatch.from_arrays([whole[name] for name in EVENTS.names], schema=EVENTS)
     return batch.take(pa.array(kept, pa.int64())) if bad else batch, [bad[row] for row in sorted(bad)]
@@ -127,13 +134,31 @@ def find_bad_keys(values: list[Any]) -> dict[int, str]:
     return bad | {row: r.HALF_PAIR for row, one in enumerate(values) if type(one) is str and r.has_half_pair(one)}
 
 
-def _deal(block: r.Block, columns: EventColumns) -> Array:
-    """The partition of every row: CRC-32 of the value's text modulo PARTITIONS; a missing value counts as no text."""
+def read_whole(values: list[Any], most: int) -> r.Wholes:
+    """Whole numbers from 0 to `most`: numbers, or texts of their digits without a zero in front."""
+    found = np.zeros(len(values), np.int64)
+    bad: dict[int, str] = {}
+    for row, one in enumerate(values):
+        digits = str(one) if type(one) is int else one if type(one) is str else ""
+        if one is None or one == "":
+            bad[row] = r.MISSING
+        elif not _WHOLE.fullmatch(digits) or int(digits) > most:
+            bad[row] = r.NO_WHOLE
+        else:
+            found[row] = int(digits)
+    return r.Wholes(found, bad)
+
+
+def _read_partitions(block: r.Block, columns: EventColumns) -> r.Wholes:
+    """The partition of every row: the one it states; else CRC-32 of a value's text modulo PARTITIONS, a missing value being
+    no text; else 0."""
+    if columns.delivered.partition:
+        return read_whole(block.read(columns.delivered.partition), MOST_PARTITION)
     if not columns.partition_by:
-        return np.zeros(len(block.lines), np.int8)
+        return r.Wholes(np.zeros(len(block.lines), np.int64), {})
     texts = (
         "" if one is None else one if type(one) is str else r.write_json_text(one)
         for one in block.read(columns.partition_by)
     )
     dealt = (zlib.crc32(text.encode("utf-8", "surrogatepass")) % PARTITIONS for text in texts)
-    return np.fromiter(dealt, np.int8, len(block.lines))
+    return r.Wholes(np.fromiter(dealt, np.int64, len(block.lines)), {})

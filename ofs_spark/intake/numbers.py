@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.intake.rows import Block
+from ofs_spark.intake.rows import Block, is_path_part
 
 MOST_COLUMNS = 64
 """Columns that are looked at, the first of a row."""
@@ -54,8 +54,8 @@ class NumberColumns:
             return
         if not self._began:
             self._began = True
-            names = [name for name in block.names if name not in self.left_out][:MOST_COLUMNS]
-            self.found = {name: Digits() for name in names}
+            names = [name for name in block.names if name not in self.left_out and is_path_part(name)]
+            self.found = {name: Digits() for name in names[:MOST_COLUMNS]}
         for name, known in list(self.found.items()):
             values = block.read(name)
             if len(kept) < len(values):

@@ -26,6 +26,7 @@ MOST_DEPTH = 63
 
 MISSING = "is missing"
 NO_NAME = "is neither text nor a whole number"
+NO_WHOLE = "is no whole number in its range, in digits without a zero in front"
 NO_SCALAR = "is a list or an object, which is no key"
 HALF_PAIR = "holds half a surrogate pair, which is no text"
 NO_TIME = "is no RFC 3339 time such as 2026-02-10T10:00:00Z"
@@ -59,6 +60,13 @@ class Times(NamedTuple):
     """µs since the epoch of every row, 0 where there is none; row → why there is none."""
 
     micros: Array
+    bad: Mapping[int, str]
+
+
+class Wholes(NamedTuple):
+    """Whole numbers of every row, 0 where there is none; row → why there is none."""
+
+    values: Array
     bad: Mapping[int, str]
 
 
@@ -102,6 +110,11 @@ def has_half_pair(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def is_path_part(column: str) -> bool:
+    """Whether a path of a profile can name the column: it has a name, and the name is text."""
+    return column != "" and not has_half_pair(column)
 
 
 def find_depth(value: Any) -> int:

@@ -15,13 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.ends import WrongArgument
+from ofs_spark.intake.declared import Delivered
 from ofs_spark.intake.rows import quote_json
 from ofs_spark.intake.spool import Spool
 from ofs_spark.intake.times import format_times
 from ofs_spark.intake.world import MICROS, Run, Shard, describe_segment, describe_stored, make_archive_table
 
 TOPIC = "own.events"
-KIND = "file_line"
+GAP = "not_imported"
+MOST_GAPS = 100_000
+"""Holes between declared offsets that an index is made to state."""
 SEGMENT_ROWS = 100_000
 SEGMENT_BYTES = 512 << 20
 """Of payloads, after which a segment ends."""
@@ -41,50 +45,75 @@ _CODED = [
 def write_segments(
     root: Path, run: Run, spool: Spool, announce: Callable[[int], None], rows: int = SEGMENT_ROWS
 ) -> list[dict[str, Any]]:
-    """Writes every event; the entries of the index. announce: is told how many have been written. rows: of a segment, at most."""
+    """Writes every event; the entries of the index. announce: is told how many have been written. rows: of a segment, at most.
+
+    WrongArgument where declared offsets leave more holes than an index can state.
+    """
     entries: list[dict[str, Any]] = []
+    written = 0
+    kind = "kafka_offset" if spool.delivered.offset else "file_line"
     for partition, own in spool.list_partitions():
-        writer = _Writer(root, run, Shard(TOPIC, partition, KIND), rows)
+        writer = _Writer(
+            root, run, Shard(TOPIC, partition, kind), spool.delivered, rows, MOST_GAPS - _count_gaps(entries)
+        )
         for events in spool.gather(own):
-            writer.add(events, published=spool.ordered)
-            announce(sum(entry["record_count"] for entry in entries) + writer.written)
+            writer.add(events)
+            written += events.num_rows
+            announce(written)
         entries += writer.finish()
     return entries
 
 
+def _count_gaps(entries: list[dict[str, Any]]) -> int:
+    return sum(len(entry["gaps"]) for entry in entries)
+
+
+@dataclass
+class _Segment:
+    """A segment that is being written. span: first and last offset, and the one before it; times: µs, both ends."""
+
+    file: pq.ParquetWriter
+    span: tuple[int, int, int | None]
+    times: tuple[int, int]
+    rows: int = 0
+    bytes: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+
+
 @dataclass
 class _Writer:
-    """The segments of one partition, one open at a time."""
+    """The segments of one partition, one open at a time. gaps_left: how many more the index may state."""
 
     root: Path
     run: Run
     shard: Shard
+    delivered: Delivered
     most: int
-    written: int = 0
+    gaps_left: int
     entries: list[dict[str, Any]] = field(default_factory=list)
-    _open: pq.ParquetWriter | None = None
-    _began: int = 0
-    _bytes: int = 0
-    _times: tuple[int, int] = (0, 0)
+    _last: int | None = None
+    _segment: _Segment | None = None
 
-    def add(self, events: pa.Table, *, published: bool) -> None:
-        """Writes events at the next offsets."""
+    def add(self, events: pa.Table) -> None:
+        """Writes events at the next offsets, or at those that they state, which ascend."""
         while events.num_rows:
-            room = self.most - (self.written - self._began)
+            room = self.most - (self._segment.rows if self._segment else 0)
             part, events = events.slice(0, room), events.slice(room)
-            self._write(part, published)
-            if self.written - self._began == self.most or self._bytes >= SEGMENT_BYTES:
-                self._close()
+            segment = self._write(part.combine_chunks())
+            if segment.rows == self.most or segment.bytes >= SEGMENT_BYTES:
+                self._close(segment)
 
     def finish(self) -> list[dict[str, Any]]:
         """Closes the last segment; the entries of all."""
-        if self._open is not None:
-            self._close()
+        if self._segment is not None:
+            self._close(self._segment)
         return self.entries
 
-    def _write(self, events: pa.Table, published: bool) -> None:
-        events = events.combine_chunks()
-        offsets = list(map(str, range(self.written, self.written + events.num_rows)))
+    def _write(self, events: pa.Table) -> _Segment:
+        before = -1 if self._last is None else self._last
+        offsets = np.arange(before + 1, before + 1 + events.num_rows)
+        if self.delivered.offset:
+            offsets = np.asarray(events.column("offset"))
         envelopes = make_envelopes(self.run, events)
         ts = np.asarray(events.column("ts"))
         columns = {
@@ -93,35 +122,47 @@ class _Writer:
             "ts_utc": events.column("ts").cast(MICROS),
             "payload_hash": pa.array(hash_texts(envelopes)),
             "envelope": envelopes,
-            **({"published_at_utc": events.column("arrival").cast(MICROS)} if published else {}),
+            **({"published_at_utc": events.column("arrival").cast(MICROS)} if self.delivered.arrival else {}),
         }
-        table = make_archive_table(self.run, self.shard, offsets, columns)
-        if self._open is None:
-            self._start(table.schema, ts)
-        assert self._open is not None  # noqa: S101  # started above
-        self._open.write_table(table)
-        self.written += events.num_rows
-        self._bytes += envelopes.nbytes
-        self._times = (min(self._times[0], int(ts.min())), max(self._times[1], int(ts.max())))
+        table = make_archive_table(self.run, self.shard, list(map(str, offsets.tolist())), columns)
+        segment = self._segment or self._start(table.schema, int(offsets[0]), int(ts[0]))
+        segment.file.write_table(table)
+        segment.rows += events.num_rows
+        segment.bytes += envelopes.nbytes
+        segment.times = (min(segment.times[0], int(ts.min())), max(segment.times[1], int(ts.max())))
+        segment.span = (segment.span[0], int(offsets[-1]), segment.span[2])
+        self._note_gaps(segment, offsets)
+        self._last = int(offsets[-1])
+        return segment
 
-    def _start(self, schema: pa.Schema, ts: Array) -> None:
+    def _note_gaps(self, segment: _Segment, offsets: Array) -> None:
+        """Declares what is not taken between these offsets and the ones before them."""
+        before = offsets[0] if self._last is None else self._last
+        held = np.concatenate([np.array([before]), offsets])
+        holes = np.flatnonzero(held[1:] - held[:-1] > 1)
+        self.gaps_left -= len(holes)
+        if self.gaps_left < 0:
+            message = (
+                f"the declared offsets leave more than {MOST_GAPS:,} holes; import without --offset to number the rows"
+            )
+            raise WrongArgument(message)
+        segment.gaps += zip((held[holes] + 1).tolist(), (held[holes + 1] - 1).tolist(), strict=True)
+
+    def _start(self, schema: pa.Schema, first: int, ts: int) -> _Segment:
         path = self.root / self._name()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._open = pq.ParquetWriter(
-            path, schema, compression="zstd", use_dictionary=[*_CODED, *_ORIGIN], write_page_checksum=True
-        )
-        self._times = (int(ts[0]), int(ts[0]))
+        coded = [*_CODED, *_ORIGIN]
+        file = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=coded, write_page_checksum=True)
+        self._segment = _Segment(file, (first, first, self._last), (ts, ts))
+        return self._segment
 
-    def _close(self) -> None:
-        assert self._open is not None  # noqa: S101  # only an open one is closed
-        self._open.close()
-        self._open = None
-        previous = self._began - 1 if self._began else None
-        span = (self._began, self.written - 1, previous)
+    def _close(self, segment: _Segment) -> None:
+        segment.file.close()
+        self._segment = None
         stored = describe_stored(self.root, self._name())
-        count = self.written - self._began
-        self.entries.append(describe_segment(self.shard, span, count, self._times, stored))
-        self._began, self._bytes = self.written, 0
+        entry = describe_segment(self.shard, segment.span, segment.rows, segment.times, stored)
+        gaps = [{"start": str(start), "end": str(end), "reason": GAP} for start, end in segment.gaps]
+        self.entries.append({**entry, "gaps": gaps})
 
     def _name(self) -> str:
         return self.shard.name_segment(self.run.platform_run_id, len(self.entries))

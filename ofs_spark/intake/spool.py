@@ -1,7 +1,7 @@
 """Judged events on disk until all of them are known, and then in any order, in memory for a few blocks of them.
 
 The platform run is named by the greatest event time, and offsets follow arrivals: both are known once the last row was read.
-In memory stay, per event, its partition, its arrival where one is declared, and a hash of its id.
+In memory stay, per event, its partition, its offset or arrival where one is declared, and a hash of its id.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.intake.declared import Delivered
 from ofs_spark.intake.events import EVENTS
 
 BLOCK = 1 << 14
@@ -25,16 +26,19 @@ BLOCK_BYTES = 32 << 20
 
 @dataclass
 class Spool:
-    """Events as they come. at: the file that holds them. latest: the greatest event time, µs."""
+    """Events as they come. at: the file that holds them; delivered: what is declared of how they came to be there.
+
+    latest: the greatest event time, µs.
+    """
 
     at: Path
-    ordered: bool
+    delivered: Delivered
     count: int = 0
     latest: int = -(2**63)
     bytes: int = 0
     _starts: list[int] = field(default_factory=list)
     _partitions: list[Array] = field(default_factory=list)
-    _arrivals: list[Array] = field(default_factory=list)
+    _orders: list[Array] = field(default_factory=list)
     _ids: list[Array] = field(default_factory=list)
     _sorted: bool = False
     _writer: pa.ipc.RecordBatchFileWriter | None = None
@@ -51,8 +55,8 @@ class Spool:
         self.bytes += events.nbytes
         self.latest = max(self.latest, int(np.asarray(events.column("ts")).max()))
         self._partitions.append(np.array(events.column("partition")))
-        if self.ordered:
-            self._arrivals.append(np.array(events.column("arrival")))
+        if self.delivered.order:
+            self._orders.append(np.array(events.column(self.delivered.order)))
         ids = events.column("event_id").to_pylist()
         self._ids.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
 
@@ -63,14 +67,14 @@ class Spool:
             self._writer = None
 
     def list_partitions(self) -> list[tuple[int, Array]]:
-        """(partition, its events by number) in the order of their offsets: by arrival where one is declared, else as read."""
+        """(partition, its events by number) in the order of their offsets: those declared, else by arrival, else as read."""
         partitions = np.concatenate(self._partitions)
-        arrivals = np.concatenate(self._arrivals) if self.ordered else None
+        order = np.concatenate(self._orders) if self.delivered.order else None
         found = []
         for partition in np.unique(partitions).tolist():
             own = np.flatnonzero(partitions == partition)
-            if arrivals is not None and (np.diff(arrivals[own]) < 0).any():
-                own = own[np.argsort(arrivals[own], kind="stable")]
+            if order is not None and (np.diff(order[own]) < 0).any():
+                own = own[np.argsort(order[own], kind="stable")]
             found.append((partition, own))
         return found
 

@@ -14,6 +14,7 @@ SET_ID, SET_VERSION = "starter", "v1"
 WINDOWS = ("1d", "7d", "30d")
 MOST_VALUES = 4
 """Number columns that are summed; more are named in a comment."""
+_CONSTANTS = ("true", "false", "null")
 _HEAD = """\
 # A starter profile, written by `ofs import` from the rows themselves. It is yours to change: every key, aggregate and
 # condition is in docs/profile-reference.md. Once a dataset was built from a group, change the group under a new version.
@@ -75,15 +76,15 @@ def _write_path(column: str) -> str:
 
 def quote_yaml(text: str) -> str:
     """A text as YAML has it: plain where that is safe, else in double quotes."""
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text) and text.lower() not in ("true", "false", "null"):
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text) and text.lower() not in _CONSTANTS:
         return text
     return yaml.safe_dump(text, default_style='"', allow_unicode=False, width=2**31).rstrip("\n")
 
 
 def name_parts(columns: Sequence[str]) -> list[str]:
-    """A name for each column, of letters, digits and _, no two equal whatever their case."""
+    """A name for each column, of letters, digits and _, no two equal whatever their case, and none a constant of YAML."""
     found: list[str] = []
-    taken: set[str] = set()
+    taken = set(_CONSTANTS)
     for column in columns:
         bare = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")[:60] or "column"
         bare = bare if not bare[0].isdigit() else f"c_{bare}"

@@ -33,13 +33,14 @@ ALLOWED = {
     "state/ledger.sqlite": "the ledger, with the log and the index that SQLite keeps beside it",
     "state/.ledger-": "the ledger, before it has its name",
     "demo/": "the folder that `ofs demo` is given, a world of its own",
+    "own/": "the folder that `ofs import` is given, likewise",
     "objects/.spark/": "the log of the JVM that a command starts",
 }
 """Where a command may write below a world's folder, and why. Nothing else there changes: not the archive, the labels, the run
 facts, the gated outputs, the bus, the intents, the profiles, the wiring, another plane's reconciliation."""
 OWNED = {"{platform_run_id}/ofs/", "{platform_run_id}/job_receipts/", f"{{platform_run_id}}/{RECONCILIATION}"}
 """What the contract gives to OFS. Nothing writes job receipts yet: here they are not allowed."""
-HOLES = ("state", "demo", f"objects/{RUN}/ofs", f"objects/{RUN}/learning/reconciliation", "objects/.spark")
+HOLES = ("state", "demo", "own", f"objects/{RUN}/ofs", f"objects/{RUN}/learning/reconciliation", "objects/.spark")
 FOREIGN = (f"{RUN}/learning/reconciliation/mf_reconciliation.json", f"{RUN}/bus/fraud/0.jsonl", f"{RUN}/sr/plan.json")
 
 ORPHAN = f"{RUN}/ofs/files/{'0' * 64}.parquet"
@@ -48,6 +49,7 @@ GATED = refusals.CASES["receipt_passed"].world
 GATED_EVENT = str(GATED.segments[0].rows[0].event_id)
 WHERE = ("--json", "--quiet", "--wiring", "{wiring}")
 Asked = Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]
+IMPORTED = ("--events", "{events}", "--id", "id", "--time", "at", "--type-is", "payment")
 COMMANDS: Asked = {
     "build": (
         (("{intent}",), 0),
@@ -81,6 +83,13 @@ COMMANDS: Asked = {
         (("{no intent}",), 10),
         (("{index}", "--contract", "archive.segment_index.v0"), 0),
         (("{profile}", "--contract", "feature_profile"), 0),
+    ),
+    "import": (
+        (("{folder}/own/world", *IMPORTED), 0),
+        (("{folder}/own/world", *IMPORTED), 2),
+        (("{folder}/objects", *IMPORTED), 2),
+        (("{folder}/own/other", *IMPORTED, "--key", "nowhere"), 2),
+        (("{folder}/own/other", *IMPORTED[:-2]), 2),
     ),
     "demo": (
         (("--folder", "{folder}/demo/world", "--payments", "8000"), 0),
@@ -162,6 +171,8 @@ def write_intents(written: Written) -> dict[str, str]:
 def plan_commands(folder: Path) -> list[dict[str, Any]]:
     written = prepare(GATED, folder)
     named = {"wiring": written.wiring, "intent": written.intent, "index": written.index, "profile": written.profile}
+    named["events"] = folder / "events.csv"
+    named["events"].write_text("id,at\na,2026-02-10T10:00:00Z\nb,never\n")
     places = {**{name: str(path) for name, path in named.items()}, **write_intents(written), "folder": str(folder)}
     online = folder.parent / "online"
     own = prepare_online(online)

@@ -46,6 +46,7 @@ WITNESSES = {
     "POLICY_REVISION_MISMATCH": "unit/pins/test_plan.py::test_a_prod_wiring_refuses_what_others_say_aloud",
     "CONFIG_REVISION_MISMATCH": "unit/pins/test_plan.py::test_a_prod_wiring_refuses_what_others_say_aloud",
     "RUN_FACTS_UNAVAILABLE": "integration/test_refusals.py::test_damage_is_refused_by_name_and_its_repair_is_enough",
+    "ORIGIN_NOT_ADMISSIBLE": "unit/pins/test_plan.py::test_a_prod_wiring_admits_no_own_data",
     "NO_PASS_NO_READ": "integration/test_refusals.py::test_world_is_refused",
     "CONTEXT_DIGEST_MISMATCH": "integration/test_refusals.py::test_world_is_refused",
     "FEATURE_PROFILE_UNRESOLVED": "integration/test_refusals.py::test_world_is_refused",
@@ -195,7 +196,7 @@ def test_no_text_names_a_command_that_does_not_exist() -> None:
         word for path in sorted((ROOT / "ofs_spark").rglob("*.py")) for word in find_commands_told(path.read_text())
     }
     exist = {"identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish"}
-    exist |= {"cancel", "gc", "demo"}
+    exist |= {"cancel", "gc", "demo", "import"}
     assert told - exist == set()
     assert list(find_commands_told('x = "run `ofs doctor` or"')) == ["doctor"]
 

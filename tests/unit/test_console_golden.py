@@ -31,6 +31,7 @@ PAGES: dict[str, tuple[Path, Print]] = {
     "explain_label": (GOLDEN / "explain_label.json", console.print_explanation),
     "explain_row": (GOLDEN / "explain_row.json", console.print_explanation),
     "gc": (GOLDEN / "gc.json", console.print_gc),
+    "import": (GOLDEN / "import.json", console.print_import),
     "refusal": (GOLDEN / "refusal.json", console.print_refusal),
     "show": (MANIFEST, console.print_manifest),
     "status": (GOLDEN / "status.json", console.print_status),

@@ -17,6 +17,7 @@ import pytest
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.intake import rows as r
+from ofs_spark.intake import segments as module
 from tests.unit.intake.worlds import EVENTS, run_import, write_lines, write_text
 
 AT = "2026-02-10T10:00:00Z"
@@ -101,18 +102,18 @@ def test_a_line_that_is_too_long_is_never_held(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_blocks_of_any_size_give_the_same_rows(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "".join(f"{number},{'x' if number % 3 == 0 else AT},c{number % 2},{number}.5\n" for number in range(8))
-    whole = import_csv(tmp_path / "a", body) if (tmp_path / "a").mkdir() is None else None
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    whole = import_csv(tmp_path / "a", body)
     monkeypatch.setattr(r, "MOST_ROWS", size)
-    (tmp_path / "b").mkdir()
     cut = import_csv(tmp_path / "b", body)
-    assert whole is not None
     assert cut.archived() == whole.archived()
     assert cut.rejected == whole.rejected
     assert cut.profile == whole.profile
 
 
 def test_json_lines_keep_their_objects(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": 7,
             "at": AT,
@@ -343,6 +344,38 @@ def test_events_are_dealt_to_partitions_by_a_value(tmp_path: Path) -> None:
     assert len(made.intent["replay_basis"]) == len(made.index["segments"])
 
 
+def test_offsets_may_be_those_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holes are declared, also between segments; what has no offset is rejected."""
+    monkeypatch.setattr(module, "SEGMENT_ROWS", 2)
+    monkeypatch.setattr(module.write_segments, "__defaults__", (2,))
+    odd = ["", "-1", "01", "1.0", "x", "9223372036854775808"]
+    rows = [("a", "7"), ("b", "3"), ("c", "7"), ("d", "20"), ("e", "9223372036854775807")]
+    body = "id,at,offset\n" + "".join(f"{name},{AT},{offset}\n" for name, offset in rows)
+    body += "".join(f"z,{AT},{one}\n" for one in odd)
+    made = import_csv(tmp_path, body.encode(), offset="offset")
+    assert [(row["event_id"], row["origin_offset"]["offset"]) for row in made.archived()] == [
+        ("b", "3"), ("a", "7"), ("c", "7"), ("d", "20"), ("e", "9223372036854775807"),
+    ]  # fmt: skip
+    assert made.rejected == [(7, "offset", r.MISSING), *((line, "offset", r.NO_WHOLE) for line in range(8, 13))]
+    spans = [(one["first_offset"], one["last_offset"], one["previous_last_offset"]) for one in made.index["segments"]]
+    last = "9223372036854775807"
+    assert spans == [("3", "7", None), ("7", "20", "7"), (last, last, "20")]
+    gaps = [[(gap["start"], gap["end"]) for gap in one["gaps"]] for one in made.index["segments"]]
+    assert gaps == [[("4", "6")], [("8", "19")], [("21", "9223372036854775806")]]
+    assert "offset" not in made.payloads()[0]
+    assert made.intent["replay_basis"][0]["offset_kind"] == "kafka_offset"
+
+
+def test_offsets_with_more_holes_than_an_index_states_are_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_GAPS", 3)
+    body = "id,at,offset,part\n" + "".join(f"e{number},{AT},{2 * (number // 2)},{number % 2}\n" for number in range(8))
+    with pytest.raises(WrongArgument, match="leave more than 3 holes"):
+        import_csv(tmp_path, body.encode(), offset="offset", partition="part")
+    assert not (tmp_path / "world").exists()
+
+
 def test_one_id_twice_is_archived_twice_for_the_build_to_judge(tmp_path: Path) -> None:
     made = import_csv(tmp_path, f"a,{AT},c,1\na,{AT},c,1\na,{AT},c,2\n")
     assert [row["event_id"] for row in made.archived()] == ["a", "a", "a"]
@@ -353,6 +386,13 @@ def test_one_id_twice_is_archived_twice_for_the_build_to_judge(tmp_path: Path) -
 def test_text_may_be_compressed(suffix: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / f"events.{suffix}", gzip.compress((HEAD + f"a,{AT},c,1\n").encode()))
     assert run_import(tmp_path / "world", path).answer["events"] == 1
+
+
+def test_a_column_without_a_name_is_kept_and_never_summed(tmp_path: Path) -> None:
+    """As the index that pandas writes in front of a table."""
+    made = import_csv(tmp_path, f",id,at\n0,a,{AT}\n1,b,{AT}\n".encode())
+    assert [one[""] for one in made.payloads()] == ["0", "1"]
+    assert "_sum" not in made.profile
 
 
 def test_names_are_those_of_the_test_files() -> None:

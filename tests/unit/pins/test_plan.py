@@ -14,7 +14,7 @@ from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.positions import hash_basis, select_sources
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.io.objects.memory import MemoryObjects
-from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, find_differences
+from ofs_spark.pins.plan import SCHEMA_VERSION, Archive, BuildPlan, find_differences, require_platform
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import Context, RunFacts
 from tests.spec.intents import BASE, ROOT, edited, intent
@@ -138,3 +138,14 @@ def test_nothing_is_said_where_all_agree_and_all_is_told_where_none_does() -> No
     with pytest.raises(Refusal) as caught:
         find_differences(intent(strange), POLICY, "git:0000000", "prod")
     assert [fault["code"] for fault in caught.value.details["faults"]] == list(NAMED.values())
+
+
+def test_a_prod_wiring_admits_no_own_data() -> None:
+    own = {"sr/facts.json": "ofs_import", "archive/segment_index.json": "ofs_import", "labels.json": None}
+    require_platform(own, "local")
+    require_platform(own, "dev")
+    require_platform({"sr/facts.json": None, "labels.json": "labels.jsonl"}, "prod")
+    with pytest.raises(Refusal) as caught:
+        require_platform(own, "prod")
+    assert (caught.value.code, caught.value.exit_status) == ("ORIGIN_NOT_ADMISSIBLE", 20)
+    assert [fault["ref"] for fault in caught.value.details["faults"]] == ["archive/segment_index.json", "sr/facts.json"]
