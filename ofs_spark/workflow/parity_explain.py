@@ -36,7 +36,9 @@ COMPARED, EXPLAINED = 200, 20
 """Of one run's mismatches, how many are compared key by key, and how many are explained: each reads the archive again."""
 EVERY = 100_000
 """Records of an anchor's partitions up to which all are read: then every differing key is looked at. Of more, those of some
-keys are, with so many records in all; causes of all keys are then proven by replaying the basis."""
+keys are; causes of all keys are then proven by replaying the basis."""
+SAMPLED = 100_000
+"""Events of those keys."""
 KEYS, WITNESSES = 50, 5
 """Differing keys that are looked at of more records, and keys that agree beside them, by which other rules are told from a
 key's own fault."""
@@ -139,8 +141,8 @@ class Explainer:
             spans = {(one.topic, one.partition): (one.start, one.last) for one in ranges}
             whole = {place: (first if ends[place] >= first else 0, last) for place, (first, last) in spans.items()}
             return Archive(self._to_events(self._find(ranges, None), self._find_arrivals(reach, None)), whole)
-        keys = choose_keys(found.keys, expected, rebuilt, KEYS, EVERY)
-        agreeing = choose_keys(rebuilt.keys() & expected.keys() - {*found.keys}, expected, rebuilt, WITNESSES, EVERY)
+        keys = choose_keys(found.keys, expected, rebuilt, KEYS, SAMPLED)
+        agreeing = choose_keys(rebuilt.keys() & expected.keys() - {*found.keys}, expected, rebuilt, WITNESSES, SAMPLED)
         stretches = self._list_stretches(anchor)
         records = self._find_sample(ranges, (*keys, *agreeing), expected, [one for one, _ in stretches])
         whole = {(one.topic, one.partition): bounds for one, bounds in stretches}
