@@ -34,7 +34,7 @@ class LivePage(Page):
     def __init__(self, stream: TextIO, outlet: Outlet | None) -> None:
         self._stream, self._outlet = stream, outlet
         self._screen = Screen(stream)
-        self._frames = _FRAMES if stream.encoding.lower().startswith("utf") else _PLAIN_FRAMES
+        self._frames = _FRAMES if (stream.encoding or "utf-8").lower().startswith("utf") else _PLAIN_FRAMES
         self._live: Live | None = None
 
     def end(self, work: Work, at: float) -> None:

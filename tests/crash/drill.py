@@ -37,6 +37,10 @@ PARENT = MEMORY if MEMORY.is_dir() else None
 """Where drills run: thousands of files are synced, and a disk would be all that is measured."""
 
 
+LEASE_S = 3 * 3600
+"""A driver's: effects are counted, and a heartbeat, which comes every third of it, is one at no place of its own."""
+
+
 class Killed(BaseException):
     """The process is gone: nothing of it happens any more."""
 
@@ -138,7 +142,8 @@ class Drill:
         self.drivers += 1
         name = f"driver:{self.drivers}"
         with open_context(self.written.wiring, None, lambda _room, _doing: None, engine) as context:
-            control = replace(context.control, owner=name, is_gone=self.is_gone, pause=lambda _s: None)
+            limits = replace(context.control.limits, lease_s=LEASE_S)
+            control = replace(context.control, owner=name, limits=limits, is_gone=self.is_gone, pause=lambda _s: None)
             try:
                 return command(watch(replace(context, control=control), around))
             except BaseException as error:  # noqa: BLE001  # whatever ends a driver is what a drill looks at

@@ -242,7 +242,7 @@ def test_a_signal_that_cannot_be_written_undoes_nothing(part: str, error: type[E
     written = write_world(WORLD, tmp_path)
     outcome = build_on(written, lambda root: Broken(root, part, error))
     assert outcome.published["outcome"] == "COMMITTED"
-    assert any(line.startswith("signals: FAILED") for line in SAID)
+    assert any(line.startswith("signals: note: FAILED") for line in SAID)
     with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
         assert [run.state for run in context.control.ledger.list_runs()] == [State.DONE]
     if part not in ("/run_receipts/", ""):
