@@ -24,6 +24,9 @@ from typing import Any
 from ofs_spark.foundation.codes import CODES, find_turn
 from ofs_spark.foundation.commands import NOBODY, Caller, Next
 
+CHANGED = "; a changed intent takes a new `request_id`"
+"""What `do` adds where its place is in the intent: the run that was refused stands for the intent as it was."""
+
 
 class OfsError(Exception):
     """Base of everything OFS raises on purpose."""
@@ -85,9 +88,11 @@ class Refusal(OfsError):
         It is the place of the first fault: inside the document that the fault's `ref` names, else in the intent or, of the
         environment's codes, in the wiring. A refusal that points nowhere, as its code neither, names the object it is about.
         """
-        file, pointer = self._find_place(caller)
+        code, (file, pointer) = CODES[self.code], self._find_place(caller)
         place = {"file": file, "pointer": pointer}
-        return {"text": CODES[self.code].do, **{name: value for name, value in place.items() if value}}
+        is_changed = file == caller.intent != "" and code.room != "intent" and "request_id" not in code.do
+        text = code.do + (CHANGED if is_changed else "")
+        return {"text": text, **{name: value for name, value in place.items() if value}}
 
     def _find_place(self, caller: Caller) -> tuple[str, str]:
         """(file, pointer), each "" where nothing names it."""

@@ -78,8 +78,7 @@ def load_policy(folder: Path | None) -> Policy:
     root: Traversable = Path(stated) if stated else find_conf_root() / "policy"
     documents = {name: _read_file(root / name) for name in DIGESTED + UNDIGESTED}
     _require_places(documents, root)
-    values = {key: value for document in documents.values() for key, value in document.items()}
-    _require_valid(values, root)
+    values = _require_valid(documents, root)
     coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
     others = {name: value for name, value in values.items() if name not in coverage}
     return Policy(coverage=coverage, file_digests={name: _digest_file(documents[name]) for name in DIGESTED}, **others)
@@ -130,18 +129,24 @@ def _read_shipped() -> dict[str, Any]:
     return {key: value for name in DIGESTED + UNDIGESTED for key, value in _read_file(root / name).items()}
 
 
-def _require_valid(values: Mapping[str, Any], root: Traversable) -> None:
-    faults = find_faults(dict(values), CONTRACT)
+def _require_valid(documents: Mapping[str, Mapping[str, Any]], root: Traversable) -> dict[str, Any]:
+    """The keys of all files with their values, valid under the contract."""
+    values = {key: value for document in documents.values() for key, value in document.items()}
+    faults = find_faults(values, CONTRACT)
     if faults:
         first, more = faults[0], describe_more(len(faults))
         file = _find_file(first.pointer.split("/")[1]) or "its files"
         message = f"the policy: {first.pointer} of {file}: {first.message}{more}"
-        raise _refuse_unfit(message, faults=[_describe_fault(fault, root) for fault in faults])
+        raise _refuse_unfit(message, faults=[_describe_fault(fault, documents, root) for fault in faults])
+    return values
 
 
-def _describe_fault(fault: DocumentFault, root: Traversable) -> dict[str, str]:
+def _describe_fault(
+    fault: DocumentFault, documents: Mapping[str, Mapping[str, Any]], root: Traversable
+) -> dict[str, str]:
     """The fault, and the file of the policy that its key stands in, or must stand in."""
-    file = _find_file(fault.pointer.split("/")[1])
+    key = fault.pointer.split("/")[1]
+    file = next((name for name, document in documents.items() if key in document), _find_file(key))
     return {**fault.to_document(), **({"file": str(root / file)} if file else {})}
 
 

@@ -148,15 +148,17 @@ def _judge_intent(raw: bytes, contract: str, open_context: Open | None) -> Liste
     from ofs_spark.intent.documents import parse_intent  # loads pydantic
 
     intent = parse_intent(document)
+    if command in REBUILDS:
+        found = list_refused(lambda: _require_whole(intent))
+        if found:
+            return _list(*found)
     return _list(*_find_named_faults(intent)) if open_context is None else _find_pin_faults(intent, open_context)
 
 
 def _find_named_faults(intent: Intent) -> Faults:
     """Faults of what an admitted intent names for other rooms, as far as no store is asked."""
     steps: list[Callable[[], object]] = [lambda: _require_ref(intent.run_facts_ref)]
-    if find_command(intent.document) in REBUILDS:
-        steps.append(lambda: _require_whole(intent))
-    else:
+    if find_command(intent.document) not in REBUILDS:
         from ofs_spark.labels.terms import require_types, resolve_rule
 
         steps += [lambda: resolve_rule(intent.resolution_rule), lambda: require_types(intent, read_scope(intent))]

@@ -14,10 +14,12 @@ from ofs_spark.foundation.canonical import MAX_BYTES
 from ofs_spark.foundation.contracts import list_contracts
 from ofs_spark.io.local_engine import LocalEngine
 from tests.integration.test_refusals import FOUR
+from tests.spec.tables.refusals import holding, needs, receipt
 from tests.spec.tables.windows import world
 from tests.worlds.command import Result, run_command
 from tests.worlds.model import canon
 from tests.worlds.sabotage import SABOTAGES
+from tests.worlds.snapshots import SNAPSHOTS
 from tests.worlds.writer import Written, write_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +96,8 @@ def test_what_a_build_refuses_for_the_intent_alone_is_no_valid_intent(name: str,
 def test_an_intent_is_judged_as_its_own_command_takes_it(kind: str, tmp_path: Path) -> None:
     written = write_world(WORLD, tmp_path)
     change(written.intent, intent_kind=kind)
+    assert list_codes(validate(written.intent)) == ["PARITY_ANCHOR_INVALID"] * (kind == "forensic_rebuild")
+    change(written.intent, parity_anchor_ref="a/b.json")
     assert validate(written.intent)["valid"]
     told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
     assert json.loads(told.stdout)["code"] == "INTENT_KIND_UNSUPPORTED"
@@ -320,3 +324,139 @@ def test_a_wiring_that_no_command_takes_is_not_valid(
     assert json.loads(told.stdout)["code"] == "ENVIRONMENT_UNFIT"
     found = [(fault["code"], fault["pointer"]) for fault in validate(path)["faults"]]
     assert found == [("ENVIRONMENT_UNFIT", pointer) for pointer in pointers]
+
+
+POLICY = ROOT / "conf" / "policy"
+OF_POLICY: dict[str, tuple[str, Callable[[dict[str, Any]], object], list[tuple[str, str]]]] = {
+    "another value": ("layout.yaml", lambda d: d.update(leaf_rows=0), [("SCHEMA_INVALID", "/leaf_rows")]),
+    "unknown key": ("replay.yaml", lambda d: d.update(arival="x"), [("SCHEMA_INVALID", "/arival")]),
+    "missing key": ("replay.yaml", lambda d: d.pop("arrival"), [("SCHEMA_INVALID", "/arrival")]),
+    "another file's key": ("launcher.yaml", lambda d: d.update(leaf_rows=7), [("ENVIRONMENT_UNFIT", "/leaf_rows")]),
+}
+
+
+def test_the_policy_files_are_judged_one_by_one() -> None:
+    files = sorted(POLICY.glob("*.yaml"))
+    answer = validate(*files)
+    assert answer["valid"]
+    assert {one["contract"] for one in answer["files"]} == {"policy"}
+    assert len(answer["files"]) == len(files)
+
+
+@pytest.mark.parametrize("name", OF_POLICY)
+def test_a_policy_file_that_no_command_takes_is_not_valid(name: str, tmp_path: Path) -> None:
+    file, damage, expected = OF_POLICY[name]
+    for path in POLICY.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    document = yaml.safe_load((tmp_path / file).read_text())
+    damage(document)
+    (tmp_path / file).write_text(yaml.safe_dump(document))
+    answer = validate(tmp_path / file)
+    assert [(fault["code"], fault["pointer"]) for fault in answer["faults"]] == expected
+    written = write_world(WORLD, tmp_path / "world")
+    line = ("--json", "--wiring", str(written.wiring), "--policy", str(tmp_path), "build", str(written.intent))
+    refused = json.loads(run_command(*line).stdout)
+    assert (refused["code"], refused["do"]["file"]) == ("ENVIRONMENT_UNFIT", str(tmp_path / file))
+    assert refused["do"]["pointer"] == expected[0][1]
+
+
+SNAPSHOT = SNAPSHOTS[0]
+OF_ANCHORS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "whole": ({}, []),
+    "another hash": ({"snapshot_hash": "0" * 64}, ["/snapshot_hash"]),
+    "another state": ({"features": {}}, ["/snapshot_hash"]),
+    "of two kinds": ({"decision_id": "d-1"}, [""]),
+}
+
+
+@pytest.mark.parametrize("name", OF_ANCHORS)
+def test_an_anchor_that_contradicts_itself_is_not_valid(name: str, tmp_path: Path) -> None:
+    members, pointers = OF_ANCHORS[name]
+    path = tmp_path / "anchor.json"
+    path.write_bytes(canon({**SNAPSHOT, **members}))
+    answer = validate(path, "--contract", "online_anchor")
+    assert [fault["pointer"] for fault in answer["faults"]] == pointers
+    assert set(list_codes(answer)) <= {"PARITY_ANCHOR_INVALID"}
+
+
+def test_a_snapshot_of_more_than_eight_mebibytes_is_an_anchor(tmp_path: Path) -> None:
+    states = {f"key-{number:06d}": next(iter(SNAPSHOT["features"].values())) for number in range(90_000)}
+    path = tmp_path / "anchor.json"
+    path.write_bytes(canon({**SNAPSHOT, "features": states}))
+    assert path.stat().st_size > MAX_BYTES
+    assert [fault["pointer"] for fault in validate(path)["faults"]] == ["/snapshot_hash"]
+
+
+def test_run_facts_that_state_two_digests_of_an_output_are_not_valid(tmp_path: Path) -> None:
+    made = holding(b"sealed", needs((receipt("PASS"),)))
+    written = write_world(made, tmp_path)
+    assert validate(written.run_facts)["valid"]
+    facts = json.loads(written.run_facts.read_bytes())
+    facts["locators"][0]["content_digest"]["hex"] = "0" * 64
+    change(written.run_facts, locators=facts["locators"])
+    answer = validate(written.run_facts)
+    assert [(fault["code"], fault["pointer"]) for fault in answer["faults"]] == [
+        ("CONTEXT_DIGEST_MISMATCH", "/locators/0/content_digest/hex")
+    ]
+    told = run_command("--json", "--quiet", "--wiring", str(written.wiring), "build", str(written.intent))
+    assert json.loads(told.stdout)["code"] == "CONTEXT_DIGEST_MISMATCH"
+
+
+def ask_with_pins(written: Written) -> dict[str, Any]:
+    return validate("--contract", json.loads(written.intent.read_bytes())["schema_version"], written.intent)
+
+
+@pytest.mark.parametrize("kind", ["build", "forensic"])
+def test_a_request_id_that_stands_for_another_intent_is_told(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write_world(WORLD, tmp_path)
+    monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    if kind == "forensic":
+        change(written.intent, intent_kind="forensic_rebuild", parity_anchor_ref="a/b.json")
+    run_command("--json", "--quiet", kind, str(written.intent))
+    before = {fault["code"] for fault in ask_with_pins(written)["faults"]}
+    change(written.intent, policy_revision="another-one")
+    told = run_command("--json", "--quiet", kind, str(written.intent))
+    refused = json.loads(told.stdout.splitlines()[-1])
+    assert refused["code"] == "REQUEST_ID_PAYLOAD_MISMATCH"
+    assert before <= {"REF_ACCESS_DENIED", "FEATURE_PROFILE_UNRESOLVED"}
+    (fault,) = ask_with_pins(written)["faults"]
+    assert (fault["code"], fault["pointer"], fault["message"]) == (refused["code"], "/request_id", refused["message"])
+
+
+def test_a_run_that_was_resolved_to_another_plan_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt fixed the plan and failed; the profile was edited since."""
+    made = world('event|time|card|amount\ne0|10:00|1|"x"', values={"a": {"path": "payload.amount", "type": "int"}})
+    written = write_world(made, tmp_path)
+    monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    line = ("--json", "--quiet", "build", str(written.intent))
+    assert json.loads(run_command(*line).stdout)["code"] == "FEATURE_VALUE_INVALID"
+    assert ask_with_pins(written)["valid"]
+    top = yaml.safe_load(written.profile.read_text())
+    top["feature_groups"][0]["values"]["a"]["type"] = "string"
+    written.profile.write_text(yaml.safe_dump(top))
+    answer = ask_with_pins(written)
+    refused = json.loads(run_command(*line).stdout)
+    assert refused["code"] == "BUILD_PLAN_IMMUTABILITY_VIOLATION"
+    assert (refused["do"]["file"], refused["do"]["pointer"]) == (str(written.intent), "/request_id")
+    assert [(fault["code"], fault["message"]) for fault in answer["faults"]] == [(refused["code"], refused["message"])]
+
+
+@pytest.mark.parametrize("kind", ["parity", "forensic"])
+def test_pins_of_a_rebuild_are_judged_as_its_command_does(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group with features of its own, no anchor at its ref, and no word of labels, which a rebuild does not read."""
+    written = write_world(WORLD, tmp_path)
+    monkeypatch.setenv("OFS_WIRING", str(written.wiring))
+    asked = {"intent_kind": f"{kind}_rebuild", "parity_anchor_ref": "a/b.json", "request_id": "rebuild.request"}
+    change(written.intent, **asked)
+    written.label_extract.unlink()
+    written.index.unlink()
+    answer = ask_with_pins(written)
+    refused = json.loads(run_command("--json", "--quiet", kind, str(written.intent)).stdout)
+    assert [(one["code"], one["pointer"], one["message"]) for one in answer["faults"]] == [
+        (one["code"], one["pointer"], one["message"]) for one in refused["details"]["faults"]
+    ]
+    assert list_codes(answer) == ["FEATURE_PROFILE_UNRESOLVED", "REF_ACCESS_DENIED", "ARCHIVE_INDEX_MISSING"]
