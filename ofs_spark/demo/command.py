@@ -20,6 +20,7 @@ from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.ports import Announce
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.io.context import WIDTH, open_context
 from ofs_spark.workflow.context import RunContext
 
@@ -184,13 +185,20 @@ def _describe(
     """What people should know of the dataset and of its twin."""
     counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
     features = [c for c in manifest["columns"] if c["role"] == "feature"]
+    unused = counts["rows"] - answer["rows"]
     return {
-        "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
-        "among them": f"{world.fraud:,} fraudulent; {world.late:,} events delivered late",
-        "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
-        "not a row": f"{counts['rows'] - answer['rows']:,} events feed no row: they are card_token_checks",
-        "rows": f"{answer['rows']:,} payments, each as it stood when it was made",
-        "features": f"{len(features)} columns, e.g. {features[0]['name']}, {features[-1]['name']}",
+        "went in": f"{write_count(counts['delivered'], 'delivery', 'deliveries')} of {write_count(world.payments, 'event')}",
+        "among them": f"{world.fraud:,} fraudulent; {write_count(world.late, 'event')} delivered late",
+        "dropped": ", ".join(
+            [
+                write_count(counts["redeliveries"], "redelivery", "redeliveries"),
+                write_count(counts["conflicts"], "conflict"),
+                f"{counts['invalid']:,} invalid",
+            ]
+        ),
+        "not a row": f"{write_count(unused, 'event feeds', 'events feed')} no row: card_token_checks",
+        "rows": f"{write_count(answer['rows'], 'payment')}, each as it stood when it was made",
+        "features": f"{write_count(len(features), 'column')}, e.g. {features[0]['name']}, {features[-1]['name']}",
         "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
         "status": manifest["status"],
         "digest": answer["content_digest"],

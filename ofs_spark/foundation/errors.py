@@ -72,6 +72,7 @@ class Refusal(OfsError):
             "retryable": code.retryable,
             "next": self.write_next(caller),
             "do": self.describe_do(caller),
+            **({"where": dict(caller.where)} if caller.where else {}),
         }
 
     def write_next(self, caller: Caller) -> str:
@@ -81,7 +82,8 @@ class Refusal(OfsError):
 
     def describe_do(self, caller: Caller) -> dict[str, str]:
         """What a person must do {text}, and in which file and at which place of it where the refusal names them."""
-        done = {"text": CODES[self.code].do}
+        own = "" if self.next_command is None else self.next_command.do
+        done = {"text": own or CODES[self.code].do}
         first: Mapping[str, Any] = next((one for one in self.details.get("faults", ()) if isinstance(one, dict)), {})
         file = next((self.details[name] for name in ("file", "ref", "path") if name in self.details), None)
         if isinstance(file, str) and file:

@@ -120,7 +120,6 @@ def test_identity_and_validate_need_no_world(tmp_path: Path) -> None:
         ("build",),
         ("rebuild",),
         ("build", "--fast", "x"),
-        ("status", "--json"),  # an option of every command stands before the command
         ("demo", "--payments", "999"),
         ("demo", "--pay", "1000"),  # no abbreviations
     ],

@@ -188,7 +188,7 @@ def test_no_text_names_a_command_that_does_not_exist() -> None:
         word for path in sorted((ROOT / "ofs_spark").rglob("*.py")) for word in find_commands_told(path.read_text())
     }
     exist = {"identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish"}
-    exist |= {"cancel", "gc", "demo"}
+    exist |= {"cancel", "gc", "demo", "init", "datasets"}
     assert told - exist == set()
     assert list(find_commands_told('x = "run `ofs doctor` or"')) == ["doctor"]
 
