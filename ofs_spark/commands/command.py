@@ -83,7 +83,7 @@ def open_plane(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]
     from ofs_spark.io.context import open_context
 
     file, chosen_by = choose_wiring(options.wiring)
-    options.caller.where = {"wiring": os.path.abspath(file), "chosen_by": chosen_by}
+    options.caller.where = options.caller.where or {"wiring": os.path.abspath(file), "chosen_by": chosen_by}
 
     def tell(wiring: Any) -> None:
         """Keeps it for the answer, and tells people."""
@@ -96,6 +96,10 @@ def open_plane(options: argparse.Namespace, reads: bool = True) -> Iterator[Any]
 
 
 def _tell_where(options: argparse.Namespace) -> None:
+    """Says it once, however many documents of one command open the plane."""
+    if getattr(options, "has_told_where", False):
+        return
+    options.has_told_where = True
     if options.log_level is not None:
         console.log_step("wiring", console.show_where(options.caller.where))
     elif not options.quiet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -50,13 +51,13 @@ def run_demo(folder: Path, seed: int, payments: int, announce: Announce, page: T
     again = _build_again(world, announce)
     same = again["content_digest"] == answer["content_digest"]
     facts = _describe(world, answer, manifest, again, same)
-    places = {name: str(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
+    places = {name: os.path.abspath(world.objects / answer[f"{name}_ref"]) for name in ("table", "manifest")}
     print_demo(facts, places, list(parity.values()), _list_commands(world, answer["manifest_ref"]), page)
     if not same:
         raise InternalError("two builds of one plan have different digests")
     _require_told(world, parity)
     told = {"verified": True, "second_digest": again["content_digest"], "same_digest": same, "parity": parity}
-    return {**answer, **told}
+    return {**answer, **told, **{f"{name}_path": path for name, path in places.items()}}
 
 
 def _compare_snapshots(world: DemoWorld, context: RunContext) -> dict[str, dict[str, Any]]:

@@ -5,12 +5,13 @@ No engine, no Arrow, and no judgement: `ofs verify` proves a manifest, this page
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, parse_json
+from ofs_spark.foundation.canonical import MAX_BYTES
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge
 from ofs_spark.foundation.refs import name_manifest, name_retirement
@@ -56,19 +57,16 @@ def _read_facts(context: RunContext, ref: str) -> Answer:
     """What the manifest at a ref says of itself."""
     unknown = dict.fromkeys(("rows", "feature_set", "label_asof_utc", "table_ref"))
     try:
-        manifest = parse_json(context.objects.read(ref, MAX_BYTES))
+        # Not by the strict reader, which takes four times as long: what is only shown is judged by nobody here.
+        return _pick_facts(json.loads(context.objects.read(ref, MAX_BYTES)))
     except ObjectMissing:
         return {"status": ABSENT, **unknown}
-    except (ObjectTooLarge, CanonicalError):
-        return {"status": INVALID, **unknown}
-    try:
-        return _pick_facts(manifest)
-    except (KeyError, TypeError):
+    except (ObjectTooLarge, KeyError, TypeError, ValueError, RecursionError):
         return {"status": INVALID, **unknown}
 
 
 def _pick_facts(manifest: Mapping[str, Any]) -> Answer:
-    """KeyError or TypeError for what is no manifest."""
+    """KeyError, TypeError or ValueError for what is no manifest."""
     features, table = manifest["feature_definition_set"], manifest["materialization"]
     return {
         "status": str(manifest["status"]),

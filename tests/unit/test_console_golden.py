@@ -22,6 +22,8 @@ MANIFEST = ROOT / "contracts" / "examples" / "valid" / "learning.dataset_manifes
 DATASETS = ROOT / "contracts" / "examples" / "valid" / "datasets_answer" / "four.json"
 
 Print = Callable[[Any, io.StringIO], None]
+REFUSING = ("intent", "pins", "labels", "features", "publish", "parity", "environment")
+"""Rooms whose refusals have a page each, beside the one of `replay`."""
 PAGES: dict[str, tuple[Path, Print]] = {
     "cancel": (GOLDEN / "cancel.json", console.print_cancel),
     "ledger_list": (GOLDEN / "ledger_list.json", console.print_ledger_list),
@@ -32,13 +34,22 @@ PAGES: dict[str, tuple[Path, Print]] = {
     "explain": (GOLDEN / "explain.json", console.print_explanation),
     "explain_label": (GOLDEN / "explain_label.json", console.print_explanation),
     "explain_row": (GOLDEN / "explain_row.json", console.print_explanation),
+    "failure_internal": (GOLDEN / "failure_internal.json", console.print_failure),
+    "failure_interrupted": (GOLDEN / "failure_interrupted.json", console.print_failure),
+    "forensic": (GOLDEN / "forensic.json", console.print_forensic),
     "gc": (GOLDEN / "gc.json", console.print_gc),
+    "identity": (GOLDEN / "identity.json", console.print_answer),
+    "parity": (GOLDEN / "parity.json", console.print_parity),
     "refusal": (GOLDEN / "refusal.json", console.print_refusal),
+    **{f"refusal_{room}": (GOLDEN / f"refusal_{room}.json", console.print_refusal) for room in REFUSING},
     "show": (MANIFEST, console.print_manifest),
     "status": (GOLDEN / "status.json", console.print_status),
     "status_run": (GOLDEN / "status_run.json", console.print_status),
+    "validate": (GOLDEN / "validate.json", console.print_validation),
     "verify": (GOLDEN / "verify.json", console.print_checks),
 }
+LEFT_OUT = ("where", "run_key", "parity", "reason", "outcome")
+"""Members that some pages leave to `--json`."""
 LONG_WORD = re.compile(r"[A-Za-z0-9_.:/=-]{12,}")
 """What people copy: ids, digests, refs, paths."""
 
@@ -90,6 +101,8 @@ def shown(name: str) -> Any:
         return [{part: value for part, value in one.items() if not part.endswith(times)} for one in lists]
     if name == "cancel":
         return {part: value for part, value in document.items() if part not in ("request_id", "outcome")}
+    if name in ("parity", "forensic", "validate") or name.startswith("failure"):
+        return {part: value for part, value in document.items() if part not in LEFT_OUT}
     if name.startswith("explain"):
         return {part: value for part, value in document.items() if part != "manifest_ref"}
     if name == "verify":
@@ -122,7 +135,7 @@ def test_a_wider_line_is_one_value_of_the_document(name: str) -> None:
 def test_without_a_terminal_what_people_copy_is_whole(name: str) -> None:
     text = page(name)
     copied = {one for one in texts(shown(name)) if LONG_WORD.fullmatch(one)}
-    assert copied
+    assert copied or name == "failure_internal"
     assert {one for one in copied if one not in text} == set()
 
 
