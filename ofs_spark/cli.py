@@ -162,10 +162,9 @@ def _add_common(parser: argparse._ActionsContainer, *, first: bool = False) -> N
     parser.add_argument("--policy", **places, help="Folder of policy files. [env var: OFS_POLICY]")
     parser.add_argument("--json", **flags, help="Answer with one JSON object on the last line.")
     parser.add_argument("--quiet", **flags, help="No progress.")
-    about_log = (
-        "Log lines in the place of progress: info has what a run does, debug every call on store, ledger, engine."
-    )
-    parser.add_argument("--log-level", choices=console.LEVELS, default=unsaid, help=about_log)
+    levels = "error, warning, info (what a run does) or debug (every call on store, ledger and engine)"
+    log: dict[str, Any] = {"choices": console.LEVELS, "metavar": "LEVEL", "default": unsaid}
+    parser.add_argument("--log-level", **log, help=f"Log lines in the place of progress: {levels}.")
 
 
 def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Caller:

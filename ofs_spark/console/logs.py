@@ -26,6 +26,9 @@ ROOT.addHandler(logging.NullHandler())  # else records without a handler reach s
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # of whatever stream standard error is
     """The handler of this process: there is one at most."""
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Nothing: who stopped reading the log does not end a build, and is shown no traceback."""
+
 
 def set_log_level(level: str | None) -> None:
     """Logs records of this level and above on standard error; None: nothing is logged."""

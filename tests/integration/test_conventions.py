@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def test_a_note_is_a_warning_and_no_level_logs_nothing(shelf: Shelf) -> None:
     assert "the wiring states objects.region" in told.stderr
     assert run_command("--wiring", str(shelf.wiring), "status", "--quiet").stderr == ""
     assert run_command("status", "--log-level", "loud").exit_code == 2
+
+
+def test_who_stopped_reading_the_log_ends_no_command(shelf: Shelf, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ofs_spark.cli", "datasets", "--json", "--log-level", "debug", "--wiring"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, str(shelf.wiring)], stdout=subprocess.PIPE, stderr=full, check=False, cwd=tmp_path
+        )
+    assert (done.returncode, json.loads(done.stdout)["total"]) == (0, 1)
 
 
 def test_a_log_line_holds_no_control_character(shelf: Shelf) -> None:

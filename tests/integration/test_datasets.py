@@ -14,11 +14,15 @@ import pytest
 
 from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.contracts import find_faults
+from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.wiring import read_wiring
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.io.adapters import open_objects
+from ofs_spark.io.context import open_context
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import encode_event, encode_run
+from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.workflow.supersession import name_target
 from tests.servers.postgres import Postgres
 from tests.worlds.command import Result, run_command
 from tests.worlds.published import MANIFEST, RUN_ID, Shelf, make_shelf
@@ -108,6 +112,24 @@ def test_the_beginning_of_an_id_names_a_dataset(shelf: Shelf) -> None:
     verified = ask(shelf, "verify", SECOND[:9], "--json", "--quiet")  # nothing of it verifies, but it was found
     assert verified.exit_code == 60
     assert json.loads(verified.stdout).get("code") != "RUN_NOT_FOUND"
+
+
+def test_no_listing_of_the_store_decides_what_there_is(shelf: Shelf) -> None:
+    fill(shelf)
+    records = ask(shelf, "datasets", "--log-level", "debug").stderr.splitlines()
+    calls = {record.split()[3] for record in records if " DEBUG " in record}
+    assert {"ledger.list", "manifest.read", "link.read"} <= calls
+    assert {call for call in calls if call.endswith(".list")} == {"ledger.list"}
+
+
+def test_a_backfill_takes_the_beginning_of_what_it_supersedes(shelf: Shelf) -> None:
+    fill(shelf)
+    with open_context(shelf.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        assert name_target(SECOND[:9], context) == (SECOND, RUN_ID)
+        assert name_target(SECOND, context) == (SECOND, None)
+        assert name_target("dm_99999999", context) == ("dm_99999999", None)
+        with pytest.raises(WrongArgument, match=r"^2 datasets begin with dm_111111: "):
+            name_target("dm_111111", context)
 
 
 def test_status_names_datasets_and_times(shelf: Shelf) -> None:
