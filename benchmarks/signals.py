@@ -96,7 +96,7 @@ def leave_runs(count: int, ledger: str, objects: LocalObjects, manifest: Documen
 
 def _insert(ledger: str, runs: Iterable[Run]) -> None:
     with closing(sqlite3.connect(ledger)) as connection, connection:
-        connection.executemany(statements.INSERT_RUN, map(encode_run, runs))
+        connection.executemany(statements.INSERT_RUN, (encode_run(run, 0) for run in runs))
 
 
 def end_run(control: RunControl, objects: LocalObjects, number: int, manifest: Document) -> tuple[Run, str]:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ofs_spark import console
-from ofs_spark.commands import cleaning, datasets, demo, intents, own_data, runs
+from ofs_spark.commands import about, cleaning, datasets, demo, intents, own_data, runs
 from ofs_spark.commands.command import INTENT, Run, WrongUse
 from ofs_spark.foundation.commands import NOBODY, Caller, name_file, name_program
 
-FAMILIES = (intents, datasets, runs, cleaning, own_data, demo)
+FAMILIES = (intents, datasets, runs, cleaning, own_data, demo, about)
 """Where commands stand, in the order in which the help lists them."""
 PARENTS = {"ledger": "Lists runs and shows one, as the ledger holds them."}
 """Commands that have commands below them, and what those do."""
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(parser, stated, as_json="--json" in stated)
 
 
+COMMON = "options of every command"
 JOBS = {
     "build": "build_dataset.py", "backfill": "backfill_dataset.py", "parity": "parity.py", "forensic": "forensic.py",
 }  # fmt: skip
@@ -67,21 +68,23 @@ def submit_forensic(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `ofs` and of all its commands."""
-    about = "Rebuilds training data from the archived event stream, or refuses with a reason."
-    parser = _Parser(prog="ofs", description=about)
-    _add_places(parser)
-    parser.add_argument("--json", action="store_true", help="Answer with one JSON object on the last line.")
-    parser.add_argument("--quiet", action="store_true", help="No progress.")
-    commands = {"": parser.add_subparsers(title="commands", metavar="COMMAND", required=True)}
+    what = "Rebuilds training data from the archived event stream, or refuses with a reason."
+    parser = _Parser(prog="ofs", description=what)
+    parser.add_argument("--version", action="store_true", help="Show the version, and nothing else.")
+    _add_common(parser.add_argument_group("options of every command, before or after it"), first=True)
+    parser.set_defaults(run=about.answer_version)
+    commands = {"": parser.add_subparsers(title="commands", metavar="COMMAND")}
 
     def add(run: Run, parent: str = "") -> argparse.ArgumentParser:
         """The parser of one command, below `parent` where it has one."""
         if parent not in commands:
             above = commands[""].add_parser(parent, help=PARENTS[parent], description=PARENTS[parent])
+            _add_common(above.add_argument_group(COMMON))
             commands[parent] = above.add_subparsers(title="commands", metavar="COMMAND", required=True)
         name = run.__name__.removeprefix("answer_").removeprefix(f"{parent}_").replace("_", "-")
         made: argparse.ArgumentParser = commands[parent].add_parser(name, help=run.__doc__, description=run.__doc__)
         made.set_defaults(run=run)
+        _add_common(made.add_argument_group(COMMON))
         return made
 
     for family in FAMILIES:
@@ -93,7 +96,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that takes no abbreviations and tells people of wrong use as the console does."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "allow_abbrev": False})
+        super().__init__(**{**settings, "allow_abbrev": False, "formatter_class": _make_formatter})
 
     def error(self, message: str) -> NoReturn:
         """Wrong use, with the usage."""
@@ -104,6 +107,11 @@ class _Parser(argparse.ArgumentParser):
         status = console.print_text(self.format_help())
         if status:
             self.exit(status)
+
+
+def _make_formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the page: argparse itself follows COLUMNS where there is no terminal."""
+    return argparse.HelpFormatter(prog, max_help_position=26, width=console.find_width(sys.stdout) - 2)
 
 
 def _prepare_process() -> None:
@@ -117,7 +125,13 @@ def _run(parser: argparse.ArgumentParser, stated: list[str], *, as_json: bool) -
     caller = NOBODY
     try:
         options = parser.parse_args(stated)
-        options.caller = caller = _describe_caller(options, stated)
+        if getattr(options, "version", False):
+            options.run = about.answer_version
+        elif options.run is about.answer_version:
+            parser.error("a command is required")
+        console.set_log_level(options.log_level)
+        options.parser, options.caller = parser, _describe_caller(options, stated)
+        caller = options.caller
         status: int = options.run(options)
     except WrongUse as wrong:
         return console.answer_usage(wrong.message, wrong.usage, as_json=as_json)
@@ -133,14 +147,24 @@ def _submit(command: str, run: Run, arguments: Sequence[str] | None) -> int:
     more = {"backfill": intents.add_corrections, "parity": intents.add_comparisons}.get(command)
     if more is not None:
         more(parser)
-    _add_places(parser)
-    parser.set_defaults(run=run, json=True, quiet=False, submitted=command)
+    _add_common(parser, first=True)
+    parser.set_defaults(run=run, json=True, submitted=command)
     return _run(parser, sys.argv[1:] if arguments is None else list(arguments), as_json=True)
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wiring", type=Path, metavar="PATH", help="Where things are (YAML). [env var: OFS_WIRING]")
-    parser.add_argument("--policy", type=Path, metavar="PATH", help="Folder of policy files. [env var: OFS_POLICY]")
+def _add_common(parser: argparse._ActionsContainer, *, first: bool = False) -> None:
+    """The options of every command. first: before the command, where they have defaults; behind it they leave alone what
+    was said before."""
+    unsaid: Any = None if first else argparse.SUPPRESS
+    flags: dict[str, Any] = {"action": "store_true", "default": False if first else argparse.SUPPRESS}
+    places: dict[str, Any] = {"type": Path, "metavar": "PATH", "default": unsaid}
+    parser.add_argument("--wiring", **places, help="Where things are (YAML). [env var: OFS_WIRING]")
+    parser.add_argument("--policy", **places, help="Folder of policy files. [env var: OFS_POLICY]")
+    parser.add_argument("--json", **flags, help="Answer with one JSON object on the last line.")
+    parser.add_argument("--quiet", **flags, help="No progress.")
+    levels = "error, warning, info (what a run does) or debug (every call on store, ledger and engine)"
+    log: dict[str, Any] = {"choices": console.LEVELS, "metavar": "LEVEL", "default": unsaid}
+    parser.add_argument("--log-level", **log, help=f"Log lines in the place of progress: {levels}.")
 
 
 def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Caller:

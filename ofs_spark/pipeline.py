@@ -206,6 +206,13 @@ def clear_orphans(platform_run_ids: Sequence[str], grace: int | None, context: R
     return gc.clear_orphans(platform_run_ids, least if grace is None else grace, context, removes=removes)
 
 
+def list_datasets(most: int | None, context: RunContext) -> Answer:
+    """The `most` newest datasets (None: all) that the ledger knows, the newest first, and how many there are."""
+    from ofs_spark.workflow import datasets
+
+    return datasets.list_datasets(most, context)
+
+
 def describe_runs(run_key: str | None, context: RunContext, most: int | None = None) -> Answer:
     """One run with its events, or runs: the `most` newest (None: all), the newest last, and how many there are."""
     from ofs_spark.workflow import runs

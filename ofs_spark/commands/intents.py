@@ -19,6 +19,7 @@ from ofs_spark.commands.command import (
     open_around,
     open_plane,
     read_argument,
+    state_where,
 )
 
 CORRECTIONS = (
@@ -92,9 +93,8 @@ def answer_validate(options: argparse.Namespace) -> int:
         """What was found of each."""
         from ofs_spark.workflow.validate import answer_validate
 
-        return answer_validate(
-            files, options.contract, (lambda: open_plane(options)) if stated else None, _require_wiring
-        )
+        planes = (lambda: open_plane(options)) if stated else None
+        return state_where(options, answer_validate(files, options.contract, planes, _require_wiring))
 
     return answer(
         options,

@@ -62,7 +62,8 @@ def answer_import(options: argparse.Namespace) -> int:
         from ofs_spark.intake.declared import read_declared
 
         declared = read_declared(stated, options.map)
-        found = import_own_data(declared, options.folder, _read_releases(options), make_progress(options))
+        with make_progress(options) as progress:
+            found = import_own_data(declared, options.folder, _read_releases(options), progress)
         return {**found, "next": _write_next(options, found)}
 
     return answer(options, run, people=console.print_import)
@@ -75,7 +76,8 @@ def answer_init(options: argparse.Namespace) -> int:
         """What was written, and what to run next."""
         from ofs_spark.demo.init import init_folder
 
-        found = init_folder(options.folder, _read_releases(options), make_progress(options))
+        with make_progress(options) as progress:
+            found = init_folder(options.folder, _read_releases(options), progress)
         return {**found, "next": _write_next(options, found)}
 
     return answer(options, run, people=console.print_import)

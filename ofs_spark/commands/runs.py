@@ -7,12 +7,10 @@ import shlex
 from typing import Any
 
 from ofs_spark import console
-from ofs_spark.commands.command import AddCommand, answer, open_around
+from ofs_spark.commands.command import NEWEST, AddCommand, answer, open_around
 from ofs_spark.foundation.commands import SHOW_MANIFEST, STATUS_OF_RUN
 from ofs_spark.intent.run import State
 
-NEWEST = 50
-"""Runs that `ofs status` and `ofs ledger list` show of a ledger that has more."""
 RUN = "A run key, or its first digits (six or more) where no other key has them."
 
 

@@ -5,37 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, TextIO
 
+from ofs_spark.console.places import show_where
 from ofs_spark.console.screen import GAP, Screen, Styled, TableColumn
-from ofs_spark.foundation.clock import SECOND_US, format_instant, parse_instant
+from ofs_spark.foundation.wording import write_count
 
 SHOWN = 20
 """Elements of a list that people are shown."""
 NOTHING = "—"
-RUNS = (
-    TableColumn("RUN", whole=True),
-    TableColumn("STATE", True),
-    TableColumn("OUTCOME"),
-    TableColumn("ATTEMPTS", True),
-    TableColumn("REQUEST"),
-)
 ORPHANS = (TableColumn("KIND", True), TableColumn("HOURS", True), TableColumn("BYTES", True), TableColumn("REF", True))
-LEDGER = (
-    TableColumn("RUN", whole=True),
-    TableColumn("STATE", True),
-    TableColumn("STARTED", True),
-    TableColumn("TOOK", True),
-)
-CANCELLED = {
-    "CANCEL_REQUESTED": "asked to end: its driver {owner} does at its next heartbeat, or at the fence before its commit",
-    "CANCELLED": "ended: its driver was gone, and the run is FAILED; the same build command starts it again",
-    "ALREADY_PUBLISHED": "nothing was cancelled: the dataset stands",
-    "NOT_RUNNING": "nothing runs: the run is {state}",
-}
-"""What `ofs cancel` says of each outcome."""
-EVENTS = (TableColumn("AT", whole=True), TableColumn("CHANGE"), TableColumn("REASON"))
 
 
 def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -46,7 +25,8 @@ def print_json(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
 def print_answer(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """An answer's members, a key and its value a line."""
     screen = Screen(stream or sys.stdout)
-    screen.print_pairs(describe(screen, answer, indent=0))
+    where = {"where": show_where(answer["where"])} if "where" in answer else {}
+    screen.print_pairs(describe(screen, {**answer, **where}, indent=0))
 
 
 def print_validation(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -72,12 +52,14 @@ def print_checks(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     passed = sum(check["ok"] for check in answer["checks"])
     screen.print_line()
     verdict = Styled("verified" if answer["verified"] else "NOT verified", "bold")
-    screen.print_line(verdict, f": {passed} of {len(answer['checks'])} checks")
+    screen.print_line(verdict, f": {passed} of {write_count(len(answer['checks']), 'check')}")
 
 
-def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """A manifest's main facts; `--json` has all of it."""
-    screen = Screen(stream or sys.stdout)
+def print_manifest(
+    manifest: Mapping[str, Any], stream: TextIO | None = None, addresses: Mapping[str, str] | None = None
+) -> None:
+    """A manifest's main facts; `--json` has all of it. addresses: of `table` and `manifest`, where they can be shown."""
+    screen, known = Screen(stream or sys.stdout), dict(addresses or {})
     table, labels, columns = manifest["materialization"], manifest["labels"], manifest["columns"]
     counts, feature_set = manifest["replay"]["counts"], manifest["feature_definition_set"]
     features = [column["name"] for column in columns if column["role"] == "feature"]
@@ -89,18 +71,23 @@ def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) ->
         "dataset": [manifest["dataset_manifest_id"]],
         "status": [manifest["status"]],
         "run": [manifest["platform_run_id"]],
-        "features": [f"{feature_set['feature_set_id']} {feature_set['feature_set_version']}, {len(features)} columns"],
+        "features": [f"{_name_set(feature_set)}, {write_count(len(features), 'column')}"],
         "labels": screen.fill([*coverage, f"as of {labels['label_asof_utc']}"], ", ", indent),
         "replay": screen.fill(replay, ", ", indent),
         "gates": screen.fill(gates, ", ", indent),
-        "rows": [f"{table['row_count']:,} in {table['files']['count']} files"],
+        "rows": [f"{table['row_count']:,} in {write_count(table['files']['count'], 'file')}"],
         "digest": [table["content_digest"]],
-        "table": [table["path"]],
+        "table": [known.get("table") or table["path"]],
+        **({"manifest": [known["manifest"]]} if known.get("manifest") else {}),
         "plan": [manifest["plan_id"]],
         "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
         **({"chain": list(_describe_chain(manifest["chain"]))} if "chain" in manifest else {}),
     }
     screen.print_pairs(facts)
+
+
+def _name_set(feature_set: Mapping[str, Any]) -> str:
+    return f"{feature_set['feature_set_id']} {feature_set['feature_set_version']}"
 
 
 def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -115,33 +102,6 @@ def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield "… newer ones"
 
 
-def print_status(answer: Mapping[str, Any], stream: TextIO | None = None, program: str = "ofs") -> None:
-    """Runs of a ledger, one line each; of one run also its transitions. `program`: as it was called, for what to run next."""
-    screen = Screen(stream or sys.stdout)
-    runs = answer.get("runs", [answer])
-    if not runs:
-        screen.print_line("the ledger holds no run")
-        return
-    names = ("run_key", "state", "outcome", "attempts", "request_id")
-    cut = screen.print_table(RUNS, ([show_value(run[name]) for name in names] for run in runs))
-    if "events" in answer:
-        changes = (
-            (one["at"], f"{one['before'] or NOTHING} → {one['after']}", one["reason"]) for one in answer["events"]
-        )
-        screen.print_line()
-        screen.print_pairs({name: [show_value(answer[f"{name}_at_utc"])] for name in ("started", "ended")})
-        screen.print_line()
-        cut |= screen.print_table(EVENTS, ((format_instant(at), change, reason) for at, change, reason in changes))
-    older = answer.get("total", len(runs)) - len(runs)
-    if older > 0:
-        screen.print_line()
-        screen.print_line(f"and {older:,} older runs; all of them: {program} status --all")
-    if cut:
-        again = "status" if "runs" in answer else f"status {answer['run_key']}"
-        screen.print_line()
-        screen.print_line(f"… marks what was cut; whole: {program} --json {again}")
-
-
 def print_gc(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """What nobody refers to, and what became of it: one line per orphan, the totals, what was left as it is."""
     screen = Screen(stream or sys.stdout)
@@ -152,12 +112,14 @@ def print_gc(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
         screen.print_line()
     more = found["orphans"] - len(answer["orphans"])
     facts = {
-        "scanned": [f"{scanned['objects']:,} objects of {scanned['platform_runs']:,} platform runs"],
-        "orphans": [f"{found['orphans']:,}: {found['objects']:,} objects, {found['bytes']:,} bytes"],
+        "scanned": [
+            f"{write_count(scanned['objects'], 'object')} of {write_count(scanned['platform_runs'], 'platform run')}"
+        ],
+        "orphans": [f"{found['orphans']:,}: {_weigh(found)}"],
         "not shown": [f"{more:,} more"] if more else [],
         "kept": [", ".join(f"{count:,} {reason}" for reason, count in answer["kept"].items()) or NOTHING],
-        "grace": [f"{answer['grace_hours']:g} hours"],
-        "removed": [f"{removed['objects']:,} objects, {removed['bytes']:,} bytes"] if answer["applied"] else [],
+        "grace": [f"{answer['grace_hours']:g} h"],
+        "removed": [_weigh(removed)] if answer["applied"] else [],
         "receipts": answer["receipts"],
         "left": answer["warnings"],
     }
@@ -167,47 +129,8 @@ def print_gc(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
         screen.print_line("nothing was removed; `--apply` removes them")
 
 
-def print_ledger_list(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """Runs, one a line, with the minute in which they began and how long they took."""
-    screen = Screen(stream or sys.stdout)
-    if not answer["runs"]:
-        screen.print_line("the ledger holds no such run")
-        return
-    rows = []
-    for run in answer["runs"]:
-        began, ended = run["started_at_utc"], run["ended_at_utc"]
-        took = str(timedelta(seconds=(parse_instant(ended) - parse_instant(began)) // SECOND_US)) if ended else NOTHING
-        minute = f"{began[:16]}Z" if began else NOTHING
-        rows.append((run["run_key"], run["state"], minute, took))
-    screen.print_table(LEDGER, rows)
-
-
-def print_ledger_run(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """Everything that the ledger holds of a run; an event's detail a key and its value a line."""
-    screen = Screen(stream or sys.stdout)
-    told = {name: value for name, value in answer.items() if name not in ("events", "last_answer")}
-    screen.print_pairs(describe(screen, told, indent=0))
-    for event in answer["events"]:
-        screen.print_line()
-        change = f"{event['before'] or NOTHING} → {event['after']}"
-        screen.print_line(
-            event["at_utc"], GAP, change, GAP, Styled(event["reason"], "bold"), f"  claim {event['token']}"
-        )
-        screen.print_pairs(describe(screen, event["detail"], indent=2), indent="  ")
-
-
-def print_cancel(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """What became of the wish to end a run, and when another driver may take it over."""
-    screen = Screen(stream or sys.stdout)
-    said = CANCELLED[answer["outcome"]].format(owner=answer["owner"], state=answer["state"])
-    screen.print_line(Styled(f"run {answer['run_key']}", "bold"), f" {said}")
-    if answer.get("manifest_ref"):
-        screen.print_line("manifest: ", answer["manifest_ref"])
-    elif answer["lease_until"]:
-        until = f"after {answer['lease_until']}, should the driver be gone, cancel or build again to take the run over"
-        screen.print_line(until, "; on the driver's own machine at once")
-    if answer["next"]:
-        screen.print_line("next: ", Styled(answer["next"], "bold"))
+def _weigh(objects: Mapping[str, int]) -> str:
+    return f"{write_count(objects['objects'], 'object')}, {write_count(objects['bytes'], 'byte')}"
 
 
 def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -218,12 +141,14 @@ def print_refusal(answer: Mapping[str, Any], stream: TextIO | None = None) -> No
     for fault in details.pop("faults", []):
         screen.print_line("  ", _style_place(fault), f" {fault.get('code', '')}: {fault.get('message', '')}")
     screen.print_pairs(describe(screen, details, indent=2), indent="  ")
+    if "where" in answer:
+        screen.print_line("where: ", show_where(answer["where"]))
     if "do" in answer:
         done = answer["do"]
         where = " at ".join(done[name] for name in ("file", "pointer") if name in done)
-        screen.print_line("do:   ", done["text"], f" ({where})" if where else "")
+        screen.print_line("do:    ", done["text"], f" ({where})" if where else "")
     if answer["next"]:
-        screen.print_line("next: ", Styled(answer["next"], "bold"))
+        screen.print_line("next:  ", Styled(answer["next"], "bold"))
 
 
 def _style_place(fault: Mapping[str, Any]) -> Styled:
@@ -270,6 +195,11 @@ def _describe_value(screen: Screen, value: Any, indent: int) -> list[str]:
     members = (f"{name}={show_value(one)}" for name, one in value.items())
     first, *others = screen.fill(members, GAP, indent + len(GAP))
     return [first, *(GAP + line for line in others)]
+
+
+def show_minute(instant: str | None) -> str:
+    """The minute of an instant."""
+    return f"{instant[:16]}Z" if instant else NOTHING
 
 
 def show_value(value: Any) -> str:

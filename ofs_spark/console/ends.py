@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from ofs_spark.console.answers import print_answer, print_failure, print_json, print_refusal, print_usage_error
+from ofs_spark.console.logs import log_end
 from ofs_spark.foundation.commands import NOBODY, Caller
 from ofs_spark.foundation.ends import (
     EXIT_INTERNAL,
@@ -81,6 +82,7 @@ def print_text(text: str) -> int:
 def answer_end(error: BaseException, *, as_json: bool, caller: Caller = NOBODY) -> int:
     """Answers an exception, a refusal's document or a failure's; gives the exit status."""
     answer, owner = describe_end(error, caller), find_owner(error)
+    log_end(answer.get("code") or answer["reason"], answer["message"])
     if owner is not None:
         return _print(answer, owner.exit_status, print_json if as_json else print_refusal)
     if answer["reason"] == "INTERNAL":

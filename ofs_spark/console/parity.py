@@ -14,7 +14,11 @@ def print_parity(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     """A comparison: each result that does not match with what differs and why, then how many match."""
     screen = Screen(stream or sys.stdout)
     print_results(screen, answer.get("results", ()))
-    pairs = {name: answer[name] for name in ("outcome", "counts", "report_ref", "results_ref") if answer.get(name)}
+    pairs = {
+        name: answer[name]
+        for name in ("outcome", "counts", "report_ref", "report_path", "results_ref")
+        if answer.get(name)
+    }
     screen.print_pairs(describe(screen, pairs, indent=0))
 
 

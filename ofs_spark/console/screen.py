@@ -1,7 +1,9 @@
-"""The page people read: 80 columns wide without a terminal, coloured only on one, and without control characters.
+"""The page people read: coloured only on a terminal, and without control characters.
 
-A token (an id, a digest, a ref, a path, a command) is never broken over lines. A table fits the page: a cell that does
-not is cut in its middle, because ids of one kind differ at their ends. Everything else stands on one line, however long.
+A token (an id, a digest, a ref, a path, a command) is never broken over lines. Without a terminal nothing is cut, whatever
+COLUMNS says: what reads the page there is a program. On a terminal a table fits the page: a cell that does not is cut in its
+middle, an id after its first digits, which every command takes. Everything else stands on one line, however long; tokens
+that fill a page fill 80 columns where there is no terminal.
 """
 
 from __future__ import annotations
@@ -33,21 +35,32 @@ class Styled:
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of a table; the cells of a `whole` one are never cut."""
+    """A column of a table; the cells of a `whole` one are never cut.
+
+    least: of ids, which are cut after their first characters, no fewer than these. below: of the last column: where the
+    page has no room for it, each cell stands on a line of its own, below its row.
+    """
 
     heading: str
     whole: bool = False
+    least: int = 0
+    below: bool = False
+
+
+def find_width(stream: TextIO) -> int:
+    """Columns of the page: of the terminal, or of what COLUMNS says of it; PAGE where there is none."""
+    return shutil.get_terminal_size((PAGE, 24)).columns if stream.isatty() else PAGE
 
 
 class Screen:
     """Prints on a stream for people. NO_COLOR and TERM=dumb turn colours off."""
 
     def __init__(self, stream: TextIO) -> None:
-        terminal = stream.isatty()
+        terminal, self.width = stream.isatty(), find_width(stream)
         self._stream = stream
         self._encoding = stream.encoding or "utf-8"
         self._coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.width = shutil.get_terminal_size((PAGE, 24)).columns if terminal else PAGE
+        self._cuts = terminal
 
     def print_line(self, *parts: str | Styled) -> None:
         """One line, however long."""
@@ -63,15 +76,22 @@ class Screen:
                 name = " " * keys
 
     def print_table(self, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> bool:
-        """Headings and rows in aligned columns that fit the page: whether a cell was cut."""
+        """Headings and rows in aligned columns that fit the page: whether a cell was cut in its middle."""
         cells = [[self.show(cell) for cell in row] for row in rows]
-        widths = self._fit(columns, cells)
-        headings = [_pad(column.heading, width) for column, width in zip(columns, widths, strict=True)]
+        widths = self._measure_columns(columns, cells)
+        below = self._cuts and columns[-1].below and _add(widths) > self.width
+        aside = columns[:-1] if below else columns
+        widths = self._fit(aside, cells) if self._cuts else widths
+        headings = [_pad(column.heading, width) for column, width in zip(aside, widths, strict=True)]
         self.print_line(Styled(GAP.join(headings).rstrip(), "bold"))
         for row in cells:
-            shown = [_pad(self.show(_cut(cell, width)), width) for cell, width in zip(row, widths, strict=True)]
+            places = zip(aside, row, widths, strict=False)
+            shown = [_pad(self.show(_cut(cell, width, column)), width) for column, cell, width in places]
             self.print_line(GAP.join(shown).rstrip())
-        return any(_measure(cell) > width for row in cells for cell, width in zip(row, widths, strict=True))
+            if below:
+                self.print_line(GAP, row[-1])
+        cut = [place for place, column in enumerate(aside) if not column.least]
+        return any(_measure(row[place]) > widths[place] for row in cells for place in cut)
 
     def fill(self, tokens: Iterable[str], separator: str, indent: int) -> list[str]:
         """Lines of tokens, as many on each as the page has room for after `indent` columns; no token is broken."""
@@ -87,7 +107,7 @@ class Screen:
 
     def show(self, text: str) -> str:
         """`text` as it may reach a terminal: what is no printable character of the stream is written as its escape."""
-        shown = "".join(char if char.isprintable() else _escape(char) for char in text)
+        shown = "".join(char if char.isprintable() else escape(char) for char in text)
         try:
             shown.encode(self._encoding)
         except UnicodeEncodeError:
@@ -105,17 +125,20 @@ class Screen:
         shown = self.show(part.text)
         return f"\x1b[{_CODES[part.style]}m{shown}\x1b[0m" if self._coloured else shown
 
-    def _fit(self, columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> list[int]:
-        """Widths of the columns: the widest that may be cut gives way first, down to its heading."""
-        widths = [
-            max([len(column.heading), *(min(_measure(row[place]), self.width) for row in cells)])
-            for place, column in enumerate(columns)
+    def _measure_columns(self, columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> list[int]:
+        """Widths of columns whose cells are whole."""
+        return [
+            max([len(column.heading), *(_measure(row[place]) for row in cells)]) for place, column in enumerate(columns)
         ]
-        for _ in range(sum(widths) + len(GAP) * (len(widths) - 1) - self.width):
+
+    def _fit(self, columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> list[int]:
+        """Widths of the columns: the widest that may be cut gives way first, down to its heading, an id to its `least`."""
+        widths = [min(width, self.width) for width in self._measure_columns(columns, cells)]
+        for _ in range(_add(widths) - self.width):
             spare = [
                 (width, place)
                 for place, (column, width) in enumerate(zip(columns, widths, strict=True))
-                if not column.whole and width > len(column.heading)
+                if not column.whole and width > max(column.least, len(column.heading))
             ]
             if not spare:
                 break
@@ -126,7 +149,8 @@ class Screen:
         ]
 
 
-def _escape(char: str) -> str:
+def escape(char: str) -> str:
+    """A character that is not printable, as text."""
     return char.encode("unicode_escape").decode("ascii")
 
 
@@ -141,10 +165,17 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - _measure(text))
 
 
-def _cut(text: str, width: int) -> str:
-    """`text` in at most `width` columns: its two ends where it has more."""
+def _add(widths: Sequence[int]) -> int:
+    """Columns that a table's line takes."""
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _cut(text: str, width: int, column: TableColumn) -> str:
+    """`text` in at most `width` columns: its two ends where it has more, of an id its beginning."""
     if _measure(text) <= width:
         return text
+    if column.least:
+        return _take(text, width)
     head, tail = width // 2, width - 1 - width // 2
     return f"{_take(text, head)}{CUT}{_take(text[::-1], tail)[::-1]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -21,6 +22,7 @@ from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.foundation.ports import Announce
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.io.context import WIDTH, open_context
 from ofs_spark.workflow.context import RunContext
 
@@ -50,11 +52,17 @@ class Demo:
         """Whether both builds have one digest."""
         return bool(self.again["content_digest"] == self.answer["content_digest"])
 
+    @property
+    def places(self) -> dict[str, str]:
+        """The absolute paths of table and manifest."""
+        return {
+            name: os.path.abspath(self.world.objects / self.answer[f"{name}_ref"]) for name in ("table", "manifest")
+        }
+
     def show(self, page: TextIO) -> None:
         """Prints the summary."""
-        places = {name: str(self.world.objects / self.answer[f"{name}_ref"]) for name in ("table", "manifest")}
         commands = _list_commands(self.world, self.answer["manifest_ref"])
-        print_demo(_describe(self), places, list(self.parity.values()), commands, page)
+        print_demo(_describe(self), self.places, list(self.parity.values()), commands, page)
 
     def conclude(self) -> dict[str, Any]:
         """The answer of `ofs demo`. A defect where the digests differ, or parity found something else than was planted."""
@@ -63,7 +71,7 @@ class Demo:
         _require_told(self.world, self.parity)
         second = self.again["content_digest"]
         told = {"verified": True, "second_digest": second, "same_digest": True, "parity": dict(self.parity)}
-        return {**self.answer, **told}
+        return {**self.answer, **told, **{f"{name}_path": path for name, path in self.places.items()}}
 
 
 def run_demo(folder: Path, seed: int, payments: int, progress: Progress) -> Demo:
@@ -212,13 +220,20 @@ def _describe(demo: Demo) -> dict[str, str]:
     world, answer, manifest, again = demo.world, demo.answer, demo.manifest, demo.again
     counts, coverage = manifest["replay"]["counts"], manifest["labels"]["coverage"]["fraud_disposition"]
     features = [c for c in manifest["columns"] if c["role"] == "feature"]
+    unused = counts["rows"] - answer["rows"]
     return {
-        "went in": f"{counts['delivered']:,} deliveries of {world.payments:,} events",
-        "among them": f"{world.fraud:,} fraudulent; {world.late:,} events delivered late",
-        "dropped": f"{counts['redeliveries']:,} redeliveries, {counts['conflicts']:,} conflicts, {counts['invalid']:,} invalid",
-        "not a row": f"{counts['rows'] - answer['rows']:,} events feed no row: they are card_token_checks",
-        "rows": f"{answer['rows']:,} payments, each as it stood when it was made",
-        "features": f"{len(features)} columns, e.g. {features[0]['name']}, {features[-1]['name']}",
+        "went in": f"{write_count(counts['delivered'], 'delivery', 'deliveries')} of {write_count(world.payments, 'event')}",
+        "among them": f"{world.fraud:,} fraudulent; {write_count(world.late, 'event')} delivered late",
+        "dropped": ", ".join(
+            [
+                write_count(counts["redeliveries"], "redelivery", "redeliveries"),
+                write_count(counts["conflicts"], "conflict"),
+                f"{counts['invalid']:,} invalid",
+            ]
+        ),
+        "not a row": f"{write_count(unused, 'event feeds', 'events feed')} no row: card_token_checks",
+        "rows": f"{write_count(answer['rows'], 'payment')}, each as it stood when it was made",
+        "features": f"{write_count(len(features), 'column')}, e.g. {features[0]['name']}, {features[-1]['name']}",
         "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
         "status": manifest["status"],
         "digest": answer["content_digest"],

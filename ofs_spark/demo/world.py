@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from ofs_spark.demo.online_plane import Logged, log_online_plane
 from ofs_spark.demo.payments import START_US, Payments, Shape, invent_payments
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.clock import DAY_US, format_instant
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intake.world import (
     compose_wiring,
     describe_output,
     describe_receipt,
-    write_json,
     write_parquet,
     write_run_facts,
 )
@@ -119,7 +120,8 @@ def write_demo_world(
     """Writes the world into `root`; the same seed and shape give the same bytes. `releases`: the revisions intents state."""
     rng = np.random.default_rng(seed)
     objects = root / "objects"
-    announce("demo", f"invents {shape.payments:,} events of {shape.customers:,} customers over {shape.days} days")
+    people = f"{write_count(shape.payments, 'event')} of {write_count(shape.customers, 'customer')}"
+    announce("demo", f"invents {people} over {write_count(shape.days, 'day')}")
     made = invent_payments(shape, rng)
     announce("demo", "delivers them: eight partitions, 2 % twice, 3 % late")
     archived = write_archive(objects, made, rng, rows_per_segment=max(1_000, min(50_000, shape.payments // 16)))
@@ -134,7 +136,7 @@ def write_demo_world(
     announce("demo", "lets an online plane apply the first of them and log its snapshots")
     logged = log_online_plane(objects, archived, read_profile(LocalObjects.at(profiles), "core_features", "v1"))
     asked = _make_intents(archived, asof_us, shape, releases, logged)
-    intents = {name: write_json(root / "intents" / f"{name}.json", document) for name, document in asked.items()}
+    intents = {name: _write_intent(root / "intents" / f"{name}.json", document) for name, document in asked.items()}
     return DemoWorld(
         root=root,
         objects=objects,
@@ -184,6 +186,13 @@ def _write_run_facts(objects: Path) -> None:
         "bundle_hash": "ab" * 32,
     }
     write_run_facts(objects, MADE, facts)
+
+
+def _write_intent(path: Path, document: dict[str, Any]) -> Path:
+    """An intent as people write one: its members a line each, in the order in which they are said."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def _make_intents(

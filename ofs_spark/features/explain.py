@@ -21,6 +21,7 @@ from ofs_spark.features.kernel.group_windows import GroupWindows
 from ofs_spark.features.kernel.model import GroupRows
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES
 from ofs_spark.pins.profile.compiler import list_columns
 from ofs_spark.pins.profile.model import Derived, Feature, Group, Operand, Program
@@ -228,10 +229,11 @@ def _tell_core(subject: Subject, values: Mapping[str, Any]) -> dict[str, x.Story
         total += float(amounts[row])
     _, distinct = encode_texts(pa.chunked_array([[stamps[row] for row in applied]], pa.string()))
     shown = [repr(float(amounts[row])) for row in applied]
+    events = write_count(len(applied), "event of the key was", "events of the key were")
     told = (
-        x.Told(f"{len(applied)} events of the key were applied, this one included: {len(applied)}", len(applied)),
+        x.Told(f"{events} applied, this one included: {len(applied)}", len(applied)),
         x.Told(f"as float64, one by one in the order of application: {_shorten(['0.0', *shown])} = {total!r}", total),
-        x.Told(f"greatest of {len(applied)} texts: {distinct[-1].as_py()}", str(distinct[-1].as_py())),
+        x.Told(f"greatest of {write_count(len(applied), 'text')}: {distinct[-1].as_py()}", str(distinct[-1].as_py())),
     )
     columns = (None, amounts.tolist(), stamps)
     stories = {}

@@ -23,6 +23,7 @@ from ofs_spark.features.explain_terms import (
 )
 from ofs_spark.foundation.clock import SECOND_US, format_instant
 from ofs_spark.foundation.errors import InternalError
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.profile.model import Operation
 
 _FIRST, _LAST = 8, 2
@@ -120,13 +121,14 @@ def _tell_nothing(what: str, terms: Terms) -> Told:
 
 def _tell_count(terms: Terms) -> Told:
     n = len(terms.times)
-    return Told(f"{n} events{f' with a value of {terms.name}' if terms.name else ''} count: {n}", n)
+    valued = f" with a value of {terms.name}" if terms.name else ""
+    return Told(f"{write_count(n, f'event{valued} counts', f'events{valued} count')}: {n}", n)
 
 
 def _tell_count_distinct(terms: Terms) -> Told:
     distinct = list(dict.fromkeys(terms.values))
     shown = f": {_list_terms(terms, ', ', distinct)}" if distinct else ""
-    told = f"{len(distinct)} different values among {len(terms.values)}{_name(terms)}{shown}"
+    told = f"{write_count(len(distinct), 'different value')} among {len(terms.values)}{_name(terms)}{shown}"
     return Told(told, len(distinct))
 
 
@@ -201,7 +203,11 @@ def _tell_rate(terms: Terms) -> Told:
     if not n:
         return Told("rate: no event is in the window: null", None)
     exact = Fraction(terms.met, n)
-    return Told(f"{terms.met} of {n} events meet the condition: {terms.met} ÷ {n} = {_conclude(exact)}", exact)
+    return Told(
+        f"{terms.met} of {write_count(n, 'event')} {'meets' if terms.met == 1 else 'meet'} the condition: "
+        f"{terms.met} ÷ {n} = {_conclude(exact)}",
+        exact,
+    )
 
 
 def _tell_since(word: str, place: int) -> Callable[[Terms], Told]:

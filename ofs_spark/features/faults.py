@@ -12,6 +12,7 @@ from ofs_spark.foundation.columnar.arrays import Array, read_values
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
 from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.positions import Range
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.profile.model import Program, Value, format_path
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import is_anchor
@@ -96,4 +97,4 @@ def _merge_counted(same: Sequence[tuple[EventPlace, Fault]], basis: Sequence[Ran
         "first": {"topic": topic, "partition": partition, "event_id": first.event_id, "offset": first.offset},
     }
     where = f"the first at {topic} partition {partition} offset {first.offset}"
-    return refuse(fault.code, f"{fault.subject}: {fault.message}; {count} events, {where}", **details)
+    return refuse(fault.code, f"{fault.subject}: {fault.message}; {write_count(count, 'event')}, {where}", **details)

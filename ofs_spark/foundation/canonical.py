@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from ofs_spark.foundation.wording import write_count
+
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_DIGITS = 1_000
@@ -73,7 +75,7 @@ def parse_json(
 def _read_text(data: bytes | str, what: str, max_bytes: int) -> str:
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if size > max_bytes:
-        raise CanonicalError(f"{what} has {size} bytes, at most {max_bytes} are read")
+        raise CanonicalError(f"{what} has {write_count(size, 'byte')}, at most {max_bytes:,} are read")
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeDecodeError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,12 +34,14 @@ class Place:
 class Next:
     """A command of `ofs` with its arguments. Without a command: the same command line once more.
 
-    program: another one than `ofs`, with the options that stand before the command.
+    program: another one than `ofs`, with the options that stand before the command. do: what a person must do, where that
+    is more exact than what the code's entry in the table says.
     """
 
     command: str = ""
     arguments: tuple[str | Place, ...] = ()
     program: tuple[str, ...] = ()
+    do: str = ""
 
 
 INTENT = Place("intent")
@@ -68,11 +70,11 @@ def _repeat_ref(_root: str, ref: str) -> str:
 
 @dataclass
 class Caller:
-    """How OFS was called: program and options for every command, the whole line, the paths of the intent and of the wiring.
+    """How OFS was called: program and options for every command, the whole line, the intent's path as given.
 
     `locate`: (root, ref) → the path of a file that is there, "" for none. `address`: (root, ref) → where the object stands or
     must stand, "" for a ref that no root has. `builds`: the line itself builds from the intent, and is what a build is
-    repeated by.
+    repeated by. `where`: as `wiring.describe_where`, as far as it is known yet.
     """
 
     program: tuple[str, ...] = ("ofs",)
@@ -80,8 +82,8 @@ class Caller:
     intent: str = ""
     locate: Callable[[str, str], str] = _locate_nothing
     builds: bool = False
-    wiring: str = ""
     address: Callable[[str, str], str] = _repeat_ref
+    where: dict[str, str] = field(default_factory=dict)
 
     def write(self, template: Next, details: Mapping[str, Any]) -> str:
         """The command line of a template, ready to be run in a shell; "" where a part of it is unknown."""

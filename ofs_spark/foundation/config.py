@@ -17,6 +17,7 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
+from ofs_spark.foundation.wording import write_count
 
 MOST_RELEASE = 1024
 """Characters of a release: as the contract of an intent has it."""
@@ -33,10 +34,15 @@ def read_code_release() -> str:
             message = f"OFS_CODE_RELEASE is no line of at most {MOST_RELEASE} printable characters in UTF-8"
             raise refuse("ENVIRONMENT_UNFIT", message)
         return stated
+    return f"ofs-spark-{read_version()}"
+
+
+def read_version() -> str:
+    """The package's version; `unpackaged` for code shipped as an archive, which carries no metadata."""
     try:
-        return f"ofs-spark-{version('ofs-spark')}"
-    except PackageNotFoundError:  # code shipped as an archive carries no metadata
-        return "ofs-spark-unpackaged"
+        return version("ofs-spark")
+    except PackageNotFoundError:
+        return "unpackaged"
 
 
 def find_conf_root() -> Traversable:
@@ -56,7 +62,7 @@ def read_conf(file: Traversable, what: str, *, quote: bool = True) -> Any:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a file"
         raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}", file=str(file)) from None
     except ObjectTooLarge as error:
-        message = f"{what} {file} has {error.found} bytes; at most {error.allowed} are read"
+        message = f"{what} {file} has {write_count(error.found, 'byte')}; at most {error.allowed:,} are read"
         raise refuse("ENVIRONMENT_UNFIT", message, file=str(file)) from None
     try:
         return parse_yaml(raw, what=f"{what} {file}", quote=quote)

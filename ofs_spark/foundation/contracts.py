@@ -24,6 +24,7 @@ from typing import Any
 
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.proofs import Proof, compile_proof
+from ofs_spark.foundation.wording import write_count
 
 SUFFIX = ".schema.json"
 _URN = "urn:ofs:"
@@ -125,7 +126,9 @@ def require_valid(document: Any, contract: str) -> None:
     wrong = find_faults(document, contract)
     if wrong:
         message = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in wrong[:5])
-        raise InternalError(f"a {contract} document breaks its contract in {len(wrong)} places: {message}")
+        raise InternalError(
+            f"a {contract} document breaks its contract in {write_count(len(wrong), 'place')}: {message}"
+        )
 
 
 @cache

@@ -11,6 +11,7 @@ from ofs_spark.foundation.canonical import MAX_BYTES, CanonicalError, digest, pa
 from ofs_spark.foundation.contracts import DocumentFault, describe_more, find_faults
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.wording import write_count
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -104,7 +105,7 @@ def fetch_document(objects: Objects, kind: DocumentKind, ref: str) -> bytes:
     except ObjectMissing:
         raise kind.refuse_missing(ref) from None
     except ObjectTooLarge as error:
-        message = f"the {kind.noun} has {error.found} bytes, at most {error.allowed} are read"
+        message = f"the {kind.noun} has {write_count(error.found, 'byte')}, at most {error.allowed:,} are read"
         raise kind.refuse(ref, message, found=error.found, allowed=error.allowed) from None
 
 
@@ -118,7 +119,7 @@ def describe_other(objects: Objects, ref: str, body: bytes) -> str:
         try:
             standing = objects.read(ref, len(body))
         except ObjectTooLarge as error:
-            other = f"{error.found} bytes"
+            other = write_count(error.found, "byte")
             continue
         if standing == body:
             return ""

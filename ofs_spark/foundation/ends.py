@@ -7,16 +7,19 @@ memory that ran out in the middle of a room, comes here. What has no owner is a 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ofs_spark.foundation.commands import NOBODY, Caller
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, ObjectTooLarge
+from ofs_spark.foundation.wording import write_count
 
 Reason = Literal["INTERNAL", "USAGE", "INTERRUPTED", "CANCELLED"]
 
 EXIT_INTERNAL, EXIT_USAGE, EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_CANCELLED = 1, 2, 129, 130, 143
+MOST_CANDIDATES = 20
+"""Ids that are listed where the beginning of one was not enough."""
 MOST_CHARACTERS = 1_000
 """Of the message of an exception that is not ours: it may hold anything."""
 
@@ -56,6 +59,13 @@ class WrongArgument(Exception):
     """Wrong use that only the data shows: an argument names nothing that is there."""
 
 
+def refuse_ambiguous(text: str, what: str, candidates: Sequence[str]) -> WrongArgument:
+    """Wrong use, ready to raise: the beginning of an id stands for several, which are listed. what: plural."""
+    more = [f"and {len(candidates) - MOST_CANDIDATES} more"] if len(candidates) > MOST_CANDIDATES else []
+    listed = ", ".join([*candidates[:MOST_CANDIDATES], *more])
+    return WrongArgument(f"{len(candidates)} {what} begin with {text}: {listed}")
+
+
 def is_unanswered(error: OSError) -> bool:
     """Whether an operating-system error leaves open what happened: no definite no, as of a full disk, but silence."""
     return error.errno not in _DENIED | _NO_PLACE | _UNABLE | {errno.ENOMEM}
@@ -78,7 +88,7 @@ def find_owner(error: BaseException) -> Refusal | None:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, ObjectTooLarge):
-        message = f"{error.ref} has {error.found} bytes; at most {error.allowed} are read"
+        message = f"{error.ref} has {write_count(error.found, 'byte')}; at most {error.allowed:,} are read"
         return refuse("RESOURCE_EXCEEDED", message, ref=error.ref, found=error.found, allowed=error.allowed)
     if isinstance(error, ObjectMissing):
         return refuse("REF_ACCESS_DENIED", f"{error}: there is no object at this ref", ref=str(error))
@@ -98,18 +108,19 @@ def describe_end(error: BaseException, caller: Caller = NOBODY) -> dict[str, Any
     if owner is not None:
         return owner.to_document(caller)
     stands = error.manifest_ref if isinstance(error, Stopped | PublishedDefectError) else ""
+    where = {"where": dict(caller.where)} if caller.where else {}
     if isinstance(error, Stopped):
         reason: Reason = "CANCELLED" if error.exit_status == EXIT_CANCELLED else "INTERRUPTED"
-        return compose_failure(reason, error.message, error.exit_status, stands)
+        return {**compose_failure(reason, error.message, error.exit_status, stands), **where}
     if isinstance(error, WrongArgument):
-        return compose_failure("USAGE", str(error), EXIT_USAGE)
+        return {**compose_failure("USAGE", str(error), EXIT_USAGE), **where}
     if isinstance(error, KeyboardInterrupt):
-        return compose_failure("INTERRUPTED", "the process was interrupted", EXIT_INTERRUPTED)
+        return {**compose_failure("INTERRUPTED", "the process was interrupted", EXIT_INTERRUPTED), **where}
     defect = (error.__cause__ or error) if stands else error
     message = f"{type(defect).__name__}: {defect}"
     if len(message) > MOST_CHARACTERS:
         message = f"{message[:MOST_CHARACTERS]} …"
-    return compose_failure("INTERNAL", message, EXIT_INTERNAL, stands)
+    return {**compose_failure("INTERNAL", message, EXIT_INTERNAL, stands), **where}
 
 
 def compose_failure(reason: Reason, message: str, exit_status: int, manifest_ref: str = "") -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Refusal(OfsError):
             "retryable": code.retryable,
             "next": self.write_next(caller),
             "do": self.describe_do(caller),
+            **({"where": dict(caller.where)} if caller.where else {}),
         }
 
     def write_next(self, caller: Caller) -> str:
@@ -105,7 +106,7 @@ class Refusal(OfsError):
             own = str(first.get("file") or self.details.get("file") or "")
             pointer = str(self.details.get("pointer") or inside)
             if own or pointer:
-                return own or caller.wiring, pointer
+                return own or caller.where.get("wiring", ""), pointer
         pointer = str(self.details.get("pointer") or inside or code.pointer)
         if pointer and caller.intent:
             return caller.intent, pointer

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ofs_spark.foundation.ports import ObjectTooLarge, Tail
+from ofs_spark.foundation.wording import write_count
 
 _PIECE = 1 << 20
 """Bytes of a file that are hashed at once."""
@@ -83,7 +84,7 @@ def _open_regular(path: Path | str) -> Iterator[tuple[BinaryIO, int]]:
 def _require_whole(taken: int, stated: int) -> None:
     """OSError unless as many bytes were read as were left of the file when it was opened."""
     if taken != stated:
-        raise OSError(f"{taken} bytes were read where {stated} are left of the file")
+        raise OSError(f"{write_count(taken, 'byte was', 'bytes were')} read where {stated:,} are left of the file")
 
 
 def _require_regular(found: os.stat_result, path: Path | str) -> None:

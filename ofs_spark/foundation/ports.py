@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
+from ofs_spark.foundation.wording import write_count
+
 NOTE = "note: "
 """How an announcement begins that stays to be read, whatever its room does next."""
 Announce: TypeAlias = Callable[[str, str], None]
@@ -38,7 +40,7 @@ class ObjectTooLarge(Exception):
         self.ref, self.found, self.allowed = ref, found, allowed
 
     def __str__(self) -> str:
-        return f"{self.ref} has {self.found} bytes, {self.allowed} are allowed"
+        return f"{self.ref} has {write_count(self.found, 'byte')}, {self.allowed:,} are allowed"
 
 
 @dataclass(frozen=True)

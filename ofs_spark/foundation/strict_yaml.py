@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ofs_spark.foundation.canonical import MAX_DEPTH, MAX_DIGITS, CanonicalError
+from ofs_spark.foundation.wording import write_count
 
 MAX_YAML_BYTES = 1024 * 1024
 
@@ -68,7 +69,7 @@ def parse_yaml(
     messages may hold what stands there; False for a document that may hold secrets.
     """
     if len(data) > MAX_YAML_BYTES:
-        raise CanonicalError(f"{what} has {len(data)} bytes, at most {MAX_YAML_BYTES} are read")
+        raise CanonicalError(f"{what} has {write_count(len(data), 'byte')}, at most {MAX_YAML_BYTES:,} are read")
     try:
         node = yaml.compose(data.decode("utf-8"), Loader=_Loader)
         return None if node is None else _Unfolding(number or _read_number, quote).read(node, 1)

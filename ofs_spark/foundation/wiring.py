@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.collect import join_faults, merge_refusals
 from ofs_spark.foundation.config import find_conf_root, read_conf
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.secrets import expand_text, holds_literal_secret, names_variable
+
+ChosenBy: TypeAlias = Literal["flag", "environment", "default"]
+"""What named the wiring: `--wiring`, OFS_WIRING, or nobody."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class StoreSettings:
 class Wiring:
     """Where things are, as stated or resolved; `spark` holds settings that do not change meaning.
 
-    folder: of the wiring's file, absolute; relative addresses count from there.
+    folder: of the wiring's file, absolute; relative addresses count from there. file: its path, absolute; chosen_by: what
+    named it.
     unused: optional keys that are stated and that no chosen adapter uses; told at the start of a run.
     private: names of the Spark settings whose values came from the environment; they are shown nowhere.
     hidden: which of the roots, `objects` and `profiles`, hold a value of the environment: no path below one is shown.
@@ -57,6 +61,8 @@ class Wiring:
     unused: tuple[str, ...] = ()
     private: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    file: str = ""
+    chosen_by: ChosenBy = "flag"
 
 
 _TAKE_VARIABLES = frozenset(
@@ -78,14 +84,24 @@ def read_wiring(path: Path | None) -> Wiring:
     `${NAME}` and `~/` are expanded. ENVIRONMENT_UNFIT names every fault by its pointer and shows no value;
     whether anything serves an address is not asked here.
     """
-    file = find_wiring_file(path)
-    return parse_wiring(read_conf(file, "the wiring", quote=False), file)
+    file, chosen_by = choose_wiring(path)
+    return replace(parse_wiring(read_conf(file, "the wiring", quote=False), file), chosen_by=chosen_by)
 
 
-def find_wiring_file(path: Path | None) -> Path:
-    """The wiring's file: the one given, else OFS_WIRING, else conf/wiring/local.yaml."""
-    stated = path or os.environ.get("OFS_WIRING")
-    return Path(stated) if stated else Path(str(find_conf_root() / "wiring" / "local.yaml"))
+def choose_wiring(path: Path | None) -> tuple[Path, ChosenBy]:
+    """The file of the wiring that is read, whether it is there or not, and what named it."""
+    if path is not None:
+        return path, "flag"
+    stated = os.environ.get("OFS_WIRING")
+    return (
+        (Path(stated), "environment") if stated else (Path(str(find_conf_root() / "wiring" / "local.yaml")), "default")
+    )
+
+
+def describe_where(wiring: Wiring) -> dict[str, str]:
+    """Where a command is: {wiring, chosen_by, object_root}; without the root where it holds a value of the environment."""
+    root = {} if "objects" in wiring.hidden else {"object_root": wiring.objects_root}
+    return {"wiring": wiring.file, "chosen_by": wiring.chosen_by, **root}
 
 
 def parse_wiring(raw: Any, file: Path) -> Wiring:
@@ -101,6 +117,7 @@ def parse_wiring(raw: Any, file: Path) -> Wiring:
     return Wiring(
         kind=document.get("kind", "local"),
         folder=str(file.resolve().parent),
+        file=str(file.absolute()),
         objects_root=document["objects"]["root"],
         ledger_dsn=document["ledger"]["dsn"],
         profiles_root=document["profiles"]["root"],

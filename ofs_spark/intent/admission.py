@@ -13,6 +13,7 @@ from typing import Any
 
 from ofs_spark.foundation.collect import refuse_all
 from ofs_spark.foundation.contracts import DocumentFault, format_pointer
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intent.model import Intent, Scope
 
 SUBJECT_KEY = "platform_run_id,event_id"
@@ -105,7 +106,7 @@ def _find_target_faults(document: Mapping[str, Any], command: str) -> Iterator[D
     if command != "backfill" or not isinstance(named, list):
         return
     if len(named) > 1:
-        message = f"names {len(named)} datasets: a dataset takes the place of one, so that a chain has no branches"
+        message = f"names {write_count(len(named), 'dataset')}: a dataset takes the place of one, so that a chain has no branches"
         yield DocumentFault("SUPERSESSION_LINK_INVALID", "/supersedes", message)
     for place, one in enumerate(named):
         if isinstance(one, str) and not MANIFEST_ID.fullmatch(one):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ofs_spark.foundation.clock import SECOND_US, Clock, to_micros
-from ofs_spark.foundation.ends import Stopped
+from ofs_spark.foundation.ends import Stopped, refuse_ambiguous
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.ports import Ledger
 from ofs_spark.intent.run import (
@@ -148,13 +148,17 @@ class RunControl:
         return run is not None and run.state is State.RUNNING and not self.is_abandoned(run)
 
     def find_by(self, text: str) -> Run:
-        """The run of a key, or of its first digits (six or more) where no other key has them. RUN_NOT_FOUND otherwise."""
+        """The run of a key, or of its first digits (six or more) where no other key has them.
+
+        RUN_NOT_FOUND for none, WrongArgument for several.
+        """
         run = self.ledger.find(text)
         keys = self.ledger.list_keys(text) if run is None and _PREFIX.fullmatch(text) else []
         if run is not None or len(keys) == 1:
             return run or self.find(keys[0])
-        found = f"{len(keys)} run keys begin with {text}" if keys else f"the ledger holds no run {text}"
-        raise refuse("RUN_NOT_FOUND", found, run_key=text, matches=len(keys))
+        if keys:
+            raise refuse_ambiguous(text, "run keys", keys)
+        return self.find(text)
 
     def _require_own(self, held: Run) -> Run:
         """The run as it stands, if this driver still holds it and may still commit."""

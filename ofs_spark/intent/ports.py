@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ofs_spark.intent.run import DatedRun, Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Published, Run, State, Transition
 
 MOST_UNPLACED = 100
 """Runs of an unknown platform run that are named with those of another."""
@@ -81,6 +81,13 @@ class Ledger(Protocol):
         """(run_key, token) of each run of a platform run, and of the MOST_UNPLACED latest whose platform run is unknown.
 
         Those are failed runs of the first release. Whoever asks looks for each of them elsewhere, so they are bounded.
+        """
+        ...
+
+    def list_datasets(self, prefix: str = "dm_") -> list[Published]:
+        """Every dataset that a run ended with and whose id begins with `prefix`, the newest first, of one time by id.
+
+        prefix: `dm_` and some lower-case hex digits, or none.
         """
         ...
 

@@ -121,6 +121,15 @@ class DatedRun:
     ended: int | None
 
 
+@dataclass(frozen=True)
+class Published:
+    """A dataset that the ledger knows to stand, and since when: µs, of the first end of a run that said so."""
+
+    dataset_manifest_id: str
+    platform_run_id: str
+    at: int
+
+
 def date_run(run: Run, events: Sequence[Transition]) -> DatedRun:
     """The run with the times that its events, oldest first, tell."""
     began = next((event.at for event in events if event.after is State.RUNNING), None)

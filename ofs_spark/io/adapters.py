@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Clearable
 from ofs_spark.foundation.wiring import StoreSettings, Wiring, read_wiring
@@ -29,6 +30,11 @@ Reach: TypeAlias = Callable[[StoreSettings], Clearable]
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
 _NOTHING_STATED = StoreSettings()
+MAKE_WORLD = Next(
+    "demo",
+    do="name a wiring by --wiring or OFS_WIRING; `ofs demo` makes a world to look at, `ofs init DIR` one of your own",
+)
+"""What helps who has no wiring yet."""
 _NO_TABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
@@ -174,9 +180,17 @@ def require_root(wiring: Wiring) -> None:
         )
         raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
     if not os.path.isdir(wiring.objects_root):
-        found = "a file" if os.path.exists(wiring.objects_root) else "not there"
-        message = f"is {found}; name the folder that holds the platform's objects, or make it"
-        raise refuse("ENVIRONMENT_UNFIT", f"objects.root {message}", pointer="/objects/root")
+        raise _refuse_rootless(wiring)
+
+
+def _refuse_rootless(wiring: Wiring) -> Refusal:
+    """Why there is no object root to work in; where nobody named a wiring, what makes one."""
+    found = "a file" if os.path.exists(wiring.objects_root) else "not there"
+    if wiring.chosen_by != "default":
+        message = f"objects.root is {found}; name the folder that holds the platform's objects, or make it"
+        return refuse("ENVIRONMENT_UNFIT", message, pointer="/objects/root")
+    message = f"no wiring was named, and the default one points at nothing: its objects.root is {found}"
+    return refuse("ENVIRONMENT_UNFIT", message, MAKE_WORLD, pointer="/objects/root")
 
 
 def open_objects(root: str, settings: StoreSettings = _NOTHING_STATED) -> Clearable:

@@ -29,6 +29,7 @@ from ofs_spark.io.adapters import (
     serve_wiring,
 )
 from ofs_spark.io.failpoints import read_failpoints
+from ofs_spark.io.logged import LogCalls, is_logging
 from ofs_spark.io.process import is_gone, name_process
 from ofs_spark.io.watched import watch
 from ofs_spark.workflow.context import RunContext
@@ -50,15 +51,19 @@ def open_context(
     *,
     reads: bool = False,
     tell_tasks: TellTasks | None = None,
+    tell: Callable[[Wiring], None] = lambda _wiring: None,
 ) -> Iterator[RunContext]:
     """The context of `wiring` and `policy`, which creates nothing; `engine` replaces Spark, as tests do.
 
-    tell_tasks: told how far Spark's jobs are.
+    tell_tasks: told how far Spark's jobs are. tell: told the wiring as soon as it is read, before anything is asked of what
+    it names.
     reads: for a command that only reads: not even Spark's log is written into the object root.
 
     Stops the Spark it started. ENVIRONMENT_UNFIT for a wiring, a policy or a ledger that is of no use.
     """
-    where, meaning = load_wiring(wiring), load_policy(policy)
+    where = load_wiring(wiring)
+    tell(where)
+    meaning = load_policy(policy)
     require_root(where)
     width, failpoints = _read_width(where), read_failpoints(os.environ, where.kind)
     for note in find_notes(where):
@@ -66,6 +71,7 @@ def open_context(
     spark = _Spark(where, announce, tell_tasks, reads)
     context = _make_context(where, meaning, announce, _OneEngine(engine or spark.engine), width)
     try:
+        context = watch(context, LogCalls()) if is_logging() else context
         yield watch(context, failpoints) if failpoints else context
     finally:
         spark.stop()

@@ -28,6 +28,7 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.secrets import is_secret_name
+from ofs_spark.foundation.wording import write_count
 
 JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -147,7 +148,7 @@ def check_jars(checkout: Path = _CHECKOUT) -> list[Path]:
     names = [line.split()[1] for line in checksums.read_text(encoding="ascii").splitlines()]
     missing = [name for name in names if not (checkout / ".jars" / name).is_file()]
     if missing:
-        message = f"{len(missing)} of {len(names)} jars are not in {checkout / '.jars'}"
+        message = f"{len(missing)} of {write_count(len(names), 'jar')} are not in {checkout / '.jars'}"
         raise refuse("ENVIRONMENT_UNFIT", message, _set_up(checkout), missing=missing)
     return [checkout / ".jars" / name for name in names]
 

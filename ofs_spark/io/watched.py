@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ofs_spark.foundation.ports import Clearable, Listed, Objects, Put, Tail
 from ofs_spark.intent.ports import Ledger
-from ofs_spark.intent.run import DatedRun, Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Published, Run, State, Transition
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:  # these load Arrow
@@ -219,6 +219,10 @@ class WatchedLedger:
     def list_tokens(self, platform_run_id: str) -> list[tuple[str, int]]:
         """`ledger.list`."""
         return self.around("ledger.list", lambda: self.ledger.list_tokens(platform_run_id))
+
+    def list_datasets(self, prefix: str = "dm_") -> list[Published]:
+        """`ledger.list`."""
+        return self.around("ledger.list", lambda: self.ledger.list_datasets(prefix))
 
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
         """`ledger.find`."""

@@ -14,6 +14,7 @@ from ofs_spark.foundation.clock import format_instant
 from ofs_spark.foundation.columnar.arrays import combine_chunks
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
 from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels import model as m
 from ofs_spark.labels.asof import resolve_labels, unpack_choices
 from ofs_spark.labels.assertions import fetch_assertions
@@ -157,6 +158,6 @@ def _tell(
     tied = [row for row in eligible if _rank(row, rule) == best]
     if chosen[1] == m.Status.CONFLICT:
         values = ", ".join(sorted({str(row[m.LABEL_VALUE]) for row in tied}))
-        return f"{greatest}: {len(tied)} assertions are tied there and say {values}: {m.Status.CONFLICT}"
+        return f"{greatest}: {write_count(len(tied), 'assertion')} are tied there and say {values}: {m.Status.CONFLICT}"
     last = f", of {len(tied)} the greatest assertion id" if len(tied) > 1 else ""
     return f"{greatest}{last}: {chosen[0]}"

@@ -9,6 +9,7 @@ from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.documents import DocumentKind, digest_content, read_document
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import Objects
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intent.model import Intent
 from ofs_spark.labels.model import ExtractFile, LabelExtract
 
@@ -40,7 +41,10 @@ def find_extract_faults(document: Mapping[str, Any], paths: Sequence[str]) -> It
         yield {"pointer": "/digest", "message": f"states {document['digest']}, the content's is {computed}"}
     rows = sum(file["row_count"] for file in document["files"])
     if rows != document["row_count"]:
-        yield {"pointer": "/row_count", "message": f"states {document['row_count']} rows, its files {rows}"}
+        yield {
+            "pointer": "/row_count",
+            "message": f"states {write_count(document['row_count'], 'row')}, its files {rows:,}",
+        }
     if len(set(paths)) != len(paths):
         yield {"pointer": "/files", "message": "lists one file twice"}
 

@@ -23,6 +23,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
 )
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels import model as m
 
 TEXTS = (
@@ -67,7 +68,7 @@ def fetch_file(objects: Objects, entry: m.ExtractFile) -> bytes:
     except ObjectMissing:
         raise refuse("LABEL_STORE_UNAVAILABLE", f"{entry.ref} of the extract is missing", ref=entry.ref) from None
     except ObjectTooLarge as error:
-        message = f"{entry.ref} has {error.found} bytes; the extract states {entry.bytes}"
+        message = f"{entry.ref} has {write_count(error.found, 'byte')}; the extract states {entry.bytes:,}"
         raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref) from None
     except OSError as unanswered:
         message = f"{entry.ref} of the extract cannot be read: {unanswered}"
@@ -116,7 +117,8 @@ def _prove_bytes(body: bytes, entry: m.ExtractFile) -> None:
     if (len(body), found) != (entry.bytes, entry.sha256):
         raise refuse(
             "LABEL_STORE_UNAVAILABLE",
-            f"{entry.ref} has {len(body)} bytes of sha256 {found}; the extract states {entry.bytes} of {entry.sha256}",
+            f"{entry.ref} has {write_count(len(body), 'byte')} of sha256 {found}; "
+            f"the extract states {entry.bytes:,} of {entry.sha256}",
             ref=entry.ref,
         )
 
@@ -124,7 +126,7 @@ def _prove_bytes(body: bytes, entry: m.ExtractFile) -> None:
 def prove_count(rows: int, entry: m.ExtractFile) -> None:
     """LABEL_STORE_UNAVAILABLE unless a file has as many rows as the extract states."""
     if rows != entry.row_count:
-        message = f"{entry.ref} holds {rows} rows; the extract states {entry.row_count}"
+        message = f"{entry.ref} holds {write_count(rows, 'row')}; the extract states {entry.row_count:,}"
         raise refuse("LABEL_STORE_UNAVAILABLE", message, ref=entry.ref)
 
 

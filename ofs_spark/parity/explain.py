@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.case import Bounds, Case, compose_state, find_field, is_well_formed, sort_applied
 from ofs_spark.parity.causes import Cause, CauseKind, Deliveries, Explanation, State
 from ofs_spark.parity.differences import Differences, Features, compare_states, is_same, is_same_state
@@ -157,7 +158,9 @@ def _open_case(
         else:
             others[NOT_REBUILT].append(key)
     if absent:
-        meter.leave_out(f"the deliveries of {len(given)} of {len(differences.keys)} differing keys were given")
+        meter.leave_out(
+            f"the deliveries of {len(given)} of {write_count(len(differences.keys), 'differing key')} were given"
+        )
     return (case if len(good) == len(given) else replace(case, keys=tuple(good))), others
 
 
@@ -169,7 +172,9 @@ def _tell_unknown(expected: Features, rebuilt: Features, keys: Sequence[str], re
 def _explain_at_once(case: Case, stated: Stated, meter: Meter) -> Found | None:
     """One cause that explains every differing key."""
     if has_longer_stretches(case):
-        meter.leave_out(f"ends are moved over {case.bounds.window} deliveries on either side of each")
+        meter.leave_out(
+            f"ends are moved over {write_count(case.bounds.window, 'delivery', 'deliveries')} on either side of each"
+        )
     found = explain_by_ends(case)
     if found:
         return found
@@ -183,7 +188,7 @@ def _explain_apart(case: Case, absent: Sequence[str], meter: Meter) -> tuple[lis
     """Causes key by key, those of one order of additions together, and the states they give. absent: keys not given."""
     looked_at, rest = case.keys[: meter.bounds.keys], case.keys[meter.bounds.keys :]
     if rest:
-        meter.leave_out(f"{len(looked_at)} of {len(case.keys)} differing keys were looked at one by one")
+        meter.leave_out(f"{len(looked_at)} of {write_count(len(case.keys), 'differing key')} were looked at one by one")
     extras = _gather_extras(case)
     keyed = [
         KeyCase(key, case.expected.get(key), case.applied.get(key, []), extras.get(key, []), meter) for key in looked_at

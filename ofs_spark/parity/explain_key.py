@@ -14,6 +14,7 @@ from itertools import accumulate, islice
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.case import Bounds, compose_state, count_events, make_state, sort_applied
 from ofs_spark.parity.causes import LISTED, Alternative, CauseKind, State, list_positions
 from ofs_spark.parity.differences import is_same_state
@@ -196,7 +197,7 @@ def _pool_extras(case: KeyCase) -> dict[str, list[Ruling]]:
     most = case.meter.bounds.extras
     if any(len(pool) > most for pool in pools.values()):
         case.meter.leave_out(
-            f"{case.key}: more than {most} deliveries that the law does not apply; the first are tried"
+            f"{case.key}: more than {write_count(most, 'delivery', 'deliveries')} that the law does not apply; the first are tried"
         )
     return {reason: sort_applied(pools[reason])[:most] for reason in sorted(pools, key=_reason_turn)}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.case import make_state
 from ofs_spark.parity.causes import CauseKind, Deliveries, list_positions
 from ofs_spark.parity.differences import is_same
@@ -85,7 +86,9 @@ def find_moved(case: KeyCase) -> Iterator[Finding]:
     if count <= case.meter.bounds.moves:
         yield from _move_anywhere(case, amounts)
         return
-    case.meter.leave_out(f"{case.key}: of {count} deliveries each is moved past one neighbour and to the end only")
+    case.meter.leave_out(
+        f"{case.key}: of {write_count(count, 'delivery', 'deliveries')} each is moved past one neighbour and to the end only"
+    )
     if not case.meter.take(count * count, f"{case.key}: one delivery moved"):
         return
     for index in np.flatnonzero(sum_with_neighbours_swapped(amounts) == _wanted(case)).tolist():

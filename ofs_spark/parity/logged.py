@@ -24,6 +24,7 @@ from ofs_spark.foundation.documents import MOST_LISTED
 from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.foundation.refs import OwnedRef
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.logged_lines import read_lines
 from ofs_spark.parity.logged_rows import LineFault, LoggedRows
 from ofs_spark.parity.logged_table import CODE, read_table
@@ -123,9 +124,8 @@ def find_logged(objects: Objects, ref: str) -> LoggedFile:
     try:
         tail = objects.read_tail(ref, len(_MAGIC))
         if tail.size > MOST_BYTES:
-            message = (
-                f"{ref} has {tail.size:,} bytes; at most {MOST_BYTES:,} are read: write it as Parquet, or as several"
-            )
+            size = write_count(tail.size, "byte")
+            message = f"{ref} has {size}; at most {MOST_BYTES:,} are read: write it as Parquet, or as several"
             raise refuse("RESOURCE_EXCEEDED", message, ref=ref, found=tail.size, allowed=MOST_BYTES)
         sha256 = objects.digest(ref)
     except ObjectMissing:

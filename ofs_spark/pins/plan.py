@@ -12,6 +12,7 @@ from ofs_spark.foundation.contracts import shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.policy import Policy
 from ofs_spark.foundation.positions import SourcedRange, describe_basis, hash_basis
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intent.identity import compose_manifest_v0, derive_manifest_id, describe_slices, fingerprint_dataset
 from ofs_spark.intent.model import Intent, Scope
 from ofs_spark.pins.columns import Column
@@ -41,7 +42,7 @@ class Archive:
 
     def describe(self) -> str:
         """How much there is to read, for people."""
-        return f"{len(self.segments)} segments, {self.rows} offsets"
+        return f"{write_count(len(self.segments), 'segment')}, {write_count(self.rows, 'offset')}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class BuildPlan:
 
     def describe_features(self) -> str:
         """How many feature columns there are, for people."""
-        return f"{len(self.program.feature_columns)} features"
+        return write_count(len(self.program.feature_columns), "feature")
 
     @property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
 from ofs_spark.foundation.refs import name_table_commit, name_table_log
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.columns import Column, ColumnType, find_type
 from ofs_spark.publish.model import FileEntry
 
@@ -90,10 +91,12 @@ def read_log(objects: Objects, table_ref: str) -> TableLog:
     except ObjectMissing:
         raise _refuse_log(ref, "there is no Delta commit", "version 0") from None
     except ObjectTooLarge as error:
-        raise _refuse_log(ref, f"the Delta commit has {error.found} bytes", f"at most {error.allowed}") from None
+        raise _refuse_log(
+            ref, f"the Delta commit has {write_count(error.found, 'byte')}", f"at most {error.allowed:,}"
+        ) from None
     more = sorted(set(objects.list_below(name_table_log(table_ref))) - {ref})
     if more:  # a later version, a checkpoint or a hint: a reader would see another table
-        raise _refuse_log(more[0], f"the log has {len(more)} more entries", "one commit")
+        raise _refuse_log(more[0], f"the log has {write_count(len(more), 'more entry', 'more entries')}", "one commit")
     try:
         return _parse_log(body)
     except (ValueError, KeyError, TypeError, AttributeError) as unreadable:
@@ -106,8 +109,8 @@ def verify_log(log: TableLog, table_ref: str, columns: Sequence[Column], files: 
     expected: dict[str, tuple[int, Any, Any]] = {f.name: (f.bytes, describe_statistics(f, columns), {}) for f in files}
     if log.files != expected:
         differing = sorted(name for name in {*log.files, *expected} if log.files.get(name) != expected.get(name))
-        found = f"the commit differs in {len(differing)} files, first {differing[0]}"
-        raise _refuse_log(ref, found, f"{len(expected)} files as written")
+        found = f"the commit differs in {write_count(len(differing), 'file')}, first {differing[0]}"
+        raise _refuse_log(ref, found, f"{write_count(len(expected), 'file')} as written")
     wanted = {
         "protocol": dict(PROTOCOL),
         "schema": describe_schema(columns),

@@ -19,6 +19,7 @@ from ofs_spark.foundation.documents import describe_other
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge, Put
 from ofs_spark.foundation.refs import OwnedRef, name_file_list
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import encode_parquet
@@ -94,7 +95,7 @@ def read_file_list(objects: Objects, listed: FileList, columns: Sequence[str]) -
     except ObjectMissing:
         raise refuse("MATERIALIZATION_CORRUPT", "the file list is missing", ref=listed.ref) from None
     except ObjectTooLarge as error:
-        message = f"the file list has {error.found} bytes; at most {error.allowed} are read"
+        message = f"the file list has {write_count(error.found, 'byte')}; at most {error.allowed:,} are read"
         raise refuse("MATERIALIZATION_CORRUPT", message, ref=listed.ref) from None
     found = hashlib.sha256(body).hexdigest()
     if found != listed.sha256:
@@ -125,7 +126,7 @@ def read_table_file(objects: Objects, entry: FileEntry) -> bytes:
     except ObjectMissing:
         raise refuse("MATERIALIZATION_CORRUPT", f"{entry.path} is missing", ref=entry.path) from None
     except ObjectTooLarge as error:
-        message = f"{entry.path} has {error.found} bytes; {entry.bytes} were written"
+        message = f"{entry.path} has {write_count(error.found, 'byte')}; {entry.bytes:,} were written"
         raise refuse("MATERIALIZATION_CORRUPT", message, ref=entry.path) from None
 
 

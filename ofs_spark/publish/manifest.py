@@ -10,6 +10,7 @@ from typing import Any
 from ofs_spark.foundation.canonical import MAX_BYTES, digest, encode_canonical
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.errors import InternalError, refuse
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.digest import LeafDigest
 from ofs_spark.publish.evidence import Evidence
@@ -115,14 +116,14 @@ def require_room(pinned: Mapping[str, Any], columns: Sequence[Column]) -> None:
     """
     described = _measure_columns(columns)
     if described > _COLUMN_BYTES:
-        message = (
-            f"the set has {len(columns)} columns, {described} bytes in a manifest, which has {_COLUMN_BYTES} for them"
-        )
+        found = f"{write_count(len(columns), 'column')}, {write_count(described, 'byte')} in a manifest"
+        message = f"the set has {found}, which has {_COLUMN_BYTES:,} for them"
         raise refuse("FEATURE_PROFILE_UNRESOLVED", message, pointer="/feature_definition_set")
     room = _find_room(pinned, columns)
     if room < 0:
         slices = len(pinned["replay_basis"])
-        message = f"the basis of {slices} slices makes a manifest {-room} bytes larger than the {MAX_BYTES} it may have"
+        over = write_count(-room, "byte")
+        message = f"the basis of {slices} slices makes a manifest {over} larger than the {MAX_BYTES:,} it may have"
         raise refuse("BASIS_UNRESOLVED", message, pointer="/replay_basis", slices=slices)
 
 

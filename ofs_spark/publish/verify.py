@@ -15,6 +15,7 @@ from ofs_spark.foundation.columnar.arrays import count_true
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
 from ofs_spark.foundation.columnar.notes import Note
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.coverage import TypeCounts, add_counts, recount_labels
 from ofs_spark.labels.leakage import count_leaks
 from ofs_spark.pins.arrow_types import name_arrow_type
@@ -79,7 +80,9 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
     """
     sha256 = hashlib.sha256(body).hexdigest()
     if (len(body), sha256) != (entry.bytes, entry.sha256):
-        raise _make_corrupt(entry, "bytes", f"{len(body)} bytes of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}")
+        raise _make_corrupt(
+            entry, "bytes", f"{write_count(len(body), 'byte')} of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}"
+        )
     table = _decode(body, entry, checks.most_decoded)
     _require_equal(entry, "rows", table.num_rows, entry.rows)
     schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)

@@ -15,6 +15,7 @@ from itertools import groupby
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.positions import DENSE_KINDS, Range
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.replay.chains import ShardChains
 from ofs_spark.replay.dedupe import BasisSlice
 from ofs_spark.replay.faults import SAMPLES, Document, ReplayFault, find_anomalies, locate_sample, sort_faults
@@ -222,12 +223,16 @@ def _judge_range(partition: _Partition, offset_range: Range, scanned: _Scanned) 
         return RangeCoverage(offset_range, UNCHECKABLE, *known, 0)
     missing, unattested = _find_holes(partition, offset_range, scanned)
     if missing[0]:
-        problem = f"{missing[0]} offsets are neither archived nor declared as gaps"
+        problem = f"{_tell_offsets(missing[0])} neither archived nor declared as gaps"
         return RangeCoverage(offset_range, INCOMPLETE, *known, *missing, problem)
     if unattested[0]:
-        problem = f"{unattested[0]} offsets are absent, and only an index made by OFS declares them as gaps"
+        problem = f"{_tell_offsets(unattested[0])} absent, and only an index made by OFS declares them as gaps"
         return RangeCoverage(offset_range, UNCHECKABLE, *known, *unattested, problem)
     return RangeCoverage(offset_range, COMPLETE, *known, 0)
+
+
+def _tell_offsets(count: int) -> str:
+    return write_count(count, "offset is", "offsets are")
 
 
 _Holes = tuple[int, tuple[tuple[str, str], ...]]

@@ -20,6 +20,7 @@ from ofs_spark.foundation.columnar.measure import add_spent
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.errors import InternalError, Refusal, sort_refusals
 from ofs_spark.foundation.ports import NOTE
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.coverage import Shortfall, TypeCounts, add_counts, find_shortfalls, refuse_shortfalls
 from ofs_spark.publish.bucket import TopicPartition, WriteBucket
 from ofs_spark.publish.layout import choose_bucket_count
@@ -108,7 +109,9 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext, *,
     place = ScanPlace(context.objects, attempt.staging, plan.plan_id, intent.basis, spec)
     kept = None if anew else find_scan(place, intent.training)
     if kept is not None:
-        context.announce("replay", f"starts from staged rows of plan {plan.plan_id}: {len(kept.staged)} files")
+        context.announce(
+            "replay", f"starts from staged rows of plan {plan.plan_id}: {write_count(len(kept.staged), 'file')}"
+        )
         return _judge_scan(kept, is_kept=True)
     context.announce("replay", f"scans {plan.archive.describe()}")
     # What index and basis state is a guess at the targets that the proven rows will ask for: any number is right.

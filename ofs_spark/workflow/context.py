@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ofs_spark.foundation.clock import Clock
 from ofs_spark.foundation.errors import Refusal
@@ -17,6 +17,12 @@ from ofs_spark.intent.control import RunControl
 if TYPE_CHECKING:  # these load Arrow and NumPy, which an answer from the ledger or a manifest does without
     from ofs_spark.foundation.columnar.ports import Engine
     from ofs_spark.publish.ports import Tables
+
+
+ADDRESSED = frozenset(
+    {"manifest_ref", "table_ref", "report_ref", "record_ref", "snapshot_ref", "results_ref", "contributions_ref"}
+)
+"""Members of answers that name what a run left."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,24 @@ class RunContext:
             return store.locate(ref)
         except Refusal:
             return ""
+
+    def show_address(self, ref: str) -> str:
+        """The absolute path, or full address, of a ref below the object root; "" where the root is not to be shown."""
+        if "objects" in self.wiring.hidden:
+            return ""
+        try:
+            return self.objects.locate(ref.rstrip("/"))
+        except Refusal:
+            return ""
+
+
+def state_paths(answer: dict[str, Any], context: RunContext) -> dict[str, Any]:
+    """An answer with the address beside each ref of what a run left: `table_path` beside `table_ref`, and so on."""
+    stated = {**answer}
+    for name, ref in answer.items():
+        if name in ADDRESSED and isinstance(ref, str):
+            address = context.show_address(ref)
+            stated |= {f"{name.removesuffix('_ref')}_path": address} if address else {}
+    if "datasets" in answer:
+        stated["datasets"] = [{"table_path": None, **state_paths(one, context)} for one in answer["datasets"]]
+    return stated

@@ -18,6 +18,7 @@ from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.foundation.positions import parse_range
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.explain import LabelStory, explain_label, find_assertions
 from ofs_spark.labels.extract import EXTRACT, read_extract
 from ofs_spark.labels.model import name_label_columns
@@ -225,7 +226,7 @@ class Explainer:
         extract = read_extract(self.context.objects, pinned["ref"])
         if extract.digest != pinned["digest"]:
             raise EXTRACT.refuse(pinned["ref"], f"has the digest {extract.digest}; the dataset pins {pinned['digest']}")
-        self.context.announce("labels", f"reads {extract.row_count} assertions")
+        self.context.announce("labels", f"reads {write_count(extract.row_count, 'assertion')}")
         run, event_id = self.manifest["platform_run_id"], self.anchor.event_id
         read_as = policy.int96_is_utc, policy.most_decoded_bytes
         assertions = find_assertions(self.context.objects, extract, run, event_id, types, *read_as)

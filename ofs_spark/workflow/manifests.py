@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document
-from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ends import refuse_ambiguous
+from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.refs import name_manifest
+from ofs_spark.intent.run import Published
 from ofs_spark.workflow.context import RunContext
 
 CONTRACT = "learning.dataset_manifest.v1"
@@ -16,17 +19,30 @@ STANDING = DocumentKind(
     CONTRACT, "DatasetManifest", "MANIFEST_IMMUTABILITY_VIOLATION", "MANIFEST_IMMUTABILITY_VIOLATION"
 )
 """What stands where a build would commit: never replaced, whatever it is."""
+_BEGINNING = re.compile(r"dm_[0-9a-f]{6,32}")
+"""A dataset_manifest_id, or enough of it to be typed for one."""
 
 
 def find_manifest(manifest: str, context: RunContext) -> str:
-    """The ref of a manifest given by ref or by id. RUN_NOT_FOUND for an id that no run of the ledger published."""
+    """The ref of a manifest given by ref, or by id as `find_dataset`. RUN_NOT_FOUND for an id that no run published."""
     if "/" in manifest:
         return context.objects.relative(manifest)
-    run = context.control.ledger.find_publisher(manifest)
-    if run is not None and run.outcome is not None:
-        return str(run.outcome["manifest_ref"])
-    message = f"no run of this ledger published {manifest}; name the manifest by its ref"
+    found = find_dataset(manifest, context)
+    if found is not None:
+        return name_manifest(found.platform_run_id, found.dataset_manifest_id)
+    message = f"no run of this ledger published {show_text(manifest)}; name the manifest by its ref"
     raise refuse("RUN_NOT_FOUND", message)
+
+
+def find_dataset(text: str, context: RunContext) -> Published | None:
+    """The published dataset of an id, or of its beginning (`dm_` and six digits or more) where no other id has it.
+
+    None for none, WrongArgument for several.
+    """
+    found = context.control.ledger.list_datasets(text) if _BEGINNING.fullmatch(text) else []
+    if len(found) > 1:
+        raise refuse_ambiguous(text, "datasets", sorted(one.dataset_manifest_id for one in found))
+    return found[0] if found else None
 
 
 def read_manifest(ref: str, context: RunContext) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ofs_spark.foundation.positions import hash_basis
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
 from ofs_spark.publish.digest import digest_content
 from ofs_spark.publish.file_list import put_file_list
@@ -40,7 +41,7 @@ def materialize(
     that failed and binds this intent.
     """
     plan = resolution.plan
-    context.announce("publish", f"commits {len(made.entries)} files as one Delta version")
+    context.announce("publish", f"commits {write_count(len(made.entries), 'file')} as one Delta version")
     log = _commit_table(resolution, made, attempt, context)
     context.announce("publish", "reads the table back and recomputes its digests")
     checked = verify_table(attempt.engine, context.objects, made.entries, _compose_checks(resolution, made))

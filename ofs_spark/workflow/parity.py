@@ -14,6 +14,7 @@ from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.positions import select_sources
 from ofs_spark.foundation.refs import OwnedRef, name_evidence, name_parity_report, name_staging
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intent.identity import derive_run_key
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
@@ -67,7 +68,7 @@ def check_parity(intent: Intent, anchors: Sequence[str], context: RunContext) ->
         raise refuse("PARITY_ANCHOR_INVALID", message, pointer="/parity_anchor_ref")
     too_long = next((one for one in refs if len(one) > MOST_REF), "")
     if too_long:
-        message = f"{too_long[:80]}… is no ref: it has {len(too_long)} characters, at most {MOST_REF} are allowed"
+        message = f"{too_long[:80]}… is no ref: it has {write_count(len(too_long), 'character')}, at most {MOST_REF:,} are allowed"
         raise refuse("PARITY_ANCHOR_INVALID", message)
     refs = [context.objects.relative(ref) for ref in refs]
     ref = name_parity_report(intent.platform_run_id, derive_run_key(intent.request_id))
@@ -135,7 +136,7 @@ def _compose_report(
     intent: Intent, refs: Sequence[str], held: Run, context: RunContext, audit: Audit
 ) -> Mapping[str, Any]:
     """One attempt: every anchor's verdict, as the report."""
-    context.announce("pins", f"resolves run facts, profile, archive index and {len(refs)} anchors")
+    context.announce("pins", f"resolves run facts, profile, archive index and {write_count(len(refs), 'anchor')}")
     resolution = resolve_parity(intent, refs, context, audit)
     evidence = {"resolved_build_plan": write_plan(resolution, held, context)}
     verdicts, replay = dict(resolution.early), {}
@@ -175,7 +176,7 @@ def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
         resolution.index, resolution.rules, policy.arrival, policy.int96_is_utc, policy.most_decoded_bytes
     )
     place = ScanPlace(context.objects, folder, plan.plan_id, cells.ranges, spec)
-    doing = {"scans": ("replay", f"scans {plan.archive['segments']} segments")}
+    doing = {"scans": ("replay", f"scans {write_count(plan.archive['segments'], 'segment')}")}
     folding = ("parity", "folds the events into states")
     replay = replay_basis(engine, resolution.index, place, lambda what: context.announce(*doing.get(what, folding)))
     return Replayed(resolution, replay.scan, replay.folded, folder, engine)
@@ -203,7 +204,7 @@ def judge_anchors(replayed: Replayed, context: RunContext) -> Iterator[tuple[int
     plan, cells = resolution.plan, resolution.cells
     coverage = cover_cells(cells, replayed.scan.completeness)
     contents = [rebuild_content(resolution.anchors[at], plan.profile) for at in resolution.rebuilt]
-    context.announce("parity", f"rebuilds {len(contents)} snapshots")
+    context.announce("parity", f"rebuilds {write_count(len(contents), 'snapshot')}")
     frames = [frame_snapshot(one) for one in contents]
     photos = photograph(replayed.engine, context.objects, replayed.folder, replayed.folded, cells, frames)
     explainer = Explainer(replayed, context)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.positions import Range
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.anchors import Anchor, read_features
 from ofs_spark.parity.causes import patch_content
 from ofs_spark.parity.cells import Reach
@@ -80,7 +81,7 @@ class Explainer:
             verdict,
             differences=[one.to_document() for one in found.listed],
             difference_count=found.count,
-            reason=verdict.reason or f"{len(found.keys)} keys differ",
+            reason=verdict.reason or write_count(len(found.keys), "key differs", "keys differ"),
         )
         if verdict.category == GAP or self._explained == EXPLAINED:
             return told
@@ -103,7 +104,9 @@ class Explainer:
         """The causes, and whether the states that they give have the anchor's hash."""
         plan = self._replayed.resolution.plan
         expected, rebuilt = sides
-        self._context.announce("parity", f"looks for what makes {anchor.ref} differ in {len(found.keys)} keys")
+        self._context.announce(
+            "parity", f"looks for what makes {anchor.ref} differ in {write_count(len(found.keys), 'key')}"
+        )
         law = Law(self._replayed.resolution.rules, plan.intent.platform_run_id, _list_ends(anchor))
         own = describe_version(plan.profile)
         stated = Stated(

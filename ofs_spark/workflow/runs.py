@@ -134,6 +134,7 @@ def _describe_run(dated: DatedRun) -> Answer:
         "state": run.state.value,
         "attempts": run.attempts,
         "outcome": outcome.get("code") or outcome.get("outcome"),
+        "dataset_manifest_id": outcome.get("dataset_manifest_id") if outcome.get("manifest_ref") else None,
         "started_at_utc": _show_time(dated.began),
         "ended_at_utc": _show_time(dated.ended),
     }

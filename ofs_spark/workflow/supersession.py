@@ -15,7 +15,7 @@ from ofs_spark.intent.identity import derive_manifest_id, fingerprint_dataset
 from ofs_spark.intent.model import Intent
 from ofs_spark.publish.links import find_successor, walk_ancestors, walk_successors
 from ofs_spark.workflow.context import RunContext
-from ofs_spark.workflow.manifests import CONTRACT
+from ofs_spark.workflow.manifests import CONTRACT, find_dataset
 
 INVALID = "SUPERSESSION_LINK_INVALID"
 SUPERSEDED = DocumentKind(CONTRACT, "DatasetManifest", INVALID, INVALID)
@@ -26,12 +26,14 @@ AT = "/supersedes"
 
 
 def name_target(named: str, context: RunContext) -> tuple[str, str | None]:
-    """(dataset_manifest_id, its platform run or None) of what --supersedes names: an id, or the ref of a manifest.
+    """(dataset_manifest_id, its platform run or None) of what --supersedes names: an id or its beginning, or the ref of a
+    manifest. An id that the ledger does not know is judged with the other pins.
 
     REF_SCOPE_INVALID for a ref outside the root, SUPERSESSION_LINK_INVALID for the ref of anything but a manifest.
     """
     if "/" not in named:
-        return named, None
+        found = None if MANIFEST_ID.fullmatch(named) else find_dataset(named, context)
+        return (named, None) if found is None else (found.dataset_manifest_id, found.platform_run_id)
     ref = context.objects.relative(named)
     platform_run_id, dataset = ref.split("/", 1)[0], ref.rsplit("/", 1)[1].removesuffix(".json")
     known = is_platform_run(platform_run_id) and MANIFEST_ID.fullmatch(dataset)

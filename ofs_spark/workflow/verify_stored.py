@@ -9,6 +9,7 @@ from typing import Any
 
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.refs import name_table_log
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.terms import find_cutoff, find_mature_until_us
 from ofs_spark.pins.columns import Column
 from ofs_spark.publish.delta_log import read_log, verify_log
@@ -79,7 +80,11 @@ class StoredTable:
         log = f"{name_table_log(self._table['path'])}/"
         stored = {ref for ref in self.context.objects.list_below(self._table["path"]) if not ref.startswith(log)}
         unlisted = sorted(stored - {entry.path for entry in self.entries})
-        found = f"{len(unlisted)} files that no reader of the table sees, first {unlisted[0]}" if unlisted else "none"
+        found = (
+            f"{write_count(len(unlisted), 'file')} that no reader of the table sees, first {unlisted[0]}"
+            if unlisted
+            else "none"
+        )
         return found, found
 
     def _judge_files(self) -> Finding:

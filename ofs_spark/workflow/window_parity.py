@@ -23,6 +23,7 @@ from ofs_spark.foundation.columnar.measure import MeasuredWork
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.errors import InternalError, Refusal, sort_refusals
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.parity.attach import AttachLogged, RepeatsNote
@@ -70,7 +71,7 @@ def compare_logged(intent: Intent, features_ref: str, held: Run, context: RunCon
     columns = [(column.name, column.type) for column in plan.program.feature_columns]
     tolerances = read_tolerances(plan.policy.parity_tolerances, columns)
     attempt = begin_attempt(plan, held, context.engine())
-    context.announce("parity", f"reads logged values: {file.bytes:,} bytes")
+    context.announce("parity", f"reads logged values: {write_count(file.bytes, 'byte')}")
     most = plan.policy.most_decoded_bytes
     logged = read_logged(attempt.engine, context.objects, file, columns, attempt.staging, most)
     replay = run_replay(resolution, attempt, context)
@@ -78,7 +79,9 @@ def compare_logged(intent: Intent, features_ref: str, held: Run, context: RunCon
     if replay.refusals:
         writer.write(_compose_receipt(resolution, replay, None, held), held.attempt)
         return _compose(plan, logged, tolerances, _Compared(replay.refusals))
-    context.announce("parity", f"computes {plan.describe_features()} and compares {logged.rows:,} logged values")
+    context.announce(
+        "parity", f"computes {plan.describe_features()} and compares {write_count(logged.rows, 'logged value')}"
+    )
     notes = _run_comparison(resolution, replay, logged, tolerances, attempt, context)
     refused = merge_faults(read_notes(notes, Fault), intent.basis)
     if refused:
@@ -183,7 +186,7 @@ def _count(logged: Logged, unchecked: Sequence[Unchecked], found: _Compared, ske
     aside = {"repeats": 0 if found.refusals else found.repeats, "unchecked": sum(one.count for one in unchecked)}
     left = logged.rows - compared["compared"] - sum(aside.values())
     if left and not found.refusals:
-        raise InternalError(f"of {logged.rows} logged values {left} are accounted for nowhere")
+        raise InternalError(f"of {write_count(logged.rows, 'logged value')} {left} are accounted for nowhere")
     return {"rows": logged.rows, **compared, **aside, "not_compared": left}
 
 

@@ -71,6 +71,8 @@ COMMANDS: Asked = {
         (("{manifest_ref}", "nobody"), 2),
         (("dm_nowhere", GATED_EVENT), 60),
     ),
+    "datasets": (((), 0), (("--all",), 0)),
+    "completion": ((("bash",), 0), (("csh",), 2)),
     "cancel": ((("{run_key}",), 0), (("nothing",), 60)),
     "ledger list": (((), 0), (("--state", "DONE", "--most", "1"), 0), (("--state", "x"), 2), (("--most", "0"), 2)),
     "ledger show": ((("{run_key}",), 0), (("nothing",), 60)),

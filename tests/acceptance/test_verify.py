@@ -289,7 +289,7 @@ def test_a_file_that_no_reader_sees_is_told_and_harmless(published: Published) -
     answer = published.verify({**published.bodies, f"{table}/part-0000009-00000.parquet": b"x"})
     assert answer["verified"]
     (told,) = (check for check in answer["checks"] if check["name"] == "unlisted files")
-    assert told["found"].startswith("1 files that no reader of the table sees")
+    assert told["found"].startswith("1 file that no reader of the table sees")
 
 
 @pytest.mark.parametrize("folder", ["publication", "index", "governance", "manifests"])

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ofs_spark import pipeline
+from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.run import CANCELLED_BY_RUN_CONTROL
@@ -238,10 +239,15 @@ def test_a_prefix_names_a_run_where_no_other_begins_so(written: Written) -> None
             context.control.open(key, f"request.{key[:8]}", "cd" * 32)
     for arguments in (("status",), ("ledger", "show"), ("cancel",)):
         assert ask(written, *arguments, "abababab")["run_key"] == "ab" * 16
-        for text, matches in (("ababab", 2), ("ababa", 0), ("ffffff", 0), ("abababX", 0), ("%", 0)):
+        several = call(written, *arguments, "ababab")
+        told = json.loads(several.stdout.splitlines()[-1])
+        assert (several.exit_code, told["reason"]) == (2, "USAGE")
+        assert told["message"] == f"2 run keys begin with ababab: {'ab' * 16}, {'abababcd' * 4}"
+        assert find_faults(told, "failure_answer") == []
+        for text in ("ababa", "ffffff", "abababX", "%"):
             result = call(written, *arguments, text)
             told = json.loads(result.stdout.splitlines()[-1])
-            assert (result.exit_code, told["code"], told["details"]["matches"]) == (60, "RUN_NOT_FOUND", matches)
+            assert (result.exit_code, told["code"]) == (60, "RUN_NOT_FOUND")
 
 
 def test_a_build_beside_the_main_thread_is_ended_by_the_fence(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ NEVER = {
 }
 """None of these commands computes or draws."""
 COMMANDS: dict[tuple[str, ...], set[str]] = {
-    ("status",): NEVER | {"pydantic"},
+    ("status",): NEVER | {"pydantic", "shtab"},
+    ("datasets",): NEVER | {"pydantic", "shtab"},
     ("show", MANIFEST): NEVER | {"pydantic"},
     ("identity", INTENT): NEVER | {"yaml", "sqlite3"},
     ("validate", INTENT): NEVER | {"yaml", "sqlite3"},
@@ -70,7 +71,7 @@ def test_a_question_loads_no_more_than_its_answer_needs(
     command: tuple[str, ...], options: tuple[str, ...], wiring: Path
 ) -> None:
     # An intent's ids and faults need no wiring; with one, `validate` also resolves its pins.
-    places = ("--wiring", str(wiring)) if command[0] in ("status", "show") else ()
+    places = ("--wiring", str(wiring)) if command[0] in ("status", "show", "datasets") else ()
     done = run_python("-c", LOADED, *places, *options, *command)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())

@@ -106,4 +106,4 @@ def test_the_last_dense_offset_is_an_ordinary_one(tmp_path: Path) -> None:
     assert spanned["range"]["end_exclusive"] == str(LAST + 1)
     missing = run(world(segment(*rows(LAST - 4, 4)), start=LAST - 4, end=LAST), tmp_path / "missing")
     assert missing.code == "REPLAY_BASIS_GAP"
-    assert "1 offsets are neither" in str(missing.refusal)
+    assert "1 offset is neither" in str(missing.refusal)

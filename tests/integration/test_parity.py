@@ -130,7 +130,7 @@ OUTCOMES: dict[str, tuple[Document, str, str | None, str]] = {
         {**deepcopy(SNAPSHOTS[1]), "snapshot_hash": OTHER}, "MISMATCH", "CANONICALIZATION_MISMATCH", "equal",
     ),
     "another count": (
-        seal(changed(1, spoil("flow_id:flow-1", "event_count", 99))), "MISMATCH", "CONTENT_MISMATCH", "1 keys differ",
+        seal(changed(1, spoil("flow_id:flow-1", "event_count", 99))), "MISMATCH", "CONTENT_MISMATCH", "1 key differs",
     ),
     "a decision with another hash and no body": (
         decide(snapshot_hash=OTHER), "MISMATCH", "CONTENT_MISMATCH", "no body can be compared",

@@ -372,7 +372,7 @@ def test_what_ofs_puts_together_stays_a_text() -> None:
     assert all(map(contracts.is_line, said))
     with pytest.raises(Refusal, match="source, name@version"):
         enter_profile("/feature_groups/0/version", "v" * 1023)
-    with pytest.raises(Refusal, match="column's name of 1028 characters"):
+    with pytest.raises(Refusal, match="column's name of 1,028 characters"):
         enter_profile("/feature_groups/0/features/0/name", "n" * 1022)
 
 
@@ -393,7 +393,7 @@ def test_a_manifest_that_would_not_fit_is_refused_at_pins() -> None:
     with pytest.raises(Refusal, match="basis of 40000 slices") as caught:
         require_room(pinned(40_000), many(100))
     assert (caught.value.code, caught.value.details["slices"]) == (BASIS, 40_000)
-    with pytest.raises(Refusal, match="20000 columns") as caught:
+    with pytest.raises(Refusal, match="20,000 columns") as caught:
         require_room(pinned(1), many(20_000))
     assert caught.value.code == PROFILE
     assert MAX_BYTES == 8 << 20

@@ -164,7 +164,7 @@ CALLER = Caller(
     ("ofs", "--json", "status"),
     "an intent.json",
     lambda root, ref: f"/{root}/{ref}",
-    wiring="a wiring.yaml",
+    where={"wiring": "a wiring.yaml"},
     address=lambda root, ref: f"/{root}/{ref}",
 )
 DETAILS = {"ref": "r/x.json", "run_key": "a" * 32}
@@ -196,7 +196,7 @@ def test_no_text_names_a_command_that_does_not_exist() -> None:
         word for path in sorted((ROOT / "ofs_spark").rglob("*.py")) for word in find_commands_told(path.read_text())
     }
     exist = {"identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish"}
-    exist |= {"cancel", "gc", "demo", "import"}
+    exist |= {"cancel", "gc", "demo", "import", "init", "datasets"}
     assert told - exist == set()
     assert list(find_commands_told('x = "run `ofs doctor` or"')) == ["doctor"]
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ofs_spark.foundation.clock import FixedClock, to_micros
-from ofs_spark.foundation.ends import Stopped
+from ofs_spark.foundation.ends import Stopped, WrongArgument
 from ofs_spark.foundation.errors import InternalError, Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.ports import MOST_UNPLACED, Ledger
-from ofs_spark.intent.run import CANCEL_REQUESTED, LEGAL, Limits, Run, State, Transition, claim, end
+from ofs_spark.intent.run import CANCEL_REQUESTED, LEGAL, Limits, Published, Run, State, Transition, claim, end
 from ofs_spark.io.ledger.memory import MemoryLedger
 from ofs_spark.io.ledger.postgres import PostgresLedger
 from ofs_spark.io.ledger.sqlite import APPLICATION, MIGRATIONS, SqliteLedger, open_for_writing
@@ -416,7 +416,7 @@ def test_the_file_is_durable_versioned_and_its_events_are_append_only(tmp_path: 
         "user_version": len(MIGRATIONS),
     }
     assert columns == {
-        "ofs_run": ["ordinal", *(f.name for f in fields(Run))],
+        "ofs_run": ["ordinal", *(f.name for f in fields(Run)), "dataset_manifest_id", "published_at"],
         "ofs_run_event": ["ordinal", *(f.name for f in fields(Transition))],
     }
 
@@ -646,6 +646,71 @@ def test_runs_are_listed_by_what_is_asked(house: House) -> None:
     found = house.ledger.find_publisher("dm_1")
     assert found is not None
     assert (found.run_key, house.ledger.find_publisher("dm_%")) == ("k3", None)
+
+
+DATASETS = ("dm_" + "ab" * 16, "dm_" + "abc" * 10 + "ab", "dm_" + "0" * 32)
+
+
+def publish(house: House, number: int, dataset: str) -> Run:
+    """A run that ends with a dataset, a second after the one before."""
+    driver = house.driver()
+    held = driver.claim(driver.open(f"{number:032d}", f"request.{number:04d}", INTENT, "platform_1"))
+    house.clock.advance(1)
+    outcome = {"outcome": "COMMITTED", "dataset_manifest_id": dataset, "manifest_ref": f"platform_1/{dataset}.json"}
+    return driver.end(held, State.DONE, "COMMITTED", outcome)
+
+
+def test_datasets_are_listed_the_newest_first_and_by_the_beginning_of_their_ids(house: House) -> None:
+    assert house.ledger.list_datasets() == []
+    for number, dataset in enumerate((*DATASETS, DATASETS[0])):  # the first one is answered to another request again
+        publish(house, number, dataset)
+    driver = house.driver()
+    failed = driver.claim(driver.open("f" * 32, "request.9999", INTENT, "platform_1"))
+    driver.end(failed, State.FAILED, "X", {"code": "X", "dataset_manifest_id": "dm_" + "1" * 32})
+    first, second, third = (Published(one, "platform_1", (at + 1) * 1_000_000) for at, one in enumerate(DATASETS))
+    assert house.ledger.list_datasets() == [third, second, first]
+    assert house.ledger.list_datasets("dm_ab") == [second, first]
+    assert house.ledger.list_datasets("dm_aba") == [first]
+    assert house.ledger.list_datasets(DATASETS[1]) == [second]
+    for nothing in (f"{DATASETS[1]}0", "dm_b", "dm_%", "dm_\0"):
+        assert house.ledger.list_datasets(nothing) == []
+
+
+OLD_AGAIN = """
+DROP INDEX ofs_run_of_dataset;
+ALTER TABLE ofs_run DROP COLUMN dataset_manifest_id;
+ALTER TABLE ofs_run DROP COLUMN published_at;
+PRAGMA user_version = 3;
+"""
+"""Makes a ledger of the release before datasets were named in it."""
+
+
+def test_an_older_ledger_lists_its_datasets_before_and_after_its_migration(tmp_path: Path) -> None:
+    house = House(SqliteLedger.at(f"sqlite:///{tmp_path}/ledger.sqlite"), FixedClock())
+    for number, dataset in enumerate(DATASETS):
+        publish(house, number, dataset)
+    house.driver().open("e" * 32, "request.9999", INTENT)
+    known = house.ledger.list_datasets()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.executescript(OLD_AGAIN)
+    assert (len(known), house.ledger.list_datasets()) == (3, known)
+    assert house.ledger.list_datasets("dm_aba") == [known[2]]
+    house.driver().open("d" * 32, "request.9998", INTENT)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    assert house.ledger.list_datasets() == known
+
+
+def test_the_beginning_of_several_run_keys_is_wrong_use_that_lists_them(house: House) -> None:
+    keys = [f"{'ab' * 4}{number:024d}" for number in range(22)]
+    for number, key in enumerate(keys):
+        house.driver().open(key, f"request.{number:04d}", INTENT)
+    with pytest.raises(WrongArgument, match=r"^22 run keys begin with abababab: ") as wrong:
+        house.driver().find_by("abababab")
+    assert str(wrong.value).endswith(f"{keys[18]}, {keys[19]}, and 2 more")
+    assert house.driver().find_by(keys[3][:31] + "3").run_key == keys[3]
+    with refused("RUN_NOT_FOUND"):
+        house.driver().find_by("ababa")
 
 
 def test_runs_of_an_unknown_platform_run_are_named_in_a_bounded_number(house: House) -> None:

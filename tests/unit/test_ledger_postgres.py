@@ -36,6 +36,8 @@ def event_of(run: Run, reason: str = "STARTED") -> Transition:
 
 NEW = replace(HELD, run_key="ef" * 16)
 DONE = replace(HELD, state=State.DONE, outcome={"outcome": "COMMITTED"})
+PUBLISHED = {"outcome": "COMMITTED", "dataset_manifest_id": "dm_abc", "manifest_ref": "platform_1/dm_abc.json"}
+DONE_BEFORE = replace(HELD, run_key="cd" * 16, state=State.DONE, lease_until=None, outcome=PUBLISHED)
 TAKEN = replace(HELD, token=2, owner="host:2")
 WRITES: dict[str, Callable[[Ledger], object]] = {
     "register": lambda ledger: ledger.register(NEW, event_of(NEW)),
@@ -52,6 +54,7 @@ READS: dict[str, Callable[[Ledger], object]] = {
     "list_keys": lambda ledger: ledger.list_keys("abab"),
     "count_runs": lambda ledger: ledger.count_runs(),
     "list_tokens": lambda ledger: ledger.list_tokens("platform_1"),
+    "list_datasets": lambda ledger: ledger.list_datasets("dm_ab"),
     "find_publisher": lambda ledger: ledger.find_publisher("dm_1"),
     "read_clock": lambda ledger: ledger.read_clock(),
 }
@@ -305,12 +308,16 @@ def test_racing_drivers_have_one_winner_and_the_tables_are_made_once(postgres: P
 
 def test_an_older_schema_is_read_as_it_is_and_migrated_by_the_first_write(place: Place) -> None:
     last = statements.VERSION - 1
-    old = ["ALTER TABLE ofs_run DROP COLUMN stop_asked", f"UPDATE ofs_ledger SET version = {last}"]
-    place.server.run_sql(*old, schema=place.schema)
-    assert place.straight.list_runs() == [HELD]
+    dropped = [f"ALTER TABLE ofs_run DROP COLUMN {name}" for name in ("dataset_manifest_id", "published_at")]
+    place.straight.register(DONE_BEFORE, event_of(DONE_BEFORE))
+    known = place.straight.list_datasets()
+    place.server.run_sql(*dropped, f"UPDATE ofs_ledger SET version = {last}", schema=place.schema)
+    assert place.straight.list_runs() == [HELD, DONE_BEFORE]
+    assert ([one.dataset_manifest_id for one in known], place.straight.list_datasets()) == (["dm_abc"], known)
     assert place.server.run_sql("SELECT version FROM ofs_ledger", schema=place.schema) == [(last,)]
     WRITES["beat"](place.straight)
     assert place.server.run_sql("SELECT version FROM ofs_ledger", schema=place.schema) == [(statements.VERSION,)]
+    assert place.straight.list_datasets() == known
 
 
 def test_events_are_append_only_and_every_write_waits_for_the_disk(place: Place) -> None:

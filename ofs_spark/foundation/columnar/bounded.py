@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.columnar.pages import MOST_PAGES, Page, read_page
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.wording import write_count
 
 MOST_DECODED_BYTES = 8 * 1024**3
 """Of one file, where policy states no other bound."""
@@ -68,7 +69,12 @@ def _add_up(metadata: pq.FileMetaData, body: bytes, what: str, columns: list[str
             own = list_pages(chunk, body, MOST_PAGES - pages)
             pages += len(own)
             if pages >= MOST_PAGES:
-                raise refuse("RESOURCE_EXCEEDED", f"{what} has {pages:,} pages or more", ref=what, allowed=MOST_PAGES)
+                raise refuse(
+                    "RESOURCE_EXCEEDED",
+                    f"{what} has {write_count(pages, 'page')} or more",
+                    ref=what,
+                    allowed=MOST_PAGES,
+                )
             stated += max(0, chunk.total_uncompressed_size, sum(one.uncompressed for one in own))
             values += max(0, chunk.num_values, group.num_rows, sum(one.values for one in own))
             coded = (one.uncompressed for one in own if one.is_dictionary)
@@ -91,5 +97,5 @@ def list_pages(chunk: pq.ColumnChunkMetaData, body: bytes, most: int = MOST_PAGE
 
 
 def _refuse(what: str, found: int, allowed: int) -> Refusal:
-    message = f"{what} decodes to {found:,} bytes or more; at most {allowed:,} are read"
+    message = f"{what} decodes to {write_count(found, 'byte')} or more; at most {allowed:,} are read"
     return refuse("RESOURCE_EXCEEDED", message, ref=what, found=found, allowed=allowed)

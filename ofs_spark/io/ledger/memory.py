@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from ofs_spark.intent.ports import MOST_UNPLACED
-from ofs_spark.intent.run import DatedRun, Run, State, Transition, date_run
-from ofs_spark.io.ledger.rows import encode_event, encode_run, is_publisher, refuse_late
+from ofs_spark.intent.run import DatedRun, Published, Run, State, Transition, date_run
+from ofs_spark.io.ledger.rows import encode_event, encode_run, group_datasets, is_publisher, refuse_late
 
 
 @dataclass
@@ -80,6 +80,10 @@ class MemoryLedger:
         unplaced = [run for run in reversed(self.held.values()) if run.platform_run_id is None]
         return [(run.run_key, run.token) for run in (*placed, *unplaced[:MOST_UNPLACED])]
 
+    def list_datasets(self, prefix: str = "dm_") -> list[Published]:
+        """Datasets that runs ended with, the newest first."""
+        return group_datasets(self.list_dated(state=State.DONE), prefix)
+
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
         """The first run that ended with this dataset."""
         return next((run for run in self.held.values() if is_publisher(run, dataset_manifest_id)), None)
@@ -87,7 +91,7 @@ class MemoryLedger:
 
 def _require_rows(run: Run, event: Transition) -> None:
     """InternalError for what no database would hold."""
-    encode_run(run)
+    encode_run(run, event.at)
     encode_event(event)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from ofs_spark.foundation.canonical import encode_canonical
 from ofs_spark.foundation.errors import InternalError, Refusal, refuse
-from ofs_spark.intent.run import Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Published, Run, State, Transition
 
 Row = dict[str, Any]
 """Column name → value, of the columns that `statements.py` names."""
@@ -20,11 +20,16 @@ _RUN_COLUMNS = [f.name for f in fields(Run)]
 _EVENT_COLUMNS = [f.name for f in fields(Transition)]
 
 
-def encode_run(run: Run) -> Row:
-    """The run as a row: its state by name, its outcome as canonical JSON. InternalError for a text that no column holds."""
+def encode_run(run: Run, at: int) -> Row:
+    """The run as a row: its state by name, its outcome as canonical JSON, and the dataset that it ended with.
+
+    at: µs, of the event that goes with it. InternalError for a text that no column holds.
+    """
     row = {name: getattr(run, name) for name in _RUN_COLUMNS}
     outcome = None if run.outcome is None else _encode_json(run.outcome)
-    return _require_storable({**row, "state": run.state.value, "outcome": outcome})
+    dataset = find_dataset(run)
+    named = {"dataset_manifest_id": dataset, "published_at": None if dataset is None else at}
+    return _require_storable({**row, "state": run.state.value, "outcome": outcome, **named})
 
 
 def decode_run(values: Values) -> Run:
@@ -55,10 +60,27 @@ def is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
+def find_dataset(run: Run) -> str | None:
+    """The dataset that the run's last attempt ended with; None for none."""
+    outcome = run.outcome or {}
+    return outcome.get("dataset_manifest_id") if outcome.get("manifest_ref") else None
+
+
 def is_publisher(run: Run, dataset_manifest_id: str) -> bool:
     """Whether the run's last attempt ended with this dataset."""
-    outcome = run.outcome or {}
-    return outcome.get("dataset_manifest_id") == dataset_manifest_id and "manifest_ref" in outcome
+    return find_dataset(run) == dataset_manifest_id
+
+
+def group_datasets(runs: Iterable[DatedRun], prefix: str) -> list[Published]:
+    """The datasets that runs ended with and whose ids begin with `prefix`, as `Ledger.list_datasets`."""
+    found: dict[str, Published] = {}
+    for dated in runs:
+        dataset, placed = find_dataset(dated.run), dated.run.platform_run_id
+        if dataset is None or placed is None or dated.ended is None or not dataset.startswith(prefix):
+            continue
+        if dataset not in found or dated.ended < found[dataset].at:
+            found[dataset] = Published(dataset, placed, dated.ended)
+    return sorted(found.values(), key=lambda one: (-one.at, one.dataset_manifest_id))
 
 
 def refuse_late(run_key: str, token: int) -> Refusal:

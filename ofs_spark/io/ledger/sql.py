@@ -6,13 +6,13 @@ What differs from database to database stands in the subclass: how a transaction
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ofs_spark.intent.ports import MOST_UNPLACED
-from ofs_spark.intent.run import DatedRun, Run, State, Transition
+from ofs_spark.intent.run import DatedRun, Published, Run, State, Transition
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import (
     Row,
@@ -21,6 +21,7 @@ from ofs_spark.io.ledger.rows import (
     decode_run,
     encode_event,
     encode_run,
+    group_datasets,
     is_publisher,
     is_storable,
     refuse_late,
@@ -84,7 +85,7 @@ class SqlLedger(ABC):
 
     def register(self, run: Run, event: Transition) -> Run:
         """The standing run, inserted with its first event if there is none; makes or migrates the tables as needed."""
-        row, told = encode_run(run), encode_event(event)
+        row, told = encode_run(run, event.at), encode_event(event)
 
         def insert(writing: Transaction) -> Run:
             """The run that stands afterwards."""
@@ -103,7 +104,7 @@ class SqlLedger(ABC):
         """Compares with `before` and swaps; LEASE_LOST if the run is another by now."""
         statement = statements.TAKE_RUN if after.state is State.RUNNING else statements.CHANGE_RUN
         seen = {"seen_token": before.token, "seen_state": before.state.value, "seen_lease": before.lease_until}
-        row, told = {**encode_run(after), **seen}, encode_event(event)
+        row, told = {**encode_run(after, event.at), **seen}, encode_event(event)
 
         def swap(writing: Transaction) -> bool:
             """True."""
@@ -144,8 +145,7 @@ class SqlLedger(ABC):
     def list_dated(self, most: int | None = None, state: State | None = None) -> list[DatedRun]:
         """Runs with their times, the latest last."""
         bounds = {"most": _ALL if most is None else most, "state": state and state.value}
-        latest_first = self._select(statements.LIST_DATED, **bounds)
-        return [DatedRun(decode_run(run), began, ended) for *run, began, ended in reversed(latest_first)]
+        return _decode_dated(self._select(statements.LIST_DATED, **bounds))
 
     def list_keys(self, prefix: str) -> list[str]:
         """Run keys that begin with some hex digits."""
@@ -161,6 +161,19 @@ class SqlLedger(ABC):
         bounds = {"platform_run_id": platform_run_id, "unplaced": MOST_UNPLACED}
         return [(run_key, token) for run_key, token in self._select(statements.LIST_TOKENS, **bounds)]
 
+    def list_datasets(self, prefix: str = "dm_") -> list[Published]:
+        """Datasets that runs ended with, the newest first."""
+        if not is_storable(prefix):
+            return []
+        with self._begin_reading() as reading:
+            if reading is None:
+                return []
+            if reading.version < statements.KNOWS_DATASETS:
+                done = reading.read(statements.LIST_DATED, most=_ALL, state=State.DONE.value)
+                return group_datasets(_decode_dated(done), prefix)
+            found = reading.read(statements.LIST_DATASETS, start=prefix, stop=prefix + _BEHIND_HEX)
+            return [Published(dataset, run, at) for dataset, run, at in found]
+
     def find_publisher(self, dataset_manifest_id: str) -> Run | None:
         """The first run that ended with this dataset."""
         sieve = f"%{_escape_pattern(dataset_manifest_id)}%"
@@ -173,6 +186,11 @@ class SqlLedger(ABC):
             return []
         with self._begin_reading() as reading:
             return [] if reading is None else reading.read(statement, **values)
+
+
+def _decode_dated(latest_first: Sequence[Values]) -> list[DatedRun]:
+    """The runs of LIST_DATED, the latest last."""
+    return [DatedRun(decode_run(run), began, ended) for *run, began, ended in reversed(latest_first)]
 
 
 def _escape_pattern(text: str) -> str:

@@ -17,6 +17,7 @@ SQLITE: Dialect = {
     "text": "TEXT",
     "is_json": "json_valid(outcome)",
     "manifest_ref": "coalesce(json_extract(outcome, '$.manifest_ref'), '')",
+    "dataset": "json_extract(outcome, '$.dataset_manifest_id')",
     "find": "instr",
     "function": "",
     "kept": "BEFORE DELETE ON ofs_run_event BEGIN SELECT RAISE(ABORT, 'events are append-only'); END",
@@ -29,6 +30,7 @@ POSTGRESQL: Dialect = {
     "text": 'TEXT COLLATE "C"',  # a range of keys is one of code points, whatever the database's language
     "is_json": "outcome IS NOT NULL",
     "manifest_ref": "coalesce(outcome::json ->> 'manifest_ref', '')",
+    "dataset": "outcome::json ->> 'dataset_manifest_id'",
     "find": "strpos",
     "function": """CREATE FUNCTION ofs_run_event_never() RETURNS trigger LANGUAGE plpgsql AS
         $$BEGIN RAISE EXCEPTION 'events are append-only'; END$$""",
@@ -56,10 +58,20 @@ _RUNS_OF_PLATFORM_RUN = "CREATE INDEX ofs_run_of_platform_run ON ofs_run (platfo
 
 _STOP_ASKED = "ALTER TABLE ofs_run ADD COLUMN stop_asked INTEGER"
 
+_DATASET = "ALTER TABLE ofs_run ADD COLUMN dataset_manifest_id {text}"
+_PUBLISHED_AT = "ALTER TABLE ofs_run ADD COLUMN published_at BIGINT"
+_DATASETS_KNOWN = """UPDATE ofs_run
+    SET dataset_manifest_id = {dataset},
+        published_at = (SELECT max("at") FROM ofs_run_event AS told WHERE told.run_key = ofs_run.run_key)
+    WHERE {is_json} AND {manifest_ref} <> ''"""
+_DATASETS = """CREATE INDEX ofs_run_of_dataset ON ofs_run (dataset_manifest_id, published_at, platform_run_id)
+    WHERE dataset_manifest_id IS NOT NULL"""
+
 _MIGRATIONS = (
     (_RUN_TABLE, _EVENT_TABLE, _EVENTS_OF_RUN, "{function}", _EVENTS_KEPT, _EVENTS_FIXED, "{whole}"),
     (_PLATFORM_RUN, _PLATFORM_RUN_KNOWN, _RUNS_OF_PLATFORM_RUN),
     (_STOP_ASKED,),
+    (_DATASET, _PUBLISHED_AT, _DATASETS_KNOWN, _DATASETS),
 )
 
 
@@ -77,9 +89,9 @@ VERSION = len(_MIGRATIONS)
 
 INSERT_RUN = """
 INSERT INTO ofs_run (run_key, request_id, intent_hash, state, attempts, publish_retries, token, owner, lease_until,
-                     publish_only, outcome, platform_run_id, stop_asked)
+                     publish_only, outcome, platform_run_id, stop_asked, dataset_manifest_id, published_at)
 VALUES (:run_key, :request_id, :intent_hash, :state, :attempts, :publish_retries, :token, :owner, :lease_until,
-        :publish_only, :outcome, :platform_run_id, :stop_asked)
+        :publish_only, :outcome, :platform_run_id, :stop_asked, :dataset_manifest_id, :published_at)
 ON CONFLICT (run_key) DO NOTHING"""
 """Inserts one row, or none where the run stands."""
 
@@ -92,7 +104,7 @@ UPDATE ofs_run
 SET request_id = :request_id, intent_hash = :intent_hash, state = :state, attempts = :attempts,
     publish_retries = :publish_retries, token = :token, owner = :owner, lease_until = :lease_until,
     publish_only = :publish_only, outcome = :outcome, platform_run_id = :platform_run_id,
-    stop_asked = :stop_asked
+    stop_asked = :stop_asked, dataset_manifest_id = :dataset_manifest_id, published_at = :published_at
 WHERE run_key = :run_key AND token = :seen_token AND state = :seen_state"""
 """Changes one row if the run is as it was seen, else none."""
 
@@ -112,8 +124,11 @@ TABLES = (
     "(SELECT *, NULL AS platform_run_id, NULL AS stop_asked FROM ofs_run)",
     "(SELECT *, NULL AS stop_asked FROM ofs_run)",
     "ofs_run",
+    "ofs_run",
 )
 """By schema version, what a query takes for the table of runs: reading an older ledger does not migrate it."""
+KNOWS_DATASETS = 4
+"""The schema version from which on a run's row names the dataset that it ended with."""
 
 _SELECT = """
 SELECT run_key, request_id, intent_hash, state, attempts, publish_retries, token, owner, lease_until, publish_only,
@@ -142,6 +157,11 @@ SELECT run_key, token FROM (
     WHERE platform_run_id IS NULL ORDER BY ordinal DESC LIMIT :unplaced) AS latest"""
 FIND_PUBLISHERS = f"{_RUNS} WHERE outcome LIKE :pattern ESCAPE '!' ORDER BY ordinal"
 """Runs whose outcome holds a text, as a first sieve."""
+LIST_DATASETS = """
+SELECT dataset_manifest_id, min(platform_run_id), min(published_at) FROM {runs} AS runs
+WHERE dataset_manifest_id >= :start AND dataset_manifest_id < :stop AND platform_run_id IS NOT NULL
+GROUP BY dataset_manifest_id ORDER BY min(published_at) DESC, dataset_manifest_id"""
+"""Read from the index alone."""
 
 LIST_EVENTS = """
 SELECT run_key, "at", token, "before", "after", reason, detail

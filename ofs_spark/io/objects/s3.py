@@ -14,6 +14,7 @@ from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.paths import check_relative
 from ofs_spark.foundation.ports import Listed, ObjectMissing, ObjectTooLarge, Put, Tail
 from ofs_spark.foundation.wiring import StoreSettings
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.io.objects import s3_uploads
 from ofs_spark.io.objects.s3_client import find_clients, map_errors, name_code, read_status
 from ofs_spark.io.objects.s3_place import S3Place, read_place
@@ -69,7 +70,7 @@ class S3Objects:
             with closing(got):
                 if got.length != min(most, got.size):
                     raise OSError(
-                        f"{ref}: s3 gave {got.length} bytes where the last {most} of {got.size} were asked for"
+                        f"{ref}: s3 gave {write_count(got.length, 'byte')} where the last {most} of {got.size} were asked for"
                     )
                 return Tail(got.size, got.read())
 
@@ -254,7 +255,7 @@ class _Got:
             left -= len(piece)
             yield piece
         if left:
-            raise OSError(f"{self._ref}: s3 gave {self.length - left} of {self.length} bytes")
+            raise OSError(f"{self._ref}: s3 gave {self.length - left} of {write_count(self.length, 'byte')}")
 
     def read(self) -> bytes:
         """The whole body."""

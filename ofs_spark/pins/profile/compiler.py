@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.columns import Column
 from ofs_spark.pins.profile.catalogue import CORE_FEATURES, describe_group
 from ofs_spark.pins.profile.conditions import parse_path
@@ -54,7 +55,8 @@ class Compiler:
         """Everything added, frozen."""
         if len(self.groups) > MOST_GROUPS:
             self.faults.add(
-                "/feature_sets", f"names {len(self.groups)} groups; at most {MOST_GROUPS} are computed together"
+                "/feature_sets",
+                f"names {write_count(len(self.groups), 'group')}; at most {MOST_GROUPS} are computed together",
             )
         return Program(
             set_id,

@@ -10,6 +10,7 @@ from typing import Any
 from ofs_spark.foundation.contracts import DocumentFault, describe_more, is_line, sort_faults
 from ofs_spark.foundation.contracts import format_pointer as member
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.wording import write_count
 
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -43,7 +44,9 @@ class Faults:
         if not _COLUMN.fullmatch(name):
             self.add(pointer, f"{name!r:.80} is no column name: letters, digits and _ only")
         if not is_line(name):
-            self.add(pointer, f"{name:.80}… would be a column's name of {len(name)} characters; 1024 at most")
+            self.add(
+                pointer, f"{name:.80}… would be a column's name of {write_count(len(name), 'character')}; 1024 at most"
+            )
         if name.lower() in self.columns:
             other = self.columns[name.lower()]
             self.add(pointer, f"{name} would be two columns, ignoring case: the other stands at {other}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.profile.aggregates import (
     COMPUTED,
     OPERATIONS,
@@ -147,7 +148,9 @@ def compile_derived(
     operands = _list_operands(features, values)
     for name, meanings in operands.items():
         if len(meanings) > 1:
-            faults.add(pointer, f"{name} could mean {len(meanings)} operands: name values and features apart")
+            faults.add(
+                pointer, f"{name} could mean {write_count(len(meanings), 'operand')}: name values and features apart"
+            )
     made: list[Derived] = []
     for i, one in enumerate(read_items(group.get("derived"), f"{pointer}/derived", faults)):
         at = f"{pointer}/derived/{i}"

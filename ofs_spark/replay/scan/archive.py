@@ -28,6 +28,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
 from ofs_spark.foundation.columnar.times import is_instant
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.replay.scan.spec import SegmentFile
 
 EVENT_ID, EVENT_TYPE, TS_UTC = "event_id", "event_type", "ts_utc"
@@ -161,9 +162,11 @@ def _fetch(objects: Objects, file: SegmentFile) -> bytes:
     except ObjectMissing:
         raise _refuse_corrupt(file, "is missing") from None
     except ObjectTooLarge as error:
-        raise _refuse_corrupt(file, f"has {error.found} bytes, the index states {file.bytes}") from None
+        raise _refuse_corrupt(
+            file, f"has {write_count(error.found, 'byte')}, the index states {file.bytes:,}"
+        ) from None
     if len(body) != file.bytes:
-        raise _refuse_corrupt(file, f"has {len(body)} bytes, the index states {file.bytes}")
+        raise _refuse_corrupt(file, f"has {write_count(len(body), 'byte')}, the index states {file.bytes:,}")
     found = hashlib.sha256(body).hexdigest()
     if found != file.sha256:
         raise _refuse_corrupt(file, f"has sha256 {found}, the index states {file.sha256}")

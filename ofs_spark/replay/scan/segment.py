@@ -20,6 +20,7 @@ from ofs_spark.foundation.columnar.times import NO_INSTANT
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import DENSE_KINDS
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan.holes import find_absent
@@ -139,13 +140,13 @@ def _find_segment_faults(task: ScanTask, file: SegmentFile, table: pa.Table, off
         foreign = np.flatnonzero(~np.asarray(pc.fill_null(pc.equal(table.column(name), value), False)))
         if len(foreign):
             found = _show(table.column(name)[int(foreign[0])])
-            message = f"segment {file.path} holds {len(foreign)} rows whose {name} is not {value!r}, say {found}"
+            message = f"segment {file.path} holds {write_count(len(foreign), 'row')} whose {name} is not {value!r}, say {found}"
             return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(foreign[0]))]
     unreadable = np.flatnonzero(offsets.code == NO_OFFSET)
     if len(unreadable):
         text = _show(table.column(a.OFFSET)[int(unreadable[0])])
         count, kind = len(unreadable), task.offset_kind
-        message = f"segment {file.path} holds {count} rows without a {kind}, say {text}"
+        message = f"segment {file.path} holds {write_count(count, 'row')} without a {kind}, say {text}"
         return [_make_fault("REPLAY_UNCHECKABLE", message, path=file.path, row=int(unreadable[0]))]
     stated = {"record_count": file.record_count, "first_offset": str(file.first), "last_offset": str(file.last)}
     if not len(offsets.code):

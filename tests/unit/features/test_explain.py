@@ -49,7 +49,7 @@ def test_every_aggregate_has_its_sentence_and_every_reason_its_place_in_the_cont
         ("max", "greatest of 3 values of amount: 12.50, 7.00, 1.25: 12.50"),
         ("first", "oldest of 3 values of amount, of 1970-01-01T00:00:00.000000Z: 12.50"),
         ("last", "newest of 3 values of amount, of 1970-01-01T00:00:00.000002Z: 1.25"),
-        ("rate", "1 of 3 events meet the condition: 1 ÷ 3 = 1/3, rounded once to 0.3333333333333333"),
+        ("rate", "1 of 3 events meets the condition: 1 ÷ 3 = 1/3, rounded once to 0.3333333333333333"),
         (
             "time_since_previous",
             "seconds since the newest other of 3 events: 1970-01-01T00:00:10.000000Z − 1970-01-01T00:00:00.000002Z = 9.999998",

@@ -29,7 +29,7 @@ def test_faults_are_told_in_one_order_whoever_reports_first() -> None:
             ("LABEL_STORE_UNAVAILABLE", "a is missing"),
             ("LABEL_STORE_UNAVAILABLE", "b is missing"),
             ("FEATURE_VALUE_INVALID", "g.v: must be int; 5 events, the first at t partition 0 offset 5"),
-            ("ORDER_UNDEFINED", "g: keys span partitions; 1 events, the first at t partition 0 offset 3"),
+            ("ORDER_UNDEFINED", "g: keys span partitions; 1 event, the first at t partition 0 offset 3"),
         ]
         assert told[0].details == {"ref": "a"}
         first = {"topic": "t", "partition": 0, "event_id": "e5", "offset": "5"}
