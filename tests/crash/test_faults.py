@@ -174,7 +174,7 @@ def list_cases(effects: Sequence[str]) -> list[Case]:
 
 
 def choose_cases(effects: Sequence[str]) -> list[Case]:
-    """Every effect in one way: the one that came up least before it, so that every way comes up as well."""
+    """Every effect in one way, the one that came up least before it; then the ways that have not come up, once each."""
     used: Counter[str] = Counter()
     chosen = []
     for at, effect in enumerate(effects):
@@ -182,7 +182,7 @@ def choose_cases(effects: Sequence[str]) -> list[Case]:
         name = min(faults, key=used.__getitem__)
         used[name] += 1
         chosen.append((at, effect, name, faults[name]))
-    return chosen
+    return chosen + list({case[2]: case for case in list_cases(effects) if not used[case[2]]}.values())
 
 
 def disturb(course: Course, at: int, effect: str, name: str, fault: Fault) -> str:
