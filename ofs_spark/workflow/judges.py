@@ -19,11 +19,11 @@ from ofs_spark.foundation.errors import Refusal
 Faults = list[DocumentFault]
 FindLate = Callable[[Mapping[str, Any]], Iterable[DocumentFault]]
 
-INDEX, EXTRACT, ANCHOR = "archive.segment_index.v0", "label_store.extract.v0", "online_anchor"
+INDEX, EXTRACT, ONLINE = "archive.segment_index.v0", "label_store.extract.v0", "online_anchor"
 FACTS, POLICY = "run_facts_view", "policy"
 MAX_VALIDATED_BYTES = 256 * 1024 * 1024
 """Of a file given to `ofs validate`: a segment index lists every file of a platform run."""
-_LARGE = (INDEX, ANCHOR)
+_LARGE = (INDEX, ONLINE)
 """Contracts whose documents may be of any size that a command takes."""
 
 
@@ -112,7 +112,7 @@ _JUDGES: Mapping[str, Callable[[bytes, str], Faults]] = {
     "wiring": _judge_wiring,
     INDEX: partial(_judge_late, find_late=_find_index_faults),
     EXTRACT: partial(_judge_late, find_late=_find_extract_faults),
-    ANCHOR: partial(_judge_late, find_late=_find_anchor_faults),
+    ONLINE: partial(_judge_late, find_late=_find_anchor_faults),
     FACTS: partial(_judge_late, find_late=_find_facts_faults),
 }
 """Contracts whose documents must be more than their schema says, each with who knows it."""

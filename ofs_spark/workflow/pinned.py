@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ofs_spark.intent.admission import find_command
 from ofs_spark.intent.backfill import Correction, lift_intent
 from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
 from ofs_spark.intent.model import Intent
-from ofs_spark.workflow.context import RunContext
+
+if TYPE_CHECKING:  # loads YAML, which an intent without a wiring does without
+    from ofs_spark.workflow.context import RunContext
 
 
 def lift_whole(document: Mapping[str, Any]) -> Mapping[str, Any]:
