@@ -9,13 +9,18 @@ from ofs_spark.commands.command import MANIFEST, AddCommand, answer, open_around
 
 
 def add_commands(add: AddCommand) -> None:
-    """verify, show, explain."""
+    """verify, show, explain, retire."""
     add(answer_verify).add_argument("manifest", help=MANIFEST)
     add(answer_show).add_argument("manifest", help=MANIFEST)
     explain = add(answer_explain)
     explain.add_argument("manifest", help=MANIFEST)
     explain.add_argument("event_id", help="The event that the row is about.")
     explain.add_argument("column", nargs="?", help="A feature or label column. Default: all of them, in short.")
+    retire = add(answer_retire)
+    retire.add_argument("manifest", help=MANIFEST)
+    retire.add_argument(
+        "--reason", metavar="TEXT", required=True, help="Why, in one line, for whoever meets the dataset."
+    )
 
 
 def answer_verify(options: argparse.Namespace) -> int:
@@ -42,3 +47,11 @@ def answer_explain(options: argparse.Namespace) -> int:
         reads=True,
     )
     return answer(options, run, people=console.print_explanation)
+
+
+def answer_retire(options: argparse.Namespace) -> int:
+    """Says that a published dataset should no longer be used; it stays as it is."""
+    run = open_around(
+        options, lambda pipeline, context: pipeline.retire_dataset(options.manifest, options.reason, context)
+    )
+    return answer(options, run)

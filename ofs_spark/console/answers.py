@@ -99,8 +99,14 @@ def print_manifest(manifest: Mapping[str, Any], stream: TextIO | None = None) ->
         "plan": [manifest["plan_id"]],
         "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
         **({"chain": list(_describe_chain(manifest["chain"]))} if "chain" in manifest else {}),
+        **({"retired": _describe_retirement(screen, manifest["retired"], indent)} if "retired" in manifest else {}),
     }
     screen.print_pairs(facts)
+
+
+def _describe_retirement(screen: Screen, retired: Mapping[str, Any], indent: int) -> list[str]:
+    """Since when, and why."""
+    return screen.fill([f"since {retired['retired_at_utc']}:", *retired["reason"].split()], " ", indent)
 
 
 def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -33,10 +33,15 @@ def read_code_release() -> str:
             message = f"OFS_CODE_RELEASE is no line of at most {MOST_RELEASE} printable characters in UTF-8"
             raise refuse("ENVIRONMENT_UNFIT", message)
         return stated
+    return f"ofs-spark-{read_version()}"
+
+
+def read_version() -> str:
+    """The package's version; "unpackaged" for code shipped as an archive, which carries no metadata."""
     try:
-        return f"ofs-spark-{version('ofs-spark')}"
-    except PackageNotFoundError:  # code shipped as an archive carries no metadata
-        return "ofs-spark-unpackaged"
+        return version("ofs-spark")
+    except PackageNotFoundError:
+        return "unpackaged"
 
 
 def find_conf_root() -> Traversable:

@@ -124,6 +124,11 @@ def name_supersession(platform_run_id: str, superseded: str) -> OwnedRef:
     return _own(platform_run_id, f"supersession/{superseded}.json")
 
 
+def name_retirement(platform_run_id: str, dataset_manifest_id: str) -> OwnedRef:
+    """What says that a dataset is retired, and why."""
+    return _own(platform_run_id, f"retired/{dataset_manifest_id}.json")
+
+
 def name_publication(platform_run_id: str, run_key: str) -> OwnedRef:
     """The publication receipt of a run."""
     return _own(platform_run_id, f"publication/{run_key}.json")

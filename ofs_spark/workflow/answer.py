@@ -18,6 +18,7 @@ from ofs_spark.intent.run import Run
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
+from ofs_spark.publish.retirement import list_warnings
 from ofs_spark.signals.receipts import is_own_commit
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.manifests import read_standing_manifest
@@ -58,7 +59,8 @@ def answer_from_manifest(
         raise _refuse_pins(message, intent, ref, differing)
     require_admissible(manifest, intent.training, ref)
     own = is_put and is_own_commit(manifest, held.run_key)
-    return compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+    outcome = "COMMITTED" if own else "ALREADY_PUBLISHED"
+    return compose_build_answer(outcome, held, manifest, ref, {}, context.objects)
 
 
 def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -> Refusal:
@@ -72,7 +74,8 @@ def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -
 
 
 def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
-    """What a finished run answered, once its manifest is seen to stand; `differences` where its inputs have changed since.
+    """What a finished run answered, once its manifest is seen to stand; `differences` where its inputs have changed since,
+    and a warning where its dataset was retired.
 
     MANIFEST_ABSENT where the store holds nothing at the manifest's ref; what stands there is read as `read_standing_manifest`.
     """
@@ -80,8 +83,10 @@ def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext
     if not context.objects.exists(ref):
         message = f"this request published {ref}, and nothing stands there in the object root that the wiring names"
         raise refuse("MANIFEST_ABSENT", message, missing=ref, run_key=outcome["run_key"])
-    found = [text for text in _find_changes(read_standing_manifest(ref, context), intent, context) if text]
-    return {**outcome, "differences": found} if found else dict(outcome)
+    manifest = read_standing_manifest(ref, context)
+    found = [text for text in _find_changes(manifest, intent, context) if text]
+    warned = dict.fromkeys((*outcome.get("warnings", ()), *list_warnings(manifest, context.objects)))
+    return {**outcome, "warnings": list(warned), **({"differences": found} if found else {})}
 
 
 def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> Iterator[str]:
@@ -130,10 +135,11 @@ def _read_digest(objects: Objects, ref: str) -> str:
 
 
 def compose_build_answer(
-    outcome: str, held: Run, manifest: Mapping[str, Any], ref: str, timings: Mapping[str, float]
+    outcome: str, held: Run, manifest: Mapping[str, Any], ref: str, timings: Mapping[str, float], objects: Objects
 ) -> dict[str, Any]:
-    """What `ofs build` answers of a published dataset."""
+    """What `ofs build` answers of a published dataset; of one that stood before, also that it was retired."""
     table = manifest["materialization"]
+    warned = [] if outcome == "COMMITTED" else list_warnings(manifest, objects)
     return {
         "outcome": outcome,
         "run_key": held.run_key,
@@ -149,5 +155,5 @@ def compose_build_answer(
         "timings": dict(timings),
         "replay_counts": manifest["replay"]["counts"],
         "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
-        "warnings": list(manifest["differences"]),
+        "warnings": [*manifest["differences"], *warned],
     }

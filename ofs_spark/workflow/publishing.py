@@ -75,7 +75,7 @@ def publish_prepared(before: Run, held: Run, intent: Intent, context: RunContext
             raise merge_refusals(refused)
         context.announce("publish", "publishes what was prepared: nothing is replayed")
         outcome, manifest, ref = commit_manifest(prepared.manifest, held, context, ending)
-    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+    return compose_build_answer(outcome, held, manifest, ref, timings.seconds, context.objects)
 
 
 def find_staged_intent(run: Run, context: RunContext) -> Intent:
