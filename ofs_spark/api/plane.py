@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ofs_spark.foundation.commands import Caller
+from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
 from ofs_spark.workflow.context import RunContext
@@ -25,8 +26,8 @@ def open_plane(
 ) -> Iterator[RunContext]:
     """The context of a wiring and a policy; None: as the environment names it, else the default.
 
-    A refusal on the way says in `next` and `do` what this caller can type. intent: the file that is built from, "" for
-    none. reads: nothing is created anywhere.
+    A refusal on the way says in `next` and `do` what this caller can type; an argument that names nothing, or several
+    things, is a ValueError. intent: the file that is built from, "" for none. reads: nothing is created anywhere.
     """
     given = (("--wiring", wiring), ("--policy", policy))
     program = ("ofs", *(text for flag, path in given if path is not None for text in (flag, os.fspath(path))))
@@ -38,6 +39,8 @@ def open_plane(
     except Refusal as refusal:
         refusal.tell(caller)
         raise
+    except WrongArgument as wrong:
+        raise ValueError(str(wrong)) from None
 
 
 def _to_path(stated: StrPath | None) -> Path | None:

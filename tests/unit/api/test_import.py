@@ -40,7 +40,7 @@ def test_the_version_loads_no_library_that_computes() -> None:
 
 def test_loading_needs_neither_spark_nor_a_compiler() -> None:
     loaded = run_python("import ofs_spark, sys; ofs_spark.load, ofs_spark.Dataset; print(*sys.modules)")
-    assert set(loaded.split()) & {"pyspark", "pandas", "polars", "sklearn", "deltalake"} == set()
+    assert set(loaded.split()) & {"pyspark", "numba", "pandas", "polars", "sklearn", "deltalake", "boto3"} == set()
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

@@ -144,3 +144,16 @@ def test_rows_travel_to_other_processes_and_are_copied(dataset: Dataset) -> None
     for other in (pickle.loads(pickle.dumps(given)), copy.copy(given)):
         assert (other.dropped, other.weights, other.y.tolist()) == (1, None, [1, 0, 0])
         pd.testing.assert_frame_equal(other.X, given.X)
+
+
+def test_lists_and_decimals_are_whole_in_every_library(wide: Dataset) -> None:
+    stored = wide.arrow().to_pylist()
+    assert wide.polars().to_dicts() == stored
+    frame = wide.pandas()
+    first = frame["card__last3"][0]
+    assert (first[0], np.isnan(first[1]), len(first)) == (1, True, 2)
+    assert frame["anchor__amount"].tolist()[:2] == [Decimal("12.34")] * 2
+    assert frame["card__count"].tolist()[3] == 2**53 + 1
+    assert frame["card__count"][2] is pd.NA
+    assert frame["card__declined"][2] is pd.NA
+    assert frame["card__last3"][2] is None
