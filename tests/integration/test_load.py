@@ -20,11 +20,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 import ofs_spark as ofs
+from ofs_spark.api.plane import open_plane
+from ofs_spark.foundation.ends import WrongArgument
+from ofs_spark.foundation.refs import own_ref
 from ofs_spark.io.local_engine import LocalEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.spec.tables.windows import world
 from tests.worlds.command import run_command
 from tests.worlds.model import RUN, World, label
+from tests.worlds.places import list_all, upload_world
 from tests.worlds.protected import PROTECTIONS, ROOT, is_possible
 from tests.worlds.running import SMALL, Outcome, build, policy_with, rows_of
 from tests.worlds.sabotage import flip_byte
@@ -220,6 +224,20 @@ def test_loading_creates_nothing_and_needs_no_right_to_write(written: Written, p
     assert snapshot(base, ()) == before
 
 
+def test_a_dataset_in_a_bucket_is_the_one_of_the_folder(
+    tmp_path: Path, made: tuple[Written, Outcome], make_bucket: Callable[[str], str], s3_address: str
+) -> None:
+    place = upload_world(write_world(WIDE, tmp_path / "world"), make_bucket(s3_address), s3_address, tmp_path / "local")
+    answer = ofs.build(place.intent, place.wiring)
+    dataset = pickle.loads(pickle.dumps(ofs.load(answer.dataset_manifest_id, place.wiring)))
+    whole = ofs.load(made[1].published["manifest_ref"], made[0].wiring)
+    order = [("event_id", "ascending")]
+    assert dataset.arrow().sort_by(order).equals(whole.arrow().sort_by(order))
+    (file,) = [ref for ref in list_all(place.objects) if ref.endswith(".parquet") and "/datasets/" in ref]
+    place.objects.replace(own_ref(file), b"x" + place.objects.read(file, 1 << 20)[1:])
+    assert refusal(lambda: ofs.load(answer.manifest_ref, place.wiring)).details["ref"] == file
+
+
 # What is refused
 
 
@@ -312,6 +330,11 @@ def test_a_dataset_that_is_not_there_is_refused(written: Written, published: Out
     assert refusal(lambda: ofs.load("../../x", written.wiring)).code == "REF_SCOPE_INVALID"
     nowhere = refusal(lambda: ofs.load(ref, tmp_path / "nowhere.yaml"))
     assert (nowhere.code, nowhere.do["text"] != "") == ("ENVIRONMENT_UNFIT", True)
+
+
+def test_an_argument_that_names_several_things_is_said_as_python_says_it(written: Written) -> None:
+    with pytest.raises(ValueError, match="2 datasets begin with dm_a1"), open_plane(written.wiring, reads=True):
+        raise WrongArgument("2 datasets begin with dm_a1")
 
 
 def test_a_library_that_is_missing_is_named_with_its_installation(
