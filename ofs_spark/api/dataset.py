@@ -141,16 +141,11 @@ class Dataset:
         """
         cut = read_instant(train_until)
         start = cut + read_gap(gap)
-        require_rows(self._loaded.find_span(), cut, start)
-        known = start if purge else None
-        periods = [self._period.narrow(until=cut), self._period.narrow(since=start), self._period.narrow(cut, start)]
-        limits = (
-            min((one for one in (self._known_until, known) if one is not None), default=None),
-            *[self._known_until] * 2,
-        )
-        train, test, between = (
-            Dataset(self._loaded, period, limit) for period, limit in zip(periods, limits, strict=True)
-        )
+        require_rows(self._period.clip(self._loaded.find_span()), cut, start)
+        limits = [one for one in (self._known_until, start if purge else None) if one is not None]
+        train = Dataset(self._loaded, self._period.narrow(until=cut), min(limits, default=None))
+        test = Dataset(self._loaded, self._period.narrow(since=start), self._known_until)
+        between = Dataset(self._loaded, self._period.narrow(cut, start), self._known_until)
         return Split(train, test, between)
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ def read_gap(stated: str | timedelta) -> int:
 def require_rows(span: tuple[int, int] | None, cut: int, start: int) -> None:
     """ValueError where no row of a span (least and greatest instant, µs) lies before `cut`, or none from `start` on."""
     if span is None:
-        raise ValueError("a dataset without rows has no parts")
+        raise ValueError("a dataset, or a part of one, that has no rows has no parts")
     lie = f"rows lie from {format_instant(span[0])} to {format_instant(span[1])}"
     if span[0] >= cut:
         raise ValueError(f"no row lies before {_show(cut)}: {lie}")

@@ -35,6 +35,14 @@ class Period:
         ends = [one for one in (self.until, until) if one is not None]
         return Period(max(froms, default=None), min(ends, default=None))
 
+    def clip(self, span: tuple[int, int] | None) -> tuple[int, int] | None:
+        """What of a span (least and greatest instant, µs) is inside the period; None for nothing."""
+        if span is None:
+            return None
+        least = span[0] if self.since is None else max(span[0], self.since)
+        greatest = span[1] if self.until is None else min(span[1], self.until - 1)
+        return (least, greatest) if least <= greatest else None
+
     def select(self, rows: pa.Table) -> pa.Table:
         """The rows inside the period, in their order."""
         if self.since is None and self.until is None:

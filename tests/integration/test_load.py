@@ -1,4 +1,4 @@
-"""`ofs.load` and `ofs.build`: what is given is what was published, the same in every library, or nothing is given."""
+"""`ofs.load`: what is given is what was published, the same in every library, or nothing is given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
 
 import ofs_spark as ofs
 from ofs_spark.api.plane import open_plane
@@ -25,58 +24,22 @@ from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.refs import own_ref
 from ofs_spark.io.local_engine import LocalEngine
 from tests.acceptance.test_closure import TRAINING
-from tests.spec.tables.windows import world
 from tests.worlds.command import run_command
-from tests.worlds.model import RUN, World, label
+from tests.worlds.model import RUN
 from tests.worlds.places import list_all, upload_world
 from tests.worlds.protected import PROTECTIONS, ROOT, is_possible
 from tests.worlds.running import SMALL, Outcome, build, policy_with, rows_of
 from tests.worlds.sabotage import flip_byte
 from tests.worlds.snapshots import write_online_world
 from tests.worlds.watched import snapshot
+from tests.worlds.wide import FRAUD, POSITIVE, WIDE, edit_document, list_tables, refusal
 from tests.worlds.writer import Written, write_world
-
-FRAUD = "fraud_disposition"
-POSITIVE = ["FRAUD_CONFIRMED"]
-EVENTS = """
-event | time            | card | amount  | shop
-e0    | 10:00:00        | "A"  | 12.34   | "bäcker"
-e1    | 10:00:00.000001 | "A"  | -0.05   | null
-e2    | 10:30:00        | "B"  | 1e9     | ""
-e3    | 11:30:00        | null | 7       | "x"
-e4    | 12:00:00        | "A"  | null    | "y"
-e5    | 12:30:00        | "D"  | 3.5     | "y"
-e6    | 12:31:00        | "C"  | 1       | "z"
-e7    | 12:32:00        | "E"  | 2       | "z"
-"""
-BASE = world(
-    EVENTS,
-    values={
-        "amount": {"path": "payload.amount", "type": "decimal(12,2)", "missing": "null"},
-        "shop": {"path": "payload.shop", "type": "string", "missing": "null"},
-    },
-    features=[
-        {"name": "count", "aggregate": "count"},
-        {"name": "mean", "aggregate": "mean", "value": "amount"},
-        {"name": "spend", "aggregate": "sum", "value": "amount", "output": "exact"},
-        {"name": "shop", "aggregate": "last", "value": "shop"},
-    ],
-)
-LABELS = tuple(
-    label(place, event, value, "2026-02-20T00:00:00Z")
-    for place, (event, value) in enumerate(
-        [("e0", "FRAUD_CONFIRMED"), ("e2", "LEGIT_CONFIRMED"), ("e4", "FRAUD_SUSPECTED"), ("e5", "LEGIT_CONFIRMED")]
-    )
-)
-WIDE = World(BASE.segments, BASE.intent, BASE.profile, LABELS)
-"""Texts, times, integers, decimals and floats, with nulls."""
 
 
 @pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """No JVM, but where a test asks for one."""
-    if "spark" not in request.fixturenames:
-        monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No JVM."""
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
 
 
 @pytest.fixture(scope="module")
@@ -105,24 +68,8 @@ def published(made: tuple[Written, Outcome], written: Written) -> Outcome:
     return made[1]
 
 
-@pytest.fixture
-def new(tmp_path: Path) -> Written:
-    """A world without a dataset."""
-    return write_world(WIDE, tmp_path / "world")
-
-
-def load(written: Written, published: Outcome, **named: Any) -> ofs.Dataset:
-    return ofs.load(published.published["manifest_ref"], written.wiring, **named)
-
-
-def refusal(call: Callable[[], object]) -> ofs.Refusal:
-    with pytest.raises(ofs.Refusal) as refused:
-        call()
-    return refused.value
-
-
-def list_tables(written: Written) -> list[Path]:
-    return sorted(written.root.glob(f"{RUN}/ofs/datasets/*/*/*.parquet"))
+def load(written: Written, published: Outcome) -> ofs.Dataset:
+    return ofs.load(published.published["manifest_ref"], written.wiring)
 
 
 # What is given
@@ -241,10 +188,8 @@ def test_a_dataset_in_a_bucket_is_the_one_of_the_folder(
 # What is refused
 
 
-def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads(path.read_bytes())
-    edit(document)
-    path.write_text(json.dumps(document))
+def refuse_load(written: Written, named: str) -> ofs.Refusal:
+    return refusal(lambda: ofs.load(named, written.wiring))
 
 
 @pytest.mark.parametrize("place", [0, -1])
@@ -283,7 +228,7 @@ def test_a_changed_list_of_files_is_refused(written: Written, published: Outcome
 def test_a_table_that_is_not_the_manifests_is_refused(
     edit: Callable[[dict[str, Any]], object], says: str, written: Written, published: Outcome
 ) -> None:
-    change(written.root / published.published["manifest_ref"], edit)
+    edit_document(written.root / published.published["manifest_ref"], edit)
     refused = refusal(lambda: load(written, published))
     assert (refused.code, refused.details["check"]) == ("MATERIALIZATION_CORRUPT", says)
     assert refused.details["manifest_ref"] == published.published["manifest_ref"]
@@ -292,42 +237,46 @@ def test_a_table_that_is_not_the_manifests_is_refused(
 def test_what_is_no_manifest_is_refused_by_what_it_is(tmp_path: Path) -> None:
     training = write_world(TRAINING, tmp_path / "training")
     ref = build(training).published["manifest_ref"]
-    refused = refusal(lambda: ofs.load(ref.replace(".json", ".v0.json"), training.wiring))
+    refused = refuse_load(training, ref.replace(".json", ".v0.json"))
     assert (refused.code, "learning.dataset_manifest.v0" in str(refused)) == ("SCHEMA_INVALID", True)
     copy = ref.replace("manifests/dm_", "manifests/copy_")
     (training.root / copy).write_bytes((training.root / ref).read_bytes())
-    assert f"it is the manifest of {ref}" in str(refusal(lambda: ofs.load(copy, training.wiring)))
+    assert f"it is the manifest of {ref}" in str(refuse_load(training, copy))
     for other, says in (
         (f"{RUN}/archive/segment_index.json", "archive.segment_index.v0"),
         (f"{RUN}/x.json", "no Data"),
     ):
-        assert says in str(refusal(lambda other=other: ofs.load(other, training.wiring)))  # type: ignore[misc]  # mypy knows no lambda with a default
+        assert says in str(refuse_load(training, other))
 
 
 def test_forensic_artifacts_and_parity_documents_are_no_datasets(tmp_path: Path) -> None:
     world = write_online_world(tmp_path)
     answer = world.rebuild(world.ask("forensic_rebuild", "forensic.0001", f"{RUN}/ofp/1.json"))
     wiring = tmp_path / "wiring.yaml"
+
+    def refuse(ref: str) -> ofs.Refusal:
+        return refusal(lambda: ofs.load(ref, wiring))
+
     for name in ("record_ref", "snapshot_ref", "contributions_ref"):
-        refused = refusal(lambda name=name: ofs.load(answer[name], wiring))  # type: ignore[misc]  # as above
+        refused = refuse(answer[name])
         assert (refused.code, "is a forensic artifact" in str(refused)) == ("SCHEMA_INVALID", True)
     intent = tmp_path / "parity.json"
     intent.write_bytes(world.ask("parity_rebuild", "parity.0001", f"{RUN}/ofp/0.json"))
     told = run_command("--wiring", str(wiring), "--json", "--quiet", "parity", str(intent))
     report = json.loads(told.stdout.splitlines()[-1])["report_ref"]
     for ref in (report, report.replace(".json", ".attempt-1/part.parquet")):
-        refused = refusal(lambda ref=ref: ofs.load(ref, wiring))  # type: ignore[misc]  # as above
+        refused = refuse(ref)
         assert (refused.code, "is a document of a parity run" in str(refused)) == ("SCHEMA_INVALID", True)
 
 
 def test_a_dataset_that_is_not_there_is_refused(written: Written, published: Outcome, tmp_path: Path) -> None:
     ref, named = (published.published[name] for name in ("manifest_ref", "dataset_manifest_id"))
-    unknown = refusal(lambda: ofs.load("dm_" + "00" * 16, written.wiring))
+    unknown = refuse_load(written, "dm_" + "00" * 16)
     assert (unknown.code, unknown.next) == ("RUN_NOT_FOUND", f"ofs --wiring {written.wiring} status")
     (written.root / ref).unlink()
     for one in (ref, named):
-        assert refusal(lambda one=one: ofs.load(one, written.wiring)).code == "REF_ACCESS_DENIED"  # type: ignore[misc]  # as above
-    assert refusal(lambda: ofs.load("../../x", written.wiring)).code == "REF_SCOPE_INVALID"
+        assert refuse_load(written, one).code == "REF_ACCESS_DENIED"
+    assert refuse_load(written, "../../x").code == "REF_SCOPE_INVALID"
     nowhere = refusal(lambda: ofs.load(ref, tmp_path / "nowhere.yaml"))
     assert (nowhere.code, nowhere.do["text"] != "") == ("ENVIRONMENT_UNFIT", True)
 
@@ -347,71 +296,3 @@ def test_a_library_that_is_missing_is_named_with_its_installation(
             call()
     with pytest.raises(ImportError, match="pip install pandas"):
         dataset.X_y(FRAUD, positive=POSITIVE)
-
-
-# Building from Python
-
-
-def test_a_build_answers_typed_and_again_the_same(new: Written) -> None:
-    first = ofs.build(new.intent, new.wiring)
-    assert (first.outcome, first.rows, first.status) == ("COMMITTED", 8, "NON_TRAINING")
-    assert first.timings["replay"] >= 0
-    assert first.document["content_digest"] == first.content_digest
-    document = json.loads(new.intent.read_bytes())
-    again = ofs.build({**document, "request_id": "world.request.0002"}, str(new.wiring))
-    assert (again.outcome, again.manifest_ref, dict(again.timings)) == ("ALREADY_PUBLISHED", first.manifest_ref, {})
-    assert again.coverage == first.coverage
-    with pytest.raises(AttributeError):
-        first.rows = 7  # type: ignore[misc]  # it is frozen
-    assert ofs.load(first.manifest_ref, new.wiring).arrow().num_rows == first.rows
-
-
-def test_a_refused_build_says_what_can_be_typed(new: Written) -> None:
-    change(new.intent, lambda document: document.pop("label_basis"))
-    refused = refusal(lambda: ofs.build(new.intent, new.wiring))
-    assert refused.code == "LABEL_ASOF_MISSING"
-    assert refused.next == f"ofs --wiring {new.wiring} validate {new.intent}"
-    assert refused.do["file"] == str(new.intent)
-    assert f"next: {refused.next}" in refused.__notes__
-    of_document = refusal(lambda: ofs.build({"request_id": "x"}, new.wiring))
-    assert (of_document.next, "file" in of_document.do) == ("", False)
-
-
-def test_what_is_no_intent_at_all_is_said_by_python(new: Written, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        ofs.build(tmp_path / "nowhere.json", new.wiring)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        ofs.build({"request_id": float("nan")}, new.wiring)
-    with pytest.raises(TypeError):
-        ofs.build({"request_id": object()}, new.wiring)
-    (tmp_path / "large.json").write_bytes(b" " * (8 * 1024 * 1024 + 1))
-    with pytest.raises(ValueError, match="are allowed"):
-        ofs.build(tmp_path / "large.json", new.wiring)
-
-
-# On Spark
-
-
-def test_a_session_reads_the_same_rows_and_goes_on(spark: SparkSession, new: Written, tmp_path: Path) -> None:
-    policy = policy_with(tmp_path / "policy", SMALL)
-    answer = ofs.build(new.intent, new.wiring, policy)
-    dataset = ofs.load(answer.dataset_manifest_id, new.wiring)
-    frame = dataset.spark(spark)
-    assert frame.columns == list(dataset.columns)
-    assert find_rows(frame.toArrow().to_pylist()) == find_rows(dataset.arrow().to_pylist())
-    assert frame.schema.json() == spark.read.format("delta").load(str(new.root / answer.table_ref)).schema.json()
-    cut = dataset.arrow().column("ts_utc").sort().to_pylist()[3]
-    for part in dataset.split(train_until=cut):
-        assert find_rows(part.spark(spark).toArrow().to_pylist()) == find_rows(part.arrow().to_pylist())
-    nothing = dataset.split(train_until=cut).between
-    assert (nothing.spark(spark).count(), nothing.spark(spark).columns) == (0, list(dataset.columns))
-    assert spark.range(3).count() == 3  # the build used this session, and left it
-    flip_byte(list_tables(new)[0])
-    with pytest.raises(Exception, match="MATERIALIZATION_CORRUPT"):
-        frame.count()
-
-
-def find_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows by event, with times of one zone."""
-    same = [{n: v.astimezone(UTC) if isinstance(v, datetime) else v for n, v in row.items()} for row in rows]
-    return sorted(same, key=lambda row: str(row["event_id"]))

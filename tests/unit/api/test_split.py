@@ -75,7 +75,7 @@ def test_what_gives_no_two_parts_is_said(cut: Any, gap: Any, says: str, dataset:
 
 
 def test_a_dataset_without_rows_has_no_parts() -> None:
-    with pytest.raises(ValueError, match="without rows"):
+    with pytest.raises(ValueError, match="has no rows has no parts"):
         make_dataset([]).split(train_until=CUT)
 
 
@@ -83,8 +83,12 @@ def test_a_part_is_split_inside_its_own_period(dataset: Dataset) -> None:
     _, later = dataset.split(train_until=CUT)
     middle, last = later.split(train_until="2026-01-02T13:00:00Z")
     assert (events(middle), events(last)) == (["e1", "e2"], ["e3", "e4"])
-    again, _ = middle.split(train_until="2026-01-02T13:00:00.000001Z")
-    assert events(again) == ["e1", "e2"]
+    first, second = middle.split(train_until="2026-01-02T12:30:00Z")
+    assert (events(first), events(second)) == (["e1"], ["e2"])
+    with pytest.raises(ValueError, match=r"rows lie from 2026-01-02T12:00:00\.000000Z to 2026-01-02T12:59:59\.999999Z"):
+        middle.split(train_until=CUT)
+    with pytest.raises(ValueError, match="has no rows"):
+        dataset.split(train_until=CUT).between.split(train_until=CUT)
 
 
 def test_purging_drops_what_was_not_known_when_the_test_begins() -> None:
