@@ -28,6 +28,7 @@ from ofs_spark.workflow.preflight import (
 
 if TYPE_CHECKING:  # these load Arrow, which an answer from the ledger or a manifest does without
     from ofs_spark.workflow.evidence import EvidenceWriter
+    from ofs_spark.workflow.load import LoadedDataset
 
 
 def build_dataset(raw: bytes, context: RunContext) -> Answer:
@@ -117,7 +118,7 @@ def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, endin
         prepared = _prepare(writer, timings, context, ending, anew=True)
     with timings.measure("publish", "commits the manifest"):
         outcome, manifest, ref = commit_manifest(prepared, held, context, ending)
-    return compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+    return compose_build_answer(outcome, held, manifest, ref, timings.seconds, context.objects)
 
 
 def _prepare(
@@ -180,12 +181,27 @@ def verify_dataset(manifest: str, context: RunContext) -> Answer:
 
 
 def show_manifest(manifest: str, context: RunContext) -> dict[str, Any]:
-    """The manifest itself and, where its dataset superseded another or was superseded, its `chain`."""
+    """The manifest itself; `chain` where its dataset superseded another or was superseded, `retired` where it was."""
+    from ofs_spark.publish.retirement import find_retirement
     from ofs_spark.workflow.supersession import describe_chain
 
     found = read_manifest(find_manifest(manifest, context), context)
-    chain = describe_chain(found, context)
-    return {**found, "chain": chain} if chain else found
+    more = {"chain": describe_chain(found, context), "retired": find_retirement(found, context.objects)}
+    return {**found, **{name: value for name, value in more.items() if value}}
+
+
+def retire_dataset(manifest: str, reason: str, context: RunContext) -> Answer:
+    """Says that a published dataset should no longer be used, and why: the answer of `ofs retire`."""
+    from ofs_spark.workflow import retire
+
+    return retire.retire_dataset(manifest, reason, context)
+
+
+def load_dataset(manifest: str, context: RunContext, *, allow_retired: bool = False) -> LoadedDataset:
+    """A published dataset whose every byte is proven to be what its manifest states: what `ofs.load` gives."""
+    from ofs_spark.workflow import load
+
+    return load.load_dataset(manifest, context, allow_retired=allow_retired)
 
 
 def explain_value(manifest: str, event_id: str, column: str | None, context: RunContext) -> Answer:

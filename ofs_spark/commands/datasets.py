@@ -10,7 +10,7 @@ from ofs_spark.commands.command import MANIFEST, NEWEST, AddCommand, Answer, ans
 
 
 def add_commands(add: AddCommand) -> None:
-    """datasets, verify, show, explain."""
+    """datasets, verify, show, explain, retire."""
     listed = add(answer_datasets)
     listed.add_argument("--all", action="store_true", help=f"Every dataset. [default: the {NEWEST} newest]")
     add(answer_verify).add_argument("manifest", help=MANIFEST)
@@ -19,6 +19,11 @@ def add_commands(add: AddCommand) -> None:
     explain.add_argument("manifest", help=MANIFEST)
     explain.add_argument("event_id", help="The event that the row is about.")
     explain.add_argument("column", nargs="?", help="A feature or label column. Default: all of them, in short.")
+    retire = add(answer_retire)
+    retire.add_argument("manifest", help=MANIFEST)
+    retire.add_argument(
+        "--reason", metavar="TEXT", required=True, help="Why, in one line, for whoever meets the dataset."
+    )
 
 
 def answer_datasets(options: argparse.Namespace) -> int:
@@ -66,3 +71,11 @@ def answer_explain(options: argparse.Namespace) -> int:
         reads=True,
     )
     return answer(options, run, people=console.print_explanation)
+
+
+def answer_retire(options: argparse.Namespace) -> int:
+    """Says that a published dataset should no longer be used; it stays as it is."""
+    run = open_around(
+        options, lambda pipeline, context: pipeline.retire_dataset(options.manifest, options.reason, context)
+    )
+    return answer(options, run)

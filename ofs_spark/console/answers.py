@@ -82,12 +82,18 @@ def print_manifest(
         "plan": [manifest["plan_id"]],
         "evidence": [one["ref"] for _, one in sorted(manifest["evidence"].items())],
         **({"chain": list(_describe_chain(manifest["chain"]))} if "chain" in manifest else {}),
+        **({"retired": _describe_retirement(screen, manifest["retired"], indent)} if "retired" in manifest else {}),
     }
     screen.print_pairs(facts)
 
 
 def _name_set(feature_set: Mapping[str, Any]) -> str:
     return f"{feature_set['feature_set_id']} {feature_set['feature_set_version']}"
+
+
+def _describe_retirement(screen: Screen, retired: Mapping[str, Any], indent: int) -> list[str]:
+    """Since when, and why."""
+    return screen.fill([f"since {retired['retired_at_utc']}:", *retired["reason"].split()], " ", indent)
 
 
 def _describe_chain(chain: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -182,6 +182,8 @@ _PUBLISH_CODES = (
          "the pins named have changed since publication; what stands, stays: a correction is a new dataset"),
     Code("TRAINING_NOT_ADMISSIBLE", _SHOW, "the published dataset did not pass the gates this intent asks for",
          "ask with `non_training_allowed`, or mend what the gate named and pin it anew", pointer="/non_training_allowed"),
+    Code("DATASET_RETIRED", _SHOW, "the dataset was retired, and is loaded only by those who say that they want it nevertheless",
+         "read the reason; load the dataset that takes its place, or this one with `allow_retired=True`"),
     Code("EVIDENCE_IMMUTABILITY_VIOLATION", _BUILD, "an evidence document already exists with other content",
          "an input changed under this run: take a new `request_id`", pointer="/request_id"),
     Code("MATERIALIZATION_CORRUPT", _BUILD, "the written table is not the one that was computed",

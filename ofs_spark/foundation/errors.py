@@ -54,9 +54,27 @@ class Refusal(OfsError):
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
         self.next_command = next_command
+        self._told: tuple[str, dict[str, str]] | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    @property
+    def next(self) -> str:
+        """The command to run now, as whoever called OFS can type it; "" where none helps."""
+        return self._told[0] if self._told else self.write_next(NOBODY)
+
+    @property
+    def do(self) -> dict[str, str]:
+        """What a person must do, as `describe_do`."""
+        return self._told[1] if self._told else self.describe_do(NOBODY)
+
+    def tell(self, caller: Caller) -> None:
+        """Has `next` and `do` say what `caller` can type, and a traceback show both."""
+        self._told = self.write_next(caller), self.describe_do(caller)
+        self.add_note(f"do:   {self.do['text']}")
+        if self.next:
+            self.add_note(f"next: {self.next}")
 
     @property
     def exit_status(self) -> int:

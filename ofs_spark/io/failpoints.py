@@ -43,8 +43,9 @@ EFFECTS = (
     *("prepared.replace", "scan_record.read", "scan_record.replace"),
     *("replay_receipt.look", "label_receipt.look", "run_receipt.read", "run_receipt.replace"),
     *("gc.list", "gc.remove", "gc_receipt.put"),
+    *("retirement.look", "retirement.put", "retirement.read"),
 )
-"""Effects of a build, a backfill and a gc, which a test compares with those of some that it watches."""
+"""Effects of a build, a backfill, a retirement and a gc, which a test compares with those of some that it watches."""
 LATER = (
     *("staged_rows.digest", "staged_rows.replace"),
     *("prepared.look", "prepared.read", "plan.digest", "table_log.digest", "table_file.list", "file_list.read"),

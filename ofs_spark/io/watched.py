@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = {
     "publish_pending": "prepared",
     "manifests": "manifest",
     "supersession": "link",
+    "retired": "retirement",
     "publication": "publication",
     "index": "plan_index",
     "governance": "fact",

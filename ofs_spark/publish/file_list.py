@@ -7,9 +7,9 @@ A manifest names the list by ref and sha256, so that it stays small however larg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,6 +50,12 @@ class FileList:
     sha256: str
     files: int
     bytes: int
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """The list that a manifest names."""
+        files = manifest["materialization"]["files"]
+        return cls(files["ref"], files["sha256"], files["count"], files["bytes"])
 
 
 def put_staged(objects: Objects, ref: OwnedRef, body: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,18 +23,21 @@ from ofs_spark.publish.digest import LeafDigest, digest_leaf
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import TS_COLUMN
 
+Schema: TypeAlias = tuple[tuple[str, str], ...]
+"""(column, Arrow type as text), in dataset order."""
+
 
 @dataclass(frozen=True)
 class Checks:
     """What every file of a table is judged by.
 
-    schema: (column, Arrow type as text) in order. label_types with `cutoff_us` give the leakage invariant, and with
+    label_types with `cutoff_us` give the leakage invariant, and with
     `mature_until_us` the label counts.
     truncated_before: column → µs; rows with ts_utc before it have a window that starts before the basis.
     most_decoded: bytes that one file may decode to.
     """
 
-    schema: tuple[tuple[str, str], ...]
+    schema: Schema
     label_types: tuple[str, ...]
     cutoff_us: int
     mature_until_us: int
@@ -73,20 +76,40 @@ class FileCheck(Note):
         return cls(**{**content, "labels": labels, "leaves": leaves})
 
 
-def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
-    """The counts of a file whose bytes, rows, schema, nulls and leaf digests are its entry's.
+@dataclass(frozen=True)
+class ProvenFile:
+    """The rows of a file that equals its entry, and what was computed to prove that."""
 
-    MATERIALIZATION_CORRUPT, naming the first check that fails and what was found, for any other file.
+    rows: pa.Table
+    null_counts: Mapping[str, int]
+    leaves: tuple[LeafDigest, ...]
+
+
+def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
+    """The counts of a file that equals its entry. Refuses as `prove_file`."""
+    proven = prove_file(body, entry, checks.schema, checks.most_decoded)
+    table, ts = proven.rows, proven.rows.column(TS_COLUMN).cast(pa.int64())
+    truncated = {name: count_true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
+    leaked = count_leaks(table, checks.label_types, checks.cutoff_us)
+    labels = recount_labels(table, checks.label_types, ts.to_numpy(), checks.mature_until_us)
+    return FileCheck(table.num_rows, leaked, labels, truncated, proven.null_counts, proven.leaves)
+
+
+def prove_file(body: bytes, entry: FileEntry, expected: Schema, most_decoded: int = MOST_DECODED_BYTES) -> ProvenFile:
+    """The rows of a file whose bytes, rows, schema, nulls, leaf digests and times are its entry's.
+
+    MATERIALIZATION_CORRUPT, naming the first check that fails and what was found, for any other file; RESOURCE_EXCEEDED
+    for one that decodes to more than `most_decoded` bytes.
     """
     sha256 = hashlib.sha256(body).hexdigest()
     if (len(body), sha256) != (entry.bytes, entry.sha256):
         raise _make_corrupt(
             entry, "bytes", f"{write_count(len(body), 'byte')} of sha256 {sha256}", f"{entry.bytes} of {entry.sha256}"
         )
-    table = _decode(body, entry, checks.most_decoded)
+    table = _decode(body, entry, most_decoded)
     _require_equal(entry, "rows", table.num_rows, entry.rows)
     schema = tuple((field.name, name_arrow_type(field.type)) for field in table.schema)
-    _require_equal(entry, "schema", schema, checks.schema)
+    _require_equal(entry, "schema", schema, expected)
     nulls = {name: table.column(name).null_count for name in table.column_names}
     _require_equal(entry, "null counts", nulls, dict(entry.null_counts))
     _require_equal(entry, "rows of leaves", sum(leaf.rows for leaf in entry.leaves), entry.rows)
@@ -95,13 +118,9 @@ def verify_file(body: bytes, entry: FileEntry, checks: Checks) -> FileCheck:
         leaves.append(digest_leaf(leaf.leaf, table.slice(start, leaf.rows)))
         _require_equal(entry, f"digests of leaf {leaf.leaf}", leaves[-1], leaf)
         start += leaf.rows
-    ts = table.column(TS_COLUMN).cast(pa.int64())
-    span = pc.min_max(ts).as_py()
+    span = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
     _require_equal(entry, "span of times", (span["min"], span["max"]), (entry.ts_min, entry.ts_max))
-    truncated = {name: count_true(pc.less(ts, before)) for name, before in checks.truncated_before.items()}
-    leaked = count_leaks(table, checks.label_types, checks.cutoff_us)
-    labels = recount_labels(table, checks.label_types, ts.to_numpy(), checks.mature_until_us)
-    return FileCheck(table.num_rows, leaked, labels, truncated, nulls, tuple(leaves))
+    return ProvenFile(table, nulls, tuple(leaves))
 
 
 def add_checks(parts: Sequence[FileCheck]) -> FileCheck:

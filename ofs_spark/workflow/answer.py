@@ -10,12 +10,14 @@ from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.collect import Collector, merge_refusals
 from ofs_spark.foundation.commands import BACKFILL
 from ofs_spark.foundation.errors import Refusal, refuse
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.intent.admission import read_scope
 from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.run_facts import read_run_facts
 from ofs_spark.publish.gate import require_admissible
+from ofs_spark.publish.retirement import list_warnings
 from ofs_spark.signals.receipts import is_own_commit
 from ofs_spark.workflow.changes import find_changes
 from ofs_spark.workflow.context import RunContext
@@ -54,7 +56,7 @@ def answer_from_manifest(
         raise _refuse_pins(message, intent, ref, differing)
     require_admissible(manifest, intent.training, ref)
     own = is_put and is_own_commit(manifest, held.run_key)
-    answer = compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+    answer = compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {}, context.objects)
     return answer if own else add_changes(answer, manifest, intent, context)
 
 
@@ -69,7 +71,8 @@ def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -
 
 
 def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext) -> dict[str, Any]:
-    """What a finished run answered, once its manifest is seen to stand, as `add_changes`.
+    """What a finished run answered, once its manifest is seen to stand, as `add_changes`; with a warning where its dataset was
+    retired.
 
     MANIFEST_ABSENT where the store holds nothing at the manifest's ref; what stands there is read as `read_standing_manifest`.
     """
@@ -77,7 +80,9 @@ def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext
     if not context.objects.exists(ref):
         message = f"this request published {ref}, and nothing stands there in the object root that the wiring names"
         raise refuse("MANIFEST_ABSENT", message, missing=ref, run_key=outcome["run_key"])
-    return add_changes(outcome, read_standing_manifest(ref, context), intent, context)
+    manifest = read_standing_manifest(ref, context)
+    warned = dict.fromkeys((*outcome.get("warnings", ()), *list_warnings(manifest, context.objects)))
+    return add_changes({**outcome, "warnings": list(warned)}, manifest, intent, context)
 
 
 def add_changes(
@@ -89,10 +94,11 @@ def add_changes(
 
 
 def compose_build_answer(
-    outcome: str, held: Run, manifest: Mapping[str, Any], ref: str, timings: Mapping[str, float]
+    outcome: str, held: Run, manifest: Mapping[str, Any], ref: str, timings: Mapping[str, float], objects: Objects
 ) -> dict[str, Any]:
-    """What `ofs build` answers of a published dataset."""
+    """What `ofs build` answers of a published dataset; of one that stood before, also that it was retired."""
     table = manifest["materialization"]
+    warned = [] if outcome == "COMMITTED" else list_warnings(manifest, objects)
     return {
         "outcome": outcome,
         "run_key": held.run_key,
@@ -108,5 +114,5 @@ def compose_build_answer(
         "timings": dict(timings),
         "replay_counts": manifest["replay"]["counts"],
         "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
-        "warnings": list(manifest["differences"]),
+        "warnings": [*manifest["differences"], *warned],
     }

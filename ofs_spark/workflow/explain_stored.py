@@ -29,9 +29,8 @@ def find_stored_row(manifest: Mapping[str, Any], event_id: str, objects: Objects
 
     MATERIALIZATION_CORRUPT where the list of files, or a file that had to be read, is not what was published.
     """
-    files = manifest["materialization"]["files"]
     names = [column["name"] for column in manifest["columns"]]
-    entries = read_file_list(objects, FileList(files["ref"], files["sha256"], files["count"], files["bytes"]), names)
+    entries = read_file_list(objects, FileList.from_manifest(manifest), names)
     with ThreadPoolExecutor(WORKERS) as pool:
         for row in pool.map(partial(_find_in_file, objects, event_id), entries):
             if row is not None:

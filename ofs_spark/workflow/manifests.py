@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document
+from ofs_spark.foundation.contracts import recognise_contract
+from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document, require_kept
 from ofs_spark.foundation.ends import refuse_ambiguous
 from ofs_spark.foundation.errors import Refusal, refuse, show_text
-from ofs_spark.foundation.refs import name_manifest
+from ofs_spark.foundation.refs import name_manifest, name_own_folder
 from ofs_spark.intent.run import Published
+from ofs_spark.pins.columns import Column
 from ofs_spark.workflow.context import RunContext
 
 CONTRACT = "learning.dataset_manifest.v1"
@@ -21,6 +24,11 @@ STANDING = DocumentKind(
 """What stands where a build would commit: never replaced, whatever it is."""
 _BEGINNING = re.compile(r"dm_[0-9a-f]{6,32}")
 """A dataset_manifest_id, or enough of it to be typed for one."""
+NO_DATASETS = {
+    "forensic": "a forensic artifact: it shows one decision, and never trains a model",
+    "parity": "a document of a parity run: it compares, and never trains a model",
+}
+"""Folder below `…/ofs/` → what stands there and is no dataset."""
 
 
 def find_manifest(manifest: str, context: RunContext) -> str:
@@ -56,6 +64,38 @@ def parse_manifest(ref: str, context: RunContext) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise NAMED.refuse(ref, "is no DatasetManifest: it is no JSON object")
     return document
+
+
+def read_dataset(named: str, context: RunContext) -> tuple[str, dict[str, Any]]:
+    """(ref, manifest) of a published dataset that is given by ref or by id.
+
+    SCHEMA_INVALID, saying what it is, for the ref of anything else, and for a manifest that stands where another's would.
+    Else refuses as `find_manifest` and `read_manifest`.
+    """
+    ref = find_manifest(named, context)
+    _require_no_evidence(ref)
+    document = parse_manifest(ref, context)
+    contract = recognise_contract(document)
+    if contract not in (None, CONTRACT):
+        raise NAMED.refuse(ref, f"is no DatasetManifest: it is a document of contract {contract}")
+    require_kept(document, NAMED, ref)
+    own = name_manifest(document["platform_run_id"], document["dataset_manifest_id"])
+    if ref != own:
+        raise NAMED.refuse(ref, f"is no DatasetManifest of this place: it is the manifest of {own}")
+    return ref, document
+
+
+def list_columns(manifest: Mapping[str, Any]) -> list[Column]:
+    """The columns that a manifest states, in dataset order."""
+    said = ("name", "type", "role", "meaning", "unit", "window", "source")
+    return [Column(**{name: one[name] for name in said if name in one}) for one in manifest["columns"]]
+
+
+def _require_no_evidence(ref: str) -> None:
+    run_id, _, below = ref.partition("/")
+    folder = below.removeprefix(name_own_folder(run_id).removeprefix(f"{run_id}/") + "/").split("/")[0]
+    if folder in NO_DATASETS:
+        raise NAMED.refuse(ref, f"is {NO_DATASETS[folder]}")
 
 
 def read_standing_manifest(ref: str, context: RunContext) -> dict[str, Any]:

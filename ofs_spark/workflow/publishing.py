@@ -78,7 +78,7 @@ def publish_prepared(
             raise merge_refusals(refused)
         context.announce("publish", "publishes what was prepared: nothing is replayed")
         outcome, manifest, ref = commit_manifest(prepared.manifest, held, context, ending)
-    answer = compose_build_answer(outcome, held, manifest, ref, timings.seconds)
+    answer = compose_build_answer(outcome, held, manifest, ref, timings.seconds, context.objects)
     return add_changes(answer, manifest, intent, context)
 
 

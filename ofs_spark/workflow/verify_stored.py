@@ -21,6 +21,7 @@ from ofs_spark.publish.verify import Checks, FileCheck
 from ofs_spark.publish.verify_job import verify_table
 from ofs_spark.workflow.checks import AGREES, Check, Finding, compare, run_check
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.manifests import list_columns
 
 
 @dataclass
@@ -51,16 +52,14 @@ class StoredTable:
 
     @property
     def _columns(self) -> list[Column]:
-        said = ("name", "type", "role", "meaning", "unit", "window", "source")
-        return [Column(**{name: one[name] for name in said if name in one}) for one in self.manifest["columns"]]
+        return list_columns(self.manifest)
 
     @property
     def _schema(self) -> tuple[tuple[str, str], ...]:
         return tuple((column.name, column.type) for column in self._columns)
 
     def _judge_list(self) -> Finding:
-        files = self._table["files"]
-        listed = FileList(files["ref"], files["sha256"], files["count"], files["bytes"])
+        files, listed = self._table["files"], FileList.from_manifest(self.manifest)
         self.entries = read_file_list(self.context.objects, listed, [column.name for column in self._columns])
         found = {"count": files["count"], "bytes": files["bytes"]}
         return compare(found, {"count": len(self.entries), "bytes": sum(entry.bytes for entry in self.entries)})

@@ -15,6 +15,7 @@ from ofs_spark.intent.model import V1
 from ofs_spark.pins.plan import describe_correction
 from ofs_spark.publish.links import SCHEMA_VERSION as LINK
 from ofs_spark.publish.links import compose_links, find_successor
+from ofs_spark.publish.retirement import describe_retirement, find_retirement
 from ofs_spark.signals.governance import SCHEMA_VERSION as FACT
 from ofs_spark.signals.governance import compose_backfill_completed
 from ofs_spark.workflow.checks import Check, Finding, compare, run_check
@@ -24,12 +25,14 @@ Document = Mapping[str, Any]
 
 
 def check_supersession(claims: Claims, named: Mapping[str, str], objects: Objects) -> Iterator[Check]:
-    """Whether the dataset has a successor, which is no fault; of one that supersedes another, what was written of that.
+    """Whether the dataset has a successor, and whether it was retired, which are no faults; of one that supersedes another,
+    what was written of that.
 
     named: the manifest as it is stored, by ref and sha256.
     """
     manifest = claims.manifest
     yield run_check("successor", lambda: _tell_successor(manifest, objects))
+    yield run_check("retirement", lambda: _tell_retirement(manifest, objects))
     if "supersedes" not in manifest:
         return
     yield run_check("backfill intent", lambda: _compare_intent(claims, objects))
@@ -54,6 +57,12 @@ def _read(objects: Objects, ref: str, contract: str) -> dict[str, Any]:
 def _tell_successor(manifest: Document, objects: Objects) -> Finding:
     link = find_successor(objects, manifest["platform_run_id"], manifest["dataset_manifest_id"])
     told = "none" if link is None else f"superseded by {link['successor']}: {link['reason_code']}"
+    return told, told
+
+
+def _tell_retirement(manifest: Document, objects: Objects) -> Finding:
+    found = find_retirement(manifest, objects)
+    told = "none" if found is None else describe_retirement(found)
     return told, told
 
 

@@ -73,6 +73,13 @@ COMMANDS: Asked = {
     ),
     "datasets": (((), 0), (("--all",), 0)),
     "completion": ((("bash",), 0), (("csh",), 2)),
+    "retire": (
+        (("{manifest_ref}", "--reason", "labels were loaded twice"), 0),
+        (("{dataset_manifest_id}", "--reason", "again"), 0),
+        (("{manifest_ref}", "--reason", ""), 10),
+        (("{manifest_ref}",), 2),
+        (("dm_nowhere", "--reason", "x"), 60),
+    ),
     "cancel": ((("{run_key}",), 0), (("nothing",), 60)),
     "ledger list": (((), 0), (("--state", "DONE", "--most", "1"), 0), (("--state", "x"), 2), (("--most", "0"), 2)),
     "ledger show": ((("{run_key}",), 0), (("nothing",), 60)),

@@ -31,12 +31,15 @@ def test_the_effects_of_a_build_and_of_a_gc_are_the_list() -> None:
         assert isinstance(built, dict)
         drill.drive(again)  # finds the evidence that a killed driver would find
         drill.drive(backfill := Watcher(), "request.backfill", supersedes=str(built["dataset_manifest_id"]))
+        retiring, retired = Watcher(), Watcher()
+        for watcher in (retiring, retired):
+            drill.run(lambda context: pipeline.retire_dataset(str(built["manifest_ref"]), "a drill", context), watcher)
         clearing = Watcher()
         clear(drill, clearing)
     with Place() as drill:
         beating = Watcher()
         _beat(drill, beating)
-    seen = {*first.seen, *beating.seen, *backfill.seen, *clearing.seen, "plan.read"}
+    seen = {*first.seen, *beating.seen, *backfill.seen, *retiring.seen, *retired.seen, *clearing.seen, "plan.read"}
     assert seen - {"prepared.look", "prepared.read"} == set(EFFECTS)  # a gc looks at what others prepared
     assert {effect for effect in again.seen if effect not in EFFECTS} <= {
         f"{kind}.read" for kind in ("publication", "plan_index", "manifest_v0", "fact")

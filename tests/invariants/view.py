@@ -9,6 +9,7 @@
     {platform_run_id}/ofs/staging/{plan_id}/{sha256}.arrow, scan.json  rows of a scan, and what it found
     {platform_run_id}/ofs/run_receipts/{run_key}.json
     {platform_run_id}/ofs/backfill_intent/{run_key}.json, supersession/{superseded dataset_manifest_id}.json
+    {platform_run_id}/ofs/retired/{dataset_manifest_id}.json
     {platform_run_id}/learning/reconciliation/ofs_reconciliation.json
 
 A file whose name begins with `.put-` is a write that a killed process left unfinished: it is no object.

@@ -82,6 +82,7 @@ WITNESSES = {
     "MANIFEST_ABSENT": "integration/test_refusals.py::test_a_finished_request_is_answered_from_the_store",
     "MANIFEST_IMMUTABILITY_VIOLATION": "unit/signals/test_foreign_manifests.py::test_what_is_no_manifest_is_no_answer",
     "TRAINING_NOT_ADMISSIBLE": "integration/test_command.py::test_a_refusal_is_an_exit_status_and_a_document",
+    "DATASET_RETIRED": "integration/test_retire.py::test_a_retired_dataset_is_loaded_only_by_who_says_so",
     "EVIDENCE_IMMUTABILITY_VIOLATION": "unit/publish/test_commit.py::test_evidence_is_written_once",
     "MATERIALIZATION_CORRUPT": "unit/publish/test_files.py::test_a_missing_or_changed_list_is_corrupt",
     "PREPARED_MANIFEST_INVALID": "integration/test_retry_publish.py::test_what_was_prepared_is_not_trusted",
