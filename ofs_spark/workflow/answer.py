@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ofs_spark.foundation.audit import Audit
@@ -31,6 +31,8 @@ def answer_from_manifest(
 ) -> dict[str, Any]:
     """ALREADY_PUBLISHED, from the recorded pins. What the intent itself names is resolved again and must be equal.
 
+    What it does not name, archive and extract, is the manifest's: `differences` where they have changed since.
+
     is_put: this attempt may have put the manifest; it is COMMITTED if it names the run's own evidence.
 
     MANIFEST_IMMUTABILITY_VIOLATION names the pins that differ; TRAINING_NOT_ADMISSIBLE the gates a training intent misses.
@@ -57,8 +59,11 @@ def answer_from_manifest(
         message = f"{ref} is published with other pins: {', '.join(differing)}"
         raise _refuse_pins(message, intent, ref, differing)
     require_admissible(manifest, intent.training, ref)
-    own = is_put and is_own_commit(manifest, held.run_key)
-    return compose_build_answer("COMMITTED" if own else "ALREADY_PUBLISHED", held, manifest, ref, {})
+    if is_put and is_own_commit(manifest, held.run_key):
+        return compose_build_answer("COMMITTED", held, manifest, ref, {})
+    changes = find_changes(manifest, intent, context, named=False)
+    answer = compose_build_answer("ALREADY_PUBLISHED", held, manifest, ref, {})
+    return answer | ({"differences": changes} if changes else {})
 
 
 def _refuse_pins(message: str, intent: Intent, ref: str, differing: list[str]) -> Refusal:
@@ -80,44 +85,62 @@ def answer_again(intent: Intent, outcome: Mapping[str, Any], context: RunContext
     if not context.objects.exists(ref):
         message = f"this request published {ref}, and nothing stands there in the object root that the wiring names"
         raise refuse("MANIFEST_ABSENT", message, missing=ref, run_key=outcome["run_key"])
-    found = [text for text in _find_changes(read_standing_manifest(ref, context), intent, context) if text]
-    return {**outcome, "differences": found} if found else dict(outcome)
+    found = find_changes(read_standing_manifest(ref, context), intent, context)
+    own = {name: value for name, value in outcome.items() if name != "differences"}  # those of then are of then
+    return own | ({"differences": found} if found else {})
 
 
-def _find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> Iterator[str]:
-    """What profile, index and extract are now, each "" where it is still what the manifest pins."""
-    pins, archive = manifest["pins"], manifest["archive"]
-    recipe = manifest["feature_profile"].get("feature_set_recipe", "")
+def find_changes(manifest: Mapping[str, Any], intent: Intent, context: RunContext, *, named: bool = True) -> list[str]:
+    """What profile, archive and extract are now, each that is no more what the manifest pins, in one sentence.
 
-    def judge_profile() -> bool:
-        """Whether the selected set is still the one."""
-        now = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
-        return bool(now.find_set_digest(recipe) == pins["feature_set_digest"])
+    named: what the intent itself names is compared too; without, somebody has.
+    """
+    inputs: dict[str, Callable[[], str]] = {
+        "the feature profile": lambda: _compare_profile(manifest, intent, context),
+        "the archive's slice": lambda: _compare_archive(manifest, intent, context),
+        "the label extract": lambda: _compare_extract(manifest, context),
+    }
+    told = (_tell_change(what, compare) for what, compare in list(inputs.items())[0 if named else 1 :])
+    return [text for text in told if text]
 
-    def judge_index() -> bool:
-        """Whether the segments of the basis are still the ones; an index that only grew is no difference."""
-        if _read_digest(context.objects, archive["index_ref"]) == archive["index_digest"]:
-            return True
-        from ofs_spark.replay.index import digest_slice, read_index  # loads Arrow, for an index that has changed
 
-        slice_digest = digest_slice(read_index(context.objects, intent.platform_run_id), intent.basis)
-        return bool(slice_digest == archive["slice_digest"])
+def _tell_change(what: str, compare: Callable[[], str]) -> str:
+    """The sentence on one input; "" where it is what it was."""
+    try:
+        differing = compare()
+    except Refusal as refusal:
+        return f"{what} no longer resolves: {refusal}"
+    except OSError:
+        return f"{what} could not be looked at"
+    return f"{what} has changed since this dataset was published: {differing}" if differing else ""
 
-    def judge_extract() -> bool:
-        """Whether the wiring still names the extract."""
-        return bool(_read_digest(context.objects, context.wiring.labels.ref) == pins["label_store"]["digest"])
 
-    for what, judge in (
-        ("the feature profile", judge_profile),
-        ("the archive's slice", judge_index),
-        ("the label extract", judge_extract),
-    ):
-        try:
-            yield "" if judge() else f"{what} has changed since this dataset was published"
-        except Refusal as refusal:
-            yield f"{what} no longer resolves: {refusal.code}"
-        except OSError:
-            yield f"{what} could not be looked at"
+def _compare_profile(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> str:
+    """How the selected set differs from the pinned one; "" where it does not, as below."""
+    now = read_profile(context.profiles, intent.feature_set_id, intent.feature_set_version)
+    found = now.find_set_digest(manifest["feature_profile"].get("feature_set_recipe", ""))
+    return _describe_change(f"{now.ref} selects", found, manifest["pins"]["feature_set_digest"])
+
+
+def _compare_archive(manifest: Mapping[str, Any], intent: Intent, context: RunContext) -> str:
+    """How the segments of the basis differ; an index that only grew is no difference."""
+    archive = manifest["archive"]
+    if _read_digest(context.objects, archive["index_ref"]) == archive["index_digest"]:
+        return ""
+    from ofs_spark.replay.index import digest_slice, read_index  # loads Arrow, for an index that has changed
+
+    found = digest_slice(read_index(context.objects, intent.platform_run_id), intent.basis)
+    return _describe_change(f"{archive['index_ref']} gives the basis", found, archive["slice_digest"])
+
+
+def _compare_extract(manifest: Mapping[str, Any], context: RunContext) -> str:
+    """Whether the wiring still names the extract."""
+    ref = context.wiring.labels.ref
+    return _describe_change(f"{ref} has", _read_digest(context.objects, ref), manifest["pins"]["label_store"]["digest"])
+
+
+def _describe_change(what: str, found: str, pinned: str) -> str:
+    return "" if found == pinned else f"{what} {found or 'no digest'} now, and the dataset pins {pinned}"
 
 
 def _read_digest(objects: Objects, ref: str) -> str:
@@ -149,5 +172,13 @@ def compose_build_answer(
         "timings": dict(timings),
         "replay_counts": manifest["replay"]["counts"],
         "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
-        "warnings": list(manifest["differences"]),
+        "warnings": [*manifest["differences"], *map(_warn_of_unseen, manifest["replay"].get("unseen_fields", ()))],
     }
+
+
+def _warn_of_unseen(field: Mapping[str, Any]) -> str:
+    """What people are told of a field that no event has: the columns that it leaves empty, and what may be meant."""
+    more = field["columns"] - 1
+    others = f" and {more:,} more" if more else ""
+    near = f"; the nearest name is {field['nearest']}" if "nearest" in field else ""
+    return f"{field['column']}{others}: no in-scope event has {field['path']}{near}"
