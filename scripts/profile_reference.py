@@ -55,8 +55,8 @@ OWN = (
         "`anchor`",
         "none",
         (
-            f"`anchor__{{name}}` of each `{{name, path, type}}`, {MOST_ANCHOR_VALUES} at most, role `anchor`: read as a group's value"
-            " is; null where missing; a decimal keeps `decimal(p,s)`"
+            f"`anchor__{{name}}` of each `{{name, path, type}}`, {MOST_ANCHOR_VALUES} at most, role `anchor`: read as a group's"
+            " value is; null where missing; a decimal keeps `decimal(p,s)`"
         ),
     ),
     (

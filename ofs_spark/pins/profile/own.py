@@ -12,8 +12,8 @@ from ofs_spark.pins.profile.faults import Faults, read_items, read_mapping, read
 from ofs_spark.pins.profile.model import MOST_ANCHOR_VALUES, Group, Key, OwnColumn, Read, ValueType, format_path
 from ofs_spark.pins.profile.values import parse_type
 
-ANCHOR, KEEP_KEYS = "anchor", "keep_keys"
-OWN_KEYS = (ANCHOR, KEEP_KEYS)
+OWN_VALUES, KEEP_KEYS = "anchor", "keep_keys"
+OWN_KEYS = (OWN_VALUES, KEEP_KEYS)
 """Keys of an entry of `feature_sets` that say what a row keeps of its own event."""
 _KEYS = ("name", "path", "type")
 _TYPES = {"int": INT64, "double": DOUBLE, "string": STRING, "bool": BOOL}
@@ -30,9 +30,9 @@ class AnchorValue:
 
 def compile_anchor(declared: Mapping[str, Any], pointer: str, faults: Faults) -> list[AnchorValue]:
     """The values that a set declares, in file order; every column of the set's groups is claimed before."""
-    at = f"{pointer}/{ANCHOR}"
-    given = read_items(declared.get(ANCHOR), at, faults)
-    if declared.get(ANCHOR, given) is None:
+    at = f"{pointer}/{OWN_VALUES}"
+    given = read_items(declared.get(OWN_VALUES), at, faults)
+    if declared.get(OWN_VALUES, given) is None:
         faults.add(at, "is null; a list is required, or nothing")
     if len(given) > MOST_ANCHOR_VALUES:
         faults.add(at, f"declares {len(given)} values; at most {MOST_ANCHOR_VALUES} are kept")
