@@ -133,8 +133,9 @@ numbers, `zero`. Sums, means and deviations are computed on integers and rounded
 An event counts in a window of length w at an anchor iff it lies in (anchor − delay − w, anchor − delay].
 
 ## What a row keeps of its own event
-An entry of `feature_sets` may say it, and it is part of the set's digest. These columns stand behind `ts_utc`, values in
-file order, then keys in the set's order. The row's event is the copy that counts of it, a source of some group or of none.
+An entry of `feature_sets` may say it, for `per_event` datasets, and it is part of the set's digest. These columns stand
+behind `ts_utc`, values in file order, then keys in the set's order. The row's event is the copy that counts of it, a source
+of some group or of none.
 
 {format_table(("key", "default", "becomes"), OWN)}
 
