@@ -100,7 +100,7 @@ def test_a_path_that_a_group_reads_is_read_once() -> None:
 def test_a_meaning_says_where_a_column_comes_from() -> None:
     said = {one.column.name: (one.column.meaning, one.column.source) for one in read().program.own}
     assert said["anchor__country"] == ("payload.geo.country of the anchor itself; null where it has none", "")
-    key = "id, as the key of g has it, of the anchor itself; null where it has none"
+    key = "id of the anchor itself, as text in the key of g; null where it has none"
     assert said["key__g__id"] == (key, "g@v1")
 
 

@@ -17,7 +17,6 @@ OWN_KEYS = (OWN_VALUES, KEEP_KEYS)
 """Keys of an entry of `feature_sets` that say what a row keeps of its own event."""
 _KEYS = ("name", "path", "type")
 _TYPES = {"int": INT64, "double": DOUBLE, "string": STRING, "bool": BOOL}
-_MEANING = "{what} of the anchor itself; null where it has none"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def read_keep_keys(declared: Mapping[str, Any], pointer: str, faults: Faults) ->
 
 def describe_anchor_value(value: AnchorValue, read: int) -> OwnColumn:
     """The column of a value; `read`: its place among the program's reads."""
-    meaning = _MEANING.format(what=format_path(value.read.path))
+    meaning = f"{format_path(value.read.path)} of the anchor itself; null where it has none"
     return OwnColumn(Column(value.column, _name_type(value.read.type), "anchor", meaning), read)
 
 
@@ -71,7 +70,7 @@ def describe_keys(groups: Sequence[Group], keys: Sequence[Key], pointer: str, fa
         for place, part in enumerate(key.names):
             column = f"key__{group.name}__{part}"
             faults.claim_column(f"{pointer}/{KEEP_KEYS}", column)
-            meaning = _MEANING.format(what=f"{part}, as the key of {group.name} has it,")
+            meaning = f"{part} of the anchor itself, as text in the key of {group.name}; null where it has none"
             described = Column(column, STRING, "identity", meaning, source=f"{group.name}@{group.version}")
             yield OwnColumn(described, None if key.online_core is not None else key.parts[place], key.online_core)
 
