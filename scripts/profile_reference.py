@@ -17,7 +17,7 @@ from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.profile.aggregates import AGGREGATES, COMPUTED, OPERATIONS, Aggregate
 from ofs_spark.pins.profile.compile import read_profile
 from ofs_spark.pins.profile.conditions import COMPARISONS
-from ofs_spark.pins.profile.model import RECORD_COLUMNS, Program
+from ofs_spark.pins.profile.model import MOST_ANCHOR_VALUES, RECORD_COLUMNS, Program
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "profile-reference.md"
 EVERY = """\
@@ -49,6 +49,24 @@ KEYS = (
     ("knowledge", "as_observed", "`as_observed`: what had been delivered by the anchor; `event_time`: hindsight"),
     ("include_anchor", "true", "whether the anchor itself counts"),
     ("delay", "0s", "shifts every window back; on a feature it overrides the group's"),
+)
+OWN = (
+    (
+        "`anchor`",
+        "none",
+        (
+            f"`anchor__{{name}}` of each `{{name, path, type}}`, {MOST_ANCHOR_VALUES} at most, role `anchor`: read as a group's"
+            " value is; null where missing; a decimal keeps `decimal(p,s)`"
+        ),
+    ),
+    (
+        "`keep_keys`",
+        "false",
+        (
+            "`key__{group}__{part}` of each part of every group's key, text, role `identity`; null where that part is missing; of"
+            " core features `key__{group}__key`, the online plane's `field:value`"
+        ),
+    ),
 )
 
 
@@ -103,9 +121,9 @@ def write_page() -> str:
 
 Written by `scripts/profile_reference.py` from the compiler and the kernels; a test compares. A profile is one YAML file
 `{{profiles.root}}/{{feature_set_id}}.yaml` with `policy_id`, `revision`, `feature_groups` and, to name several groups at
-once, `feature_sets` (`{{feature_set_id, feature_set_version, groups: [name@version, ...]}}`). A stated `content_digest` must
-be the content's. `ofs validate FILE --contract feature_profile` lists every fault. A group with none of the keys below but
-`name`, `version` and `windows` is the online plane's core features.
+once, `feature_sets` (`{{feature_set_id, feature_set_version, groups: [name@version, ...]}}`, and what a row keeps of its own
+event, below). A stated `content_digest` must be the content's. `ofs validate FILE --contract feature_profile` lists every
+fault. A group with none of the keys below but `name`, `version` and `windows` is the online plane's core features.
 
 ## A group
 {format_table(("key", "default", "means"), ((f"`{k}`", d, m) for k, d, m in KEYS))}
@@ -113,6 +131,16 @@ be the content's. `ofs validate FILE --contract feature_profile` lists every fau
 A value's type is `decimal(p,s)`, `int`, `double`, `string` or `bool`; `missing` is `fail` (default), `"null"` or, for
 numbers, `zero`. Sums, means and deviations are computed on integers and rounded once; `output: exact` keeps a decimal.
 An event counts in a window of length w at an anchor iff it lies in (anchor − delay − w, anchor − delay].
+
+## What a row keeps of its own event
+An entry of `feature_sets` may say it, for `per_event` datasets, and it is part of the set's digest. These columns stand
+behind `ts_utc`, values in file order, then keys in the set's order. The row's event is the copy that counts of it, a source
+of some group or of none.
+
+{format_table(("key", "default", "becomes"), OWN)}
+
+For example `anchor: [{{name: amount, path: payload.amount, type: "decimal(12,2)"}}]` and `keep_keys: true`. A wrong type
+is `FEATURE_VALUE_INVALID`, as of a group's value. A field that no event has is named in the answer's warnings.
 
 ## Aggregates
 {format_table(("aggregate", "value", "column", "empty window", "for example"), list_aggregates())}

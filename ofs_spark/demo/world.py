@@ -34,7 +34,13 @@ policy_id: fraud.card.features
 revision: r7
 feature_sets:
   - {feature_set_id: card_fraud, feature_set_version: v3, groups: [customer@v1, terminal@v2]}
-  - {feature_set_id: card_fraud, feature_set_version: v2, groups: [customer@v1]}
+  - feature_set_id: card_fraud
+    feature_set_version: v2
+    groups: [customer@v1]
+    anchor:
+      - {name: amount, path: payload.amount, type: "decimal(12,2)"}
+      - {name: channel, path: payload.channel, type: string}
+    keep_keys: true
 feature_groups:
   - name: customer
     version: v1

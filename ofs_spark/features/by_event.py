@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.features.load import LABEL_IDENTITIES, LABELS, PIECES
+from ofs_spark.features.own import find_own_faults
 from ofs_spark.features.ports import Attachment
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
@@ -22,6 +23,7 @@ from ofs_spark.labels.asof import keep_one_per_id, resolve_labels
 from ofs_spark.labels.assertions import find_conflicts
 from ofs_spark.labels.coverage import TypeCounts, count_labels
 from ofs_spark.labels.terms import LabelTerms
+from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
 from ofs_spark.replay.dedupe import BasisSlice, EventAccount, FirstEvent, find_first_events, pick_winners
@@ -64,20 +66,21 @@ class LabelsNote(Note):
 
 @dataclass(frozen=True)
 class ByEvent:
-    """Reads its event rows, picks winners, drops what is out of scope, attaches labels, and routes to the first key.
+    """Reads its event rows, picks winners, judges what rows keep of them, attaches labels, and routes to the first key.
 
     width: how many targets share the event ids.
     """
 
     objects: Objects
     width: int
+    program: Program
     terms: LabelTerms
     slices: tuple[BasisSlice, ...]
     onward: Route
     attachment: Attachment | None = None
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """Chunks of the first exchange by key; an `EventsNote`, a `LabelsNote`, a `Fault` where assertions clash.
+        """Chunks of the first exchange by key; an `EventsNote`, a `LabelsNote`; a `Fault` where assertions clash, or by column.
 
         A `Fault` alone where staged rows are lost.
         """
@@ -114,6 +117,7 @@ class ByEvent:
         anchors = select_anchors(events)
         first = find_first_events(table, chosen.rows, self.slices)
         yield encode_note(EventsNote(chosen.account, len(anchors), tuple(first)))
+        yield from map(encode_note, find_own_faults(self.program, events, anchors))
         choices = self._choose_labels(assertions, combine_chunks(events.column(r.EVENT_ID)).take(pa.array(anchors)))
         yield self._count_labels(choices, assertions, read_values(events, r.TS)[anchors])
         labelled = self._attach_labels(events, anchors, choices)

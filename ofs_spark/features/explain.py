@@ -127,7 +127,7 @@ def _list_operand(subject: Subject, operand: Operand, stories: Mapping[str, x.St
     values, anchor = subject.rows.values[operand.index], subject.anchor
     there = bool(values.present[anchor])
     value = x.make_plain(x.read_exact(values, anchor), values.scale) if there else None
-    reason = "the anchor's own value" if there else x.NO_VALUE if subject.rows.source[anchor] else x.NOT_SOURCE
+    reason = x.OWN if there else x.NO_VALUE if subject.rows.source[anchor] else x.NOT_SOURCE
     return [x.Considered(_find_row(subject, anchor), there, reason, value, name)]
 
 

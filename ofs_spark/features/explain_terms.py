@@ -20,6 +20,7 @@ BEFORE, AFTER = "before the window", "after the window"
 NOT_KNOWN = "not known at the anchor: delivered after it"
 LATER_IN_ORDER = "after the anchor in total order"
 ANCHOR_ITSELF = "the anchor itself, which is left out"
+OWN = "the anchor's own value"
 WHERE_NOT_MET = "does not meet the condition"
 NO_VALUE = "has no value"
 REDELIVERY, CONFLICT = "a redelivery: another copy counts", "another payload of its event id counts"
@@ -27,7 +28,7 @@ INVALID, OUT_OF_SCOPE = "an invalid record", "its event type is out of scope"
 APPLIED, NOT_YET_APPLIED = "applied", "applied after the anchor"
 REASONS = (
     *(IN_WINDOW, MEETS, MEETS_NOT, NOT_SOURCE, BEFORE, AFTER, NOT_KNOWN, LATER_IN_ORDER, ANCHOR_ITSELF, WHERE_NOT_MET),
-    *(NO_VALUE, REDELIVERY, CONFLICT, INVALID, OUT_OF_SCOPE, APPLIED, NOT_YET_APPLIED),
+    *(OWN, NO_VALUE, REDELIVERY, CONFLICT, INVALID, OUT_OF_SCOPE, APPLIED, NOT_YET_APPLIED),
 )
 """Every reason, of features; `contracts/explain_answer.schema.json` lists them."""
 

@@ -13,7 +13,7 @@ from ofs_spark.foundation.columnar.notes import EventPlace, Fault
 from ofs_spark.foundation.errors import Refusal, refuse, show_text
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.wording import write_count
-from ofs_spark.pins.profile.model import Program, Value, format_path
+from ofs_spark.pins.profile.model import Program, Value, ValueType, format_path
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import is_anchor
 from ofs_spark.replay.segment_groups import list_partitions
@@ -65,9 +65,13 @@ def is_source(table: pa.Table, group: int) -> Array:
 def describe_value(program: Program, value: Value) -> str:
     """What a value must be: its path, its type and its missing rule."""
     read = program.reads[value.read]
-    kind = f"decimal({read.type.precision},{read.type.scale})" if read.type.kind == "decimal" else read.type.kind
-    whole = ", without half a surrogate pair" if read.type.kind == "string" else ""
-    return f"{format_path(read.path)} must be {kind}{whole}, missing: {value.missing}"
+    return f"{format_path(read.path)} must be {describe_type(read.type)}, missing: {value.missing}"
+
+
+def describe_type(type_: ValueType) -> str:
+    """A declared type as a profile writes it, and what of it no value may hold."""
+    kind = f"decimal({type_.precision},{type_.scale})" if type_.kind == "decimal" else type_.kind
+    return f"{kind}, without half a surrogate pair" if type_.kind == "string" else kind
 
 
 def merge_faults(faults: Iterable[Fault], basis: Sequence[Range]) -> list[Refusal]:

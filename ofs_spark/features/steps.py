@@ -8,6 +8,7 @@ from ofs_spark.features import flow
 from ofs_spark.features.by_event import ByEvent, name_choice_column
 from ofs_spark.features.by_key import ByKey
 from ofs_spark.features.load import Load
+from ofs_spark.features.own import list_own_inputs
 from ofs_spark.features.ports import Attachment, Onward
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.dataflow import Step
@@ -47,7 +48,11 @@ def plan_steps(
     content_key: of the pinned extract. attachment: whose rows travel with the events to the writer.
     """
     program = plan.program
-    carried = (*map(name_choice_column, terms.types), *([attachment.kind] if attachment else []))
+    carried = (
+        *map(name_choice_column, terms.types),
+        *([attachment.kind] if attachment else []),
+        *list_own_inputs(program),
+    )
     keys = flow.plan_key_steps(program, carried)
     routes = [_make_route(program, keys, i, widths) for i in range(len(keys))]
     run_id, policy = plan.intent.platform_run_id, plan.policy
@@ -57,7 +62,7 @@ def plan_steps(
         Step("load", MeasuredWork("labels", load), widths.events),
         Step(
             "by event",
-            MeasuredWork("labels", ByEvent(objects, widths.events, terms, slices, routes[0], attachment)),
+            MeasuredWork("labels", ByEvent(objects, widths.events, program, terms, slices, routes[0], attachment)),
             routes[0].width,
         ),
     ]

@@ -22,7 +22,7 @@ class Column:
 
     name: str
     type: str
-    role: Literal["identity", "feature", "label", "split", "lineage"]
+    role: Literal["identity", "anchor", "feature", "label", "split", "lineage"]
     meaning: str
     unit: str = ""
     window: str = ""

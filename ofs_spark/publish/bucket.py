@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ofs_spark.features.by_event import name_choice_column
 from ofs_spark.features.group_rows import KeyedTable
+from ofs_spark.features.own import make_own_columns
 from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.measure import measure
@@ -21,6 +22,7 @@ from ofs_spark.labels.asof import unpack_choices
 from ofs_spark.labels.model import name_label_columns
 from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.columns import TIMESTAMP, Column
+from ofs_spark.pins.profile.model import Program
 from ofs_spark.publish.file_list import put_staged
 from ofs_spark.publish.layout import cut_leaves
 from ofs_spark.publish.parquet import write_files
@@ -41,6 +43,7 @@ class WriteBucket:
     """Writes the buckets of the dataset: where the layout key's rows go, a target's number being its bucket's."""
 
     takes_refused: ClassVar[bool] = False
+    program: Program
     columns: tuple[Column, ...]
     label_types: tuple[str, ...]
     platform_run_id: str
@@ -50,7 +53,7 @@ class WriteBucket:
     folder: OwnedRef
 
     def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature column of the program."""
+        """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature and own input of the program."""
         return measure("publish", self._write(target, keyed))
 
     def _write(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
@@ -85,6 +88,7 @@ class WriteBucket:
         partitions = np.array([p.partition for p in self.partitions], np.int32)[ordinal]
         made: dict[str, pa.Array] = {
             **self._unpack_labels(table),
+            **make_own_columns(self.program, table),
             "platform_run_id": pa.repeat(self.platform_run_id, table.num_rows),
             "event_type": table.column(r.EVENT_TYPE).cast(pa.string()),
             "ts_utc": table.column(r.TS).cast(to_arrow_type(TIMESTAMP)),

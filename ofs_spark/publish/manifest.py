@@ -183,12 +183,18 @@ def _compose_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**pins, "plan_id": manifest.get("plan_id"), "content_digest": table.get("content_digest")}
 
 
-def summarise_replay(counts: Mapping[str, int], truncated: Mapping[str, int]) -> dict[str, Any]:
-    """What a manifest says of the replay: its closing counts, rows with a truncated window by column, what was tolerated."""
+def summarise_replay(
+    counts: Mapping[str, int], truncated: Mapping[str, int], unseen: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a manifest says of the replay: its closing counts, rows with a truncated window by column, what was tolerated.
+
+    unseen: declared fields that no in-scope event has, with the columns that read them.
+    """
     return {
         "counts": {name: counts[name] for name in _COUNTS},
         "truncated": {name: rows for name, rows in truncated.items() if rows},
         "anomalies": {name: counts[name] for name in _ANOMALIES if counts[name]},
+        **({"unseen_fields": [dict(one) for one in unseen]} if unseen else {}),
     }
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.columnar.arrays import Array, read_values
+from ofs_spark.foundation.contracts import DocumentFault, describe_more, sort_faults
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Condition
@@ -130,6 +131,12 @@ def add_anchor_flag(flags: int) -> int:
     return flags | ANCHOR
 
 
-def refuse_no_anchors() -> Refusal:
-    """LABEL_SCOPE_EMPTY: the whole build has no anchor."""
-    return refuse("LABEL_SCOPE_EMPTY", "no in-scope event is an anchor: anchor types, times and filters leave none")
+def refuse_no_anchors(culprits: Sequence[DocumentFault] = ()) -> Refusal:
+    """LABEL_SCOPE_EMPTY: the whole build has no anchor. culprits: filters of the intent that leave none on their own."""
+    if not culprits:
+        return refuse("LABEL_SCOPE_EMPTY", "no in-scope event is an anchor: anchor types, times and filters leave none")
+    ordered = sort_faults(culprits)
+    first = ordered[0]
+    message = f"no in-scope event is an anchor: {first.pointer}: {first.message}{describe_more(len(ordered))}"
+    faults = [fault.to_document() for fault in ordered]
+    return refuse("LABEL_SCOPE_EMPTY", message, pointer=first.pointer, faults=faults)

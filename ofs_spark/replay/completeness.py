@@ -23,6 +23,7 @@ from ofs_spark.replay.index import Place, Segment, SegmentIndex, locate_range
 from ofs_spark.replay.intervals import count_offsets, find_uncovered, select_intervals, to_intervals
 from ofs_spark.replay.rows import NO_ARRIVAL
 from ofs_spark.replay.segment_groups import Gaps, group_overlapping, plan_scan, unite_gaps
+from ofs_spark.replay.unseen import UnseenField, merge_unmet, merge_unseen
 
 COMPLETE, INCOMPLETE, UNCHECKABLE = "COMPLETE", "INCOMPLETE", "UNCHECKABLE"
 _SCAN_COUNTS = ("delivered", "positions", "position_duplicates", "mismatches", "out_of_run_scope", "invalid", "valid")
@@ -46,6 +47,7 @@ class Completeness:
     """The verdict on a basis.
 
     `carry_in`: running arrival that each (partition ordinal, segment group) starts from, NO_ARRIVAL for none.
+    `unseen`, `unmet`: declared fields that no in-scope event has, filters that none meets, of what could be read.
     """
 
     status: str
@@ -56,6 +58,8 @@ class Completeness:
     carry_in: Mapping[tuple[int, int], int]
     slices: tuple[BasisSlice, ...]
     faults: tuple[ReplayFault, ...]
+    unseen: tuple[UnseenField, ...] = ()
+    unmet: tuple[int, ...] = ()
 
 
 def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Document], training: bool) -> Completeness:
@@ -88,6 +92,8 @@ def stitch(index: SegmentIndex, basis: Sequence[Range], summaries: Iterable[Docu
         _carry_arrivals(ordered),
         _list_slices(ordered),
         sort_faults(faults),
+        merge_unseen(proven),
+        merge_unmet(proven),
     )
 
 

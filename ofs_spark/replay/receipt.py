@@ -48,6 +48,13 @@ def compose_replay_receipt(
     return document
 
 
+def add_unseen_fields(receipt: Mapping[str, Any], unseen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The receipt with the declared fields that no event has, as a manifest names them; as it is where there are none."""
+    document = {**receipt, **({"unseen_fields": list(unseen)} if unseen else {})}
+    require_valid(document, SCHEMA_VERSION)
+    return document
+
+
 def _match_sources(
     ranges: Sequence[RangeCoverage], sources: Sequence[SourcedRange]
 ) -> Iterator[tuple[RangeCoverage, list[SourcedRange]]]:

@@ -25,6 +25,7 @@ from ofs_spark.replay.rows import NO_ARRIVAL
 from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.scan.typed import derive_typed_schema
 from ofs_spark.replay.scan_job import Scan
+from ofs_spark.replay.unseen import UnseenField, describe_unseen
 
 SCHEMA_VERSION = "ofs.scan_record.v2"
 KIND = DocumentKind(SCHEMA_VERSION, "scan record", "REF_ACCESS_DENIED", "SCHEMA_INVALID", max_bytes=256 * 1024 * 1024)
@@ -64,6 +65,8 @@ def write_scan_record(place: ScanPlace, scan: Scan) -> None:
             {**asdict(one), "first_seq": str(one.first_seq), "last_seq": str(one.last_seq)} for one in found.slices
         ],
         "staged": [_describe_file(file) for file in scan.staged],
+        "unseen": describe_unseen(found.unseen),
+        "unmet": list(found.unmet),
     }
     document["digest"] = digest_content(document)
     require_valid(document, SCHEMA_VERSION)
@@ -98,7 +101,10 @@ def _read_completeness(document: dict[str, Any], training: bool) -> Completeness
     slices = (BasisSlice(**{**one, **{name: int(one[name]) for name in ends}}) for one in document["slices"])
     faults = find_anomalies(counts, samples) if training else []
     reasons = document["invalid_reasons"]
-    return Completeness(COMPLETE, tuple(ranges), counts, reasons, samples, {}, tuple(slices), tuple(faults))
+    unseen, unmet = tuple(UnseenField(**one) for one in document.get("unseen", ())), tuple(document.get("unmet", ()))
+    return Completeness(
+        COMPLETE, tuple(ranges), counts, reasons, samples, {}, tuple(slices), tuple(faults), unseen, unmet
+    )
 
 
 def _describe_file(file: Staged) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def compose_build_answer(
 ) -> dict[str, Any]:
     """What `ofs build` answers of a published dataset; of one that stood before, also that it was retired."""
     table = manifest["materialization"]
-    warned = [] if outcome == "COMMITTED" else list_warnings(manifest, objects)
+    unseen = map(_warn_of_unseen, manifest["replay"].get("unseen_fields", ()))
+    warned = [*unseen, *([] if outcome == "COMMITTED" else list_warnings(manifest, objects))]
     return {
         "outcome": outcome,
         "run_key": held.run_key,
@@ -116,3 +117,11 @@ def compose_build_answer(
         "coverage": {name: one["ratios"]["coverage"] for name, one in manifest["labels"]["coverage"].items()},
         "warnings": [*manifest["differences"], *warned],
     }
+
+
+def _warn_of_unseen(field: Mapping[str, Any]) -> str:
+    """What people are told of a field that no event has: the columns that it leaves empty, and what may be meant."""
+    more = field["columns"] - 1
+    others = f" and {more:,} more" if more else ""
+    near = f"; the nearest name is {field['nearest']}" if "nearest" in field else ""
+    return f"{field['column']}{others}: no in-scope event has {field['path']}{near}"

@@ -38,18 +38,20 @@ from ofs_spark.replay.staged import LOST_ROWS
 from ofs_spark.workflow.attempt import Attempt
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.plan import Resolution
+from ofs_spark.workflow.unseen_fields import UnseenFields
 
 
 @dataclass(frozen=True)
 class ReplayResult:
     """The archive's answer: the proof of completeness, the staged rows, and what refuses the build, in order.
 
-    is_kept: an earlier attempt of the plan scanned, and left it.
+    unseen: declared fields that no event has. is_kept: an earlier attempt of the plan scanned, and left it.
     """
 
     completeness: Completeness
     staged: Sequence[Staged]
     refusals: Sequence[Refusal]
+    unseen: UnseenFields
     is_kept: bool = False
 
     @property
@@ -112,19 +114,20 @@ def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext, *,
         context.announce(
             "replay", f"starts from staged rows of plan {plan.plan_id}: {write_count(len(kept.staged), 'file')}"
         )
-        return _judge_scan(kept, is_kept=True)
+        return _judge_scan(kept, spec, is_kept=True)
     context.announce("replay", f"scans {plan.archive.describe()}")
     # What index and basis state is a guess at the targets that the proven rows will ask for: any number is right.
     shares = min(MOST_SHARES, choose_event_targets(resolution, plan.archive.rows, context.width))
     told = attempt.engine, context.objects, resolution.index, intent.basis, spec, attempt.staging, intent.training
     scan = scan_basis(*told, shares)
     _keep_staged(place, scan, context)
-    return _judge_scan(scan)
+    return _judge_scan(scan, spec)
 
 
-def _judge_scan(scan: Scan, *, is_kept: bool = False) -> ReplayResult:
-    refusals = [fault.make_refusal() for fault in scan.completeness.faults]
-    return ReplayResult(scan.completeness, scan.staged, refusals, is_kept)
+def _judge_scan(scan: Scan, spec: ScanSpec, *, is_kept: bool = False) -> ReplayResult:
+    found = scan.completeness
+    refusals = [fault.make_refusal() for fault in found.faults]
+    return ReplayResult(found, scan.staged, refusals, UnseenFields.of(spec, found), is_kept)
 
 
 def _keep_staged(place: ScanPlace, scan: Scan, context: RunContext) -> None:
@@ -144,6 +147,7 @@ def run_build_job(resolution: Resolution, replay: ReplayResult, attempt: Attempt
     """
     plan, terms, intent = resolution.plan, resolution.terms, resolution.plan.intent
     writer = WriteBucket(
+        program=plan.program,
         columns=plan.columns,
         label_types=terms.types,
         platform_run_id=intent.platform_run_id,
@@ -169,6 +173,7 @@ def _close_build(
     """The notes of all workers, added up."""
     intent, events = resolution.plan.intent, read_notes(notes, EventsNote)
     refused = merge_faults(read_notes(notes, Fault), intent.basis)
+    refused = replay.unseen.name_nearest(refused, resolution.plan.program)
     try:
         totals = close_accounts(replay.completeness, intent.basis, [one.account for one in events], intent.training)
     except InternalError:
@@ -181,7 +186,7 @@ def _close_build(
     shortfalls = find_shortfalls(counts, resolution.terms.policy)
     refusals = [fault.make_refusal() for fault in totals.faults] + refused
     if not anchors:
-        refusals.append(refuse_no_anchors())
+        refusals.append(refuse_no_anchors(list(replay.unseen.find_filter_faults())))
     elif intent.training:
         refusals += refuse_shortfalls(shortfalls)
     bound = find_truncation_bound(found for one in events for found in one.first)

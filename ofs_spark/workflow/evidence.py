@@ -14,7 +14,7 @@ from ofs_spark.foundation.refs import name_evidence, name_plan
 from ofs_spark.intent.run import Run
 from ofs_spark.labels.receipt import compose_label_receipt
 from ofs_spark.publish.evidence import Evidence, write_once
-from ofs_spark.replay.receipt import compose_replay_receipt
+from ofs_spark.replay.receipt import add_unseen_fields, compose_replay_receipt
 from ofs_spark.workflow.build import BuildResult, ReplayResult
 from ofs_spark.workflow.claims import BACKFILL_INTENT
 from ofs_spark.workflow.plan import BASIS, Resolution, find_basis_pointer
@@ -57,10 +57,10 @@ class EvidenceWriter:
         """The replay completeness receipt; without `made`, before events were settled."""
         plan, index = self.resolution.plan, self.resolution.index
         totals, arrival = None if made is None else made.totals, plan.policy.arrival
-        document = compose_replay_receipt(
-            self.run.run_key, plan.plan_id, index, plan.intent.basis, plan.sources, replay.completeness, totals, arrival
-        )
-        return Receipt("replay_completeness", document)
+        pinned = (self.run.run_key, plan.plan_id, index, plan.intent.basis, plan.sources)
+        unseen = replay.unseen.list_columns(plan.program)
+        document = compose_replay_receipt(*pinned, replay.completeness, totals, arrival)
+        return Receipt("replay_completeness", add_unseen_fields(document, unseen))
 
     def compose_labels(self, made: BuildResult) -> Receipt:
         """The label resolution receipt."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ofs_spark.features.explain_terms import Story
 from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.ends import WrongArgument
@@ -30,6 +31,13 @@ from ofs_spark.replay.scan.spec import ScanSpec
 from ofs_spark.replay.selection import Archive
 from ofs_spark.workflow.claims import Claims, read_claims
 from ofs_spark.workflow.context import RunContext
+from ofs_spark.workflow.explain_anchor import (
+    MISMATCH,
+    StoredAnchor,
+    find_own_event,
+    require_winner,
+    tell_own_columns,
+)
 from ofs_spark.workflow.explain_answer import (
     CONTRACT,
     Explained,
@@ -37,18 +45,19 @@ from ofs_spark.workflow.explain_answer import (
     compose_row_answer,
     explain_feature,
     explain_label_column,
+    explain_own_column,
 )
-from ofs_spark.workflow.explain_features import MISMATCH, FeatureSearch, GroupStories, StoredAnchor
+from ofs_spark.workflow.explain_features import FeatureSearch, GroupStories
 from ofs_spark.workflow.explain_stored import find_stored_row
 from ofs_spark.workflow.manifests import find_manifest, read_manifest
 
-ROLES = ("feature", "label")
+ROLES = ("anchor", "feature", "label")
 _MOST_DIFFERING = 20
 Document = Mapping[str, Any]
 
 
 def explain_value(named: str, event_id: str, column: str | None, context: RunContext) -> dict[str, Any]:
-    """The answer of `ofs explain`: of one column, or of every feature and label of the row.
+    """The answer of `ofs explain`: of one column, or of everything that the row keeps of its event, every feature and label.
 
     WrongArgument for an event that is no row, and for a column that is none or is nothing to be explained.
     """
@@ -61,7 +70,8 @@ def explain_value(named: str, event_id: str, column: str | None, context: RunCon
         dataset = manifest["dataset_manifest_id"]
         raise WrongArgument(f"no row of {dataset} is about event {show_text(event_id)}")
     explainer = Explainer(ref, manifest, row, context)
-    found = [one for part in (explainer.explain_features(chosen), explainer.explain_labels(chosen)) for one in part]
+    explain = (explainer.explain_own, explainer.explain_features, explainer.explain_labels)
+    found = [one for part in explain for one in part(chosen)]
     explained = sorted(found, key=lambda one: [entry["name"] for entry in chosen].index(one.column["name"]))
     about = explainer.describe()
     answer = compose_row_answer(about, explained) if column is None else compose_column_answer(about, explained[0])
@@ -70,16 +80,21 @@ def explain_value(named: str, event_id: str, column: str | None, context: RunCon
 
 
 def _list_columns(manifest: Document) -> list[Document]:
-    return [column for column in manifest["columns"] if column["role"] in ROLES]
+    return [column for column in manifest["columns"] if _is_explained(column)]
+
+
+def _is_explained(column: Document) -> bool:
+    """Whether a column has a story: of the identity columns a kept key has, which alone of them states its source."""
+    return column["role"] in ROLES or (column["role"] == "identity" and "source" in column)
 
 
 def _choose_column(manifest: Document, name: str) -> Document:
     columns = {column["name"]: column for column in manifest["columns"]}
-    if name in columns and columns[name]["role"] in ROLES:
+    if name in columns and _is_explained(columns[name]):
         return dict(columns[name])
     if name in columns:
         said = f"{name} is a column of role {columns[name]['role']}, which comes from no other event"
-        raise WrongArgument(f"{said}; features and labels are explained")
+        raise WrongArgument(f"{said}; features, labels and what a row keeps of its event are explained")
     near = difflib.get_close_matches(name, [one["name"] for one in _list_columns(manifest)], 1, 0)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise WrongArgument(f"the dataset has no column {show_text(name)}{hint}")
@@ -152,8 +167,32 @@ class Explainer:
     def must_read_everything(self) -> bool:
         """Whether copies of an event may differ in key or time: the dataset tolerates some, or its archive has changed."""
         counts = self.manifest["replay"]["counts"]
-        changed = digest_slice(self.archive.index, self.archive.basis) != self.manifest["archive"]["slice_digest"]
-        return changed or bool(counts["conflicts"] or counts["invalid"])
+        return self.has_changed or bool(counts["conflicts"] or counts["invalid"])
+
+    @cached_property
+    def has_changed(self) -> bool:
+        """Whether the archive's slice is another one than the dataset was built from."""
+        found = digest_slice(self.archive.index, self.archive.basis)
+        return bool(found != self.manifest["archive"]["slice_digest"])
+
+    def explain_own(self, columns: Sequence[Document]) -> list[Explained]:
+        """The columns among these that the row's own event gives. PARITY_MISMATCH where the archive gives another value."""
+        named = {column["name"]: column for column in columns if column["role"] in ("anchor", "identity")}
+        wanted = [one for one in self.program.own if one.column.name in named] if named else []
+        if not wanted:
+            return []
+        self.context.announce("replay", "reads the segment of the row's own event")
+        event = find_own_event(self.archive, self.anchor)
+        if self.has_changed:
+            require_winner(self.archive, self.anchor, event)
+        stories = tell_own_columns(self.program, wanted, event)
+        differing = [name for name, story in stories.items() if not is_same(story.value, self.row[name])]
+        if differing:
+            raise self._refuse_values(differing, stories)
+        return [
+            explain_own_column(self.archive, event, named[name], story, self.row[name])
+            for name, story in stories.items()
+        ]
 
     def explain_features(self, columns: Sequence[Document]) -> list[Explained]:
         """The feature columns among these. PARITY_MISMATCH where the archive gives other values than are stored.
@@ -173,7 +212,7 @@ class Explainer:
             if not differing:
                 break
         if differing:
-            raise self._refuse_values(differing, found)
+            raise self._refuse_values(differing, _gather_stories(found))
         return [
             explain_feature(self.archive, one, named[name], story, self.row[name])
             for one in found.values()
@@ -186,15 +225,14 @@ class Explainer:
         self.context.announce("replay", f"reads {which}, of {self.archive.segments}")
 
     def _find_differing(self, named: Document, found: Mapping[int, GroupStories]) -> list[str]:
-        stories = {name: story for one in found.values() for name, story in one.stories.items()}
+        stories = _gather_stories(found)
         return [name for name in named if not is_same(stories[name].value, self.row[name])]
 
-    def _refuse_values(self, differing: Sequence[str], found: Mapping[int, GroupStories]) -> Exception:
-        values = {name: story.value for one in found.values() for name, story in one.stories.items()}
+    def _refuse_values(self, differing: Sequence[str], stories: Mapping[str, Story]) -> Exception:
         first = differing[0]
         message = (
             f"{first} of event {show_text(self.anchor.event_id)} is stored as {self.row[first]!r:.200}; "
-            f"the archive gives {values[first]!r:.200}"
+            f"the archive gives {stories[first].value!r:.200}"
         )
         position, listed = self.anchor.describe(), list(differing[:_MOST_DIFFERING])
         return refuse(MISMATCH, message, ref=self.ref, position=position, columns=listed, differing=len(differing))
@@ -246,6 +284,10 @@ class Explainer:
             "position": self.anchor.describe(),
             "segments": segments,
         }
+
+
+def _gather_stories(found: Mapping[int, GroupStories]) -> dict[str, Story]:
+    return {name: story for one in found.values() for name, story in one.stories.items()}
 
 
 def is_same(value: Any, stored: Any) -> bool:

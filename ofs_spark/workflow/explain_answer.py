@@ -17,6 +17,7 @@ from ofs_spark.foundation.errors import show_text
 from ofs_spark.labels.explain import LabelStory
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.selection import Archive
+from ofs_spark.workflow.explain_anchor import OwnEvent
 from ofs_spark.workflow.explain_features import GroupStories, locate_rows
 
 CONTRACT = "explain_answer"
@@ -46,7 +47,7 @@ class Explained:
 def explain_feature(archive: Archive, group: GroupStories, column: Document, story: Story, stored: Any) -> Explained:
     """A feature column: what counts first, each part in total order."""
     ordered = sorted(story.considered, key=lambda event: not event.counted)
-    listed = _list_events(archive, group, ordered[:MOST_LISTED])
+    listed = _list_events(archive, group.rows, ordered[:MOST_LISTED])
     window = {"after": _show_instant(story.after), "until": _show_instant(story.until)}
     key = None if group.key is None else dict(group.key)
     return Explained(
@@ -58,6 +59,22 @@ def explain_feature(archive: Archive, group: GroupStories, column: Document, sto
         _count(event.reason for event in story.considered if event.counted),
         _count(event.reason for event in story.considered if not event.counted),
         {"key": key, "window": window},
+    )
+
+
+def explain_own_column(archive: Archive, event: OwnEvent, column: Document, story: Story, stored: Any) -> Explained:
+    """A column that the row's own event gives: no other event was considered."""
+    listed = _list_events(archive, event.row, story.considered)
+    counted = _count(one.reason for one in story.considered if one.counted)
+    return Explained(
+        column,
+        story.value,
+        stored,
+        story.arithmetic,
+        listed,
+        counted,
+        _count(one.reason for one in story.considered if not one.counted),
+        {},
     )
 
 
@@ -140,8 +157,8 @@ def _describe_event(about: Document) -> dict[str, Any]:
     }
 
 
-def _list_events(archive: Archive, group: GroupStories, considered: Sequence[Considered]) -> list[dict[str, Any]]:
-    rows = group.rows.take(pa.array([event.row for event in considered], pa.int64()))
+def _list_events(archive: Archive, looked_at: pa.Table, considered: Sequence[Considered]) -> list[dict[str, Any]]:
+    rows = looked_at.take(pa.array([event.row for event in considered], pa.int64()))
     positions, ids = locate_rows(archive, rows), rows.column(r.EVENT_ID).to_pylist()
     times = rows.column(r.TS).to_pylist()
     return [

@@ -19,9 +19,8 @@ from ofs_spark.features import explain_terms as x
 from ofs_spark.features.explain import ROW, explain_group, explain_missing_key
 from ofs_spark.features.flow import name_key_columns
 from ofs_spark.features.group_rows import sort_by_key
-from ofs_spark.foundation.clock import to_micros
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
-from ofs_spark.foundation.errors import FeaturesRefused, Refusal, refuse
+from ofs_spark.foundation.errors import FeaturesRefused, Refusal
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import mark_anchor
@@ -31,28 +30,7 @@ from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan.segment import Wanted
 from ofs_spark.replay.segment_groups import list_partitions
 from ofs_spark.replay.selection import ALWAYS, Archive, Span
-
-MISMATCH = "PARITY_MISMATCH"
-
-
-@dataclass(frozen=True)
-class StoredAnchor:
-    """What a stored row says of its event: id, time in µs, and the position that it was read from."""
-
-    event_id: str
-    ts: int
-    topic: str
-    partition: int
-    offset: str
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> StoredAnchor:
-        """The anchor of a row of a dataset."""
-        return cls(row["event_id"], to_micros(row["ts_utc"]), row["_topic"], row["_partition"], row["_offset"])
-
-    def describe(self) -> dict[str, Any]:
-        """Its position, as documents hold one."""
-        return {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+from ofs_spark.workflow.explain_anchor import StoredAnchor, find_own_event
 
 
 @dataclass(frozen=True)
@@ -81,14 +59,8 @@ class FeatureSearch:
 
     def explain(self) -> dict[int, GroupStories]:
         """By group. PARITY_MISMATCH where the archive does not hold the anchor, or rows that no dataset is built of."""
-        task = self.archive.find_task(self.anchor.topic, self.anchor.partition, int(self.anchor.offset))
-        if task is None:
-            raise self._refuse("no segment of the index holds its position")
-        own = self.archive.find_rows([task], lambda rows: np.ones(rows.num_rows, np.bool_))
-        at = np.flatnonzero(np.asarray(pc.equal(own.column(r.OFFSET), self.anchor.offset)))
-        self._own = own.take(pa.array(at))
-        if self._own.num_rows != 1 or self._own.column(r.EVENT_ID)[0].as_py() != self.anchor.event_id:
-            raise self._refuse("its position holds no such event")
+        event = find_own_event(self.archive, self.anchor)
+        task, own, self._own = event.task, event.neighbours, event.row
         keys = {key: self._read_key(key) for key in dict.fromkeys(self.program.groups[g].key for g in self.groups)}
         tasks = self._select_tasks(keys)
         others = self.archive.find_rows(
@@ -101,11 +73,7 @@ class FeatureSearch:
         except (FeaturesRefused, Refusal) as refusal:
             if refusal.code not in ("FEATURE_VALUE_INVALID", "FEATURE_NUMERIC_OVERFLOW", "ORDER_UNDEFINED"):
                 raise
-            raise self._refuse(f"its key's events are refused: {refusal}") from None
-
-    def _refuse(self, why: str) -> Refusal:
-        message = f"the archive does not give the row of event {self.anchor.event_id!r:.200}: {why}"
-        return refuse(MISMATCH, message, position=self.anchor.describe())
+            raise self.anchor.refuse(f"its key's events are refused: {refusal}") from None
 
     def _read_key(self, key: int) -> Mapping[str, str] | None:
         """The anchor's key by column; None where a part is missing."""
@@ -180,7 +148,7 @@ class FeatureSearch:
             (read_values(events, r.PARTITION_ORDINAL) == place[0]) & (read_values(events, r.SEQ) == place[1])
         )
         if len(at) != 1:
-            raise self._refuse("another copy of it counts")
+            raise self.anchor.refuse("another copy of it counts")
         keyed = sort_by_key(mark_anchor(events, int(at[0])), list(parts))
         stories = explain_group(self.program, index, keyed)
         left = tuple(_name_losers(rows, wins, matching))

@@ -137,10 +137,11 @@ def prepare_manifest(
 
     `receipts`: replay completeness and label resolution.
     """
-    plan, (_, labels) = writer.resolution.plan, receipts
+    plan, (scanned, labels) = writer.resolution.plan, receipts
     evidence = {"resolved_build_plan": writer.write_plan(), **writer.write_intent()}
     evidence |= {receipt.kind: writer.write(receipt) for receipt in receipts}
-    replay = summarise_replay(made.totals.counts, staged.table.truncated)
+    unseen = scanned.document.get("unseen_fields", ())
+    replay = summarise_replay(made.totals.counts, staged.table.truncated, unseen)
     environment = context.environment()
     manifest = compose_manifest(
         plan.describe_pinned(), staged.table, replay, labels.document, staged.gates, evidence, environment

@@ -47,7 +47,7 @@ def compare_replay(claims: Claims) -> Finding:
         "offsets": _bound_positions(ranges, claims.plan["archive"]["segments"]),
         "positions": receipt["counts"]["positions"],
         "closed": True,
-        "replay": summarise_replay(receipt["counts"], {}),
+        "replay": summarise_replay(receipt["counts"], {}, receipt.get("unseen_fields", ())),
     }
     return compare(found, expected)
 

@@ -23,6 +23,7 @@ from tests.worlds.running import SMALL, Outcome, build, policy_with
 from tests.worlds.writer import Layout, write_world
 
 QUIET = list(HealthCheck)
+ROLES = ("anchor", "feature", "label")
 
 
 def explain_all(world: World, whole: bool) -> int:
@@ -42,15 +43,15 @@ def explain_row(
     world: World, found: Outcome, row: dict[str, Any], context: RunContext, expected: dict[str, Counted]
 ) -> int:
     """Explains one row and, where contributions are expected, every cell of it."""
-    columns = [c for c in found.manifest["columns"] if c["role"] in ("feature", "label")]
+    columns = [c for c in found.manifest["columns"] if c["role"] in ROLES or c["name"].startswith("key__")]
     ref, event_id = found.published["manifest_ref"], row["event_id"]
     told = pipeline.explain_value(ref, event_id, None, context)
     assert find_faults(told, "explain_answer") == []
     assert {one["name"]: one["value"] for one in told["columns"]} == {
         c["name"]: show_value(row[c["name"]]) for c in columns
     }
-    features = [c["name"] for c in columns if c["role"] == "feature"]
-    for name in features if expected else ():
+    from_events = [c["name"] for c in columns if c["role"] != "label"]
+    for name in from_events if expected else ():
         one = pipeline.explain_value(ref, event_id, name, context)
         assert find_faults(one, "explain_answer") == []
         assert one["value"] == one["stored"] == show_value(row[name])

@@ -13,10 +13,14 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
+from ofs_spark.workflow.unseen_fields import MOST_TOLD
 from tests.invariants import find_violations
 from tests.oracle.build import Dataset
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
+from tests.oracle.conditions import parts_of
+from tests.oracle.envelopes import Names
+from tests.oracle.unseen import unseen_fields
 from tests.worlds.generate import worlds
 from tests.worlds.model import World
 from tests.worlds.running import SMALL, Outcome, build, manifests, policy_with, verify
@@ -38,6 +42,8 @@ def agree(world: World, engine: Callable[[], Engine], small: bool = False) -> No
             assert not manifests(found.root)
         else:
             equal(found, expected)
+            if not expected.counts["conflicts"] and not expected.counts["invalid"]:
+                tell_unseen(found, unseen_fields(world))
             assert verify(written, found) == []
 
 
@@ -53,6 +59,14 @@ def equal(found: Outcome, expected: Dataset) -> None:
     truncated = {column["name"]: column["truncated_rows"] for column in manifest["columns"]}
     assert {name: truncated[name] for name in expected.truncated} == expected.truncated
     assert not (manifest["status"] == "TRAINING_READY" and not expected.training_ready)
+
+
+def tell_unseen(found: Outcome, expected: set[Names]) -> None:
+    """Every field that no event has is named, as many as a manifest names, and no other."""
+    told = [tuple(parts_of(one["path"])) for one in found.manifest["replay"].get("unseen_fields", [])]
+    assert set(told) <= expected
+    assert len(told) == len(set(told)) == min(len(expected), MOST_TOLD)
+    assert len(found.published["warnings"]) - len(found.manifest["differences"]) == len(told)
 
 
 @settings(max_examples=40, suppress_health_check=QUIET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from ofs_spark.foundation.contracts import find_faults
 from tests.spec.tables.windows import LATE, TIES, world
 from tests.worlds.command import Result, run_command
-from tests.worlds.model import World, label, row
+from tests.worlds.model import RUN, World, label, profile, row
 from tests.worlds.running import build
 from tests.worlds.sabotage import remove, rewrite
 from tests.worlds.writer import Layout, Written, write_world
@@ -82,6 +83,68 @@ def test_every_column_of_a_row(tmp_path: Path) -> None:
     people = ofs(written, ref, "e3", options=()).stdout
     assert "g__spend_1h" in people
     assert "sum of 1 value of amount: 9.00 = 9" in people
+
+
+OWN = {
+    "anchor": [{"name": "amount", "path": "payload.amount", "type": "decimal(12,2)"},
+               {"name": "shop", "path": "payload.shop", "type": "string"}],
+    "keep_keys": True,
+}  # fmt: skip
+
+
+def keeping(made: World, **own: Any) -> World:
+    """The world, whose feature set keeps something of a row's own event."""
+    return replace(made, profile=profile(*made.profile["feature_groups"], **(own or OWN)))
+
+
+def test_what_a_row_keeps_of_its_event_comes_from_there_alone(tmp_path: Path) -> None:
+    written, ref = publish(keeping(paid()), tmp_path, Layout(rows_per_segment=1))
+    told = tell(written, ref, "e1", "anchor__amount")
+    assert (told["value"], told["stored"], told["counted"]) == ("7.00", "7.00", 1)
+    assert (told["column"]["role"], told["arithmetic"]) == ("anchor", "payload.amount of this event: 7.00")
+    assert positions(told) == ["1"]
+    assert told["contributing"][0]["reason"] == "the anchor's own value"
+    assert told["segments"] == {"read": 1, "asked_for_arrivals": 0, "of": 4}
+    assert not {"key", "window"} & set(told)
+    key = tell(written, ref, "e1", "key__g__card")
+    assert (key["value"], key["column"]["role"], positions(key)) == ("1", "identity", ["1"])
+    people = ofs(written, ref, "e1", "anchor__amount", options=()).stdout
+    assert "payload.amount of this event: 7.00" in people
+
+
+def test_a_value_that_the_event_does_not_have_is_told_as_such(tmp_path: Path) -> None:
+    written, ref = publish(keeping(paid()), tmp_path)
+    told = tell(written, ref, "e1", "anchor__shop")
+    assert (told["value"], told["arithmetic"]) == (None, "this event has no payload.shop: null")
+    assert (told["counted"], told["reasons"]["not_counted"]) == (0, {"has no value": 1})
+    whole = tell(written, ref, "e1")
+    assert [one["name"] for one in whole["columns"]][:4] == [
+        "anchor__amount",
+        "anchor__shop",
+        "key__g__card",
+        "g__count_1h",
+    ]
+    plain = ofs(written, ref, "e1", "event_type")
+    assert plain.exit_code == 2
+
+
+def test_a_kept_value_that_the_archive_does_not_give_is_refused(tmp_path: Path) -> None:
+    """Another copy of the event, delivered before it, counts in the archive of today."""
+    made = keeping(paid("event|offset|time|card|amount\ne0|4|10:00|1|12.50\ne1|5|10:10|1|7"))
+    written, ref = publish(made, tmp_path / "then")
+    other = keeping(paid("event|offset|time|card|amount\ne0|4|10:00|1|12.50\ne1|5|10:10|1|8"))
+    write_world(replace(other, intent=made.intent), tmp_path / "now")
+    replace_archive(written, tmp_path / "now" / "objects")
+    told = ofs(written, ref, "e1", "anchor__amount")
+    assert (told.exit_code, json.loads(told.stdout)["code"]) == (70, "PARITY_MISMATCH")
+    assert tell(written, ref, "e0", "anchor__amount")["value"] == "12.50"
+
+
+def replace_archive(written: Written, other: Path) -> None:
+    """Puts another world's archive in the place of this one's."""
+    own = written.root / RUN / "archive"
+    shutil.rmtree(own)
+    shutil.copytree(other / RUN / "archive", own)
 
 
 def test_a_late_event_is_named_and_does_not_count(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from ofs_spark.io.local_engine import LocalEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.crash.drill import Answer, Drill, EndAt, Place, Watcher, expected_digest
 from tests.invariants.check import find_violations
-from tests.worlds.model import RUN, World, digest
-from tests.worlds.running import build
+from tests.spec.tables.windows import world
+from tests.worlds.model import RUN, World, digest, profile
+from tests.worlds.running import build, rows_of
 from tests.worlds.sabotage import flip_byte, truncate
 from tests.worlds.writer import write_world
 
@@ -59,6 +60,33 @@ def test_the_next_attempt_of_a_plan_does_not_scan(request_id: str) -> None:
         answer, seen = rebuild(drill, request_id)
         assert (SCAN in seen, LOAD in seen) == (False, True)
         assert read_receipt(drill, answer) == receipt
+        assert drill.find_violations(settled=False) == []
+
+
+KEPT = {
+    "anchor": [{"name": name, "path": f"payload.{name}", "type": "string"} for name in ("note", "noet")],
+    "keep_keys": True,
+}
+
+
+def test_staged_rows_hold_what_rows_keep_of_their_event_and_what_no_event_has(tmp_path: Path) -> None:
+    made = world('event|time|card|note\ne0|10:00|"A"|"x"\ne1|10:01|"B"|"y"')
+    kept = replace(made, profile=profile(*made.profile["feature_groups"], **KEPT))
+    written = write_world(kept, tmp_path / "world")
+    with Place(lambda: written) as whole, Place(lambda: written) as drill:
+        expected = whole.drive(Watcher())
+        leave_staged(drill)
+        watcher = Watcher()
+        answer = drill.drive(watcher)
+        assert isinstance(answer, dict), answer
+        assert isinstance(expected, dict), expected
+        assert SCAN not in watcher.seen
+        told = ["anchor__noet: no in-scope event has payload.noet; the nearest name is payload.note"]
+        assert answer["warnings"][-1:] == expected["warnings"][-1:] == told
+        rows = {row["event_id"]: row for row in rows_of(drill.written.root / answer["table_ref"])}
+        names = ("anchor__note", "anchor__noet", "key__g__card")
+        assert [[rows[event][name] for name in names] for event in ("e0", "e1")] == [["x", None, "A"], ["y", None, "B"]]
+        assert answer["content_digest"] == expected["content_digest"]
         assert drill.find_violations(settled=False) == []
 
 

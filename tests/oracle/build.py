@@ -13,6 +13,7 @@ from tests.oracle.conditions import among
 from tests.oracle.core import core_features
 from tests.oracle.exact import Refused, duration, instant, micros
 from tests.oracle.features import group_features, noting, windows_of
+from tests.oracle.own import declared_set, own_columns, own_paths
 from tests.oracle.replay import Event, Replay, index_faults, replay
 from tests.worlds.model import World
 
@@ -46,11 +47,12 @@ def build(world: World) -> Dataset:
 
 def _build(world: World) -> Dataset:
     training = admit(world.intent)
-    groups = pin(world)
+    groups, declared = pin(world), declared_set(world)
     known_beforehand(world, training)
-    history = replay(world, training, groups)
+    history = replay(world, training, groups, own_paths(declared))
     anchors = anchors_of(world.intent, history.events)
     faults: list[str] = []
+    own = [noting(faults, own_columns, declared, groups, a) or {} for a in anchors]
     features = [noting(faults, features_of, world, g, history.events, anchors) for g in groups]
     if "ORDER_UNDEFINED" in faults:  # what the replay did not settle, though only a group can tell
         raise Refused("ORDER_UNDEFINED")
@@ -64,6 +66,7 @@ def _build(world: World) -> Dataset:
         raise Refused(faults)
     rows = [
         identity(a)
+        | own[i]
         | {name: value for table in features for name, value in table[i].items()}
         | {name: value for t in choices for name, value in labels.columns(t, choices[t][i]).items()}
         | {"_topic": a.topic, "_partition": a.partition, "_offset": str(a.offset)}
@@ -106,8 +109,7 @@ def pin(world: World) -> list[Mapping[str, Any]]:
     wanted = intent["feature_definition_set"]
     groups = {f"{g['name']}@{g['version']}": g for g in profile["feature_groups"]}
     alone = [f"{wanted['feature_set_id']}@{wanted['feature_set_version']}"]
-    sets = [s["groups"] for s in profile.get("feature_sets") or [] if {**wanted, "groups": s["groups"]} == s]
-    selected = (sets or [alone])[0]
+    selected = declared_set(world).get("groups", alone)
     if not all(name in groups for name in selected):
         raise Refused("FEATURE_PROFILE_UNRESOLVED")
     if intent["label_basis"]["resolution_rule"] not in labels.RESOLVED_RULES + labels.LATEST_RULES:

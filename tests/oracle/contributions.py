@@ -9,7 +9,8 @@ from tests.oracle.build import admit, pin
 from tests.oracle.conditions import key_of, truth
 from tests.oracle.core import COLUMNS, applied, core_key
 from tests.oracle.exact import duration
-from tests.oracle.features import Document, in_window, is_source, values_of, windows_of
+from tests.oracle.features import Document, in_window, is_source, noting, values_of, windows_of
+from tests.oracle.own import declared_set, own_columns, own_paths
 from tests.oracle.replay import Event, replay
 from tests.worlds.model import World
 
@@ -18,10 +19,16 @@ Counted = dict[str, set[Position]]
 
 
 def contributions(world: World) -> dict[str, Counted]:
-    """Event id → aggregate column → the positions that count; derived columns have those of their operands."""
-    groups = pin(world)
-    events = replay(world, admit(world.intent), groups).events
-    found: dict[str, Counted] = {e.event_id: {} for e in events}
+    """Event id → column → the positions that count; derived columns have those of their operands, own ones the event's."""
+    groups, declared = pin(world), declared_set(world)
+    events = replay(world, admit(world.intent), groups, own_paths(declared)).events
+    found: dict[str, Counted] = {
+        e.event_id: {
+            name: set[Position]() if value is None else {_position(e)}
+            for name, value in (noting([], own_columns, declared, groups, e) or {}).items()
+        }
+        for e in events
+    }
     for group in groups:
         for a in events:
             counted = _features(group, a, events) if "features" in group else _core(a, events, world)

@@ -22,9 +22,12 @@ class Members(list[tuple[str, Any]]):
     """An object's members as they stand, doubled ones too."""
 
 
-def declared_members(intent: Mapping[str, Any], groups: Iterable[Mapping[str, Any]]) -> set[Names]:
+def declared_members(
+    intent: Mapping[str, Any], groups: Iterable[Mapping[str, Any]], kept: Iterable[str] = ()
+) -> set[Names]:
     """Names, from the envelope's root, of the members that a build looks at, and of those that lead there."""
     found: set[Names] = {("payload", name) for name in intent.get("filters") or {} if name not in INPUT_FILTERS}
+    found |= {tuple(parts_of(path)) for path in kept if parts_of(path)[0] == "payload"}
     for group in groups:
         own = [tuple(parts_of(path)) for path in paths_of(group)] if "features" in group else ONLINE
         found |= {names for names in own if "features" not in group or names[0] == "payload"}

@@ -257,10 +257,10 @@ def event_of(d: Delivery) -> Event:
     return Event(*names, ts, *place, d.arrival, document, row.ts_utc or "", row.scenario_run_id)
 
 
-def replay(world: World, training: bool, groups: Iterable[Mapping[str, Any]] = ()) -> Replay:
+def replay(world: World, training: bool, groups: Iterable[Mapping[str, Any]] = (), own: Iterable[str] = ()) -> Replay:
     """The facts, in the order of work: positions, run scope, event ids, event types; raises every fault at once.
 
-    `groups`: what a build would compute, whose members must not stand twice.
+    `groups`, `own`: what a build would compute, and the paths that rows keep of their event; none may stand twice.
     """
     intent = world.intent
     ranges, segments = resolve_basis(intent["replay_basis"]), linked(world.segments)
@@ -270,7 +270,7 @@ def replay(world: World, training: bool, groups: Iterable[Mapping[str, Any]] = (
     positions, mismatch = one_per_position(delivered, arrival_of)
     positions = with_arrivals(positions, arrival_of)
     mine = [d for d in positions if in_run_scope(d.row, intent)]
-    valid = valid_records(delivered, mine, declared_members(intent, groups))
+    valid = valid_records(delivered, mine, declared_members(intent, groups, own))
     winners, losers = exactly_once(valid)
     conflicts = sum(d.row.hash != winners[d.key].row.hash for d in losers)
     if training:

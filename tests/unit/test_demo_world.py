@@ -22,6 +22,7 @@ from ofs_spark.foundation import contracts
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
+from tests.worlds.running import rows_of
 
 SMALL = Shape(4_000, customers=120, terminals=40, merchants=12, days=40)
 
@@ -87,6 +88,9 @@ def test_both_intents_build(tmp_path: Path) -> None:
     assert training["replay_counts"]["redeliveries"] == world.redeliveries > 0
     assert training["rows"] == world.payments - world.token_checks
     assert 0 < explore["rows"] < training["rows"]
+    (kept, *_) = rows_of(world.objects / explore["table_ref"])
+    assert list(kept)[4:7] == ["anchor__amount", "anchor__channel", "key__customer__customer_id"]
+    assert None not in list(kept.values())[4:7]
 
 
 @pytest.mark.parametrize("seed", [7, 8, 9])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.oracle.exact import micros, read_json
 from tests.oracle.replay import Event
-from tests.worlds.groups import CORE, groups
+from tests.worlds.groups import CORE, groups, own_columns
 from tests.worlds.model import RUN, Row, Segment, World, envelope, intent, label, profile, slice_
 from tests.worlds.payloads import payloads
 
@@ -185,7 +185,7 @@ def worlds(draw: st.DrawFn) -> World:
     return World(
         tuple(draw(st.permutations([s for own in segments for s in own]))),
         draw(intents(draw(st.permutations(basis)), types, mood.training)),
-        profile(*drawn),
+        profile(*drawn, **draw(own_columns())),
         tuple(draw(assertions(events, types))),
     )
 

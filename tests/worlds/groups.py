@@ -87,6 +87,29 @@ def groups(draw: st.DrawFn, name: str = "g") -> dict[str, Any]:
     return group
 
 
+OWN = {
+    **{f"payload.{name}": type_ for name, type_ in TYPES.items()},
+    'payload."s"': "string",
+    "payload.nested.absent": "decimal(38,38)",
+    "payload.unread": "string",
+    "event_type": "string",
+    "scenario_run_id": "string",
+}
+"""Path → type of what a row may keep of its own event."""
+
+
+@st.composite
+def own_columns(draw: st.DrawFn) -> dict[str, Any]:
+    """What a feature set keeps of a row's own event, most often nothing."""
+    kept: dict[str, Any] = {}
+    if draw(st.integers(0, 2)) == 0:
+        paths = draw(st.lists(st.sampled_from(list(OWN)), max_size=5))
+        kept["anchor"] = [{"name": f"a{i}", "path": path, "type": OWN[path]} for i, path in enumerate(paths)]
+    if draw(st.integers(0, 2)) == 0:
+        kept["keep_keys"] = draw(st.booleans())
+    return kept
+
+
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "knowledge": st.sampled_from(["as_observed", "event_time"]),
     "include_anchor": st.booleans(),

@@ -204,13 +204,13 @@ def intent(*basis: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**doc, **changes}
 
 
-def profile(*groups: Mapping[str, Any]) -> dict[str, Any]:
-    """A profile whose set world@v1 names every given group, in order."""
+def profile(*groups: Mapping[str, Any], **own: Any) -> dict[str, Any]:
+    """A profile whose set world@v1 names every given group, in order; `own`: what the set keeps of a row's event."""
     names = [f"{group['name']}@{group['version']}" for group in groups]
     return {
         "policy_id": "world.features",
         "revision": "r1",
-        "feature_sets": [{"feature_set_id": "world", "feature_set_version": "v1", "groups": names}],
+        "feature_sets": [{"feature_set_id": "world", "feature_set_version": "v1", "groups": names, **own}],
         "feature_groups": [dict(group) for group in groups],
     }
 

@@ -23,7 +23,7 @@ def describe_group(group: Group, reads: Sequence[Read], key: Sequence[str]) -> l
 
 
 def describe_dataset(program: Program, label_types: Sequence[str], split: bool = False) -> tuple[Column, ...]:
-    """The dataset's columns in their order: identity and time, features, labels, split, lineage."""
+    """The dataset's columns in their order: identity and time, what a row keeps of its own event, features, labels, …"""
     identity = (
         Column("platform_run_id", STRING, "identity", "The platform run the event belongs to"),
         Column("event_id", STRING, "identity", "The event this row is about: the anchor"),
@@ -37,7 +37,8 @@ def describe_dataset(program: Program, label_types: Sequence[str], split: bool =
         Column("_partition", INT32, "lineage", "Partition the anchor was read from; never a feature"),
         Column("_offset", STRING, "lineage", "Offset the anchor was read from; never a feature"),
     )
-    columns = (*identity, *program.feature_columns, *labels, *splits, *lineage)
+    own = (one.column for one in program.own)
+    columns = (*identity, *own, *program.feature_columns, *labels, *splits, *lineage)
     named = Counter(column.name.lower() for column in columns)
     twice = sorted(name for name, times in named.items() if times > 1)
     if twice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from ofs_spark.pins.profile.faults import Digits, Faults, read_items, read_mappi
 from ofs_spark.pins.profile.model import (
     Program,
 )
+from ofs_spark.pins.profile.own import OWN_KEYS
 from ofs_spark.pins.profile.values import compile_windows
 
 PROFILE = DocumentKind(
@@ -45,8 +46,16 @@ PROFILE = DocumentKind(
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _Placed = tuple[str, dict[str, Any]]
 """The pointer of a mapping, and the mapping."""
-_SET_KEYS = ("feature_set_id", "feature_set_version", "groups")
+_SET_KEYS = ("feature_set_id", "feature_set_version", "groups", *OWN_KEYS)
 _MOST_NESTED = 2 * MOST_DEPTH + 16  # a list and a mapping for each level of a condition, and what stands around it
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """The groups of a set, in its order, and the set; None for a group that is asked for by its own name."""
+
+    groups: Sequence[_Placed]
+    declared: _Placed | None = None
 
 
 @dataclass(frozen=True)
@@ -119,14 +128,15 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
     top, policy_id, revision = _read_top(document, faults)
     groups, sets = _read_groups(top, faults), _read_sets(top, faults)
     chosen = _select_groups(sets, groups, (set_id, set_version), faults)
-    program = _compile_groups(chosen, set_id, set_version, faults)
+    program = _compile_set(chosen, set_id, set_version, faults)
     if faults.found:
         told.add([faults.make_refusal(ref)])
     recipe = ""
     if has_digest(top, [fault.pointer for fault in faults.found]):
         recipe = told.attempt(lambda: require_stated(top, ref)) or ""
     told.raise_all()
-    selected = [group for _, group in chosen]
+    selected = [group for _, group in chosen.groups]
+    declared = chosen.declared[1] if chosen.declared else {}
     return Profile(
         ref,
         policy_id,
@@ -134,8 +144,8 @@ def compile_profile(document: Any, set_id: str, set_version: str, ref: str = "pr
         digest_profile(top),
         set_id,
         set_version,
-        digest_feature_set(set_id, set_version, selected),
-        digest_feature_set(set_id, set_version, selected, OLD_SET_RECIPE),
+        digest_feature_set(set_id, set_version, selected, declared),
+        digest_feature_set(set_id, set_version, selected, declared, OLD_SET_RECIPE),
         recipe,
         program,
     )
@@ -150,13 +160,13 @@ def find_profile_faults(document: Any) -> Iterator[DocumentFault]:
     for name in sets:
         own = Faults()
         chosen = _select_groups(sets, groups, name, own)
-        _compile_groups(chosen, *name, own)
-        used.update(at for at, _ in chosen)
+        _compile_set(chosen, *name, own)
+        used.update(at for at, _ in chosen.groups)
         faults.found += own.found
     for at, group in groups.values():
         if at not in used:
             own = Faults()
-            _compile_groups([(at, group)], "", "", own)
+            _compile_set(_Selection([(at, group)]), "", "", own)
             faults.found += own.found
     yield from set(faults.found)
     if has_digest(top, [fault.pointer for fault in faults.found]):
@@ -175,10 +185,13 @@ def _read_top(document: Any, faults: Faults) -> tuple[dict[str, Any], str, str]:
     return top, read_name(top, "policy_id", "", faults), read_name(top, "revision", "", faults)
 
 
-def _compile_groups(chosen: Iterable[_Placed], set_id: str, set_version: str, faults: Faults) -> Program:
+def _compile_set(chosen: _Selection, set_id: str, set_version: str, faults: Faults) -> Program:
     compiler = Compiler(faults)
-    for pointer, group in chosen:
+    for pointer, group in chosen.groups:
         compiler.add(group, pointer)
+    if chosen.declared:
+        pointer, declared = chosen.declared
+        compiler.keep_own(declared, pointer)
     return compiler.freeze_program(set_id, set_version)
 
 
@@ -214,19 +227,20 @@ def _select_groups(
     groups: Mapping[str, _Placed],
     name: tuple[str, str],
     faults: Faults,
-) -> list[_Placed]:
-    """The groups of the set of this name, in its order; where no such set is declared, the group so named."""
+) -> _Selection:
+    """The set of this name; where no such set is declared, the group so named."""
     set_id, set_version = name
     found = sets.get(name, ())
     if len(found) > 1:
         faults.add("/feature_sets", f"declares {set_id} {set_version} twice")
     if found:
         at, declared = found[0]
-        return _find_groups(read_items(declared.get("groups"), f"{at}/groups", faults), groups, f"{at}/groups", faults)
+        named = read_items(declared.get("groups"), f"{at}/groups", faults)
+        return _Selection(_find_groups(named, groups, f"{at}/groups", faults), found[0])
     if f"{set_id}@{set_version}" in groups:
-        return [groups[f"{set_id}@{set_version}"]]
+        return _Selection([groups[f"{set_id}@{set_version}"]])
     faults.add("/feature_sets", f"holds no set {set_id} {set_version}, and no group of that name and version")
-    return []
+    return _Selection([])
 
 
 def _read_set_name(declared: Mapping[str, Any], at: str, faults: Faults) -> tuple[str, str]:

@@ -22,11 +22,13 @@ from ofs_spark.pins.profile.model import (
     Group,
     Key,
     OnlineCoreRules,
+    OwnColumn,
     Program,
     Read,
     Value,
     ValueType,
 )
+from ofs_spark.pins.profile.own import compile_anchor, describe_anchor_value, describe_keys, read_keep_keys
 from ofs_spark.pins.profile.values import compile_values, compile_windows
 
 _PLATFORM_KEYS = frozenset({"name", "version", "key_type", "windows", "key_precedence", "amount_fields"})
@@ -50,6 +52,7 @@ class Compiler:
     online_core_rules: list[OnlineCoreRules] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
+    own: list[OwnColumn] = field(default_factory=list)
 
     def freeze_program(self, set_id: str, set_version: str) -> Program:
         """Everything added, frozen."""
@@ -67,7 +70,15 @@ class Compiler:
             tuple(self.online_core_rules),
             tuple(self.groups),
             tuple(self.columns),
+            tuple(self.own),
         )
+
+    def keep_own(self, declared: Mapping[str, Any], pointer: str) -> None:
+        """What the set, all of whose groups are added, keeps of a row's own event."""
+        for value in compile_anchor(declared, pointer, self.faults):
+            self.own.append(describe_anchor_value(value, _number(self.reads, value.read)))
+        if read_keep_keys(declared, pointer, self.faults):
+            self.own += describe_keys(self.groups, self.keys, pointer, self.faults)
 
     def add(self, group: Mapping[str, Any], pointer: str) -> None:
         """Compiles one group."""

@@ -10,6 +10,7 @@ from ofs_spark.foundation.clock import SECOND_US
 from ofs_spark.foundation.contracts import shorten
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.pins.profile.faults import Digits, Faults
+from ofs_spark.pins.profile.own import OWN_KEYS
 from ofs_spark.pins.profile.values import parse_duration
 
 EXTENSION_KEYS = frozenset(
@@ -64,13 +65,22 @@ def has_digest(document: Mapping[str, Any], faults: Iterable[str]) -> bool:
 
 
 def digest_feature_set(
-    set_id: str, set_version: str, groups: Sequence[Mapping[str, Any]], recipe: str = SET_RECIPE
+    set_id: str,
+    set_version: str,
+    groups: Sequence[Mapping[str, Any]],
+    declared: Mapping[str, Any],
+    recipe: str = SET_RECIPE,
 ) -> str:
-    """64 hex: what a dataset depends on of its profile, the selected set and the groups it names, in its order."""
+    """64 hex: what a dataset depends on of its profile, the selected set and the groups it names, in its order.
+
+    declared: the set's entry, {} where there is none. What it keeps of a row's own event is said only where it keeps
+    something, so that a set without has the digest that it always had.
+    """
     payload = {
         "feature_set_id": set_id,
         "feature_set_version": set_version,
         "groups": [_NUMBERS[recipe](group) for group in groups],
+        **{name: _NUMBERS[recipe](declared[name]) for name in OWN_KEYS if declared.get(name)},
     }
     return digest({"recipe": recipe, "payload": payload})
 

@@ -16,6 +16,9 @@ from ofs_spark.pins.columns import Column
 MOST_GROUPS = 55
 """Groups of one set: each has a bit of a row's flags."""
 
+MOST_ANCHOR_VALUES = 256
+"""Values that a set's `anchor` declares: each travels with its row through every exchange."""
+
 Path = tuple[str, ...]
 """Member names from the envelope's root, e.g. ("payload", "amount"); or RECORD and the name of a column of the record."""
 
@@ -153,8 +156,23 @@ class Group:
 
 
 @dataclass(frozen=True)
+class OwnColumn:
+    """A column that the row's own event gives: a value of the set's `anchor`, or a part of a group's key that is kept.
+
+    read: index into `Program.reads`; None for the key of a core group, whose law is `online_core`.
+    """
+
+    column: Column
+    read: int | None
+    online_core: int | None = None
+
+
+@dataclass(frozen=True)
 class Program:
-    """A compiled feature set: shared reads, conditions, keys and core laws, and the groups in the set's order."""
+    """A compiled feature set: shared reads, conditions, keys and core laws, and the groups in the set's order.
+
+    own: what a row keeps of its own event, in the dataset's order.
+    """
 
     set_id: str
     set_version: str
@@ -164,3 +182,4 @@ class Program:
     online_core_rules: tuple[OnlineCoreRules, ...]
     groups: tuple[Group, ...]
     feature_columns: tuple[Column, ...] = field(default=())
+    own: tuple[OwnColumn, ...] = ()

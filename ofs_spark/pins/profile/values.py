@@ -76,7 +76,7 @@ def compile_values(group: Mapping[str, Any], pointer: str, faults: Faults) -> li
 def _compile_value(name: str, value: Any, at: str, faults: Faults) -> Declared:
     document = read_mapping(value, at, faults)
     faults.refuse_unknown_keys(at, document, ("path", "type", "unit", "missing"))
-    type_ = _parse_type(document.get("type"), f"{at}/type", faults)
+    type_ = parse_type(document.get("type"), f"{at}/type", faults)
     missing = document.get("missing", "fail")
     missing = "null" if missing is None else missing
     if missing not in ("fail", "null", "zero"):
@@ -88,7 +88,8 @@ def _compile_value(name: str, value: Any, at: str, faults: Faults) -> Declared:
     return Declared(name, parse_path(document.get("path"), f"{at}/path", faults, columns=True), type_, missing, unit)
 
 
-def _parse_type(text: Any, pointer: str, faults: Faults) -> ValueType:
+def parse_type(text: Any, pointer: str, faults: Faults) -> ValueType:
+    """The declared type of a value: decimal(p,s), int, double, string or bool."""
     found = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if found:
         precision, scale = int(found[1]), int(found[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ofs_spark.replay import rows as r
 from ofs_spark.replay.online_law import SKIP_CODES, Skip
 from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.field_watch import FieldWatch
 from ofs_spark.replay.scan.hashes import check_hashes
 from ofs_spark.replay.scan.offsets import Kept
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
@@ -53,12 +54,25 @@ _TS, _ARRIVAL, _UNDECODABLE, _BROKEN, _DOUBLED, _NO_PAYLOAD, _HASH = range(len(R
 
 @dataclass(frozen=True)
 class Records:
-    """Typed rows, positions ascending, and what became of the others: counts, reasons, samples by position."""
+    """Typed rows, positions ascending, and what became of the others: counts, reasons, samples by position.
+
+    watch: what no event of them has, or meets.
+    """
 
     table: pa.Table
     counts: dict[str, int]
     reasons: dict[str, int]
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]]
+    watch: FieldWatch
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """Per stored row: whether it is looked into, why it is invalid (0: nothing known against it), whether a copy is spoiled."""
+
+    judged: Array
+    reason: Array
+    spoiled: Array
 
 
 def read_records(
@@ -82,7 +96,9 @@ def read_records(
     reason = np.where(judged, _judge_columns(table, bad_arrival, undecodable), 0).astype(np.uint8)
     spoiled = np.zeros(table.num_rows, np.bool_)
     spoiled[kept.rows[_find_spoiled(table, kept)]] = True
-    blocks = list(_read_blocks(task, spec, table, place, running, judged, reason, spoiled))
+    watch = FieldWatch(spec)
+    verdicts = _Verdicts(judged, reason, spoiled)
+    blocks = list(_read_blocks(task, spec, table, place, running, verdicts, watch))
     invalid = np.flatnonzero(judged & (reason > 0))
     rows = pa.Table.from_batches(
         [*blocks, _keep_sightings(task, spec, table, invalid, place)], derive_typed_schema(spec)
@@ -100,7 +116,7 @@ def read_records(
     }
     first = invalid[np.argsort(place[invalid])][:SAMPLES]
     samples = [_describe_sample(task, table, place, reason, row) for row in first]
-    return Records(rows, counts, dict(sorted(found.items())), samples)
+    return Records(rows, counts, dict(sorted(found.items())), samples, watch)
 
 
 def _find_spoiled(table: pa.Table, kept: Kept) -> Array:
@@ -164,20 +180,19 @@ def _read_blocks(
     table: pa.Table,
     place: Array,
     running: Array,
-    judged: Array,
-    reason: Array,
-    spoiled: Array,
+    verdicts: _Verdicts,
+    watch: FieldWatch,
 ) -> Iterator[pa.RecordBatch]:
-    """Typed rows of the valid records, block by block; `reason` is completed on the way."""
-    begin, paths = 0, list_paths(spec)
+    """Typed rows of the valid records, block by block; the verdicts' reasons are completed on the way."""
+    begin, paths, reason = 0, list_paths(spec), verdicts.reason
     for block in table.to_batches(max_chunksize=BLOCK):
-        rows = begin + np.flatnonzero((judged & (reason == 0))[begin : begin + block.num_rows])
+        rows = begin + np.flatnonzero((verdicts.judged & (reason == 0))[begin : begin + block.num_rows])
         begin += block.num_rows
         if not len(rows):
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
         tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
-        reason[rows] = _judge_envelopes(tokens, spoiled[rows])
+        reason[rows] = _judge_envelopes(tokens, verdicts.spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]
         )
@@ -187,6 +202,7 @@ def _read_blocks(
             hashes = check_hashes(chosen.column(a.ENVELOPE), chosen.column(a.PAYLOAD_HASH), tokens.canonical)
             typed = make_typed_batch(spec, chosen, tokens, hashes, placed)
         good = reason[rows] == 0
+        watch.look(tokens, typed, good, chosen.column(a.ENVELOPE))
         yield typed if good.all() else typed.filter(pa.array(good))
 
 

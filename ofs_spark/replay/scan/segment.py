@@ -28,6 +28,7 @@ from ofs_spark.replay.scan.offsets import NO_OFFSET, Kept, Offsets, keep_one, re
 from ofs_spark.replay.scan.records import SAMPLES, read_records
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask, SegmentFile
 from ofs_spark.replay.scan.typed import derive_typed_schema
+from ofs_spark.replay.unseen import describe_unseen
 
 Document = dict[str, Any]
 Wanted = Callable[[pa.Table], Array]
@@ -251,6 +252,8 @@ def _read_group(
         held={path: [str(offset) for offset in found] for path, found in held.items()},
         max_arrival=_find_last_arrival(running),
         **coverage,
+        unseen=None if wanted is not None else describe_unseen(records.watch.list_unseen()),
+        unmet=records.watch.list_unmet(),
         bytes=sum(file.bytes for file in task.segments),
         rows=records.table.num_rows,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.spec.tables import aggregates, core, facts, labels, ranges, reading, refusals, windows
+from tests.spec.tables import aggregates, core, facts, labels, own, ranges, reading, refusals, windows
 from tests.worlds.tables import Case
 
 FILES = {
@@ -14,5 +14,6 @@ FILES = {
     "core": core,
     "refusals": refusals,
     "reading": reading,
+    "own": own,
 }
 ALL: dict[str, Case] = {f"{file}-{name}": case for file, module in FILES.items() for name, case in module.CASES.items()}

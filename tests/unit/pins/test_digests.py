@@ -81,6 +81,41 @@ def test_what_surrounds_the_set_changes_the_file_not_the_set(old: str, new: str)
     assert changed.program == before.program
 
 
+OWN = "groups: [g@v1], anchor: [{name: a, path: payload.a, type: int}], keep_keys: true"
+
+
+def test_what_rows_keep_of_their_event_is_part_of_the_sets_digest_as_it_is_written() -> None:
+    kept, before = read(EXTENDED.replace("groups: [g@v1]", OWN)), read(EXTENDED)
+    assert kept.digest != before.digest
+    group = {
+        "name": "g",
+        "version": "v1",
+        "key": ["payload.card"],
+        "include_anchor": True,
+        "features": [{"name": "n", "aggregate": "rate", "where": {"path": "payload.x", "gt": {"n": "1.50"}}}],
+    }
+    selected = {"feature_set_id": "s", "feature_set_version": "v1", "groups": [group]}
+    own = {"anchor": [{"name": "a", "path": "payload.a", "type": "int"}], "keep_keys": True}
+    assert kept.set_digest == digest({"recipe": "ofs.feature_set.v2", "payload": selected | own})
+    assert kept.old_set_digest not in (before.old_set_digest, kept.set_digest)
+
+
+@pytest.mark.parametrize("own", ["anchor: []", "keep_keys: false", "anchor: [], keep_keys: false"])
+def test_a_set_that_keeps_nothing_has_the_digest_of_one_that_does_not_speak_of_it(own: str) -> None:
+    assert read(EXTENDED.replace("groups: [g@v1]", f"groups: [g@v1], {own}")).set_digest == read(EXTENDED).set_digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("name: a", "name: b"), ("payload.a", "payload.c"), ("type: int", "type: double"), ("true", "false")],
+)
+def test_every_member_of_what_is_kept_counts(old: str, new: str) -> None:
+    text = EXTENDED.replace("groups: [g@v1]", OWN)
+    place = text.index("anchor:")
+    changed = text[:place] + text[place:].replace(old, new, 1)
+    assert read(changed).set_digest != read(text).set_digest
+
+
 @pytest.mark.parametrize(("old", "new"), [("payload.card", "payload.pan"), ("gt: 1.50", "gt: 1.5"), ("gt:", "ge:")])
 def test_what_the_set_names_changes_both(old: str, new: str) -> None:
     changed, before = read(EXTENDED.replace(old, new)), read(EXTENDED)
