@@ -122,7 +122,7 @@ def test_whatever_changes_what_a_reader_sees_is_named(
 def test_nothing_stands_beside_the_one_commit(beside: str, published: tuple[LocalObjects, list[FileEntry]]) -> None:
     objects, _ = published
     objects.put_if_absent(f"{TABLE}/_delta_log/{beside}", b"{}")
-    with pytest.raises(Refusal, match="1 more entries"):
+    with pytest.raises(Refusal, match="1 more entry"):
         read_log(objects, TABLE)
 
 
@@ -137,7 +137,7 @@ def test_a_table_without_its_one_commit_is_corrupt(published: tuple[LocalObjects
             read_log(MemoryObjects({name_table_commit(TABLE, 0): body}), TABLE)
     with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
         read_log(MemoryObjects(), TABLE)
-    with pytest.raises(Refusal, match="1 more entries"):
+    with pytest.raises(Refusal, match="1 more entry"):
         read_log(MemoryObjects({name_table_commit(TABLE, 0): good, name_table_commit(TABLE, 1): b"{}"}), TABLE)
 
 
