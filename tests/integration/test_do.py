@@ -70,8 +70,8 @@ def find_value(path: Path, pointer: str) -> Any:
         return None
     if not pointer:
         return path.read_bytes()
-    parent, last = find_parent(read(path), pointer)
     try:
+        parent, last = find_parent(read(path), pointer)
         return parent[int(last)] if isinstance(parent, list) else parent[last]
     except (KeyError, IndexError):
         return None
