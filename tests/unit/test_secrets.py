@@ -45,7 +45,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "labels kind": {"labels": {"kind": DSN, "ref": "x"}},
     "root address": {"objects": {"root": f"s3://k:{SECRET}@bucket/p"}},
     "root scheme": {"objects": {"root": f"{SECRET}://bucket"}},
-    "root": {"objects": {"root": f"/nowhere/{SECRET}"}},
+    # A folder that the file itself states is told, for people must know where they are; one of the environment is not.
     "root list": {"objects": {"root": [SECRET]}},
     "endpoint": {"objects": {"root": ".", "endpoint": {SECRET: 1}}},
     "unknown section": {SECRET: {"a": 1}},
