@@ -107,7 +107,7 @@ class Dataset:
 
         return open_frame(session, self._loaded, self._period)
 
-    def X_y(self, label: str, positive: Sequence[str] | str, anchor: bool = False) -> LabelledRows:  # noqa: N802  # as scikit-learn names them
+    def X_y(self, label: str, positive: Sequence[str] | str, anchor: bool = False) -> LabelledRows:  # noqa: N802  # fixed
         """Features and target of the rows whose label is resolved: `X, y = dataset.X_y(…)`; `.dropped` counts the others.
 
         Args:
