@@ -9,6 +9,7 @@ from ofs_spark.intake import rows as r
 from ofs_spark.intake.csv_rows import skip_line
 from ofs_spark.intake.times import read_times
 
+_Line = tuple[dict[str, Any], str]
 HEAD = 1_000
 """Lines that are looked at for the names of the members, before anything is written."""
 
@@ -20,7 +21,8 @@ def read_members(file: BinaryIO) -> list[str]:
         if at > HEAD:
             break
         try:
-            names |= dict.fromkeys(_read_line(raw, at) or {})
+            line = _read_line(raw, at)
+            names |= dict.fromkeys(line[0] if line else ())
         except r.BadRowError:
             continue
     return list(names)
@@ -28,7 +30,7 @@ def read_members(file: BinaryIO) -> list[str]:
 
 def read_json_lines(file: BinaryIO) -> r.Blocks:
     """The objects of the file; a blank line is none."""
-    taken: list[dict[str, Any]] = []
+    taken: list[_Line] = []
     numbers: list[int] = []
     rejects: list[r.Reject] = []
     size = 0
@@ -51,8 +53,8 @@ def read_json_lines(file: BinaryIO) -> r.Blocks:
         yield _make_block(taken, numbers), rejects
 
 
-def _read_line(raw: bytes, at: int) -> dict[str, Any] | None:
-    """The object of a line, None for a blank one. BadRowError for a line that is none."""
+def _read_line(raw: bytes, at: int) -> _Line | None:
+    """The object of a line and its canonical text, None for a blank one. BadRowError for a line that is none."""
     try:
         text = (raw.removeprefix(b"\xef\xbb\xbf") if at == 1 else raw).decode()
     except UnicodeDecodeError:
@@ -60,16 +62,16 @@ def _read_line(raw: bytes, at: int) -> dict[str, Any] | None:
     return r.parse_object(text) if text.strip(" \t\r\n") else None
 
 
-def _make_block(taken: list[dict[str, Any]], numbers: list[int]) -> r.Block:
+def _make_block(taken: list[_Line], numbers: list[int]) -> r.Block:
     def read(name: str) -> list[Any]:
         """The values of a member, None where it is absent."""
-        return [row.get(name) for row in taken]
+        return [row.get(name) for row, _ in taken]
 
     def write(without: frozenset[str]) -> list[str]:
         """Each object as it is, without the members named."""
         if not without:
-            return [r.write_json_text(row) for row in taken]
-        return [r.write_json_text({name: one for name, one in row.items() if name not in without}) for row in taken]
+            return [text for _, text in taken]
+        return [r.write_json_text({name: one for name, one in row.items() if name not in without}) for row, _ in taken]
 
-    names = list(taken[0]) if taken else []
+    names = list(taken[0][0]) if taken else []
     return r.Block(numbers, names, read, lambda name: read_times(read(name)), write)
