@@ -41,6 +41,16 @@ def read_file_tail(path: Path | str, most: int) -> Tail:
     return Tail(size, body)
 
 
+def read_file_part(path: Path | str, start: int, most: int) -> bytes:
+    """The file's bytes from `start` on, `most` of them, or as many as there are. OSError as `read_file`."""
+    with _open_regular(path) as (file, size):
+        length = max(0, min(size - start, most))
+        file.seek(start)
+        body = file.read(length)
+    _require_whole(len(body), length)
+    return body
+
+
 def digest_file(path: Path | str) -> str:
     """SHA-256 of a file of any size as lower-case hex, in memory for one piece of it. OSError as `read_file`."""
     found, taken = hashlib.sha256(), 0

@@ -62,8 +62,8 @@ class Objects(Protocol):
     - OSError: the store did not answer, or not in full. After a read nothing has happened. After a write nobody knows:
       the object may stand, may not, or may yet appear, and only a later read tells. No method repeats a conditional
       write of which this can be so; an adapter may repeat what changes nothing, `replace` and `remove`, some times.
-    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail` and
-      `digest` raise it.
+    - ObjectMissing: nothing stands at the ref, or something that is no regular file. Only `read`, `read_tail`,
+      `read_part` and `digest` raise it.
     - ObjectTooLarge: the object has more bytes than the reader takes. Only `read` raises it.
 
     An object is seen whole or not at all: a write that failed or is under way leaves what stood before.
@@ -84,6 +84,14 @@ class Objects(Protocol):
 
         ObjectMissing if there is none. An empty object has the tail b"". A body of another length than was asked for is
         an OSError.
+        """
+        ...
+
+    def read_part(self, ref: str, start: int, most: int, /) -> bytes:
+        """The bytes of the object from `start` on, `most` of them (one or more), or as many as there are; b"" from its end on.
+
+        One call, as a ranged GET is: two parts may be of two objects, of which the one replaced the other between the
+        calls. Whoever puts parts together proves them. ObjectMissing if there is none. OSError as `read_tail`.
         """
         ...
 

@@ -112,6 +112,10 @@ class WatchedObjects:
         """`kind.tail`."""
         return self.around(f"{name_kind(ref)}.tail", lambda: self.store.read_tail(ref, most))
 
+    def read_part(self, ref: str, start: int, most: int) -> bytes:
+        """`kind.part`."""
+        return self.around(f"{name_kind(ref)}.part", lambda: self.store.read_part(ref, start, most))
+
     def digest(self, ref: str) -> str:
         """`kind.digest`."""
         return self.around(f"{name_kind(ref)}.digest", lambda: self.store.digest(ref))

@@ -35,7 +35,12 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Clearable:
 
 def readers(objects: Objects) -> list[Callable[[str], Any]]:
     """Every way to read an object: they answer alike where there is none to read."""
-    return [lambda ref: objects.read(ref, MOST), lambda ref: objects.read_tail(ref, 4), objects.digest]
+    return [
+        lambda ref: objects.read(ref, MOST),
+        lambda ref: objects.read_tail(ref, 4),
+        lambda ref: objects.read_part(ref, 0, 4),
+        objects.digest,
+    ]
 
 
 def test_first_put_creates_and_the_second_changes_nothing(objects: Objects) -> None:
@@ -264,6 +269,25 @@ def test_a_tail_is_the_end_of_an_object_and_its_size(most: int, body: bytes, obj
     assert objects.read_tail("a/b", most) == objects.read_tail(objects.locate("a/b"), most) == Tail(8, body)
 
 
+@pytest.mark.parametrize(
+    ("start", "most", "body"),
+    [
+        (0, 1, b"0"),
+        (2, 3, b"234"),
+        (0, 8, b"01234567"),
+        (5, 1 << 40, b"567"),
+        (7, 1, b"7"),
+        (8, 4, b""),
+        (1 << 40, 1, b""),
+    ],
+)
+def test_a_part_is_what_stands_there(start: int, most: int, body: bytes, objects: Objects) -> None:
+    objects.put_if_absent("a/b", b"01234567")
+    assert objects.read_part("a/b", start, most) == objects.read_part(objects.locate("a/b"), start, most) == body
+    objects.put_if_absent("empty", b"")
+    assert objects.read_part("empty", 0, 4) == b""
+
+
 def test_a_tail_is_read_of_an_object_of_any_size(objects: Objects) -> None:
     objects.put_if_absent("empty", b"")
     assert objects.read_tail("empty", 4) == Tail(0, b"")
@@ -299,6 +323,7 @@ def test_a_store_that_cannot_says_so_and_silence_stays_silence(
         "os.open": [
             lambda: objects.read("a", MOST),
             lambda: objects.read_tail("a", 1),
+            lambda: objects.read_part("a", 0, 1),
             lambda: objects.digest("a"),
         ],
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ofs_spark.foundation.ends import is_unanswered, refuse_os_error
 from ofs_spark.foundation.errors import refuse, show_text
-from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_tail
+from ofs_spark.foundation.files import IrregularFileError, digest_file, read_file, read_file_part, read_file_tail
 from ofs_spark.foundation.paths import check_relative
 from ofs_spark.foundation.ports import UNFINISHED, Listed, ObjectMissing, ObjectTooLarge, Put, Tail
 
@@ -48,6 +48,12 @@ class LocalObjects:
         path = self._find_path(ref)
         with _map_errors(ref), _map_missing(ref):
             return read_file_tail(path, most)
+
+    def read_part(self, ref: str, start: int, most: int) -> bytes:
+        """Bytes of the object; OSError as `read`."""
+        path = self._find_path(ref)
+        with _map_errors(ref), _map_missing(ref):
+            return read_file_part(path, start, most)
 
     def digest(self, ref: str) -> str:
         """SHA-256 of the object; OSError as `read`."""

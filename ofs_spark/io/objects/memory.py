@@ -33,6 +33,10 @@ class MemoryObjects:
         body = self._find_body(ref)
         return Tail(len(body), body[max(0, len(body) - most) :])
 
+    def read_part(self, ref: str, start: int, most: int) -> bytes:
+        """Bytes of the object."""
+        return self._find_body(ref)[start : start + most]
+
     def digest(self, ref: str) -> str:
         """SHA-256 of the object."""
         return hashlib.sha256(self._find_body(ref)).hexdigest()

@@ -73,6 +73,19 @@ class S3Objects:
                     )
                 return Tail(got.size, got.read())
 
+    def read_part(self, ref: str, start: int, most: int) -> bytes:
+        """Bytes of the object, by one ranged GET."""
+        key = self._name_key(ref)
+        with map_errors(f"the object {ref}", ref=ref):
+            try:
+                got = self._get(key, ref, Range=f"bytes={start}-{start + most - 1}")
+            except _EmptyObject:  # there is nothing from there on
+                return b""
+            with closing(got):
+                if got.length != min(most, got.size - start):
+                    raise OSError(f"{ref}: s3 gave {got.length} bytes where {most} from {start} on were asked for")
+                return got.read()
+
     def digest(self, ref: str) -> str:
         """SHA-256 of the object, read piece by piece."""
         key, digest = self._name_key(ref), hashlib.sha256()

@@ -46,6 +46,9 @@ class Folder:
     def read_tail(self, ref: str, most: int, /) -> Tail:
         raise NotImplementedError
 
+    def read_part(self, ref: str, start: int, most: int, /) -> bytes:
+        raise NotImplementedError
+
     def digest(self, ref: str, /) -> str:
         raise NotImplementedError
 
