@@ -107,8 +107,9 @@ class Objects(Protocol):
     def read_range(self, ref: str, start: int, most: int, /) -> bytes:
         """`most` bytes of the object, one or more, from byte `start` on: fewer, or none, where it ends before that.
 
-        One call, as a ranged GET is. ObjectMissing if there is none. A body of another length than the object allows is
-        an OSError.
+        One call, as a ranged GET is: two ranges may be of two objects, of which one replaced the other between the calls.
+        Whoever puts them together proves them. ObjectMissing if there is none. A body of another length than the object
+        allows is an OSError.
         """
         ...
 

@@ -6,7 +6,6 @@ line; a line that can be read and not be compared is counted under its reason an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
@@ -22,22 +21,19 @@ from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.contracts import describe_more
 from ofs_spark.foundation.documents import MOST_LISTED
 from ofs_spark.foundation.errors import Refusal, refuse, show_text
-from ofs_spark.foundation.ports import ObjectMissing, Objects, ObjectTooLarge
+from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.refs import OwnedRef
-from ofs_spark.foundation.wording import write_count
+from ofs_spark.parity.logged_bytes import CODE, MAGIC, FileBytes, LoggedFile
 from ofs_spark.parity.logged_lines import read_lines
 from ofs_spark.parity.logged_rows import LineFault, LoggedRows
-from ofs_spark.parity.logged_table import CODE, read_table
+from ofs_spark.parity.logged_table import read_table
 from ofs_spark.parity.values import type_values
 from ofs_spark.replay.staged import StagedFile, stage_rows
 
-MOST_BYTES = 2 * 1024**3
-"""Of a file: each worker that reads a share of it holds the file."""
 MOST_NAMED = 20
 """Rows named under one reason, the first ones of the file."""
 _SHARE = 128 * 1024**2
-_SHARES = 8
-_MAGIC = b"PAR1"
+_SHARES = 64
 
 EVENT_ID, COLUMN, TEXT, NUMBER, LINE, LOGGED_AT = "event_id", "column", "text", "number", "line", "logged_at"
 STAGED = pa.schema(
@@ -56,16 +52,6 @@ Reason = Literal[
     "COLUMN_UNKNOWN", "VALUE_UNREADABLE", "EVENT_UNKNOWN", "EVENT_NOT_ANCHOR", "LOGGED_BEFORE_EVENT", "VALUES_CONFLICT"
 ]
 """Why a row cannot be compared, in the order in which it is asked."""
-
-
-@dataclass(frozen=True)
-class LoggedFile:
-    """The file as it was found: what is compared is pinned by its digest."""
-
-    ref: str
-    bytes: int
-    sha256: str
-    format: Literal["parquet", "json_lines"]
 
 
 @dataclass(frozen=True)
@@ -117,20 +103,6 @@ class Logged:
     rows: int
     staged: Sequence[StagedFile]
     unchecked: Sequence[Unchecked]
-
-
-def find_logged(objects: Objects, ref: str) -> LoggedFile:
-    """The file of logged values at a relative ref. PARITY_ANCHOR_INVALID where none stands, RESOURCE_EXCEEDED if too large."""
-    try:
-        tail = objects.read_tail(ref, len(_MAGIC))
-        if tail.size > MOST_BYTES:
-            size = write_count(tail.size, "byte")
-            message = f"{ref} has {size}; at most {MOST_BYTES:,} are read: write it as Parquet, or as several"
-            raise refuse("RESOURCE_EXCEEDED", message, ref=ref, found=tail.size, allowed=MOST_BYTES)
-        sha256 = objects.digest(ref)
-    except ObjectMissing:
-        raise refuse(CODE, f"{ref}: there are no logged values at this ref", ref=ref) from None
-    return LoggedFile(ref, tail.size, sha256, "parquet" if tail.body == _MAGIC else "json_lines")
 
 
 def read_logged(
@@ -203,27 +175,22 @@ class ReadShare:
         """Notes alone."""
         share = int(bytes(next(chunks)))
         try:
-            notes = self._read_share(self._fetch(), share)
+            notes = self._read_share(self._open(), share)
         except Refusal as refusal:
             notes = [Fault.from_refusal(refusal)]
         yield from map(encode_note, notes)
 
-    def _fetch(self) -> bytes:
-        """The whole file, the one that was found."""
-        ref = self.file.ref
-        try:
-            body = self.objects.read(ref, self.file.bytes)
-        except (ObjectMissing, ObjectTooLarge):
-            body = b""
-        if hashlib.sha256(body).hexdigest() != self.file.sha256:
-            raise refuse(CODE, f"{ref}: the file changed while it was read", ref=ref)
-        if body.startswith(_MAGIC) and self.file.format != "parquet":
-            raise refuse(CODE, f"{ref}: begins as Parquet and does not end so: it is cut off", ref=ref)
+    def _open(self) -> FileBytes:
+        """The file, the one that was found."""
+        body = FileBytes(self.objects, self.file)
+        if body.cut(0, len(MAGIC)) == MAGIC and self.file.format != "parquet":
+            message = f"{self.file.ref}: begins as Parquet and does not end so: it is cut off"
+            raise refuse(CODE, message, ref=self.file.ref)
         return body
 
-    def _read_share(self, body: bytes, share: int) -> list[Note]:
+    def _read_share(self, body: FileBytes, share: int) -> list[Note]:
         if self.file.format == "parquet":
-            pieces = read_table(body, self.file.ref, share, self.of, self.most_decoded)
+            pieces = read_table(body, share, self.of, self.most_decoded)
         else:
             pieces = read_lines(body, share, self.of)
         rows, faults, staged, unchecked = 0, list[LineFault](), list[StagedFile](), list[Unchecked]()

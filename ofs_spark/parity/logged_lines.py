@@ -17,6 +17,7 @@ from ofs_spark.foundation.canonical import CanonicalError, parse_json
 from ofs_spark.foundation.columnar.arrays import Array, find_undecodable
 from ofs_spark.foundation.columnar.instants import read_micros
 from ofs_spark.parity import values as v
+from ofs_spark.parity.logged_bytes import FileBytes
 from ofs_spark.parity.logged_rows import (
     COLUMN,
     EVENT_ID,
@@ -48,23 +49,16 @@ _KINDS: Final = {
 _TO_KIND: Final = np.array([_KINDS.get(kind, v.NULL) for kind in range(t.ARRAY + 1)], np.uint8)
 
 
-def read_lines(body: bytes, share: int, of: int) -> Iterator[tuple[LoggedRows, list[LineFault]]]:
+def read_lines(body: FileBytes, share: int, of: int) -> Iterator[tuple[LoggedRows, list[LineFault]]]:
     """The rows of one of `of` equal shares of a file, piece by piece, each with the faults of its lines."""
-    at, end = (_find_line(body, len(body) * part // of) for part in (share, share + 1))
-    number = body.count(b"\n", 0, at) + 1
+    at, end = (body.find_line(len(body) * part // of) for part in (share, share + 1))
+    number = body.count_newlines(at) + 1
     while at < end:
-        stop = min(end, _find_line(body, min(at + _PIECE, len(body))))
-        piece = body[at:stop]
+        stop = min(end, body.find_line(at + _PIECE))
+        piece = body.cut(at, stop)
         yield _read_piece(piece, number)
         number += piece.count(b"\n")
         at = stop
-
-
-def _find_line(body: bytes, place: int) -> int:
-    """Where the first line begins at or after a place."""
-    if place in (0, len(body)) or body[place - 1 : place] == b"\n":
-        return place
-    return body.find(b"\n", place) + 1 or len(body)
 
 
 def _read_piece(piece: bytes, first: int) -> tuple[LoggedRows, list[LineFault]]:

@@ -24,11 +24,13 @@ from ofs_spark.foundation.columnar.stored_columns import (
     TEXT,
     StoredColumn,
     list_columns,
-    open_parquet,
+    measure_footer,
+    open_stored,
     to_text,
 )
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.parity import values as v
+from ofs_spark.parity.logged_bytes import CODE, FileBytes
 from ofs_spark.parity.logged_rows import (
     COLUMN,
     EVENT_ID,
@@ -42,25 +44,28 @@ from ofs_spark.parity.logged_rows import (
     leave_out,
 )
 
-CODE = "PARITY_ANCHOR_INVALID"
+_MOST_FOOTER = 64 * 1024**2
+_BUFFER = 1024**2
 _ROWS = 262_144
 """Of a batch."""
 _VALUES = "numbers, bools, texts, or lists of these"
 
 
-def read_table(body: bytes, ref: str, share: int, of: int, most: int) -> Iterator[tuple[LoggedRows, list[LineFault]]]:
+def read_table(body: FileBytes, share: int, of: int, most: int) -> Iterator[tuple[LoggedRows, list[LineFault]]]:
     """The rows of one of `of` shares of a file's row groups, batch by batch, each with the faults of its rows.
 
     PARITY_ANCHOR_INVALID for bytes that are no Parquet, or lack a column, or store one as another type;
-    RESOURCE_EXCEEDED as `read_bounded`.
+    RESOURCE_EXCEEDED as `read_bounded`. Memory: a batch, and what Arrow reads of each column at once.
     """
+    ref = body.file.ref
     try:
-        file = open_parquet(body)
+        file = _open(body)
         _require_columns(file, ref)
-        rows = min(_ROWS, fit_batch(file, body, ref, list(MEMBERS), most) or _ROWS)
+        own = range(share, file.metadata.num_row_groups, of)
+        rows = min(_ROWS, fit_batch(file, body, ref, list(MEMBERS), most, own) or _ROWS)
         number = 1
         for group in range(file.metadata.num_row_groups):
-            if group % of == share:
+            if group in own:
                 at = number
                 for batch in file.iter_batches(rows, [group], list(MEMBERS), use_threads=False):
                     yield _read_batch(batch, at)
@@ -68,6 +73,15 @@ def read_table(body: bytes, ref: str, share: int, of: int, most: int) -> Iterato
             number += file.metadata.row_group(group).num_rows
     except (pa.ArrowException, OSError) as unreadable:
         raise refuse(CODE, f"{ref}: is no readable Parquet: {unreadable}", ref=ref) from None
+
+
+def _open(body: FileBytes) -> pq.ParquetFile:
+    """The file, of which no more than its footer is read here."""
+    size = len(body)
+    footer = measure_footer(body.cut(size - 8, size)) if size >= len(b"PAR1") * 3 else size
+    if footer > _MOST_FOOTER:
+        raise pa.ArrowInvalid(f"its footer has {footer:,} bytes; at most {_MOST_FOOTER:,} are read")
+    return open_stored(pa.PythonFile(body, mode="r"), body.cut(size - footer, size), buffer=_BUFFER)
 
 
 def _require_columns(file: pq.ParquetFile, ref: str) -> None:

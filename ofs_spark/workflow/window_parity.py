@@ -28,7 +28,8 @@ from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.parity.attach import AttachLogged, RepeatsNote
 from ofs_spark.parity.compare import CompareLogged, Tolerance, read_tolerances
-from ofs_spark.parity.logged import Logged, LoggedFile, Unchecked, add_unchecked, find_logged, read_logged
+from ofs_spark.parity.logged import Logged, Unchecked, add_unchecked, read_logged
+from ofs_spark.parity.logged_bytes import LoggedFile, find_logged
 from ofs_spark.parity.skew import Skew, share_bounds
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.replay.accounts import ReplayTotals, close_accounts
@@ -166,7 +167,7 @@ def _compose(plan: BuildPlan, logged: Logged, tolerances: Mapping[str, Tolerance
             "version": plan.profile.set_version,
             "digest": plan.profile.set_digest,
         },
-        "logged": {**vars(logged.file), "rows": logged.rows},
+        "logged": {**logged.file.to_document(), "rows": logged.rows},
         "counts": counts,
         "prerequisites": _describe_refusals(found.refusals),
         "prerequisite_count": len(found.refusals),

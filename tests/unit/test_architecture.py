@@ -58,6 +58,7 @@ MAY_IMPORT = {
 NOT_OUTSIDE = {
     "ofs_spark/foundation/clock.py": {"Clock"},  # the foundation itself knows the time
     "ofs_spark/foundation/columnar/dataflow.py": {"Work"},  # rooms write works, engines only call them
+    "ofs_spark/foundation/columnar/pages.py": {"Bytes"},  # `bytes` itself, or what reads a file as one
     "ofs_spark/io/watched.py": {"Around"},  # stands around the calls of ports, and is none
 }
 """Protocols that no adapter implements; every other one is a port and stands in a ports.py."""

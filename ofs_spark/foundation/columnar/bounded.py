@@ -8,10 +8,12 @@ them can pass the bound by far.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.columnar.pages import MOST_PAGES, Page, read_page
+from ofs_spark.foundation.columnar.pages import MOST_PAGES, Bytes, Page, read_page
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.wording import write_count
 
@@ -43,9 +45,19 @@ def read_bounded(
     return pa.Table.from_batches(batches, batches[0].schema).combine_chunks()
 
 
-def fit_batch(file: pq.ParquetFile, body: bytes, what: str, columns: list[str] | None, most: int) -> int | None:
-    """How many rows may be decoded at once; None where all may. Errors as `read_bounded`, for what the file states."""
-    stated, values, dictionaries = _add_up(file.metadata, body, what, columns)
+def fit_batch(
+    file: pq.ParquetFile,
+    body: Bytes,
+    what: str,
+    columns: list[str] | None,
+    most: int,
+    groups: Collection[int] | None = None,
+) -> int | None:
+    """How many rows may be decoded at once; None where all may. Errors as `read_bounded`, for what the file states.
+
+    groups: the row groups that are going to be read, None for all; of others only what the footer states counts.
+    """
+    stated, values, dictionaries = _add_up(file.metadata, body, what, columns, groups)
     for found in (stated, values * _WORD):
         if found > most:
             raise _refuse(what, found, most)
@@ -54,19 +66,22 @@ def fit_batch(file: pq.ParquetFile, body: bytes, what: str, columns: list[str] |
     return max(_LEAST_ROWS, min(_MOST_ROWS, most // dictionaries))
 
 
-def _add_up(metadata: pq.FileMetaData, body: bytes, what: str, columns: list[str] | None) -> tuple[int, int, int]:
+def _add_up(
+    metadata: pq.FileMetaData, body: Bytes, what: str, columns: list[str] | None, groups: Collection[int] | None
+) -> tuple[int, int, int]:
     """(uncompressed bytes that footer or pages state, values, bytes of the largest dictionaries of all columns).
 
     The larger of what a chunk's footer states and what its pages do counts: a reader allocates by the pages.
     """
     stated = values = pages = 0
     dictionaries: dict[str, int] = {}
-    for group in (metadata.row_group(index) for index in range(metadata.num_row_groups)):
+    for number in range(metadata.num_row_groups):
+        group, is_read = metadata.row_group(number), groups is None or number in groups
         for chunk in (group.column(index) for index in range(group.num_columns)):
             path = chunk.path_in_schema
             if columns is not None and not any(f"{path}.".startswith(f"{one}.") for one in columns):
                 continue
-            own = list_pages(chunk, body, MOST_PAGES - pages)
+            own = list_pages(chunk, body, MOST_PAGES - pages) if is_read else []
             pages += len(own)
             if pages >= MOST_PAGES:
                 raise refuse(
@@ -82,7 +97,7 @@ def _add_up(metadata: pq.FileMetaData, body: bytes, what: str, columns: list[str
     return stated, values, sum(dictionaries.values())
 
 
-def list_pages(chunk: pq.ColumnChunkMetaData, body: bytes, most: int = MOST_PAGES) -> list[Page]:
+def list_pages(chunk: pq.ColumnChunkMetaData, body: Bytes, most: int = MOST_PAGES) -> list[Page]:
     """The pages of a chunk as their headers state them, no more than `most`."""
     place = chunk.data_page_offset
     if chunk.has_dictionary_page and chunk.dictionary_page_offset:

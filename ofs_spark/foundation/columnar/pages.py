@@ -8,6 +8,7 @@ values; all other fields are skipped over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 MOST_PAGES = 1_000_000
 """Of one file. A page costs some microseconds here, and as much again where it is decoded."""
@@ -26,6 +27,14 @@ class PageHeaderError(OSError):
     """A column chunk has no readable page header where one must stand."""
 
 
+class Bytes(Protocol):
+    """Bytes that can be looked at one by one; IndexError beyond their end."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> int: ...
+
+
 @dataclass(frozen=True)
 class Page:
     """What a page states: whether it is a dictionary; bytes as decoded and as stored; where its header ends.
@@ -40,7 +49,7 @@ class Page:
     values: int
 
 
-def read_page(body: bytes, place: int) -> Page:
+def read_page(body: Bytes, place: int) -> Page:
     """The page whose header stands at `place`; PageHeaderError if that is none, or its bytes are not all there."""
     try:
         sizes, place = _read_fields(body, place, 0)
@@ -52,7 +61,7 @@ def read_page(body: bytes, place: int) -> Page:
     return page
 
 
-def _read_fields(body: bytes, place: int, depth: int) -> tuple[dict[int, int], int]:
+def _read_fields(body: Bytes, place: int, depth: int) -> tuple[dict[int, int], int]:
     """(32-bit fields of a struct by id, the place behind it)."""
     if depth > _DEPTH or place < 0:
         raise IndexError
@@ -75,7 +84,7 @@ def _read_fields(body: bytes, place: int, depth: int) -> tuple[dict[int, int], i
     return found, place + 1
 
 
-def _skip(body: bytes, place: int, kind: int) -> int:
+def _skip(body: Bytes, place: int, kind: int) -> int:
     """The place behind a value that is no struct."""
     if kind in (_TRUE, _FALSE):
         return place  # the field's head says it
@@ -89,7 +98,7 @@ def _skip(body: bytes, place: int, kind: int) -> int:
     raise IndexError  # no page header holds a list or a map
 
 
-def _read_varint(body: bytes, place: int) -> tuple[int, int]:
+def _read_varint(body: Bytes, place: int) -> tuple[int, int]:
     number = shift = 0
     while (byte := body[place]) >= 0x80:
         number |= (byte & 0x7F) << shift
@@ -99,6 +108,6 @@ def _read_varint(body: bytes, place: int) -> tuple[int, int]:
     return number | byte << shift, place + 1
 
 
-def _read_zigzag(body: bytes, place: int) -> tuple[int, int]:
+def _read_zigzag(body: Bytes, place: int) -> tuple[int, int]:
     number, place = _read_varint(body, place)
     return (number >> 1) ^ -(number & 1), place

@@ -74,14 +74,25 @@ def open_parquet(body: bytes, coded: Sequence[str] = (), large: bool = False) ->
 
     ArrowException or OSError for bytes that are no Parquet, as where a column's name is not UTF-8.
     """
+    return open_stored(pa.BufferReader(body), body, coded, large)
+
+
+def open_stored(
+    source: pa.NativeFile, end: bytes, coded: Sequence[str] = (), large: bool = False, buffer: int = 0
+) -> pq.ParquetFile:
+    """The file that `source` reads, as `open_parquet`. end: its last bytes, the whole footer with them.
+
+    buffer: bytes of a column that are read at once; 0 for whole columns of a row group.
+    """
     try:
         return pq.ParquetFile(
-            pa.BufferReader(body),
-            metadata=_read_footer(body),
+            source,
+            metadata=_read_footer(end),
             read_dictionary=list(coded),
             binary_type=pa.large_binary() if large else None,
             page_checksum_verification=True,
             arrow_extensions_enabled=False,
+            buffer_size=buffer,
         )
     except UnicodeDecodeError as unreadable:
         raise pa.ArrowInvalid(f"a column's name is not UTF-8: {unreadable.object!r:.80}") from None

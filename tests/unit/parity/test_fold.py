@@ -17,11 +17,14 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_fold_record, name_staging
 from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.parity import sides
+from ofs_spark.parity.causes import LISTED, Deliveries
 from ofs_spark.parity.cells import AnchorEnd, Cells, cut_cells
 from ofs_spark.parity.contributions import list_contributions
 from ofs_spark.parity.fold import Folded, fold_states
 from ofs_spark.parity.online_rows import make_online_spec
 from ofs_spark.parity.photograph import Photo, photograph
+from ofs_spark.parity.sides import Side, find_side_changes
 from ofs_spark.parity.snapshot import frame_snapshot
 from ofs_spark.parity.states import develop
 from ofs_spark.pins.profile.model import OnlineCoreRules
@@ -248,3 +251,30 @@ def test_lowest_bits() -> None:
     assert adds_exactly(0, 2.0**53 - 1)
     assert not adds_exactly(0, 2.0**53)
     assert adds_exactly(ANY_BIT, 0.0)
+
+
+def test_two_sides_are_compared_in_shares_and_no_share_holds_more_than_its_events(
+    golden: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an end that lies further on adds, told alike however small the shares are."""
+    folded = golden.fold(LocalEngine())
+    place = (TOPIC, 0, "file_line")
+    before, after = (Side(golden.scan.staged, folded, golden.cells.reach[at], [place]) for at in (0, 2))
+    whole = find_side_changes(golden.objects, before, after)
+    reached = list_contributions(golden.objects, golden.scan.staged, folded, golden.cells.reach[2]).to_pylist()
+    wanted = [int(one["offset"]) for one in reached if one["skip"] is None and int(one["offset"]) >= 400]
+    assert whole.gained.count == len(wanted) > 0
+    assert [one.order for one in whole.gained.events] == wanted[:LISTED]
+    assert (whole.lost, whole.moved) == (Deliveries(), Deliveries())
+    held: list[int] = []
+
+    def weigh(*given: Any, **named: Any) -> Any:
+        found = list_contributions(*given, **named)
+        held.append(found.num_rows)
+        return found
+
+    monkeypatch.setattr(sides, "list_contributions", weigh)
+    assert find_side_changes(golden.objects, before, after, share_rows=20) == whole
+    assert find_side_changes(golden.objects, after, before, share_rows=20).lost == whole.gained
+    assert sum(held) > 2 * len(reached) - 100
+    assert max(held) < len(reached) / 8

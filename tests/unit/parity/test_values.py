@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.parity import logged_lines
 from ofs_spark.parity import values as v
 from ofs_spark.parity.compare import Tolerance
+from ofs_spark.parity.logged_bytes import BLOCK, FileBytes, find_logged
 from ofs_spark.parity.skew import Tally, write_decimal
 from ofs_spark.pins.columns import find_type, name_decimal
 
@@ -142,6 +144,11 @@ def test_no_number_is_rounded_on_its_way() -> None:
     assert (total.greatest, str(total.total)) == (size, f"{size}{'0' * 27}1")
 
 
+def hold(body: bytes, block: int = BLOCK) -> FileBytes:
+    objects = MemoryObjects({"f": body})
+    return FileBytes(objects, find_logged(objects, "f", block))
+
+
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 40])
 @pytest.mark.parametrize("piece", [1, 90, 10_000])
 def test_shares_of_a_file_are_all_of_it_once(of: int, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +166,7 @@ def test_shares_of_a_file_are_all_of_it_once(of: int, piece: int, monkeypatch: p
     body = "\n".join(lines).encode() + b"\n" * rng.randrange(2)
     found: list[tuple[int, str, str]] = []
     for share in range(of):
-        for rows, faults in logged_lines.read_lines(body, share, of):
+        for rows, faults in logged_lines.read_lines(hold(body, 64), share, of):
             assert faults == []
             found += zip(rows.line.tolist(), rows.event_ids.to_pylist(), rows.texts.to_pylist(), strict=True)
     stated = [(n + 1, json.loads(line)) for n, line in enumerate(lines) if line.strip()]
@@ -169,7 +176,7 @@ def test_shares_of_a_file_are_all_of_it_once(of: int, piece: int, monkeypatch: p
 def test_bytes_that_are_no_text_are_a_fault_of_their_line() -> None:
     good = b'{"event_id": "e", "column": "c", "value": 1, "logged_at_utc": "2026-02-10T00:00:00Z"}'
     body = b"\n".join([good, good.replace(b'"e"', b'"\xff"'), b"\xef\xbb\xbf" + good, good])
-    ((rows, faults),) = logged_lines.read_lines(body, 0, 1)
+    ((rows, faults),) = logged_lines.read_lines(hold(body), 0, 1)
     assert rows.line.tolist() == [1, 4]
     assert [(fault.line, fault.message[:22]) for fault in faults] == [
         (2, "the line is not UTF-8:"),
