@@ -141,7 +141,7 @@ def test_a_bound_that_is_hit_is_said() -> None:
     assert told["cause_counts"] == {"UNKNOWN": 1}
     assert any("float additions" in one for one in told["limits"])
     told = tell(expected, rebuilt, events, bounds=Bounds(keys=0))
-    assert "the deliveries of 0 of 1 differing key were" in told["limits"][-1]
+    assert told["limits"][-1].startswith("0 of 1 differing key were")
 
 
 def test_one_event_added_late_is_an_order_of_additions() -> None:
