@@ -65,7 +65,7 @@ WRITTEN = (
     "ofs.reconciliation.v1",
     "ofs.replay_completeness.v1",
     "ofs.run_receipt.v1",
-    "ofs.scan_record.v1",
+    "ofs.scan_record.v2",
     "ofs.supersession_link.v1",
 )
 BOUNDS = ("maxLength", "pattern", "enum", "maximum", "maxItems")
