@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from ofs_spark import console
 from ofs_spark.commands.command import AddCommand, Answer, WrongUse, answer, make_progress
-from ofs_spark.foundation.commands import Next
+from ofs_spark.foundation.commands import Next, name_program
 
 _FORMATS = "JSON lines, CSV or Parquet, as its name ends"
 _OPTIONS = (
@@ -118,7 +119,7 @@ def _read_pairs(pairs: list[str]) -> dict[str, str]:
 
 def _write_next(options: argparse.Namespace, found: Answer) -> str:
     """The command that builds what was imported."""
-    program = (options.caller.program[0], "--wiring", found["wiring"])
+    program = (*name_program(sys.argv[0], sys.orig_argv[0]), "--wiring", found["wiring"])
     policy = () if options.policy is None else ("--policy", str(options.policy))
     written: str = options.caller.write(Next("build", (found["intent"],), (*program, *policy)), {})
     return written

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from ofs_spark import pipeline
 from ofs_spark.cli import main
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def init(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -40,6 +46,16 @@ def test_the_folder_builds_as_it_is_with_and_without_its_policy(
     assert {"customer__count_7d", "customer__over_mean_7d", "terminal__declined_7d"} <= set(named)
     with open_context(Path(answer["wiring"]), Path(answer["policy"]), lambda *_: None, LocalEngine) as context:
         assert pipeline.build_dataset(raw, context)["content_digest"] == built["content_digest"]
+
+
+@pytest.mark.parametrize("verb", ["init", "import"])
+def test_what_comes_next_is_typed_as_this_was(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("--map", f"{init(tmp_path / 'first', capsys)['sample']}/map.yaml") if verb == "import" else ()
+    line = [sys.executable, "-m", "ofs_spark.cli", "--json", "--quiet", verb, str(tmp_path / "own"), *given]
+    done = subprocess.run(line, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    again = shlex.split(json.loads(done.stdout)["next"])
+    root = (tmp_path / "own").resolve()
+    assert again == [*line[:3], "--wiring", str(root / "wiring.yaml"), "build", str(root / "intent.json")]
 
 
 def test_every_document_of_the_folder_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
