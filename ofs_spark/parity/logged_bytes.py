@@ -56,7 +56,8 @@ def find_logged(objects: Objects, ref: str, block: int = BLOCK) -> LoggedFile:
     try:
         tail = objects.read_tail(ref, len(MAGIC))
         if tail.size > MOST_BYTES:
-            message = f"{ref} has {write_count(tail.size, 'byte')}; at most {MOST_BYTES:,} are read: write it as Parquet, or as several"
+            size = write_count(tail.size, "byte")
+            message = f"{ref} has {size}; at most {MOST_BYTES:,} are read: write it as Parquet, or as several"
             raise refuse("RESOURCE_EXCEEDED", message, ref=ref, found=tail.size, allowed=MOST_BYTES)
         whole, blocks, last = hashlib.sha256(), list[Block](), b""
         for body in _read_pieces(objects, ref, tail.size, block):
