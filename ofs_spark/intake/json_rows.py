@@ -56,10 +56,10 @@ def read_json_lines(file: BinaryIO) -> r.Blocks:
 def _read_line(raw: bytes, at: int) -> _Line | None:
     """The object of a line and its canonical text, None for a blank one. BadRowError for a line that is none."""
     try:
-        text = (raw.removeprefix(b"\xef\xbb\xbf") if at == 1 else raw).decode()
+        text = (raw.removeprefix(b"\xef\xbb\xbf") if at == 1 else raw).decode().strip(" \t\r\n")
     except UnicodeDecodeError:
         raise r.BadRowError(r.NOT_UTF8) from None
-    return r.parse_object(text) if text.strip(" \t\r\n") else None
+    return r.parse_object(text) if text else None
 
 
 def _make_block(taken: list[_Line], numbers: list[int]) -> r.Block:

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ofs_spark.foundation.canonical import digest
 from ofs_spark.foundation.ends import WrongArgument
@@ -133,6 +135,8 @@ def test_json_lines_keep_their_objects(tmp_path: Path) -> None:
     ("line", "column", "reason"),
     [
         (b"{", None, r.NO_JSON),
+        (b'{"id":"a"} {}', None, r.NO_JSON),
+        (b"\xc2\xa0{}", None, r.NO_JSON),
         (b"[1]", None, r.NO_OBJECT),
         (b'"x"', None, r.NO_OBJECT),
         (b'{"id":"a","at":"\xff"}', None, r.NOT_UTF8),
@@ -173,6 +177,22 @@ def test_a_line_that_is_no_event_is_rejected(line: bytes, column: str | None, re
 def test_exponents_that_a_float_has_exactly_are_taken(tmp_path: Path) -> None:
     path = write_text(tmp_path / "e.jsonl", f'{{"id":"a","at":"{AT}","x":1E3,"y":-0.0,"z":2.50}}')
     assert '"x":1000.0,"y":-0.0,"z":2.5' in run_import(tmp_path / "world", path).archived()[0]["envelope"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(), below, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
+def test_an_object_is_taken_as_it_is_and_written_as_the_archive_writes_it(
+    row: dict[str, Any], ascii_only: bool
+) -> None:
+    found, written = r.parse_object(json.dumps(row, ensure_ascii=ascii_only, separators=(" ,", " : ")))
+    assert found == row
+    assert written == json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def test_sixty_three_levels_are_taken(tmp_path: Path) -> None:
