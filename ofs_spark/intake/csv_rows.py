@@ -120,8 +120,7 @@ def _make_block(header: Sequence[str], taken: list[list[str]], numbers: list[int
         names = sorted(name for name in header if name not in without)
         if not names:
             return ["{}"] * len(taken)
-        members = ",".join(r.quote_json(name).replace("%", "%%") + ":%s" for name in names)
-        template, quote = f"{{{members}}}", r.quote_json
+        template, quote = r.make_template(names), r.quote_json
         at = [places[name] for name in names]
         pick = itemgetter(*at) if len(at) > 1 else lambda row: (row[at[0]],)
         return [template % tuple([quote(one) if one else "null" for one in pick(row)]) for row in taken]

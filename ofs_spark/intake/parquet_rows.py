@@ -87,8 +87,7 @@ def _make_block(batch: pa.RecordBatch, values: dict[str, list[Any]], numbers: Se
         names = sorted(name for name in values if name not in without)
         if not names:
             return ["{}"] * len(numbers)
-        members = ",".join(r.quote_json(name).replace("%", "%%") + ":%s" for name in names)
-        template = f"{{{members}}}"
+        template = r.make_template(names)
         columns = [_write_column(values[name]) for name in names]
         return [template % row for row in zip(*columns, strict=True)]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ofs_spark.foundation.columnar.arrays import Array
@@ -90,7 +91,6 @@ Blocks = Iterator[tuple[Block, list[Reject]]]
 """Blocks, each with the rows beside it that are not well-formed."""
 
 quote_json: Callable[[str], str] = json.encoder.encode_basestring_ascii
-_quote_name = lru_cache(1 << 14)(quote_json)
 write_json_text: Callable[[Any], str] = json.JSONEncoder(
     sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
 ).encode
@@ -133,11 +133,24 @@ def find_depth(value: Any) -> int:
 
 
 def write_object(members: Mapping[str, Any]) -> str:
-    """The canonical text of an object, as `write_json_text` has it, in half the time."""
-    written = [
-        f"{_quote_name(name)}:{_WRITERS.get(type(one), write_json_text)(one)}" for name, one in sorted(members.items())
-    ]
-    return f"{{{','.join(written)}}}"
+    """The canonical text of an object, as `write_json_text` has it, and faster for objects that share their names."""
+    if len(members) < 2:
+        return write_json_text(members)
+    template, pick = find_template(tuple(members))
+    return template % tuple([_WRITERS.get(type(one), write_json_text)(one) for one in pick(members)])
+
+
+@lru_cache(1_024)
+def find_template(names: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+    """(the canonical text of an object of these names, two at least, with %s for each value; what picks its values in order)."""
+    ordered = sorted(names)
+    return make_template(ordered), itemgetter(*ordered)
+
+
+def make_template(ordered: Iterable[str]) -> str:
+    """The canonical text of an object of these names, which ascend, with %s for each value."""
+    members = ",".join(quote_json(name).replace("%", "%%") + ":%s" for name in ordered)
+    return f"{{{members}}}"
 
 
 def parse_object(text: str) -> tuple[dict[str, Any], str]:
