@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ofs_spark.api.libraries import import_library, to_model_input
 from ofs_spark.api.plane import LOGGER
 from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.model import Status, name_label_columns
 from ofs_spark.labels.terms import VOCABULARY
 from ofs_spark.pins.columns import Column
@@ -47,9 +48,8 @@ class LabelledRows(_Pair):
 
     def __repr__(self) -> str:
         rows, columns = self.X.shape
-        return (
-            f"<{rows:,} rows of {columns} columns, {int(self.y.sum()):,} positive; {self.dropped:,} unresolved dropped>"
-        )
+        size = f"{write_count(rows, 'row')} of {write_count(columns, 'column')}"
+        return f"<{size}, {int(self.y.sum()):,} positive; {self.dropped:,} unresolved dropped>"
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def join_labelled(
     dropped = sum(part.num_rows for part in parts) - rows.num_rows
     if dropped:
         late = f", or observed at {format_instant(known_until)} or later" if known_until is not None else ""
-        share = f"{dropped:,} of {dropped + rows.num_rows:,} rows"
-        LOGGER.warning("%s are left out: their label %s is unresolved%s", share, label.type, late)
+        share = f"{dropped:,} of {write_count(dropped + rows.num_rows, 'row')}"
+        LOGGER.warning("%s left out: the label %s is unresolved%s", share, label.type, late)
     pandas = import_library("pandas")
     is_positive = pc.is_in(rows.column(label.value), value_set=pa.array(label.positive, pa.string()))
     y = pandas.Series(is_positive.cast(pa.int8()).to_numpy(), name=label.type, dtype="int8")

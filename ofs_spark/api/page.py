@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.wording import write_count
 
 SHOWN = 8
 """Names of one role that are shown."""
@@ -36,8 +37,8 @@ def describe_line(facts: Facts) -> str:
     manifest = facts.manifest
     roles = Counter(column["role"] for column in manifest["columns"])
     said = (
-        f"{manifest['materialization']['row_count']:,} rows",
-        f"{roles['feature']} features",
+        write_count(manifest["materialization"]["row_count"], "row"),
+        write_count(roles["feature"], "feature"),
         f"labels {', '.join(manifest['labels']['types']) or 'none'}",
         manifest["status"],
     )

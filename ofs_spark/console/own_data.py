@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from ofs_spark.console.screen import Screen, Styled, TableColumn
+from ofs_spark.foundation.wording import write_count
 
 REASONS = (TableColumn("ROWS", True), TableColumn("FILE"), TableColumn("COLUMN"), TableColumn("REASON", True))
 SHOWN = 20
@@ -21,7 +22,7 @@ def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         "run": [answer["platform_run_id"]],
         "events": [f"{answer['events']:,}"],
         "labels": [f"{answer['labels']:,}, known up to {answer['label_asof_utc']}"],
-        "rejected": [f"{answer['rejected']:,} rows{where}"],
+        "rejected": [f"{write_count(answer['rejected'], 'row')}{where}"],
         "knowledge": [answer["knowledge"]],
         **{name: [answer[name]] for name in ("wiring", "intent", "profile", "policy", "sample") if name in answer},
         **{name: [answer[f"{name}_ref"]] for name in ("index", "extract")},

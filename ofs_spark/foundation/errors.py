@@ -110,7 +110,8 @@ class Refusal(OfsError):
         code, (file, pointer) = CODES[self.code], self._find_place(caller)
         place = {"file": file, "pointer": pointer}
         is_changed = file == caller.intent != "" and code.room != "intent" and "request_id" not in code.do
-        text = code.do + (CHANGED if is_changed else "")
+        own = "" if self.next_command is None else self.next_command.do
+        text = (own or code.do) + (CHANGED if is_changed else "")
         return {"text": text, **{name: value for name, value in place.items() if value}}
 
     def _find_place(self, caller: Caller) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.refs import name_profile, name_segment_index
 from ofs_spark.foundation.strict_yaml import parse_yaml
 from ofs_spark.foundation.wiring import parse_wiring
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.intake import folder as f
 from ofs_spark.intake import world as w
 from ofs_spark.intake.declared import Declared, EventColumns, LabelColumns
@@ -90,7 +91,9 @@ def import_own_data(
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(body)
         _write_documents(folder, imported, replace(beside, profile=profile), declared.labels, releases)
-    announce("import", f"wrote {folder}: {spool.count:,} events, {imported.labels.count:,} labels")
+    announce(
+        "import", f"wrote {folder}: {write_count(spool.count, 'event')}, {write_count(imported.labels.count, 'label')}"
+    )
     return _compose_answer(folder, declared, imported, spool.count, rejected, knowledge)
 
 
@@ -131,11 +134,11 @@ def _spool_events(
             spool.add(events)
         if spool.count // STEP > told:
             told = spool.count // STEP
-            announce("import", f"read {spool.count:,} events, rejected {rejected.total:,}")
+            announce("import", f"read {write_count(spool.count, 'event')}, rejected {rejected.total:,}")
     spool.close()
     if not spool.count:
         found = (
-            f"each of its {rejected.total:,} rows is rejected: {'; '.join(rejected.first)}"
+            f"all of it is rejected, {write_count(rejected.total, 'row')}: {'; '.join(rejected.first)}"
             if rejected.total
             else "no row"
         )
@@ -155,9 +158,9 @@ def _write_objects(
         nonlocal told
         if written // STEP > told:
             told = written // STEP
-            announce("import", f"wrote {written:,} of {spool.count:,} events")
+            announce("import", f"wrote {written:,} of {write_count(spool.count, 'event')}")
 
-    announce("import", f"writes {spool.count:,} events of {run.platform_run_id}")
+    announce("import", f"writes {write_count(spool.count, 'event')} of {run.platform_run_id}")
     segments = write_segments(root, run, spool, tell)
     index_digest = w.write_index(root, run, segments)
     kind = declared.labels.type if declared.labels else "fraud_disposition"

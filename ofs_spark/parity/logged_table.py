@@ -29,6 +29,7 @@ from ofs_spark.foundation.columnar.stored_columns import (
     to_text,
 )
 from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity import values as v
 from ofs_spark.parity.logged_bytes import CODE, FileBytes
 from ofs_spark.parity.logged_rows import (
@@ -80,7 +81,7 @@ def _open(body: FileBytes) -> pq.ParquetFile:
     size = len(body)
     footer = measure_footer(body.cut(size - 8, size)) if size >= len(b"PAR1") * 3 else size
     if footer > _MOST_FOOTER:
-        raise pa.ArrowInvalid(f"its footer has {footer:,} bytes; at most {_MOST_FOOTER:,} are read")
+        raise pa.ArrowInvalid(f"its footer has {write_count(footer, 'byte')}; at most {_MOST_FOOTER:,} are read")
     return open_stored(pa.PythonFile(body, mode="r"), body.cut(size - footer, size), buffer=_BUFFER)
 
 

@@ -93,6 +93,7 @@ COMMANDS: Asked = {
         (("{index}", "--contract", "archive.segment_index.v0"), 0),
         (("{profile}", "--contract", "feature_profile"), 0),
     ),
+    "init": ((("{folder}/own/first",), 0), (("{folder}/own/first",), 2), (("{folder}/objects",), 2)),
     "import": (
         (("{folder}/own/world", *IMPORTED), 0),
         (("{folder}/own/world", *IMPORTED), 2),

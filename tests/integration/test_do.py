@@ -64,17 +64,21 @@ def find_parent(document: Any, pointer: str) -> tuple[Any, str]:
     return document, last
 
 
+NOTHING = object()
+"""Where nothing stands; a null is something."""
+
+
 def find_value(path: Path, pointer: str) -> Any:
-    """What stands at a place: of a whole file its bytes; None where nothing does."""
+    """What stands at a place: of a whole file its bytes; NOTHING where nothing does."""
     if not path.exists():
-        return None
+        return NOTHING
     if not pointer:
         return path.read_bytes()
     try:
         parent, last = find_parent(read(path), pointer)
         return parent[int(last)] if isinstance(parent, list) else parent[last]
     except (KeyError, IndexError):
-        return None
+        return NOTHING
 
 
 def restore(path: Path, twin: Path, pointer: str) -> None:
@@ -85,7 +89,7 @@ def restore(path: Path, twin: Path, pointer: str) -> None:
     document, good = read(path), find_value(twin, pointer)
     parent, last = find_parent(document, pointer)
     place: Any = int(last) if isinstance(parent, list) else last
-    if good is None:
+    if good is NOTHING:
         del parent[place]  # what should not be there at all
     else:
         parent[place] = good

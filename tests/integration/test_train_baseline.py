@@ -38,7 +38,7 @@ def test_a_baseline_is_trained_and_is_better_than_none(demo: tuple[Path, str]) -
     wiring, manifest = demo
     done = run_example(manifest, "--wiring", str(wiring), "--train-until", "2026-01-08T00:00:00Z", "--gap", "7d")
     assert done.returncode == 0, done.stderr
-    assert "rows are left out: their label fraud_disposition is unresolved" in done.stderr
+    assert "rows left out: the label fraud_disposition is unresolved" in done.stderr
     auc = float(re.findall(r"AUC (\S+)", done.stdout)[0])
     precision, base = re.findall(r"average precision (\S+), where a model that knows nothing has (\S+)", done.stdout)[0]
     assert auc > 0.7, done.stdout

@@ -283,7 +283,7 @@ ENTRIES: Mapping[str, Entry | None] = {
     "*/snapshot/ref": OWN, "*/contributions/ref": OWN, "*/rebuilt_from": OWN, "*/format": OWN, "*/prerequisites": OWN,
     "*/first": OWN, "*/first/[*]/column": OWN, "*_difference": OWN, "*/day": OWN, "*/worst": OWN, "*/worst/[*]/*": OWN,
     "*/made_of": OWN, "*/counts/[*]": OWN, "*/of": OWN, "*/undefined": OWN, "*/endless": OWN, "*/columns/[*]": OWN,
-    "*_seq": OWN,
+    "*_seq": OWN, "*/chosen_by": OWN, "*/shares": OWN, "*/parts": OWN,
 }  # fmt: skip
 """Place of a written document, by pattern, the first that fits → where its value enters."""
 

@@ -165,7 +165,7 @@ CALLER = Caller(
     ("ofs", "--json", "status"),
     "an intent.json",
     lambda root, ref: f"/{root}/{ref}",
-    where={"wiring": "a wiring.yaml"},
+    where={"wiring": "a wiring.yaml", "chosen_by": "flag"},
     address=lambda root, ref: f"/{root}/{ref}",
 )
 DETAILS = {"ref": "r/x.json", "run_key": "a" * 32}

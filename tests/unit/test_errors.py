@@ -91,7 +91,7 @@ def test_the_document_is_what_programs_read() -> None:
     assert json.loads(json.dumps(document)) == {
         "outcome": "REFUSED", "code": "COVERAGE_POLICY_VIOLATION", "room": "labels", "message": "0.80 < 0.95",
         "details": {"type": "fraud", "measured": "0.80"}, "retryable": False, "next": "ofs show i.json",
-        "do": {"text": CODES["COVERAGE_POLICY_VIOLATION"].do},
+        "do": {"text": CODES["COVERAGE_POLICY_VIOLATION"].do, "pointer": "/non_training_allowed"},
     }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class S3Objects:
             with closing(got):
                 if got.length != min(most, got.size - start):
                     raise OSError(
-                        f"{ref}: s3 gave {got.length} bytes where {most} from {start} of {got.size} were asked for"
+                        f"{ref}: s3 gave {write_count(got.length, 'byte')}; {most} from {start} of {got.size} were asked for"
                     )
                 return got.read()
 

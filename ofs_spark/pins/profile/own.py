@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.columns import BOOL, DOUBLE, INT64, STRING, Column, name_decimal
 from ofs_spark.pins.profile.conditions import parse_path
 from ofs_spark.pins.profile.faults import Faults, read_items, read_mapping, read_name
@@ -34,7 +35,7 @@ def compile_anchor(declared: Mapping[str, Any], pointer: str, faults: Faults) ->
     if declared.get(OWN_VALUES, given) is None:
         faults.add(at, "is null; a list is required, or nothing")
     if len(given) > MOST_ANCHOR_VALUES:
-        faults.add(at, f"declares {len(given)} values; at most {MOST_ANCHOR_VALUES} are kept")
+        faults.add(at, f"declares {write_count(len(given), 'value')}; at most {MOST_ANCHOR_VALUES} are kept")
     return [_compile_value(one, f"{at}/{i}", faults) for i, one in enumerate(given)]
 
 

@@ -59,7 +59,7 @@ def test_resolved_rows_are_given_and_the_others_counted(dataset: Dataset, caplog
     assert y.tolist() == [1, 0, 0]
     assert (y.dtype, y.name, given.dropped, given.weights) == (np.dtype("int8"), FRAUD, 1, None)
     assert X.index.equals(y.index)
-    assert caplog.messages == [f"1 of 4 rows are left out: their label {FRAUD} is unresolved"]
+    assert caplog.messages == [f"1 of 4 rows left out: the label {FRAUD} is unresolved"]
     assert repr(given) == "<3 rows of 2 columns, 1 positive; 1 unresolved dropped>"
 
 

@@ -57,7 +57,7 @@ def test_a_missing_label_column_is_told_before_events_are_read(tmp_path: Path) -
         ("e.csv.gz", gzip.compress(b""), "is empty"),
         ("e.csv", b"\n", "is empty: its first line must name the columns"),
         ("e.csv", b"id,at\n", "has no event that can be taken: no row"),
-        ("e.csv", b"id,at\na,x\nb,y\n", "each of its 2 rows is rejected: line 2: at is no RFC 3339 time"),
+        ("e.csv", b"id,at\na,x\nb,y\n", "all of it is rejected, 2 rows: line 2: at is no RFC 3339 time"),
         ("e.csv", b"id,at,at\n", "column at stands there twice"),
         ("e.csv", b"id,at,\xff\n", "the first line is not UTF-8"),
         ("e.csv", b'"id\n', "the first line is no header"),
