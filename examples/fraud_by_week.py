@@ -28,7 +28,7 @@ def main() -> None:
 
 def count_by_week(rows: pd.DataFrame) -> pd.DataFrame:
     """Per week that begins on a Monday: payments, fraud as it is known now, and the share that was known at the week's end."""
-    week = rows["ts_utc"].dt.floor("D") - pd.to_timedelta(rows["ts_utc"].dt.dayofweek, unit="D")
+    week = rows["ts_utc"].dt.floor("D") - pd.to_timedelta(rows["ts_utc"].dt.day_of_week, unit="D")
     is_fraud = (rows[LABEL] == "FRAUD_CONFIRMED").fillna(value=False)
     in_time = is_fraud & (rows[f"{LABEL}__observed_time"] < week + pd.Timedelta(days=7)).fillna(value=False)
     counted = (

@@ -36,7 +36,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    known = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    known = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **environment}
     return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=known)
 
 
@@ -48,7 +48,7 @@ def test_every_example_is_listed_and_run_by_a_test() -> None:
         assert f'"{path.name}"' in tests, f"{path.name} is run by no test"
 
 
-def test_two_files_become_a_dataset_in_two_commands(first: Path, tmp_path: Path) -> None:
+def test_two_files_become_a_dataset_in_two_commands_and_a_model_in_a_third(first: Path, tmp_path: Path) -> None:
     program = tmp_path / "ofs.py"
     program.write_text(WITHOUT_SPARK, encoding="utf-8")
     sample = first / "sample"
@@ -58,6 +58,11 @@ def test_two_files_become_a_dataset_in_two_commands(first: Path, tmp_path: Path)
     (manifest,) = (tmp_path / "mine").glob("*/ofs/manifests/dm_*[0-9a-f].json")
     with open_context(tmp_path / "mine" / "wiring.yaml", None, lambda *_: None, LocalEngine) as context:
         assert pipeline.verify_dataset(str(manifest.relative_to(tmp_path / "mine")), context)["verified"]
+    when = ("--train-until", "2025-12-25T00:00:00Z", "--gap", "3d")
+    wiring = ("--wiring", tmp_path / "mine" / "wiring.yaml")
+    trained = run(sys.executable, EXAMPLES / "train_baseline.py", manifest.stem, *wiring, *when)
+    assert trained.returncode == 0, trained.stderr
+    assert "AUC 0." in trained.stdout
 
 
 def test_fraud_by_week_counts_what_was_known_in_time(first: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_missing_label_column_is_told_before_events_are_read(tmp_path: Path) -
     [
         ("e.csv", b"", "is empty"),
         ("e.jsonl", b"", "is empty"),
-        ("e.csv.gz", gzip.compress(b""), "is empty"),
+        ("e.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("e.csv", b"\n", "is empty: its first line must name the columns"),
         ("e.csv", b"id,at\n", "has no event that can be taken: no row"),
         ("e.csv", b"id,at\na,x\nb,y\n", "all of it is rejected, 2 rows: line 2: at is no RFC 3339 time"),
