@@ -20,7 +20,7 @@ demo: setup ## build a made-up card-fraud world end to end and show the dataset
 
 .PHONY: test
 test: setup ## the default tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-nightly
 test-nightly: setup ## every test, the long ones too

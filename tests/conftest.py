@@ -1,7 +1,7 @@
 """What every test shares: one Spark session per run, how much Hypothesis tries, and what workers share out.
 
-With workers (`pytest -n 2 --dist loadgroup`, as `make test` runs it) a file's tests stay on one worker, which makes what they
-share once; everything that needs a JVM stays on one of them. Servers belong to a worker: each starts its own.
+With workers (`pytest -n 2 --dist loadscope`, as `make test` runs it) a file's tests stay on one worker, which makes what they
+share once; every file with a test that needs a JVM stays on one of them. Servers belong to a worker: each starts its own.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from ofs_spark.io.session import build_session, read_properties
 from tests.servers.fixtures import make_bucket, no_clients, s3_address, s3_keys, s3_objects
@@ -46,20 +48,45 @@ def pytest_configure(config: pytest.Config) -> None:
         subprocess.run([sys.executable, "-c", COMPILE], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs a JVM, so that `-m "not spark"` is quick, and says which tests belong together on a worker."""
+    """Marks what needs a JVM, so that `-m "not spark"` is quick; with workers, what takes minutes begins first."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")
-        group = "spark" if item.get_closest_marker("spark") else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     if hasattr(config, "workerinput"):
-        items.sort(key=_find_turn)  # what takes minutes begins first: no worker is left alone with it
+        items.sort(key=lambda item: _find_turn(item.nodeid))  # no worker is left alone with it
 
 
-def _find_turn(item: pytest.Item) -> int:
-    return 0 if item.get_closest_marker("spark") else 1 if "tests/crash/" in item.nodeid else 2
+def _find_turn(nodeid: str) -> int:
+    return 0 if find_share(nodeid) == SPARK else 1 if "tests/crash/" in nodeid else 2
+
+
+class Shares(LoadScopeScheduling):  # type: ignore[misc]  # xdist states no types
+    """Which tests belong together on a worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return find_share(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares:
+    """xdist's own groups are names behind a test's id, which pytest has not taken since 9.2."""
+    return Shares(config, log)
+
+
+SPARK = "spark"
+
+
+def find_share(nodeid: str) -> str:
+    """Whose share of the work a test is: its file's, or that of all files with a test that needs a JVM."""
+    file = nodeid.partition("::")[0]
+    return SPARK if needs_spark(file) else file
+
+
+@cache
+def needs_spark(file: str) -> bool:
+    """Whether some test of the file needs a JVM."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return "spark: SparkSession" in text or "pytest.mark.spark" in text
 
 
 @pytest.fixture(scope="session")
