@@ -28,7 +28,13 @@ from ofs_spark.io.spark_engine import SparkEngine
 from tests.crash.drill import Drill, Place, Watcher, require_whole
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = ("plan.put.after", "staged_rows.put.after", "table_file.put.before", "manifest.put.before", "manifest.put.after")
+KILLS = (
+    "plan.put.after",
+    "staged_rows.put.after",
+    "table_file.put.before",
+    "manifest.put.before",
+    "manifest.put.after",
+)
 STOPS = {
     "engine.scan.before": "group-term",
     "table_file.put.before": "int+int",
