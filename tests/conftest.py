@@ -1,7 +1,7 @@
 """What every test shares: one Spark session per run, how much Hypothesis tries, and what workers share out.
 
-With workers (`pytest -n 2 --dist loadscope`, as `WORKERS=2 make test` runs it) a file's tests stay on one worker, which makes what they
-share once; every file with a test that needs a JVM stays on one of them. Servers belong to a worker: each starts its own.
+With workers (`WORKERS=2 make test`) a file's tests stay on one worker, which makes what they share once; every file with a
+test that needs a JVM stays on one of them. Servers belong to a worker: each starts its own.
 """
 
 from __future__ import annotations
