@@ -36,7 +36,9 @@ def test_starting_spark_and_loading_are_named_and_timed_apart(tmp_path: Path) ->
     assert spent["engine"] > 3
     assert spent["pins"] < spent["engine"]
     assert {"load", "compile"} & set(spent)
-    lines = [line[9:].split(maxsplit=1) for line in done.stderr.splitlines()]
+    where, *told = done.stderr.splitlines()
+    assert where.startswith(f"wiring {written.wiring} ")
+    lines = [line[9:].split(maxsplit=1) for line in told]
     rooms = list(dict.fromkeys(room for room, _ in lines if room not in ("load", "compile")))
     assert rooms == ["intent", "pins", "engine", "replay", "features", "publish", "signals"]
     assert ["engine", "starting Spark"] in lines
