@@ -212,6 +212,7 @@ def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     written = write_labelled(tmp_path / "my world")
     program = (
         "import os, signal, sys; from ofs_spark import cli; from ofs_spark.workflow import plan\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # who runs tests in the background ignores it
         "plan.resolve_plan = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
