@@ -36,8 +36,7 @@ from benchmarks.report import ROOT, describe_machine, write_results
 from ofs_spark import pipeline
 from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world
-from ofs_spark.foundation.config import read_code_release
-from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.policy import load_policy, state_releases
 from ofs_spark.io.context import open_context
 from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
@@ -121,12 +120,7 @@ def frames(table: Path) -> dict[str, dict[str, float]]:
 
 def write_world(name: str, events: int, folder: Path) -> tuple[DemoWorld, Shape]:
     """The generated world of a shape, with the profile of the benchmark."""
-    policy = load_policy(None)
-    releases = {
-        "policy_revision": policy.policy_revision,
-        "config_revision": policy.config_revision,
-        "ofs_code_release_id": read_code_release(),
-    }
+    releases = state_releases(load_policy(None))
     shape = SHAPES[name](events)
     world = write_demo_world(folder / name, 7, shape, releases, lambda _room, doing: print(f"  {doing}"))
     (world.root / "profiles" / "customer.yaml").write_text(PROFILE)

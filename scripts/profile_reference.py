@@ -114,8 +114,17 @@ def quote_names(names: Iterable[str]) -> str:
 def write_page() -> str:
     """The whole page."""
     demo = compile_program(PROFILE, "card_fraud", "v3")
-    later = [name for name, aggregate in AGGREGATES.items() if not aggregate.computed]
     columns = [(f"`{c.name}`", c.type, c.unit or "", c.meaning) for c in demo.feature_columns]
+    return f"""\
+{write_groups()}
+{write_grammar()}
+## What the demo's profile becomes
+{format_table(("column", "type", "unit", "means"), columns)}
+"""
+
+
+def write_groups() -> str:
+    """What a profile's groups and sets may hold."""
     return f"""\
 # Feature profiles
 
@@ -141,7 +150,13 @@ of some group or of none.
 
 For example `anchor: [{{name: amount, path: payload.amount, type: "decimal(12,2)"}}]` and `keep_keys: true`. A wrong type
 is `FEATURE_VALUE_INVALID`, as of a group's value. A field that no event has is named in the answer's warnings.
+"""
 
+
+def write_grammar() -> str:
+    """Aggregates, paths and conditions."""
+    later = [name for name, aggregate in AGGREGATES.items() if not aggregate.computed]
+    return f"""\
 ## Aggregates
 {format_table(("aggregate", "value", "column", "empty window", "for example"), list_aggregates())}
 
@@ -157,9 +172,6 @@ values and `where` may read columns of the record: {quote_names(name for (name,)
 `where` is `{{path, one of {", ".join((*COMPARISONS, "is_null"))}}}`, or `{{all: [...]}}`, `{{any: [...]}}`, `{{not: ...}}`.
 A comparison on an absent path or null is unknown, and an event counts only where the condition is true. Numbers compare
 by exact value, whatever their exponent; values of two types are never equal.
-
-## What the demo's profile becomes
-{format_table(("column", "type", "unit", "means"), columns)}
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from ofs_spark.api.libraries import import_library, to_model_input
 from ofs_spark.api.plane import LOGGER
 from ofs_spark.foundation.clock import format_instant
+from ofs_spark.foundation.nearest import find_nearest
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.model import Status, name_label_columns
 from ofs_spark.labels.terms import VOCABULARY
@@ -83,8 +83,7 @@ def find_label(named: str, positive: Sequence[str] | str, columns: Sequence[Colu
 def _name_near(wanted: object, known: Sequence[str]) -> str:
     if not known:
         return ": it was built without labels"
-    near = get_close_matches(str(wanted).casefold(), [one.casefold() for one in known], 1)
-    meant = next((one for one in known if near and one.casefold() == near[0]), "")
+    meant = find_nearest(str(wanted), known, 0.6)
     return f"; it has {', '.join(known)}{f': was {meant} meant?' if meant else ''}"
 
 

@@ -12,6 +12,8 @@ from typing import TypeAlias
 from ofs_spark.foundation.commands import Caller
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.foundation.ports import NOTE
+from ofs_spark.foundation.wiring import Wiring, describe_where
 from ofs_spark.io.context import open_context
 from ofs_spark.workflow.context import RunContext
 
@@ -33,8 +35,9 @@ def open_plane(
     program = ("ofs", *(text for flag, path in given if path is not None for text in (flag, os.fspath(path))))
     caller = Caller(program, (*program, "build", intent) if intent else (), intent)
     try:
-        with open_context(_to_path(wiring), _to_path(policy), _announce, reads=reads) as context:
-            caller.locate = context.locate_file
+        places = _to_path(wiring), _to_path(policy)
+        with open_context(*places, _announce, reads=reads, tell=lambda found: _say_where(caller, found)) as context:
+            caller.locate, caller.address = context.locate_file, context.name_address
             yield context
     except Refusal as refusal:
         refusal.tell(caller)
@@ -43,10 +46,14 @@ def open_plane(
         raise ValueError(str(wrong)) from None
 
 
+def _say_where(caller: Caller, wiring: Wiring) -> None:
+    caller.where = describe_where(wiring)
+
+
 def _to_path(stated: StrPath | None) -> Path | None:
     return None if stated is None else Path(stated)
 
 
 def _announce(room: str, doing: str) -> None:
     """Progress, as a record of the logger `ofs_spark`; what a command would show as a note is a warning."""
-    LOGGER.log(logging.WARNING if doing.startswith("note: ") else logging.INFO, "%s: %s", room, doing)
+    LOGGER.log(logging.WARNING if doing.startswith(NOTE) else logging.INFO, "%s: %s", room, doing)

@@ -86,15 +86,9 @@ def answer_init(options: argparse.Namespace) -> int:
 
 def _read_releases(options: argparse.Namespace) -> dict[str, str]:
     """The revisions that an intent of now states."""
-    from ofs_spark.foundation.config import read_code_release
-    from ofs_spark.foundation.policy import load_policy
+    from ofs_spark.foundation.policy import load_policy, state_releases
 
-    policy = load_policy(options.policy)
-    return {
-        "policy_revision": policy.policy_revision,
-        "config_revision": policy.config_revision,
-        "ofs_code_release_id": read_code_release(),
-    }
+    return state_releases(load_policy(options.policy))
 
 
 def _list_stated(options: argparse.Namespace) -> dict[str, Any]:

@@ -18,9 +18,8 @@ from ofs_spark.demo.payments import Shape
 from ofs_spark.demo.world import DemoWorld, write_demo_world, write_wiring
 from ofs_spark.foundation.canonical import CanonicalError, encode_canonical, parse_json
 from ofs_spark.foundation.commands import Next, name_program
-from ofs_spark.foundation.config import read_code_release
 from ofs_spark.foundation.errors import InternalError, refuse
-from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.policy import load_policy, state_releases
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.io.context import WIDTH, open_context
@@ -134,12 +133,7 @@ def _prepare_world(folder: Path, seed: int, payments: int, announce: Announce) -
         raise refuse("ENVIRONMENT_UNFIT", f"{folder} is neither empty nor a demo world", _name_other(folder))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    policy = load_policy(None)
-    releases = {
-        "policy_revision": policy.policy_revision,
-        "config_revision": policy.config_revision,
-        "ofs_code_release_id": read_code_release(),
-    }
+    releases = state_releases(load_policy(None))
     world = write_demo_world(folder, seed, _scale_shape(payments), releases, announce)
     facts.write_bytes(
         encode_canonical(

@@ -7,7 +7,7 @@ memory that ran out in the middle of a room, comes here. What has no owner is a 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from ofs_spark.foundation.commands import NOBODY, Caller
@@ -127,8 +127,3 @@ def compose_failure(reason: Reason, message: str, exit_status: int, manifest_ref
     """The answer of an end that is no refusal. manifest_ref: the dataset that stands nevertheless, "" for none."""
     stands = {"manifest_ref": manifest_ref} if manifest_ref else {}
     return {"outcome": "FAILED", "reason": reason, "message": message, "exit_status": exit_status, **stands}
-
-
-def read_exit_status(answer: Mapping[str, Any]) -> int:
-    """The exit status that the answer of a failure states."""
-    return int(answer["exit_status"])

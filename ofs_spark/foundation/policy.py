@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ofs_spark.foundation.canonical import digest
-from ofs_spark.foundation.config import find_conf_root, read_conf
+from ofs_spark.foundation.config import find_conf_root, read_code_release, read_conf
 from ofs_spark.foundation.contracts import (
     DocumentFault,
     describe_more,
@@ -82,6 +82,15 @@ def load_policy(folder: Path | None) -> Policy:
     coverage = {name: values[name] for name in ("min_coverage_by_label_type", "max_conflict_ratio")}
     others = {name: value for name, value in values.items() if name not in coverage}
     return Policy(coverage=coverage, file_digests={name: _digest_file(documents[name]) for name in DIGESTED}, **others)
+
+
+def state_releases(policy: Policy) -> dict[str, str]:
+    """What an intent of now says that it was written for: the revisions that are loaded, and the running code."""
+    return {
+        "policy_revision": policy.policy_revision,
+        "config_revision": policy.config_revision,
+        "ofs_code_release_id": read_code_release(),
+    }
 
 
 def _digest_file(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ofs_spark.foundation.canonical import CanonicalError, digest
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file
+from ofs_spark.foundation.nearest import find_nearest
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
 from ofs_spark.intake.rows import is_path_part
@@ -243,11 +243,10 @@ def _fits(name: str, value: Any) -> bool:
 def name_nearest(name: str, known: Iterable[str], noun: str) -> str:
     """That a name is none of those known, and which of them is the nearest."""
     names = list(known)
-    lowered = {one.lower(): one for one in names}
-    near = [lowered[one] for one in get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)]
-    near = near or [one for one in names if name and name.lower() in one.lower()]
+    holding = (one for one in names if name and name.casefold() in one.casefold())
+    near = find_nearest(name, names, 0.5) or next(holding, "")
     if near:
-        return f"there is no such {noun}; the nearest is {show_text(near[0])}"
+        return f"there is no such {noun}; the nearest is {show_text(near)}"
     listed = ", ".join(show_text(one) for one in names[:12])
     return (
         f"there is no such {noun}; there are {listed}{', …' if len(names) > 12 else ''}"

@@ -135,8 +135,8 @@ def read_pieces(objects: Objects, pieces: pa.Table, target: int, width: int) -> 
     LOST_ROWS for other bytes than were written, or none; errors of the store.
     """
     with ThreadPoolExecutor(min(READERS, max(1, pieces.num_rows))) as readers:
-        bodies = readers.map(lambda piece: _read_piece(objects, piece), pieces.to_pylist())
-        tables = [_select_own(table, target, width) if not own else table for table, own in bodies]
+        found = readers.map(lambda piece: _read_piece(objects, piece), pieces.to_pylist())
+        tables = [table if own else _select_own(table, target, width) for table, own in found]
     return pa.concat_tables(tables).combine_chunks()
 
 

@@ -6,7 +6,6 @@ what the archive no longer gives is PARITY_MISMATCH, never explained. docs/expla
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ofs_spark.foundation.clock import parse_instant
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import refuse, show_text
+from ofs_spark.foundation.nearest import find_nearest
 from ofs_spark.foundation.positions import parse_range
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.labels.explain import LabelStory, explain_label, find_assertions
@@ -95,8 +95,8 @@ def _choose_column(manifest: Document, name: str) -> Document:
     if name in columns:
         said = f"{name} is a column of role {columns[name]['role']}, which comes from no other event"
         raise WrongArgument(f"{said}; features, labels and what a row keeps of its event are explained")
-    near = difflib.get_close_matches(name, [one["name"] for one in _list_columns(manifest)], 1, 0)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = find_nearest(name, (one["name"] for one in _list_columns(manifest)), 0)
+    hint = f"; did you mean {near}?" if near else ""
     raise WrongArgument(f"the dataset has no column {show_text(name)}{hint}")
 
 

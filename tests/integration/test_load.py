@@ -133,6 +133,7 @@ def test_a_dataset_is_named_by_id_or_ref_and_the_wiring_by_the_environment(
     whole = load(written, published).arrow()
     named = published.published["dataset_manifest_id"]
     assert ofs.load(named).arrow().equals(whole)
+    assert ofs.load(named[:9]).manifest_ref == published.published["manifest_ref"]
     assert ofs.load(published.published["manifest_ref"], wiring=str(written.wiring)).arrow().equals(whole)
 
 
@@ -200,6 +201,7 @@ def test_a_flipped_byte_is_refused_and_its_file_named(place: int, written: Writt
     ref = file.relative_to(written.root).as_posix()
     assert (refused.code, refused.details["ref"], refused.exit_status) == ("MATERIALIZATION_CORRUPT", ref, 60)
     assert ref in str(refused)
+    assert refused.do["file"] == str(file)
     assert any(note.startswith("do:   ") for note in refused.__notes__)
 
 

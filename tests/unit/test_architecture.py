@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
     "audit", "canonical", "clock", "code_folder", "codes", "collect", "commands", "config", "contract_faults",
-    "contracts", "documents", "ends", "errors", "files", "ownership", "paths", "policy", "ports", "positions",
+    "contracts", "documents", "ends", "errors", "files", "nearest", "ownership", "paths", "policy", "ports", "positions",
     "proofs", "refs", "secrets", "stops", "strict_yaml", "wiring", "wording",
 }  # fmt: skip
 """Foundation that loads neither Arrow nor Numba."""

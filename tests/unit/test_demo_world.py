@@ -19,7 +19,7 @@ from ofs_spark.demo.online_plane import FOLDER
 from ofs_spark.demo.payments import Shape, invent_payments
 from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
 from ofs_spark.foundation import contracts
-from ofs_spark.foundation.policy import load_policy
+from ofs_spark.foundation.policy import load_policy, state_releases
 from ofs_spark.io.context import open_context
 from ofs_spark.io.local_engine import LocalEngine
 from tests.worlds.running import rows_of
@@ -28,12 +28,7 @@ SMALL = Shape(4_000, customers=120, terminals=40, merchants=12, days=40)
 
 
 def written(root: Path, seed: int = 7) -> DemoWorld:
-    policy = load_policy(None)
-    releases = {
-        "policy_revision": policy.policy_revision,
-        "config_revision": policy.config_revision,
-        "ofs_code_release_id": "test",
-    }
+    releases = {**state_releases(load_policy(None)), "ofs_code_release_id": "test"}
     return write_demo_world(root, seed, SMALL, releases, lambda _room, _doing: None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,14 +100,7 @@ def read_records(
     verdicts = _Verdicts(judged, reason, spoiled)
     blocks = list(_read_blocks(task, spec, table, place, running, verdicts, watch))
     invalid = np.flatnonzero(judged & (reason > 0))
-    rows = pa.Table.from_batches(
-        [*blocks, _keep_sightings(task, spec, table, invalid, place)], derive_typed_schema(spec)
-    )
-    if spec.online:
-        rows = rows.combine_chunks()  # one batch: every task of a fold reads it
-    seq = rows.column(r.SEQ).to_numpy()
-    if (np.diff(seq) < 0).any():
-        rows = rows.take(pa.array(np.argsort(seq, kind="stable")))
+    rows = _join_rows(spec, [*blocks, _keep_sightings(task, spec, table, invalid, place)])
     found = Counter(REASONS[code] for code in reason[invalid].tolist())
     counts = {
         "out_of_run_scope": int((~mine[kept.rows]).sum()),
@@ -117,6 +110,15 @@ def read_records(
     first = invalid[np.argsort(place[invalid])][:SAMPLES]
     samples = [_describe_sample(task, table, place, reason, row) for row in first]
     return Records(rows, counts, dict(sorted(found.items())), samples, watch)
+
+
+def _join_rows(spec: ScanSpec, batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Typed rows, positions ascending."""
+    rows = pa.Table.from_batches(batches, derive_typed_schema(spec))
+    if spec.online:
+        rows = rows.combine_chunks()  # one batch: every task of a fold reads it
+    seq = rows.column(r.SEQ).to_numpy()
+    return rows.take(pa.array(np.argsort(seq, kind="stable"))) if (np.diff(seq) < 0).any() else rows
 
 
 def _find_spoiled(table: pa.Table, kept: Kept) -> Array:
