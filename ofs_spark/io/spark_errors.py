@@ -6,19 +6,12 @@ owner's refusal in that text, between marks, so that the driver can raise the sa
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.ends import find_owner
 from ofs_spark.foundation.errors import OfsError, Refusal, refuse
-
-_SENT = re.compile(r"<ofs-refusal ([A-Za-z0-9+/=]+)>")
-_MOST = 256 * 1024
-"""Characters of a refusal that travels; beyond them its details stay behind."""
+from ofs_spark.io.worker_errors import decode_refusal, encode_refusal
 
 _MEMORY = ("java.lang.OutOfMemoryError", "MemoryError", "Cannot reserve", "exceeds the memory limit")
 _MACHINE = (
@@ -88,23 +81,6 @@ def find_spark_owner(error: Exception) -> Refusal | None:
     if isinstance(error, OSError) or _is_of_the_gateway(error):
         return refuse("ENVIRONMENT_UNFIT", "Spark's JVM does not answer: it ended, or was ended")
     return None
-
-
-def encode_refusal(refusal: Refusal) -> str:
-    """A refusal as one word that no formatting of text takes apart. What to run next stays the table's."""
-    body = json.dumps([refusal.code, refusal.message, refusal.details])
-    if len(body) > _MOST:
-        body = json.dumps([refusal.code, refusal.message[:1_000], {}])
-    return f"<ofs-refusal {base64.b64encode(body.encode()).decode()}>"
-
-
-def decode_refusal(text: str) -> Refusal | None:
-    """The refusal in a text that `encode_refusal` wrote; None if there is none."""
-    found = _SENT.search(text)
-    if found is None:
-        return None
-    code, message, details = json.loads(base64.b64decode(found[1]))
-    return refuse(code, message, **details) if code in CODES else None
 
 
 def _is_of_the_gateway(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.publish.manifest import strip_uncompared
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
@@ -223,7 +223,7 @@ def test_a_published_dataset_verifies_and_a_damaged_one_does_not(what: str, tmp_
     written = write_world(TRAINING, tmp_path)
     outcome = build(written)
     ref = outcome.published["manifest_ref"]
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert pipeline.verify_dataset(ref, context)["verified"]
         flip_byte(damaged(outcome.manifest, outcome, what))
         told = pipeline.verify_dataset(ref, context)

@@ -17,7 +17,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.errors import OfsError
 from ofs_spark.foundation.refs import name_fact, name_plan_index, name_publication, name_table_commit
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.signals.governance import compose_dataset_published
 from ofs_spark.signals.receipts import compose_plan_index, compose_publication_receipt
@@ -106,7 +106,7 @@ def publish(root: Path) -> Iterator[Published]:
     outcome = build(written)
     stored = {path.relative_to(outcome.root).as_posix(): path for path in outcome.root.rglob("*") if path.is_file()}
     bodies = {ref: path.read_bytes() for ref, path in stored.items()}
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         yield Published(outcome.published["manifest_ref"], bodies, context)
 
 
@@ -315,7 +315,7 @@ def test_a_later_run_of_the_request_or_the_dataset_mends_what_is_derived(
     damage(broken)
     again = json.dumps({**TRAINING.intent, "request_id": request_id}).encode()
     build(written, intent=again)
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert find_failed(pipeline.verify_dataset(outcome.published["manifest_ref"], context)) == set()
 
 

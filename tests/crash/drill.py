@@ -21,7 +21,7 @@ from ofs_spark.foundation.errors import refuse
 from ofs_spark.intent.backfill import Correction
 from ofs_spark.intent.model import V1
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.process import is_gone
 from ofs_spark.io.watched import watch
 from ofs_spark.workflow.context import RunContext
@@ -115,7 +115,7 @@ class Drill:
         self,
         around: Watcher,
         request_id: str = "",
-        engine: Callable[[], Engine] = LocalEngine,
+        engine: Callable[[], Engine] = EmbeddedEngine,
         supersedes: str = "",
         stamp: str = "",
     ) -> dict[str, Any] | BaseException:
@@ -136,7 +136,7 @@ class Drill:
         self,
         command: Callable[[RunContext], dict[str, Any]],
         around: Watcher,
-        engine: Callable[[], Engine] = LocalEngine,
+        engine: Callable[[], Engine] = EmbeddedEngine,
     ) -> dict[str, Any] | BaseException:
         """One driver's command: its answer, or what ended it. A driver that has returned is gone."""
         self.drivers += 1
@@ -211,7 +211,7 @@ class Place(TemporaryDirectory[str]):
 def clear(drill: Drill, around: Watcher, hours: float = 1_000.0) -> dict[str, Any] | BaseException:
     """A gc that takes place so many hours from now: its answer, or what ended it."""
     clock = FixedClock(datetime.now(UTC) + timedelta(hours=hours))
-    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         try:
             return pipeline.clear_orphans((), None, watch(replace(context, clock=clock), around), removes=True)
         except BaseException as error:  # noqa: BLE001  # whatever ends it is what a drill looks at
@@ -221,7 +221,7 @@ def clear(drill: Drill, around: Watcher, hours: float = 1_000.0) -> dict[str, An
 
 
 def require_whole(
-    drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = LocalEngine, supersedes: str = ""
+    drill: Drill, what: str, request_id: str = "", engine: Callable[[], Engine] = EmbeddedEngine, supersedes: str = ""
 ) -> None:
     """A clean driver ends with the one dataset, and nothing is broken."""
     answer = drill.drive(Watcher(), request_id, engine, supersedes)

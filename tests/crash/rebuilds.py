@@ -14,7 +14,7 @@ from typing import Any
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.workflow.context import RunContext
 from tests.crash.drill import PARENT, Drill, Place, Watcher
 from tests.worlds.model import FACTS_REF
@@ -58,7 +58,7 @@ class Rebuilding:
     outcome: str
 
     def drive(
-        self, drill: Drill, around: Watcher, engine: Callable[[], Engine] = LocalEngine
+        self, drill: Drill, around: Watcher, engine: Callable[[], Engine] = EmbeddedEngine
     ) -> Answer | BaseException:
         """One driver."""
         return drill.run(self.command, around, engine)

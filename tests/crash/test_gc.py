@@ -13,7 +13,7 @@ from typing import Any
 from ofs_spark import pipeline
 from ofs_spark.foundation.ports import Listed
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from tests.crash.drill import Answer, Drill, Kill, Killed, Place, Watcher, clear, require_whole
 from tests.worlds.model import RUN
@@ -63,7 +63,7 @@ def verify_all(drill: Drill) -> list[str]:
     """The manifests, each of a dataset that verifies in full."""
     manifests = sorted((drill.written.root / RUN / "ofs/manifests").glob("dm_*.json"))
     refs = [path.relative_to(drill.written.root).as_posix() for path in manifests if "v0" not in path.name]
-    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         for ref in refs:
             answer = pipeline.verify_dataset(ref, context)
             assert answer["verified"], [one for one in answer["checks"] if not one["ok"]]
@@ -110,7 +110,7 @@ def clearing(drill: Drill, begun: threading.Event) -> Iterator[list[dict[str, An
     def sweep() -> None:
         begun.wait(60)
         while not stop.is_set():
-            with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+            with open_context(drill.written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
                 old = replace(context, clearable=Ancient.at(drill.written.root))
                 answers.append(pipeline.clear_orphans((), None, old, removes=True))
 

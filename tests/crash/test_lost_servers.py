@@ -75,7 +75,7 @@ def give_back(drill: ServedDrill) -> None:
 def test_a_server_that_goes_away(
     room: str, lose: Callable[[ServedDrill], None], servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ofs_spark.io.local_engine import LocalEngine
+    from ofs_spark.io.embedded_engine import EmbeddedEngine
 
     with serve_drill(servers) as drill:
         watcher = Lose(ROOMS[room], lambda: lose(drill))
@@ -87,7 +87,7 @@ def test_a_server_that_goes_away(
         else:
             told = tell(drill, ended)
             assert told["outcome"] == "REFUSED", told
-            monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+            monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
             monkeypatch.setattr("ofs_spark.io.context.is_gone", drill.is_gone)
             _, *arguments = shlex.split(told["next"])
             done = run_command(*arguments)

@@ -22,8 +22,8 @@ from pyspark.sql import SparkSession
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.stops import STATUSES
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.failpoints import POINTS, VARIABLE
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.crash.drill import Drill, Place, Watcher, require_whole
 
@@ -129,7 +129,7 @@ def stop(case: tuple[str, str], spark: SparkSession) -> None:
 
 def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -> None:
     """The ledger says what the answer says."""
-    with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(drill.written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         (run,) = context.control.ledger.list_runs() or (None,)
         events = context.control.ledger.list_events(run.run_key) if run else []
     if "manifest_ref" in answer:

@@ -12,8 +12,8 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_evidence, name_parity_table, name_table_file
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.failpoints import EFFECTS, LATER, POINTS, REBUILDS, VARIABLE, Failpoints, read_failpoints
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import ENDINGS, KINDS, name_kind, watch
 from ofs_spark.signals.write import EVIDENCE
@@ -80,11 +80,11 @@ def test_the_effects_of_rebuilds_and_of_their_later_attempts_are_the_list() -> N
 def _beat(drill: Drill, watcher: Watcher) -> None:
     """A build that takes longer than a third of its lease."""
 
-    def start() -> LocalEngine:
+    def start() -> EmbeddedEngine:
         until = time.monotonic() + 20
         while "ledger.beat" not in watcher.seen and time.monotonic() < until:
             time.sleep(0.05)
-        return LocalEngine()
+        return EmbeddedEngine()
 
     with open_context(drill.written.wiring, None, lambda _room, _doing: None, start) as context:
         short = replace(context.control, limits=replace(context.control.limits, lease_s=1))
@@ -126,7 +126,7 @@ def test_nothing_is_watched_where_none_is_armed(monkeypatch: pytest.MonkeyPatch)
     with Place() as drill:
         for stated, watched in (("", False), ("plan.put.after=error", True)):
             monkeypatch.setenv(VARIABLE, stated)
-            with open_context(drill.written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+            with open_context(drill.written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
                 assert isinstance(context.objects, LocalObjects) is not watched
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from ofs_spark import pipeline
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.explain_answer import show_value
 from tests.oracle import labels as label_law
@@ -34,7 +34,7 @@ def explain_all(world: World, whole: bool) -> int:
         found = build(written, policy=policy)
         if found.answer is None:
             return 0
-        with open_context(written.wiring, policy, lambda _room, _doing: None, LocalEngine) as context:
+        with open_context(written.wiring, policy, lambda _room, _doing: None, EmbeddedEngine) as context:
             expected = contributions(world)
             return sum(explain_row(world, found, row, context, expected if whole else {}) for row in found.rows)
 

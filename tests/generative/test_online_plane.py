@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.refs import name_staging
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.spark_engine import SparkEngine
 from ofs_spark.parity.cells import AnchorEnd, Cells, cut_cells
@@ -161,14 +161,14 @@ def agree_in_full(sweep: Sweep, number: int, plane: OnlinePlane) -> None:
 
 
 def test_generated_snapshots() -> None:
-    found = [check_world(seed, LocalEngine()) for seed in range(16)]
+    found = [check_world(seed, EmbeddedEngine()) for seed in range(16)]
     assert sum(same for same, _ in found) >= 120
     assert sum(unknown for _, unknown in found) >= 5
 
 
 @pytest.mark.nightly
 def test_thousands_of_generated_snapshots() -> None:
-    found = [check_world(seed, LocalEngine()) for seed in range(1_000, 1_280)]
+    found = [check_world(seed, EmbeddedEngine()) for seed in range(1_000, 1_280)]
     assert sum(same for same, _ in found) >= 2_000
 
 
@@ -185,7 +185,7 @@ def test_segments_cut_otherwise_give_the_same_photos(layout: Layout, tmp_path: P
     records = in_delivery_order(one for partition in partitions for one in partition.records())
     ends = draw_ends(rng, records)
     drawn, cut = (
-        rebuild(tmp_path / name, partitions, ends, 5, LocalEngine(), how).photos
+        rebuild(tmp_path / name, partitions, ends, 5, EmbeddedEngine(), how).photos
         for name, how in (("a", Layout()), ("b", layout))
     )
     assert drawn == cut

@@ -18,7 +18,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 
 from ofs_spark import pipeline
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.workflow import parity_explain
 from tests.oracle.faulty_plane import Delivery, Features
 from tests.unit.parity.faulty_worlds import World as Deliveries
@@ -104,7 +104,7 @@ def compare(world: Deliveries, features: Features, seed: int) -> dict[str, Any]:
         anchor.write_text(json.dumps(make_anchor(world, features)))
         every = 10**6 if seed % 2 else 0  # all records are read, or those alone that an explanation needs
         few = patch.object(parity_explain, "EVERY", every)
-        with few, open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        with few, open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
             (result,) = pipeline.check_parity(written.intent.read_bytes(), context)["results"]
     return dict(result)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
 from ofs_spark.foundation.columnar.ports import Engine
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from ofs_spark.workflow.unseen_fields import MOST_TOLD
 from tests.invariants import find_violations
@@ -72,13 +72,13 @@ def tell_unseen(found: Outcome, expected: set[Names]) -> None:
 @settings(max_examples=40, suppress_health_check=QUIET)
 @given(worlds())
 def test_generated_worlds(world: World) -> None:
-    agree(world, LocalEngine)
+    agree(world, EmbeddedEngine)
 
 
 @settings(max_examples=20, suppress_health_check=QUIET)
 @given(worlds())
 def test_generated_worlds_in_small_buckets(world: World) -> None:
-    agree(world, LocalEngine, small=True)
+    agree(world, EmbeddedEngine, small=True)
 
 
 @pytest.mark.nightly
@@ -87,7 +87,7 @@ def test_many_generated_worlds(small: bool) -> None:
     @settings(max_examples=1_000, suppress_health_check=QUIET)
     @given(worlds())
     def check(world: World) -> None:
-        agree(world, LocalEngine, small)
+        agree(world, EmbeddedEngine, small)
 
     check()
 

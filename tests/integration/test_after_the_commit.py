@@ -23,7 +23,7 @@ from ofs_spark.intent.identity import derive_run_key, hash_intent_payload
 from ofs_spark.intent.run import Run, State
 from ofs_spark.intent.validate import read_intent
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.workflow.context import RunContext
 from tests.acceptance.test_closure import TRAINING
@@ -56,7 +56,7 @@ class AfterPut(LocalObjects):
 def run(written: Written, change: Change, request_id: str = "") -> dict[str, Any]:
     document = json.loads(written.intent.read_bytes())
     body = json.dumps({**document, "request_id": request_id or document["request_id"]}).encode()
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         return pipeline.build_dataset(body, change(context))
 
 
@@ -69,7 +69,7 @@ def ended_by(end: BaseException, **more: Any) -> Change:
 
 
 def state(written: Written) -> tuple[Run, list[str]]:
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         (found,) = context.control.ledger.list_runs()
         return found, [event.reason for event in context.control.ledger.list_events(found.run_key)]
 
@@ -157,7 +157,7 @@ def test_what_is_published_is_answered_whatever_the_bookkeeping_says(tmp_path: P
     def ask(request_id: str) -> bytes:
         return json.dumps({**json.loads(written.intent.read_bytes()), "request_id": request_id}).encode()
 
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         used_up = replace(context.control, limits=replace(context.control.limits, attempts=0))
         answer = pipeline.build_dataset(ask("request.two"), replace(context, control=used_up))
         standing = context.control.find(answer["run_key"])

@@ -14,7 +14,7 @@ import pytest
 from ofs_spark.cli import submit_backfill
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.refs import name_manifest, name_supersession
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants.check import find_violations
 from tests.worlds.command import Result, run_command
@@ -29,7 +29,7 @@ NOWHERE = "dm_" + "0" * 32
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_target_that_cannot_be_superseded_is_refused(
     assert (told["code"], told["exit"]) == ("SUPERSESSION_LINK_INVALID", 60)
     assert said in told["message"]
     assert find_faults({name: one for name, one in told.items() if name != "exit"}, "refusal_answer") == []
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     ended = run_command(*shlex.split(told["next"])[1:])
     assert ended.exit_code != 2, ended.stderr
     assert "Traceback" not in ended.stderr

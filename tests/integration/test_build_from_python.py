@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import ofs_spark as ofs
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.running import SMALL, policy_with
 from tests.worlds.sabotage import flip_byte
 from tests.worlds.wide import WIDE, edit_document, list_tables, refusal
@@ -22,7 +22,7 @@ from tests.worlds.writer import Written, write_world
 def engine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """No JVM, but where a test asks for one."""
     if "spark" not in request.fixturenames:
-        monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+        monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture

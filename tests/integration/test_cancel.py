@@ -23,7 +23,7 @@ from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.run import CANCELLED_BY_RUN_CONTROL
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.watched import watch
 from tests.invariants.check import find_violations
 from tests.invariants.history import History
@@ -168,7 +168,7 @@ def drive_until(
     written: Written, effect: str, act: Callable[[], object], *, after: bool = False
 ) -> BaseException | None:
     """A build in this process with `act` called before or after an effect: how it ended."""
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         try:
             pipeline.build_dataset(written.intent.read_bytes(), watch(context, Meddler(effect, act, after)))
         except (Refusal, Stopped) as ended:
@@ -205,9 +205,9 @@ def test_a_cancel_after_the_manifest_stands_changes_nothing(written: Written) ->
 
 
 def test_a_driver_that_died_after_its_commit_is_not_told_as_cancelled(written: Written) -> None:
-    starting = "from ofs_spark.io.context import _Spark; from ofs_spark.io.local_engine import LocalEngine; "
+    starting = "from ofs_spark.io.context import _Spark; from ofs_spark.io.embedded_engine import EmbeddedEngine; "
     starting += (
-        "_Spark.engine = lambda self: LocalEngine(); import sys; from ofs_spark import cli; cli.main(sys.argv[1:])"
+        "_Spark.engine = lambda self: EmbeddedEngine(); import sys; from ofs_spark import cli; cli.main(sys.argv[1:])"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OFS_FAILPOINT": "manifest.put.after=kill"}
     done = subprocess.run(
@@ -224,7 +224,7 @@ def test_a_driver_that_died_after_its_commit_is_not_told_as_cancelled(written: W
 
 
 def test_what_does_not_run_is_said(written: Written) -> None:
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         run = context.control.open("ab" * 16, "request.0001", "cd" * 32)
     told = ask(written, "cancel", run.run_key)
     assert (told["outcome"], told["state"], told["lease_until"]) == ("NOT_RUNNING", "QUEUED", None)
@@ -234,7 +234,7 @@ def test_what_does_not_run_is_said(written: Written) -> None:
 
 
 def test_a_prefix_names_a_run_where_no_other_begins_so(written: Written) -> None:
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         for key in ("ab" * 16, "abababcd" * 4):
             context.control.open(key, f"request.{key[:8]}", "cd" * 32)
     for arguments in (("status",), ("ledger", "show"), ("cancel",)):
@@ -255,7 +255,7 @@ def test_a_build_beside_the_main_thread_is_ended_by_the_fence(tmp_path: Path) ->
     ended: list[BaseException | None] = []
 
     def cancel() -> None:
-        with open_context(made.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+        with open_context(made.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
             (run,) = context.control.ledger.list_runs()
             assert pipeline.cancel_run(run.run_key, context)["outcome"] == "CANCEL_REQUESTED"
 
@@ -276,7 +276,7 @@ def test_what_a_cancelled_run_leaves_keeps_every_rule(tmp_path: Path) -> None:
 
 
 def test_the_lists_are_told_by_state_and_number(written: Written) -> None:
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         runs = [context.control.open(f"{n:032x}", f"request.{n:04}", "cd" * 32) for n in range(4)]
         context.control.claim(runs[1])
     listed = ask(written, "ledger", "list", "--most", "2")["runs"]

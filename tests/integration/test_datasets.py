@@ -18,9 +18,9 @@ from ofs_spark.foundation.wiring import read_wiring
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.io.adapters import open_objects
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.ledger import statements
 from ofs_spark.io.ledger.rows import encode_event, encode_run
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.workflow.supersession import name_target
 from tests.servers.postgres import Postgres
 from tests.worlds.command import Result, run_command
@@ -123,7 +123,7 @@ def test_no_listing_of_the_store_decides_what_there_is(shelf: Shelf) -> None:
 
 def test_a_backfill_takes_the_beginning_of_what_it_supersedes(shelf: Shelf) -> None:
     fill(shelf)
-    with open_context(shelf.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(shelf.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert name_target(SECOND[:9], context) == (SECOND, RUN_ID)
         assert name_target(SECOND, context) == (SECOND, None)
         assert name_target("dm_99999999", context) == ("dm_99999999", None)

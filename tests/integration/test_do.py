@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ofs_spark.foundation.codes import CODES
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.integration.test_refusals import CASES, FOUR
 from tests.integration.test_validate import REFUSED_ALONE
 from tests.integration.test_validate_as_build import BY_PLACE, PIECES, change_intent, edit_intent
@@ -34,7 +34,7 @@ EDITS: dict[str, Callable[[Written], object]] = {
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM, and no wiring of whoever runs the tests."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     monkeypatch.delenv("OFS_WIRING", raising=False)
 
 

@@ -27,7 +27,7 @@ from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.ends import find_owner
 from ofs_spark.foundation.ports import Put, Tail
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from tests.spec.tables.windows import world
 from tests.worlds.command import Result, run_command
@@ -146,7 +146,7 @@ def run_all(written: Written) -> list[dict[str, Any]]:
 def attack(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     r = random.Random(seed)  # no secret
     written = write_world(WORLD, folder)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     with in_folder(folder):
         target = r.choice(list_inputs(written))
         undo: Callable[[], None] = lambda: None  # noqa: E731
@@ -208,7 +208,7 @@ def test_any_arguments_are_answered(
 ) -> None:
     written = write_world(WORLD, tmp_path)
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     answer = check(run_command(*(str(written.intent) if one == "{file}" else one for one in arguments)))
     assert not is_defect(answer), answer
 
@@ -227,7 +227,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_any_environment_is_answered(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_world(WORLD, tmp_path)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
     for variable, value in ENVIRONMENTS[name].items():
         if value is None:
@@ -298,7 +298,7 @@ def test_a_store_that_fails_at_any_call_is_answered(
         monkeypatch.setattr("ofs_spark.io.context.open_objects", lambda root, _settings: Failing(root))
 
         def build(written: Written = written) -> dict[str, Any]:
-            with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+            with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
                 return pipeline.build_dataset(written.intent.read_bytes(), context)
 
         capsys.readouterr()

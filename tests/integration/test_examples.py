@@ -12,7 +12,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.cli import main
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -20,8 +20,8 @@ WITHOUT_SPARK = """
 import sys
 from ofs_spark.cli import main
 from ofs_spark.io import context
-from ofs_spark.io.local_engine import LocalEngine
-context._Spark.engine = lambda _self: LocalEngine()
+from ofs_spark.io.embedded_engine import EmbeddedEngine
+context._Spark.engine = lambda _self: EmbeddedEngine()
 sys.exit(main())
 """
 """`ofs` on the in-memory twin."""
@@ -56,7 +56,7 @@ def test_two_files_become_a_dataset_in_two_commands_and_a_model_in_a_third(first
     done = run("bash", EXAMPLES / "own_data.sh", tmp_path / "mine", *files, OFS=f"{sys.executable} {program}")
     assert done.returncode == 0, done.stderr
     (manifest,) = (tmp_path / "mine").glob("*/ofs/manifests/dm_*[0-9a-f].json")
-    with open_context(tmp_path / "mine" / "wiring.yaml", None, lambda *_: None, LocalEngine) as context:
+    with open_context(tmp_path / "mine" / "wiring.yaml", None, lambda *_: None, EmbeddedEngine) as context:
         assert pipeline.verify_dataset(str(manifest.relative_to(tmp_path / "mine")), context)["verified"]
     when = ("--train-until", "2025-12-25T00:00:00Z", "--gap", "3d")
     wiring = ("--wiring", tmp_path / "mine" / "wiring.yaml")
@@ -66,7 +66,7 @@ def test_two_files_become_a_dataset_in_two_commands_and_a_model_in_a_third(first
 
 
 def test_fraud_by_week_counts_what_was_known_in_time(first: Path) -> None:
-    with open_context(first / "wiring.yaml", None, lambda *_: None, LocalEngine) as context:
+    with open_context(first / "wiring.yaml", None, lambda *_: None, EmbeddedEngine) as context:
         built = pipeline.build_dataset((first / "intent.json").read_bytes(), context)
     done = run(sys.executable, EXAMPLES / "fraud_by_week.py", built["manifest_ref"], "--wiring", first / "wiring.yaml")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.snapshots import RECORDS, RUN, SNAPSHOTS, OnlineWorld, write_online_world
 
 
@@ -65,7 +65,7 @@ def test_nothing_of_it_is_taken_for_a_dataset_or_an_anchor(world: OnlineWorld) -
     answer = world.rebuild(world.ask("forensic_rebuild", "forensic.0001", f"{RUN}/ofp/1.json"))
     for ref in (answer["record_ref"], answer["snapshot_ref"]):
         assert world.read(ref)["training_dataset"] is False
-        with open_context(world.folder / "wiring.yaml", None, lambda _room, _doing: None, LocalEngine) as context:
+        with open_context(world.folder / "wiring.yaml", None, lambda _room, _doing: None, EmbeddedEngine) as context:
             with pytest.raises(Refusal, match="SCHEMA_INVALID"):
                 pipeline.show_manifest(ref, context)
             assert not pipeline.verify_dataset(ref, context)["verified"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ofs_spark.foundation.contracts import find_faults
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.crash.drill import Drill, Place, require_whole
 from tests.crash.test_gc import list_files, orphan, verify_all
 from tests.worlds.command import Result, run_command
@@ -22,7 +22,7 @@ from tests.worlds.running import policy_with
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture

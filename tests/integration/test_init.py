@@ -15,7 +15,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.cli import main
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,14 +37,14 @@ def test_the_folder_builds_as_it_is_with_and_without_its_policy(
     assert (answer["outcome"], answer["events"], answer["rejected"]) == ("INITIALISED", 3_000, 0)
     assert answer["next"].endswith(f"--wiring {answer['wiring']} build {answer['intent']}")
     raw = Path(answer["intent"]).read_bytes()
-    with open_context(Path(answer["wiring"]), None, lambda *_: None, LocalEngine) as context:
+    with open_context(Path(answer["wiring"]), None, lambda *_: None, EmbeddedEngine) as context:
         built = pipeline.build_dataset(raw, context)
         verified = pipeline.verify_dataset(built["manifest_ref"], context)
     assert (built["outcome"], built["rows"], verified["verified"]) == ("COMMITTED", 3_000, True)
     manifest = json.loads((tmp_path / "own" / built["manifest_ref"]).read_bytes())
     named = {column["name"]: column for column in manifest["columns"]}
     assert {"customer__count_7d", "customer__over_mean_7d", "terminal__declined_7d"} <= set(named)
-    with open_context(Path(answer["wiring"]), Path(answer["policy"]), lambda *_: None, LocalEngine) as context:
+    with open_context(Path(answer["wiring"]), Path(answer["policy"]), lambda *_: None, EmbeddedEngine) as context:
         assert pipeline.build_dataset(raw, context)["content_digest"] == built["content_digest"]
 
 

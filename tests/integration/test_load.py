@@ -22,7 +22,7 @@ import ofs_spark as ofs
 from ofs_spark.api.plane import open_plane
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.refs import own_ref
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.worlds.command import run_command
 from tests.worlds.model import RUN
@@ -39,7 +39,7 @@ from tests.worlds.writer import Written, write_world
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture(scope="module")

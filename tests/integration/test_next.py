@@ -16,7 +16,7 @@ import pytest
 
 from ofs_spark.cli import submit_backfill, submit_build, submit_forensic, submit_parity
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.integration.test_command import DAMAGES
 from tests.integration.test_refusals import CASES, FOUR
 from tests.spec.tables.windows import world
@@ -30,7 +30,7 @@ from tests.worlds.writer import Layout, Written, write_world
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM: what a refused command starts is no matter here."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 def refuse(written: Written) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_a_submitted_job_tells_a_command_that_runs(tmp_path: Path, capsys: pytes
 
 def test_a_file_that_may_not_be_looked_at_is_in_no_command(tmp_path: Path) -> None:
     written = write_world(world(FOUR), tmp_path)
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert context.locate_file("profiles", written.profile.name) == str(written.profile)
         written.profile.parent.chmod(0)
         with unprivileged():

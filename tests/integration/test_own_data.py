@@ -19,7 +19,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from ofs_spark.workflow.context import RunContext
 from tests.unit.intake.worlds import hash_files
@@ -101,7 +101,7 @@ def ofs_import(folder: Path, *options: str) -> dict[str, Any]:
 
 def build(
     answer: dict[str, Any],
-    engine: Callable[[], Engine] = LocalEngine,
+    engine: Callable[[], Engine] = EmbeddedEngine,
     change: Callable[[RunContext], RunContext] = lambda c: c,
 ) -> dict[str, Any]:
     """The build of an imported world, verified."""

@@ -21,8 +21,8 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Limits
 from ofs_spark.io import adapters
 from ofs_spark.io.adapters import Adapter, load_wiring
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.ledger.postgres import PostgresLedger
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from tests.integration.test_cancel import ask, call, driven, list_reasons, place_ledger
 from tests.servers.cut import Cut, Cutter
@@ -40,7 +40,7 @@ LOADED = (
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture

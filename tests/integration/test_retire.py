@@ -15,7 +15,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.refs import name_retirement
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.io.watched import watch
 from ofs_spark.workflow.context import RunContext
@@ -34,7 +34,7 @@ REASON = "chargebacks of May were loaded twice"
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_build_is_answered_where_the_look_at_its_retirement_is_not(written: Wr
                 raise OSError("no answer")
             return super().__call__(effect, call)
 
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         objects = replace(context, objects=MemoryObjects(stored))
         answer = pipeline.build_dataset(written.intent.read_bytes(), watch(objects, Deaf()))
     assert answer["manifest_ref"] == published.published["manifest_ref"]

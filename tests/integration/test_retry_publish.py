@@ -26,9 +26,9 @@ from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run, State
 from ofs_spark.io import context as io_context
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.failpoints import VARIABLE
 from ofs_spark.io.ledger.sqlite import SqliteLedger
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.watched import watch
 from ofs_spark.publish import commit
@@ -105,7 +105,7 @@ def run(
     policy: Path | None = None,
     seen: Seen | None = None,
 ) -> dict[str, Any]:
-    with open_context(written.wiring, policy, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, policy, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert isinstance(context.objects, LocalObjects)
         changed = replace(context, objects=store(context.objects.root))
         return call(changed if seen is None else watch(changed, seen))
@@ -120,7 +120,7 @@ def retry(written: Written, run_key: str, **more: Any) -> dict[str, Any]:
 
 
 def find_run(written: Written) -> tuple[Run, list[str]]:
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         (found,) = context.control.ledger.list_runs()
         return found, [event.reason for event in context.control.ledger.list_events(found.run_key)]
 
@@ -148,7 +148,7 @@ def test_a_put_that_failed_is_retried_without_any_input(
     tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = write_world(TRAINING, tmp_path)
-    monkeypatch.setattr(io_context._Spark, "engine", lambda _self: LocalEngine())
+    monkeypatch.setattr(io_context._Spark, "engine", lambda _self: EmbeddedEngine())
     where = ("--wiring", str(written.wiring), "--json", "--quiet")
     with monkeypatch.context() as patch:
         patch.setenv(VARIABLE, "manifest.put.before=error")
@@ -297,7 +297,7 @@ def test_a_store_that_denies_says_nothing_of_what_was_staged(tmp_path: Path, exp
 def stop_early(context: RunContext) -> RunContext:
     """A context whose engine is stopped when it starts."""
 
-    def stop() -> LocalEngine:
+    def stop() -> EmbeddedEngine:
         raise Stopped(143)
 
     return replace(context, engine=stop)
@@ -378,7 +378,7 @@ def test_a_dataset_that_stands_by_then_is_answered(tmp_path: Path, expected: str
     written, run_key = leave_pending(tmp_path)
     other = json.dumps({**json.loads(written.intent.read_bytes()), "request_id": "request.of.another"}).encode()
     assert build(written, intent=other).published["content_digest"] == expected
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         answer = pipeline.retry_publish(run_key, context)
     assert (answer["outcome"], answer["run_key"]) == ("ALREADY_PUBLISHED", run_key)
     assert find_violations(written.root, tmp_path / "ledger.sqlite") == []

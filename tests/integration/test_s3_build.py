@@ -24,7 +24,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.wiring import StoreSettings
 from ofs_spark.io.context import find_log, open_context
 from ofs_spark.io.delta import DeltaTables
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.s3 import S3Objects
 from ofs_spark.io.objects.s3_client import list_storage_options
 from tests.acceptance.test_closure import TRAINING
@@ -219,7 +219,7 @@ def commit_nothing(objects: S3Objects) -> None:
 def test_no_file_of_a_bucket_is_on_this_machine(tmp_path: Path, make_bucket: Bucket, s3_address: str) -> None:
     place = place_world(tmp_path, make_bucket(s3_address), s3_address)
     heard: list[str] = []
-    with open_context(place.wiring, None, lambda _room, doing: heard.append(doing), LocalEngine) as context:
+    with open_context(place.wiring, None, lambda _room, doing: heard.append(doing), EmbeddedEngine) as context:
         profile = f"{TRAINING.intent['feature_definition_set']['feature_set_id']}.yaml"
         assert context.profiles.exists(profile)
         assert context.locate_file("profiles", profile) == context.locate_file("objects", "nothing") == ""
@@ -229,7 +229,7 @@ def test_no_file_of_a_bucket_is_on_this_machine(tmp_path: Path, make_bucket: Buc
     assert heard == []
 
 
-def no_engine() -> LocalEngine:
+def no_engine() -> EmbeddedEngine:
     raise AssertionError("an engine was started")
 
 
@@ -237,6 +237,6 @@ def keys() -> dict[str, str]:
     return {name.lower(): value for name, value in KEYS.items()}
 
 
-def build(place: Place, engine: Callable[[], LocalEngine] = LocalEngine) -> dict[str, Any]:
+def build(place: Place, engine: Callable[[], EmbeddedEngine] = EmbeddedEngine) -> dict[str, Any]:
     with open_context(place.wiring, None, lambda _room, _doing: None, engine) as context:
         return pipeline.build_dataset(place.intent.read_bytes(), context)

@@ -12,7 +12,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.foundation import contracts
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from tests.acceptance.test_closure import TRAINING
 from tests.integration.test_refusals import NOWHERE
@@ -114,7 +114,7 @@ class Failing(LocalObjects):
 def test_a_signal_that_cannot_be_written_is_recorded_and_blocks_nothing(tmp_path: Path) -> None:
     written = write_world(TRAINING, tmp_path)
     heard: list[str] = []
-    with open_context(written.wiring, None, lambda _room, doing: heard.append(doing), LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, doing: heard.append(doing), EmbeddedEngine) as context:
         objects = context.objects
         assert isinstance(objects, LocalObjects)
         failing = Failing(objects.root, unwritten="ofs_reconciliation.json")
@@ -145,7 +145,7 @@ def test_a_stopped_run_says_that_it_was_stopped_and_can_be_run_again(tmp_path: P
         if room == "replay":
             raise KeyboardInterrupt
 
-    with open_context(written.wiring, None, stopped, LocalEngine) as context, pytest.raises(KeyboardInterrupt):
+    with open_context(written.wiring, None, stopped, EmbeddedEngine) as context, pytest.raises(KeyboardInterrupt):
         pipeline.build_dataset(written.intent.read_bytes(), context)
     (receipt,) = documents(written, "run_receipts")
     assert (receipt["outcome"], receipt["exit_status"]) == ("FAILED", 130)

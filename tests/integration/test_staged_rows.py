@@ -13,7 +13,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.acceptance.test_closure import TRAINING
 from tests.crash.drill import Answer, Drill, EndAt, Place, Watcher, expected_digest
 from tests.invariants.check import find_violations
@@ -93,7 +93,9 @@ def test_staged_rows_hold_what_rows_keep_of_their_event_and_what_no_event_has(tm
 def test_a_build_that_is_told_of_staged_rows_says_so() -> None:
     with Place() as drill:
         folder, told = leave_staged(drill), list[str]()
-        with open_context(drill.written.wiring, None, lambda _room, doing: told.append(doing), LocalEngine) as context:
+        with open_context(
+            drill.written.wiring, None, lambda _room, doing: told.append(doing), EmbeddedEngine
+        ) as context:
             pipeline.build_dataset(
                 drill.ask(), replace(context, control=replace(context.control, is_gone=drill.is_gone))
             )

@@ -15,7 +15,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.publish import commit
 from tests.acceptance.test_closure import TRAINING
 from tests.integration.test_retry_publish import Silent
@@ -30,7 +30,7 @@ PROFILE, INDEX, EXTRACT, POLICY = "the feature profile ", "the archive index ", 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM, and no waiting for a store that gives no answer."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     monkeypatch.setattr(commit, "READ_BACK_PAUSES_S", (0.0,))
     monkeypatch.delenv("OFS_POLICY", raising=False)
 
@@ -159,7 +159,7 @@ def test_a_backfill_asked_again_is_answered_with_what_changed(name: str, written
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_was_staged_is_published_with_what_changed(name: str, by_build: bool, written: Written) -> None:
     change, what, words = CHANGES[name]
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         silent = replace(context, objects=Silent(str(written.root)))
         with pytest.raises(Refusal) as pending:
             pipeline.build_dataset(written.intent.read_bytes(), silent)

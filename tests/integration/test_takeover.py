@@ -17,7 +17,7 @@ from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.ends import Stopped
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.spec.tables.windows import world
 from tests.worlds.running import build
 from tests.worlds.writer import write_world
@@ -50,7 +50,7 @@ def test_a_killed_driver_is_replaced_at_once(tmp_path: Path) -> None:
         driver.wait()
     answer = build(written).published
     assert answer["outcome"] == "COMMITTED"
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         events = pipeline.describe_runs(answer["run_key"], context)["events"]
     assert [event["reason"] for event in events] == ["REQUESTED", "STARTED", "TAKEN_OVER", "COMMITTED"]
 
@@ -60,7 +60,7 @@ def test_what_surrounds_the_basis_may_grow_between_attempts(tmp_path: Path) -> N
     before = world("event|time|card\ne0|10:00|1")
     written = write_world(before, tmp_path)
 
-    def stop() -> LocalEngine:
+    def stop() -> EmbeddedEngine:
         raise Stopped
 
     with open_context(written.wiring, None, lambda _room, _doing: None, stop) as context, pytest.raises(Stopped):
@@ -76,9 +76,9 @@ def test_an_attempt_that_outlived_the_run_limit_ends_without_a_dataset(tmp_path:
     """It ends before the commit, and says so in the ledger; the next attempt publishes."""
     written, clock = write_world(world("event|time|card\ne0|10:00|1"), tmp_path), FixedClock(datetime.now(UTC))
 
-    def work_long() -> LocalEngine:
+    def work_long() -> EmbeddedEngine:
         clock.advance(24 * 3_600 + 1)
-        return LocalEngine()
+        return EmbeddedEngine()
 
     with open_context(written.wiring, None, lambda _room, _doing: None, work_long) as context:
         control = replace(context.control, clock=clock)

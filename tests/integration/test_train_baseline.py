@@ -13,7 +13,7 @@ import pytest
 from ofs_spark import pipeline
 from ofs_spark.demo.command import _prepare_world
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "train_baseline.py"
@@ -24,7 +24,7 @@ PAYMENTS = 8_000
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The wiring and the manifest of a small demo world's dataset."""
     world = _prepare_world(tmp_path_factory.mktemp("demo") / "world", 20260210, PAYMENTS, lambda _room, _doing: None)
-    with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(world.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         return world.wiring, pipeline.build_dataset(world.training.read_bytes(), context)["manifest_ref"]
 
 

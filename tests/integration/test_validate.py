@@ -12,7 +12,7 @@ import yaml
 
 from ofs_spark.foundation.canonical import MAX_BYTES
 from ofs_spark.foundation.contracts import list_contracts
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.integration.test_refusals import FOUR
 from tests.spec.tables.refusals import holding, needs, receipt
 from tests.spec.tables.windows import world
@@ -29,7 +29,7 @@ WORLD = world(FOUR)
 @pytest.fixture(autouse=True)
 def no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM, and no wiring of whoever runs the tests."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: LocalEngine())
+    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
     monkeypatch.delenv("OFS_WIRING", raising=False)
 
 

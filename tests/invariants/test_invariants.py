@@ -13,7 +13,7 @@ import pytest
 
 from ofs_spark.intent.backfill import Correction
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.pipeline import backfill_dataset
 from tests.acceptance.test_closure import TRAINING
 from tests.invariants import INVARIANTS, History, find_violations, find_wrong_answer
@@ -225,7 +225,7 @@ def superseded(whole: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     written = write_world(TRAINING, folder)
     build(written)
     asked = Correction(whole.manifest["dataset_manifest_id"], reason_code="LATE", request_id="backfill.0001")
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         answer = backfill_dataset(written.intent.read_bytes(), asked, context)
     return Copy(written.root, answer["manifest_ref"])
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import WIDTH, open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
@@ -57,7 +57,7 @@ def settings(spark: SparkSession) -> Iterator[dict[str, str]]:
         spark.conf.set(name, value)
 
 
-def published(written: Written, engine: SparkEngine | LocalEngine, width: int) -> str:
+def published(written: Written, engine: SparkEngine | EmbeddedEngine, width: int) -> str:
     text = written.wiring.read_text() + f"\nspark: {{{WIDTH}: '{width}'}}\n"
     written.wiring.write_text(text)
     with open_context(written.wiring, None, lambda _room, _doing: None, lambda: engine) as context:
@@ -65,7 +65,7 @@ def published(written: Written, engine: SparkEngine | LocalEngine, width: int) -
 
 
 def test_every_configuration_has_one_digest(spark: SparkSession, settings: dict[str, str], tmp_path: Path) -> None:
-    digests = {"without_a_jvm": published(write_world(WORLD, tmp_path / "local"), LocalEngine(), 3)}
+    digests = {"without_a_jvm": published(write_world(WORLD, tmp_path / "local"), EmbeddedEngine(), 3)}
     for name, (layout, changes, width, made) in CONFIGURATIONS.items():
         for key, value in changes.items():
             spark.conf.set(key, value)
@@ -86,7 +86,7 @@ def test_the_table_reads_the_same_everywhere(spark: SparkSession, tmp_path: Path
     assert {tuple(row.values()) for row in by_spark} == wanted
 
 
-def never() -> LocalEngine:
+def never() -> EmbeddedEngine:
     raise AssertionError("an engine was started")
 
 

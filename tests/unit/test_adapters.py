@@ -25,8 +25,8 @@ from ofs_spark.io.adapters import (
     open_objects,
 )
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.ledger.sqlite import SqliteLedger
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.objects.s3 import S3Objects
 from ofs_spark.io.objects.s3_place import S3Place
@@ -189,7 +189,7 @@ def test_reading_a_wiring_judges_and_resolves_no_address(tmp_path: Path) -> None
 
 def test_a_command_that_only_reads_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
-    with open_context(wired(tmp_path), None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(wired(tmp_path), None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert pipeline.describe_runs(None, context) == {"runs": [], "total": 0}
         with pytest.raises(Refusal, match="RUN_NOT_FOUND"):
             pipeline.describe_runs("0" * 32, context)
@@ -204,7 +204,7 @@ def test_a_command_that_only_reads_creates_nothing(tmp_path: Path) -> None:
 def test_an_object_root_that_does_not_stand_is_refused_and_never_made(root: str, tmp_path: Path) -> None:
     with (
         pytest.raises(Refusal, match=r"ENVIRONMENT_UNFIT: objects\.root is ") as refused,
-        open_context(wired(tmp_path, objects={"root": root}), None, lambda _room, _doing: None, LocalEngine),
+        open_context(wired(tmp_path, objects={"root": root}), None, lambda _room, _doing: None, EmbeddedEngine),
     ):
         raise AssertionError("it was opened")
     assert refused.value.details == {"pointer": "/objects/root"}
@@ -218,7 +218,7 @@ def test_an_object_root_where_no_table_can_be_written_is_refused_before_any_work
     folder = tmp_path / name
     with (
         pytest.raises(Refusal, match=r"ENVIRONMENT_UNFIT: objects\.root is at a path with") as refused,
-        open_context(wired(folder), None, lambda _room, _doing: None, LocalEngine),
+        open_context(wired(folder), None, lambda _room, _doing: None, EmbeddedEngine),
     ):
         raise AssertionError("it was opened")
     assert refused.value.details == {"pointer": "/objects/root"}
@@ -229,7 +229,7 @@ def test_an_object_root_where_no_table_can_be_written_is_refused_before_any_work
 def test_any_other_name_of_the_object_root_is_opened(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     (folder / "objects").mkdir(parents=True)
-    with open_context(wired(folder), None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(wired(folder), None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert context.objects.exists("nothing") is False
 
 
@@ -239,14 +239,14 @@ def test_a_width_that_is_no_count_is_refused(width: Any, tmp_path: Path) -> None
     path = wired(tmp_path, spark={"ofs.exchange.width": width})
     with (
         pytest.raises(Refusal, match="is no whole number") as refused,
-        open_context(path, None, lambda _room, _doing: None, LocalEngine),
+        open_context(path, None, lambda _room, _doing: None, EmbeddedEngine),
     ):
         raise AssertionError("it was opened")
     assert refused.value.details == {"pointer": "/spark/ofs.exchange.width"}
 
 
 def test_the_environment_of_a_build_names_the_engine_that_was_used(tmp_path: Path) -> None:
-    class Versioned(LocalEngine):
+    class Versioned(EmbeddedEngine):
         def describe_versions(self) -> dict[str, str]:
             return {"spark": "4.0.9-answered", "java": "21"}
 

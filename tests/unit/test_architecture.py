@@ -298,7 +298,7 @@ def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
         ),
         ("publish/commit.py", "from ofs_spark.workflow.attempt import Attempt", "publish must not import workflow"),
         ("workflow/plan.py", "from ofs_spark import pipeline", "workflow must not import pipeline"),
-        ("workflow/build.py", "from ofs_spark.io.local_engine import LocalEngine", "workflow must not import io"),
+        ("workflow/build.py", "from ofs_spark.io.embedded_engine import EmbeddedEngine", "workflow must not import io"),
         ("pipeline.py", "from ofs_spark.io.delta import commit", "pipeline must not import io"),
         ("io/delta.py", "from ofs_spark import pipeline", "io must not import pipeline"),
         ("intent/run.py", "from ofs_spark.cli import main", "intent must not import cli"),

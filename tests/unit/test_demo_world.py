@@ -21,7 +21,7 @@ from ofs_spark.demo.world import RUN_FACTS, DemoWorld, write_demo_world
 from ofs_spark.foundation import contracts
 from ofs_spark.foundation.policy import load_policy, state_releases
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.running import rows_of
 
 SMALL = Shape(4_000, customers=120, terminals=40, merchants=12, days=40)
@@ -76,7 +76,7 @@ def test_its_documents_keep_their_contracts(tmp_path: Path) -> None:
 
 def test_both_intents_build(tmp_path: Path) -> None:
     world = written(tmp_path)
-    with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(world.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         training = pipeline.build_dataset(world.training.read_bytes(), context)
         explore = pipeline.build_dataset(world.explore.read_bytes(), context)
     assert training["status"] == "TRAINING_READY"
@@ -92,7 +92,7 @@ def test_both_intents_build(tmp_path: Path) -> None:
 def test_all_that_its_online_plane_logged_matches_but_the_planted_snapshot(seed: int, tmp_path: Path) -> None:
     world = written(tmp_path, seed)
     refs = read_anchors(world)
-    with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(world.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         answer = pipeline.check_parity(world.sweep.read_bytes(), context, refs)
     found: dict[str, dict[str, Any]] = {one["anchor_ref"]: one for one in answer["results"]}
     planted = f"{FOLDER}/snapshots/planted.json"
@@ -114,7 +114,7 @@ def test_all_that_its_online_plane_logged_matches_but_the_planted_snapshot(seed:
 
 def test_its_own_intents_are_answered_one_by_one(tmp_path: Path) -> None:
     world = written(tmp_path)
-    with open_context(world.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(world.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         good = pipeline.check_parity(world.parity.read_bytes(), context)
         planted = pipeline.check_parity(world.planted.read_bytes(), context)
         forensic = pipeline.rebuild_forensics(world.forensic.read_bytes(), context)

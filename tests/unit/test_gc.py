@@ -19,8 +19,8 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Clearable
 from ofs_spark.intent.run import Run, State, Transition
 from ofs_spark.io.context import open_context
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.ledger.memory import MemoryLedger
-from ofs_spark.io.local_engine import LocalEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.workflow import gc
@@ -118,7 +118,7 @@ class Yard:
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path_factory.mktemp("gc"))
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as opened:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as opened:
         yield opened
 
 

@@ -16,7 +16,7 @@ from ofs_spark.foundation.columnar.measure import MeasuredWork, add_spent, measu
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.workflow import loading
 from ofs_spark.workflow.attempt import Timings
 from tests.spec.tables.windows import world
@@ -42,7 +42,7 @@ def test_waiting_for_the_taker_is_not_counted() -> None:
 
 def test_seconds_of_all_targets_are_added_by_room() -> None:
     steps = [Step("one", MeasuredWork("labels", slow), 1), Step("two", MeasuredWork("features", slow), 1)]
-    spent = add_spent(LocalEngine().run([b"a", b"b"], steps))
+    spent = add_spent(EmbeddedEngine().run([b"a", b"b"], steps))
     assert set(spent) == {"labels", "features"}
     assert all(0.04 <= seconds < 0.2 for seconds in spent.values())
 
@@ -71,7 +71,7 @@ def test_compiling_and_the_engines_start_are_in_no_rooms_time(tmp_path: Path, mo
 
     def start() -> Engine:
         clock.advance(5)
-        return LocalEngine()
+        return EmbeddedEngine()
 
     monkeypatch.setattr(loading, "has_compiled_code", lambda: False)
     monkeypatch.setattr(loading, "mark_compiled", lambda: True)

@@ -14,7 +14,8 @@ from pyspark.errors import PySparkException
 from ofs_spark.foundation.codes import CODES
 from ofs_spark.foundation.ends import describe_end
 from ofs_spark.foundation.errors import Refusal, refuse
-from ofs_spark.io.spark_errors import decode_refusal, encode_refusal, own_errors, send_errors
+from ofs_spark.io.spark_errors import own_errors, send_errors
+from ofs_spark.io.worker_errors import decode_refusal, encode_refusal
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

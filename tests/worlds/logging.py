@@ -18,7 +18,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.audit import Audit, Resolution
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.model import RUN, World, intent, profile, row, segment, slice_, window
 from tests.worlds.writer import Written
 
@@ -133,7 +133,7 @@ def write_parquet(written: Written, lines: Iterable[Line], type_: pa.DataType, r
 def compare(
     written: Written,
     ref: str,
-    engine: Callable[[], Engine] = LocalEngine,
+    engine: Callable[[], Engine] = EmbeddedEngine,
     policy: Path | None = None,
     audit: Audit | None = None,
 ) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.config import find_conf_root
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.model import World
 from tests.worlds.writer import Layout, Written, write_world
 
@@ -56,7 +56,7 @@ def run(
     world: World,
     root: Path,
     layout: Layout = Layout(),  # noqa: B008  # frozen
-    engine: Callable[[], Engine] = LocalEngine,
+    engine: Callable[[], Engine] = EmbeddedEngine,
     policy: Path | None = None,
 ) -> Outcome:
     return build(write_world(world, root, layout), engine, policy=policy)
@@ -64,7 +64,7 @@ def run(
 
 def build(
     written: Written,
-    engine: Callable[[], Engine] = LocalEngine,
+    engine: Callable[[], Engine] = EmbeddedEngine,
     intent: bytes | None = None,
     policy: Path | None = None,
 ) -> Outcome:
@@ -78,7 +78,7 @@ def build(
 
 def verify(written: Written, outcome: Outcome) -> list[dict[str, Any]]:
     """The checks of `ofs verify` that a published outcome fails."""
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         answer = pipeline.verify_dataset(outcome.published["manifest_ref"], context)
     return [check for check in answer["checks"] if not check["ok"]]
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ofs_spark import pipeline
 from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from tests.worlds.model import FACTS_REF, canon, digest, run_facts
 from tests.worlds.model import intent as make_intent
 
@@ -79,13 +79,13 @@ class OnlineWorld:
         return canon({name: value for name, value in document.items() if value is not None and name != "filters"})
 
     def compare(
-        self, raw: bytes, anchors: tuple[str, ...] = (), engine: Callable[[], Engine] = LocalEngine
+        self, raw: bytes, anchors: tuple[str, ...] = (), engine: Callable[[], Engine] = EmbeddedEngine
     ) -> Document:
         with open_context(self.folder / "wiring.yaml", None, lambda _room, _doing: None, engine) as context:
             return pipeline.check_parity(raw, context, anchors)
 
     def rebuild(self, raw: bytes) -> Document:
-        with open_context(self.folder / "wiring.yaml", None, lambda _room, _doing: None, LocalEngine) as context:
+        with open_context(self.folder / "wiring.yaml", None, lambda _room, _doing: None, EmbeddedEngine) as context:
             return pipeline.rebuild_forensics(raw, context)
 
     def read(self, ref: str) -> Any:

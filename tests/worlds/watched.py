@@ -144,9 +144,9 @@ def main(plan: Path) -> None:
     asked = json.loads(plan.read_bytes())
     if asked["engine"] == "local":
         from ofs_spark.io import context
-        from ofs_spark.io.local_engine import LocalEngine
+        from ofs_spark.io.embedded_engine import EmbeddedEngine
 
-        context._Spark.engine = lambda _self: LocalEngine()  # type: ignore[assignment,method-assign]
+        context._Spark.engine = lambda _self: EmbeddedEngine()  # type: ignore[assignment,method-assign]
     answers: dict[str, dict[str, Any]] = {}
     reports = [run_step(step, recorder, answers) for step in asked["steps"]]
     Path(asked["report"]).write_text(json.dumps(reports))

@@ -15,7 +15,7 @@ from ofs_spark.features.online_core import ANY_BIT, adds_exactly, find_lowest_bi
 from ofs_spark.foundation.columnar.dataflow import Step
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_fold_record, name_staging
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.parity import sides
 from ofs_spark.parity.causes import LISTED, Deliveries
@@ -47,7 +47,7 @@ class Counting:
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         self.ran.append((steps[0].name, len(tasks)))
-        return LocalEngine().run(tasks, steps)
+        return EmbeddedEngine().run(tasks, steps)
 
     def describe_versions(self) -> dict[str, str]:
         return {}
@@ -77,7 +77,7 @@ def scanned(root: Path, world: World, ends: Sequence[dict[int, int]], kind: str 
     firsts = {place: own[0].file.first for place, own in index.by_place.items()}
     cells = cut_cells(firsts, [[AnchorEnd(TOPIC, part, kind, last) for part, last in one.items()] for one in ends])
     spec = make_online_spec(index, OnlineCoreRules(), "published_at_utc")
-    scan = scan_basis(LocalEngine(), objects, index, cells.ranges, spec, FOLDER, training=False)
+    scan = scan_basis(EmbeddedEngine(), objects, index, cells.ranges, spec, FOLDER, training=False)
     assert scan.is_proven
     return Case(objects, scan, cells)
 
@@ -102,7 +102,7 @@ def golden(tmp_path: Path) -> Case:
 
 
 def test_the_platforms_own_snapshots(golden: Case) -> None:
-    photos = golden.take(LocalEngine(), SNAPSHOTS)
+    photos = golden.take(EmbeddedEngine(), SNAPSHOTS)
     assert [photo.snapshot_hash for photo in photos] == [one["snapshot_hash"] for one in SNAPSHOTS]
     counters = json.loads((GOLDEN / "counters.json").read_bytes())
     counts = photos[-1].counts
@@ -113,7 +113,7 @@ def test_the_platforms_own_snapshots(golden: Case) -> None:
 
 
 def test_the_platforms_own_states_and_what_made_them(golden: Case) -> None:
-    folded = golden.fold(LocalEngine())
+    folded = golden.fold(EmbeddedEngine())
     states = develop(golden.objects, folded, golden.cells.reach[0]).to_pylist()
     assert {one.pop("key"): one for one in states} == SNAPSHOTS[0]["features"]
     key = "flow_id:flow-0"
@@ -129,7 +129,7 @@ def test_the_platforms_own_states_and_what_made_them(golden: Case) -> None:
 
 
 def test_a_later_attempt_starts_from_states_and_photos_that_stand(golden: Case) -> None:
-    first = golden.take(LocalEngine(), SNAPSHOTS, group=1)
+    first = golden.take(EmbeddedEngine(), SNAPSHOTS, group=1)
     again = Counting()
     assert golden.take(again, SNAPSHOTS, group=1) == first
     assert again.ran == [("prove", 3), ("photograph", 0)]
@@ -143,15 +143,15 @@ def test_a_later_attempt_starts_from_states_and_photos_that_stand(golden: Case) 
 
 
 def test_damaged_states_are_folded_anew(golden: Case) -> None:
-    first = golden.take(LocalEngine(), SNAPSHOTS)
-    flip_byte(Path(golden.objects.locate(golden.fold(LocalEngine()).shards[0].states.ref)))
+    first = golden.take(EmbeddedEngine(), SNAPSHOTS)
+    flip_byte(Path(golden.objects.locate(golden.fold(EmbeddedEngine()).shards[0].states.ref)))
     again = Counting()
     assert golden.take(again, SNAPSHOTS) == first
     assert again.ran == [("prove", 3), ("find repeats", 1), ("photograph", 0)]
 
 
 def test_a_record_of_other_rows_is_no_record(golden: Case) -> None:
-    golden.fold(LocalEngine())
+    golden.fold(EmbeddedEngine())
     path = Path(golden.objects.locate(name_fold_record(FOLDER)))
     path.write_text(path.read_text().replace('"made_of":"', '"made_of":"0'[:-1], 1))
     other = replace(golden, scan=replace(golden.scan, staged=golden.scan.staged[:1]))
@@ -161,7 +161,7 @@ def test_a_record_of_other_rows_is_no_record(golden: Case) -> None:
 
 
 def test_states_that_are_damaged_before_they_are_read_are_refused(golden: Case) -> None:
-    folded = golden.fold(LocalEngine())
+    folded = golden.fold(EmbeddedEngine())
     flip_byte(Path(golden.objects.locate(folded.shards[0].keys.ref)))
     with pytest.raises(Refusal, match="MATERIALIZATION_CORRUPT"):
         develop(golden.objects, folded, golden.cells.reach[0])
@@ -177,7 +177,7 @@ def two_partitions(left: Sequence[Row], right: Sequence[Row]) -> World:
 
 
 def states_of(case: Case) -> list[dict[str, Any]]:
-    folded = case.fold(LocalEngine())
+    folded = case.fold(EmbeddedEngine())
     return [
         {one.pop("key"): one for one in develop(case.objects, folded, reach).to_pylist()} for reach in case.cells.reach
     ]
@@ -207,7 +207,7 @@ def test_a_key_in_two_partitions_has_a_sum_where_no_order_matters(
     case = scanned(tmp_path, two_partitions(*rows), [ends])
     (found,) = states_of(case)
     assert found["flow_id:f"]["amount_sum"] == total
-    (photo,) = case.take(LocalEngine(), [{}])
+    (photo,) = case.take(EmbeddedEngine(), [{}])
     assert (photo.snapshot_hash is None) == (total is None)
     assert photo.undefined == (() if total is not None else ("flow_id:f",))
 
@@ -220,7 +220,7 @@ def test_the_first_delivery_within_each_anchors_own_basis_is_applied(tmp_path: P
     case = scanned(tmp_path, world, [{0: 0}, {1: 0}, {0: 0, 1: 0}, {0: 1, 1: 1}])
     sums = [{key: state["amount_sum"] for key, state in one.items()} for one in states_of(case)]
     assert sums == [{"flow_id:f": 1.0}, {"flow_id:g": 2.0}, {"flow_id:g": 2.0}, {"flow_id:f": 24.0, "flow_id:g": 2.0}]
-    counts = [photo.counts for photo in case.take(LocalEngine(), [{}] * 4)]
+    counts = [photo.counts for photo in case.take(EmbeddedEngine(), [{}] * 4)]
     assert [one["payload_hash_mismatch"] for one in counts] == [0, 0, 1, 1]
     assert [one["applied"] for one in counts] == [1, 1, 1, 3]
 
@@ -233,14 +233,14 @@ def test_without_arrivals_the_first_place_is_applied(tmp_path: Path) -> None:
 def test_a_sum_that_is_not_finite_has_no_photo(tmp_path: Path) -> None:
     rows = [event(at, f"e{at}", 1.7e308) for at in range(2)]
     case = scanned(tmp_path, World((segment(*rows),), intent(slice_(0, 1)), profile()), [{0: 0}, {0: 1}])
-    first, second = case.take(LocalEngine(), [{}, {}])
+    first, second = case.take(EmbeddedEngine(), [{}, {}])
     assert first.snapshot_hash
     assert (second.snapshot_hash, second.endless, second.keys) == (None, ("flow_id:f",), 1)
 
 
 def test_an_anchor_that_reaches_nothing_is_an_empty_plane(tmp_path: Path) -> None:
     case = scanned(tmp_path, two_partitions([event(5, "a", 1)], [event(0, "b", 1)]), [{0: 4}, {1: 0}])
-    empty, other = case.take(LocalEngine(), [{}, {}])
+    empty, other = case.take(EmbeddedEngine(), [{}, {}])
     assert (empty.keys, empty.counts["seen"], other.keys) == (0, 0, 1)
     assert empty.snapshot_hash != other.snapshot_hash
 
@@ -257,7 +257,7 @@ def test_two_sides_are_compared_in_shares_and_no_share_holds_more_than_its_event
     golden: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an end that lies further on adds, told alike however small the shares are."""
-    folded = golden.fold(LocalEngine())
+    folded = golden.fold(EmbeddedEngine())
     place = (TOPIC, 0, "file_line")
     before, after = (Side(golden.scan.staged, folded, golden.cells.reach[at], [place]) for at in (0, 2))
     whole = find_side_changes(golden.objects, before, after)

@@ -13,7 +13,7 @@ from ofs_spark import pipeline
 from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.pins.profile.compile import read_profile
 from tests.unit.signals.test_hold import WORLD, asked, manifest_of
@@ -45,7 +45,7 @@ def test_what_is_no_object_is_not_shown(body: bytes, tmp_path: Path) -> None:
     written.root.joinpath("x").mkdir()
     written.root.joinpath("x", "m.json").write_bytes(body)
     with (
-        open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context,
+        open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context,
         pytest.raises(Refusal) as said,
     ):
         pipeline.show_manifest("x/m.json", context)

@@ -17,7 +17,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run, State
 from ofs_spark.io.context import open_context
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.objects.local import LocalObjects
 from tests.spec.tables import refusals
 from tests.spec.tables.windows import world
@@ -222,7 +222,7 @@ SAID: list[str] = []
 def build_on(written: Written, make: Callable[[str], LocalObjects], intent: bytes | None = None) -> Outcome:
     SAID.clear()
     with open_context(
-        written.wiring, None, lambda room, doing: SAID.append(f"{room}: {doing}"), LocalEngine
+        written.wiring, None, lambda room, doing: SAID.append(f"{room}: {doing}"), EmbeddedEngine
     ) as context:
         held = replace(context, objects=make(str(written.root.resolve())))
         try:
@@ -243,7 +243,7 @@ def test_a_signal_that_cannot_be_written_undoes_nothing(part: str, error: type[E
     outcome = build_on(written, lambda root: Broken(root, part, error))
     assert outcome.published["outcome"] == "COMMITTED"
     assert any(line.startswith("signals: note: FAILED") for line in SAID)
-    with open_context(written.wiring, None, lambda _room, _doing: None, LocalEngine) as context:
+    with open_context(written.wiring, None, lambda _room, _doing: None, EmbeddedEngine) as context:
         assert [run.state for run in context.control.ledger.list_runs()] == [State.DONE]
     if part not in ("/run_receipts/", ""):
         (receipt,) = receipts(written).values()
