@@ -97,20 +97,24 @@ def _attempt(before: Run, held: Run, intent: Intent, context: RunContext, audit:
 def _publish(intent: Intent, held: Run, context: RunContext, audit: Audit, ending: Ending, timings: Timings) -> Answer:
     """The walk of a full attempt: ends with the committed manifest's answer, or a refusal and no manifest."""
     from ofs_spark.workflow.fixed_plan import fix_plan
-    from ofs_spark.workflow.loading import load_build_rooms
+    from ofs_spark.workflow.loading import BUILD, load_build_rooms
     from ofs_spark.workflow.plan import resolve_plan
 
     with timings.measure("pins", "resolves run facts, profile, archive index and label store"):
         resolution = fix_plan(resolve_plan(intent, context, audit), held, context.objects)
-    load_build_rooms(context, timings)  # compiles for a minute on a new machine: not before the pins hold
+
+    def start() -> None:
+        """Starts the engine; the context says which."""
+        with timings.measure("engine"):
+            context.engine(resolution.plan.archive.rows, BUILD)
+
+    load_build_rooms(context, timings, start)  # compiles for a minute on a new machine: not before the pins hold
     from ofs_spark.workflow.answer import compose_build_answer
     from ofs_spark.workflow.build import StagedRowsLost
     from ofs_spark.workflow.evidence import EvidenceWriter
     from ofs_spark.workflow.publishing import commit_manifest
 
     writer = EvidenceWriter(resolution, held, context.objects)
-    with timings.measure("engine"):  # the context says so, where it starts one
-        context.engine()
     try:
         prepared = _prepare(writer, timings, context, ending)
     except StagedRowsLost as lost:
@@ -126,10 +130,11 @@ def _prepare(
 ) -> dict[str, Any]:
     """From a frozen plan to a prepared manifest. anew: as `run_replay`. StagedRowsLost as `run_build_job`."""
     from ofs_spark.workflow.build import run_build_job, run_replay
+    from ofs_spark.workflow.loading import BUILD
     from ofs_spark.workflow.materialize import materialize, prepare_manifest
 
     resolution = writer.resolution
-    attempt = begin_attempt(resolution.plan, writer.run, context.engine())
+    attempt = begin_attempt(resolution.plan, writer.run, context.engine(resolution.plan.archive.rows, BUILD))
     with timings.measure("replay", "proves the basis"):
         replay = run_replay(resolution, attempt, context, anew=anew)
         writer.refuse_first(replay.refusals, writer.compose_replay(replay))

@@ -1,4 +1,4 @@
-"""`ofs demo`: a world, a dataset, the same one from other parallelism, parity with an online plane, and what to look at."""
+"""`ofs demo`: a world, a dataset, the same one from the other engine, parity with an online plane, and what to look at."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ofs_spark.foundation.errors import InternalError, refuse
 from ofs_spark.foundation.policy import load_policy, state_releases
 from ofs_spark.foundation.ports import Announce
 from ofs_spark.foundation.wording import write_count
-from ofs_spark.io.context import WIDTH, open_context
+from ofs_spark.io.context import open_context
+from ofs_spark.io.engines import WIDTH
 from ofs_spark.workflow.context import RunContext
 
 FACTS = "demo.json"
@@ -74,7 +75,7 @@ class Demo:
 
 
 def run_demo(folder: Path, seed: int, payments: int, progress: Progress) -> Demo:
-    """Generates, builds, verifies, compares snapshots of the online plane, builds again in a second root."""
+    """Generates, builds, verifies, compares snapshots of the online plane, builds again on the other engine."""
     world = _prepare_world(folder, seed, payments, progress)
     with open_context(world.wiring, None, progress, tell_tasks=progress.tell_tasks) as context:
         answer = pipeline.build_dataset(world.training.read_bytes(), context)
@@ -186,9 +187,9 @@ def _scale_shape(payments: int) -> Shape:
 
 
 def _build_again(world: DemoWorld, progress: Progress) -> dict[str, Any]:
-    """The same intent in a second object root, on one core and with other exchange widths."""
+    """The same intent in a second object root, on Spark, where the first build had what `auto` takes for so few events."""
     other = world.root / AGAIN
-    progress("demo", "builds the same intent again: second root, one core, other exchange widths")
+    progress("demo", "builds the same intent again: on Spark, second root, other exchange widths")
     shutil.copytree(
         world.objects,
         other,
@@ -197,7 +198,7 @@ def _build_again(world: DemoWorld, progress: Progress) -> dict[str, Any]:
         ignore=shutil.ignore_patterns("ofs", "learning", "ledger*", ".spark"),
     )
     settings = {"spark.master": "local[1]", WIDTH: "3", "spark.sql.session.timeZone": "America/New_York"}
-    wiring = write_wiring(world.root, AGAIN, settings)
+    wiring = write_wiring(world.root, AGAIN, settings, engine="spark")
     with open_context(wiring, None, progress, tell_tasks=progress.tell_tasks) as context:
         return pipeline.build_dataset(world.training.read_bytes(), context)
 
@@ -231,7 +232,7 @@ def _describe(demo: Demo) -> dict[str, str]:
         "labels": f"{coverage['ratios']['coverage']:.2%} resolved, {coverage['counts']['conflict']} contradicting",
         "status": manifest["status"],
         "digest": answer["content_digest"],
-        "again": f"{'the same digest' if demo.is_same else again['content_digest']}, from one core in another root",
+        "again": f"{'the same digest' if demo.is_same else again['content_digest']}, from Spark in another root",
         "time": ", ".join(f"{entry} {seconds:.1f} s" for entry, seconds in answer["timings"].items()),
     }
 

@@ -165,10 +165,10 @@ def _write_anchors(path: Path, logged: Logged) -> Path:
     return path
 
 
-def write_wiring(root: Path, folder: str, spark: Mapping[str, str]) -> Path:
+def write_wiring(root: Path, folder: str, spark: Mapping[str, str], engine: str = "auto") -> Path:
     """A wiring of this world whose object root is `folder`; paths are relative to the file."""
     path = root / ("wiring.yaml" if folder == "objects" else f"wiring-{folder}.yaml")
-    path.write_text(compose_wiring(folder, MADE.extract_ref, spark), encoding="utf-8")
+    path.write_text(compose_wiring(folder, MADE.extract_ref, spark, engine), encoding="utf-8")
     return path
 
 

@@ -46,6 +46,7 @@ class Wiring:
     named it.
     unused: optional keys that are stated and that no chosen adapter uses; told at the start of a run.
     private: names of the Spark settings whose values came from the environment; they are shown nowhere.
+    engine: what runs a build; `auto` is chosen by how much there is to do (`io/engines.py`).
     hidden: which of the roots, `objects` and `profiles`, hold a value of the environment: no path below one is shown.
     """
 
@@ -63,6 +64,7 @@ class Wiring:
     hidden: frozenset[str] = frozenset()
     file: str = ""
     chosen_by: ChosenBy = "flag"
+    engine: Literal["auto", "spark", "embedded"] = "auto"
 
 
 _TAKE_VARIABLES = frozenset(
@@ -124,6 +126,7 @@ def parse_wiring(raw: Any, file: Path) -> Wiring:
         labels=LabelsWiring(labels["kind"], labels.get("ref", "")),
         store=StoreSettings(**{name: one for name, one in document["objects"].items() if name != "root"}),
         bus=document.get("bus", {}).get("kind", "none"),
+        engine=document.get("engine", "auto"),
         spark={name: _find_property(value) for name, value in document.get("spark", {}).items()},
         unused=tuple(_list_optional_keys(document)),
         private=frozenset(name for name, value in raw.get("spark", {}).items() if names_variable(str(value))),

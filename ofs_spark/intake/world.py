@@ -228,14 +228,14 @@ def describe_receipt(run: Run, output_id: str, ref: str, status: str, sha256: st
     }
 
 
-def compose_wiring(folder: str, extract_ref: str, spark: Mapping[str, str]) -> str:
+def compose_wiring(folder: str, extract_ref: str, spark: Mapping[str, str], engine: str = "auto") -> str:
     """The text of a wiring whose object root is `folder`; paths are relative to the file."""
     settings = "".join(f"  {name}: '{value}'\n" for name, value in {"spark.driver.memory": "4g", **spark}.items())
     ledger = "ledger.sqlite" if folder == "." else f"{folder}/ledger.sqlite"
     return (
         f"kind: local\nobjects: {{root: {folder}}}\nledger: {{dsn: 'sqlite:///{ledger}'}}\n"
         f"profiles: {{root: profiles}}\nlabels: {{kind: extract, ref: {extract_ref}}}\nbus: {{kind: none}}\n"
-        f"spark:\n{settings}"
+        f"engine: {engine}\nspark:\n{settings}"
     )
 
 

@@ -31,20 +31,24 @@ def count_workers(most: int = MOST_WORKERS) -> int:
 
 
 class EmbeddedEngine:
-    """The engine without Spark. workers: 0 runs in this process. memory: as MEMORY. tell: told how far a job is.
+    """The engine without Spark. workers: 0 runs in this process. memory: as MEMORY.
+
+    rooms: module that is loaded once, before the workers are forked, "" for none. tell: told how far a job is.
 
     The processes are started by `start` or the first run, and ended by `stop`. A run that is interrupted, or loses a
     worker, ends them all; the next one starts others.
     """
 
-    def __init__(self, workers: int = 0, memory: int = MEMORY, tell: TellTasks | None = None) -> None:
-        self._workers, self._memory, self._tell = workers, memory, tell
+    def __init__(
+        self, workers: int = 0, memory: int = MEMORY, *, rooms: str = "", tell: TellTasks | None = None
+    ) -> None:
+        self.workers, self._memory, self._rooms, self._tell = workers, memory, rooms, tell
         self._pool: Pool | None = None
 
     def start(self) -> None:
         """Starts the processes, and waits for none: they load what they need meanwhile."""
-        if self._workers and self._pool is None:
-            self._pool = Pool(self._workers, self._memory)
+        if self.workers and self._pool is None:
+            self._pool = Pool(self.workers, self._memory, self._rooms)
 
     def stop(self) -> None:
         """Ends the processes."""
@@ -59,7 +63,7 @@ class EmbeddedEngine:
         """
         if not tasks:
             return []
-        if not self._workers:
+        if not self.workers:
             return _run_here(tasks, steps)
         self.start()
         assert self._pool is not None  # noqa: S101  # just started
@@ -70,8 +74,8 @@ class EmbeddedEngine:
             raise
 
     def describe_versions(self) -> Mapping[str, str]:
-        """Which engine it is; nothing where it is this process."""
-        return {"engine": f"embedded, {self._workers} processes"} if self._workers else {}
+        """Which engine it is: how many processes there were says nothing of a dataset."""
+        return {"engine": "embedded"}
 
 
 def _run_here(tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:

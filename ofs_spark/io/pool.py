@@ -25,8 +25,6 @@ from ofs_spark.io.pool_worker import Begin, Closed, Do, Done, End, Failed, Line
 from ofs_spark.io.scratch import Place
 from ofs_spark.io.worker_errors import decode_refusal
 
-ROOMS = ("ofs_spark.workflow.materialize",)
-"""Loaded once, before the workers are forked: what every step of a build needs."""
 _START = "import sys; sys.path[:] = {path!r}; from ofs_spark.io.pool_worker import main; main(sys.argv[1:])"
 _END_S = 5.0
 _TOLD = 2_000
@@ -38,19 +36,19 @@ class WorkerFailedError(InternalError):
 
 
 class Pool:
-    """Worker processes of one driver. They load the rooms while whoever made the pool goes on.
+    """Worker processes of one driver. They load `rooms`, a module or "", while whoever made the pool goes on.
 
     memory: bytes of chunks that all of them may hold at once; two steps' are there at a time.
     """
 
-    def __init__(self, workers: int, memory: int) -> None:
+    def __init__(self, workers: int, memory: int, rooms: str) -> None:
         self._share = memory // (2 * workers)
         self._printed: IO[bytes] = tempfile.TemporaryFile(prefix="ofs-workers-")  # noqa: SIM115  # closed with the pool
         self._guard, own = socket.socketpair()
         pairs = [socket.socketpair() for _ in range(workers)]
         theirs = [own, *(their for _, their in pairs)]
         try:
-            self._process = _start(theirs, self._printed)
+            self._process = _start(theirs, rooms, self._printed)
         finally:
             for one in theirs:
                 one.close()
@@ -155,10 +153,10 @@ class Pool:
         return refuse("ENVIRONMENT_UNFIT", message, **({"printed": printed} if printed else {}))
 
 
-def _start(sockets: Sequence[socket.socket], printed: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(sockets: Sequence[socket.socket], rooms: str, printed: IO[bytes]) -> subprocess.Popen[bytes]:
     """The first process: it hears no signal before it says which it ignores, and prints where nobody looks."""
     line, *workers = (one.fileno() for one in sockets)
-    command = [sys.executable, "-c", _START.format(path=sys.path), str(line), ",".join(map(str, workers)), *ROOMS]
+    command = [sys.executable, "-c", _START.format(path=sys.path), str(line), ",".join(map(str, workers)), rooms]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STATUSES)
     try:
         return subprocess.Popen(

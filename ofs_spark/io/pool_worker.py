@@ -13,9 +13,8 @@ import os
 import pickle
 import signal
 import socket
-import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -120,8 +119,8 @@ class Line:
         self._socket.close()
 
 
-def guard_workers(line: int, workers: Sequence[int], modules: Sequence[str]) -> None:
-    """The first process: loads `modules`, forks a worker for each descriptor of `workers`, and outlives none of them.
+def guard_workers(line: int, workers: Sequence[int], rooms: str) -> None:
+    """The first process: loads `rooms`, forks a worker for each descriptor of `workers`, and outlives none of them.
 
     line: a socket's descriptor. It ends with the driver; over it goes, as text, how a worker ended before it was told to.
     """
@@ -129,14 +128,15 @@ def guard_workers(line: int, workers: Sequence[int], modules: Sequence[str]) -> 
         signal.signal(one, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
     faulthandler.enable()
-    for module in modules:
-        import_module(module)
+    if rooms:
+        import_module(rooms)
     gc.collect()
     gc.freeze()  # pages that no collection writes to stay shared
-    children = [_fork_worker(number, workers, line) for number in range(len(workers))]
+    woken = _hear_ends()
+    children = {_fork_worker(number, workers, line) for number in range(len(workers))}
     for descriptor in workers:
         os.close(descriptor)
-    _keep_guard(socket.socket(fileno=line), children)
+    _keep_guard(socket.socket(fileno=line), woken, children)
 
 
 def _fork_worker(number: int, workers: Sequence[int], line: int) -> int:
@@ -145,6 +145,8 @@ def _fork_worker(number: int, workers: Sequence[int], line: int) -> int:
         return child
     try:
         _die_with(guard)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for other in (one for place, one in enumerate(workers) if place != number):
             os.close(other)
         os.close(line)
@@ -162,19 +164,34 @@ def _die_with(guard: int) -> None:
         os._exit(_ORPHANED)
 
 
-def _keep_guard(line: socket.socket, children: Sequence[int]) -> None:
-    """Until the driver is gone, or has closed the line; then the workers are."""
-    watched = {os.pidfd_open(child): child for child in children}
-    while line not in (ready := wait_for([line, *watched])):
-        for ended in (one for one in ready if isinstance(one, int)):
-            _, status = os.waitpid(watched.pop(ended), 0)
+def _keep_guard(line: socket.socket, woken: socket.socket, children: set[int]) -> None:
+    """Until the driver is gone, or has closed the line; then the workers are. woken: reads a byte when one has ended."""
+    while line not in wait_for([line, woken]):
+        woken.recv(64)
+        for ended, status in _reap(children):
+            children.remove(ended)
             with suppress(OSError):  # the driver is gone too
                 line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    for child in watched.values():
+    for child in children:
         os.kill(child, signal.SIGKILL)
-    for child in watched.values():
+    for child in children:
         os.waitpid(child, 0)
     os._exit(_ENDED)
+
+
+def _reap(children: Collection[int]) -> list[tuple[int, int]]:
+    """(id, status) of those that have ended."""
+    found = (os.waitpid(child, os.WNOHANG) for child in children)
+    return [(ended, status) for ended, status in found if ended]
+
+
+def _hear_ends() -> socket.socket:
+    """A socket that reads a byte whenever a child ends."""
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    signal.set_wakeup_fd(waking.detach())
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return woken
 
 
 @dataclass
@@ -245,10 +262,6 @@ def check_targets(name: str, width: int, chunks: Iterator[Chunk]) -> Iterator[Ch
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`LINE WORKER[,WORKER…] MODULE…`: descriptors, and what is loaded before the workers are forked."""
-    line, workers, *modules = arguments
-    guard_workers(int(line), [int(one) for one in workers.split(",")], modules)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    """`LINE WORKER[,WORKER…] ROOMS`: descriptors, and the module that is loaded before the workers are forked, or ""."""
+    line, workers, rooms = arguments
+    guard_workers(int(line), [int(one) for one in workers.split(",")], rooms)

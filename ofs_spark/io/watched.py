@@ -67,9 +67,9 @@ class Around(Protocol):
 def watch(context: RunContext, around: Around) -> RunContext:
     """The context with `around` around every call of its ports, in workers too."""
 
-    def start() -> Engine:
+    def start(offsets: int, rooms: str) -> Engine:
         """The engine, watched too."""
-        return WatchedEngine(around("engine.start", context.engine), around)
+        return WatchedEngine(around("engine.start", lambda: context.engine(offsets, rooms)), around)
 
     return replace(
         context,

@@ -223,6 +223,12 @@ def select_segments(index: SegmentIndex, basis: Sequence[Range]) -> tuple[Segmen
     return tuple(found)
 
 
+def count_offsets(index: SegmentIndex, basis: Sequence[Range]) -> int:
+    """How much a basis reads: offsets of dense ranges, stated records of sparse segments."""
+    sparse = sum(one.file.record_count for one in select_segments(index, basis) if not one.dense)
+    return sparse + sum(one.size or 0 for one in basis)
+
+
 def group_ranges(basis: Iterable[Range]) -> dict[Place, list[tuple[int, Range]]]:
     """(ordinal, range) of every range of the basis in its total order, by (topic, partition, offset_kind)."""
     found: dict[Place, list[tuple[int, Range]]] = {}

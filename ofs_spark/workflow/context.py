@@ -27,7 +27,11 @@ ADDRESSED = frozenset(
 
 @dataclass(frozen=True)
 class RunContext:
-    """Ports and settings of one process. `engine` starts Spark when first called, and only then."""
+    """Ports and settings of one process.
+
+    engine: (how many offsets there are, or rows that came of them; the module of what steps need, "" for none) → the engine for
+    so many. It is started when it is first asked for; processes of its own load that module meanwhile.
+    """
 
     wiring: Wiring
     policy: Policy
@@ -37,7 +41,7 @@ class RunContext:
     control: RunControl
     tables: Tables
     clock: Clock
-    engine: Callable[[], Engine]
+    engine: Callable[[int, str], Engine]
     environment: Callable[[], Mapping[str, str]]
     announce: Announce
     clearable: Clearable

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
-from ofs_spark.foundation.code_folder import find_cache_root, has_compiled_code, mark_compiled
+from ofs_spark.foundation.code_folder import find_cache_root, has_compiled_code
 from ofs_spark.foundation.ports import NOTE
 from ofs_spark.workflow.attempt import Timings
 from ofs_spark.workflow.context import RunContext
@@ -14,14 +15,18 @@ LOOPS = (BUILD, "ofs_spark.workflow.forensic")
 """Import every module that holds a compiled loop: those of a build, and those of parity and forensics."""
 
 
-def load_build_rooms(context: RunContext, timings: Timings | None = None) -> None:
+def load_build_rooms(
+    context: RunContext, timings: Timings | None = None, start: Callable[[], object] = lambda: None
+) -> None:
     """Imports the rooms of a build, and adds what that took to the timings of an attempt.
 
     `load` where the loops were compiled before, and are found; `compile` where this is the first run of the release, which
     takes 10 to 70 s.
+    start: called once the loops are compiled, and before they are loaded here: what loads them too does so meanwhile.
     """
     timings = timings or Timings(context.announce, context.clock)
     if has_compiled_code():
+        start()
         with timings.measure("load", "loads Arrow and compiled loops"):
             import_module(BUILD)
         return
@@ -29,10 +34,14 @@ def load_build_rooms(context: RunContext, timings: Timings | None = None) -> Non
         is_kept = compile_loops()
     if not is_kept:
         context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
+    start()
 
 
-def compile_loops() -> bool:
-    """Imports every module that holds a compiled loop, which compiles it where it was not; whether all of it is kept."""
-    for module in LOOPS:
-        import_module(module)
-    return mark_compiled()
+def compile_loops(tell: Callable[[int, int], None] = lambda _done, _all: None) -> bool:
+    """Imports every module that holds a compiled loop, which compiles it where it was not; whether all of it is kept.
+
+    Processes of their own compile first, side by side. tell: told how many modules are done, of how many.
+    """
+    from ofs_spark.foundation.columnar.compiling import compile_modules
+
+    return compile_modules(LOOPS, tell)

@@ -28,11 +28,13 @@ from ofs_spark.parity.snapshot import digest_basis, frame_snapshot
 from ofs_spark.parity.verdict import Rebuilt, Verdict, choose_outcome, count_outcomes, judge
 from ofs_spark.publish.evidence import Evidence, write_once
 from ofs_spark.replay.completeness import COMPLETE
+from ofs_spark.replay.index import count_offsets
 from ofs_spark.replay.receipt import compose_replay_receipt
 from ofs_spark.replay.scan_job import Scan
 from ofs_spark.replay.scan_record import ScanPlace
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.ending import Answer
+from ofs_spark.workflow.loading import BUILD
 from ofs_spark.workflow.parity_explain import Explainer
 from ofs_spark.workflow.parity_plan import ParityResolution, require_whole, resolve_parity, write_plan
 from ofs_spark.workflow.parity_table import write_results
@@ -169,7 +171,7 @@ def _compose_report(
 def replay_cells(resolution: ParityResolution, context: RunContext) -> Replayed:
     """The anchors' cells replayed, and the states of every key; from what an earlier attempt of the plan left, if it is whole."""
     plan, policy, cells = resolution.plan, context.policy, resolution.cells
-    engine = context.engine()
+    engine = context.engine(count_offsets(resolution.index, cells.ranges), BUILD)
     context.announce("replay", "proves the basis")
     folder = name_staging(plan.intent.platform_run_id, plan.plan_id)
     spec = make_online_spec(

@@ -23,7 +23,14 @@ from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from ofs_spark.publish.manifest import require_room
 from ofs_spark.replay.completeness import find_index_faults
-from ofs_spark.replay.index import SegmentIndex, describe_slice, digest_slice, read_index, select_segments
+from ofs_spark.replay.index import (
+    SegmentIndex,
+    count_offsets,
+    describe_slice,
+    digest_slice,
+    read_index,
+    select_segments,
+)
 from ofs_spark.replay.scan.archive import find_segment_faults
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.supersession import judge_supersession
@@ -161,9 +168,8 @@ def _read_extract(context: RunContext, audit: Audit) -> LabelExtract:
 
 
 def _describe_archive(index: SegmentIndex, intent: Intent) -> Archive:
-    """The slice of the index that the basis reads. Rows: offsets of dense ranges, stated records of sparse segments."""
-    sparse = sum(s.file.record_count for s in select_segments(index, intent.basis) if not s.dense)
-    rows = sparse + sum(one.size or 0 for one in intent.basis)
+    """The slice of the index that the basis reads."""
+    rows = count_offsets(index, intent.basis)
     segments = tuple(describe_slice(index, intent.basis))
     return Archive(
         name_segment_index(intent.platform_run_id), index.digest, digest_slice(index, intent.basis), segments, rows

@@ -99,7 +99,7 @@ class StoredTable:
             {},
             self.context.policy.most_decoded_bytes,
         )
-        engine = self.context.engine()
+        engine = self.context.engine(sum(entry.rows for entry in self.entries), "")
         self.context.announce("publish", f"recomputes the digests of every stored file, of {len(self.entries):,}")
         self.checked = verify_table(engine, self.context.objects, self.entries, checks)
         self.content_digest = digest_content(self._schema, self.checked.leaves)

@@ -40,6 +40,7 @@ from ofs_spark.workflow.build import ReplayResult, choose_widths, run_replay
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.evidence import EvidenceWriter, Receipt
 from ofs_spark.workflow.fixed_plan import fix_plan
+from ofs_spark.workflow.loading import BUILD
 from ofs_spark.workflow.plan import Resolution, resolve_plan
 
 SCHEMA_VERSION = "ofs.feature_parity.v1"
@@ -71,7 +72,7 @@ def compare_logged(intent: Intent, features_ref: str, held: Run, context: RunCon
     plan = resolution.plan
     columns = [(column.name, column.type) for column in plan.program.feature_columns]
     tolerances = read_tolerances(plan.policy.parity_tolerances, columns)
-    attempt = begin_attempt(plan, held, context.engine())
+    attempt = begin_attempt(plan, held, context.engine(plan.archive.rows, BUILD))
     context.announce("parity", f"reads logged values: {write_count(file.bytes, 'byte')}")
     most = plan.policy.most_decoded_bytes
     logged = read_logged(attempt.engine, context.objects, file, columns, attempt.staging, most)

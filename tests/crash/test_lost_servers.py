@@ -37,7 +37,7 @@ DAILY = ("pins", "replay", "before the commit", "signals")
 def _impatient(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # made in peace
     monkeypatch.setattr(s3_client, "READ_S", 10.0)
     monkeypatch.setattr(s3_client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: pytest.fail("an engine of its own"))
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: pytest.fail("an engine of its own"))
 
 
 class Lose(Watcher):
@@ -87,7 +87,7 @@ def test_a_server_that_goes_away(
         else:
             told = tell(drill, ended)
             assert told["outcome"] == "REFUSED", told
-            monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+            monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
             monkeypatch.setattr("ofs_spark.io.context.is_gone", drill.is_gone)
             _, *arguments = shlex.split(told["next"])
             done = run_command(*arguments)

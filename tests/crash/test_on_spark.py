@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from ofs_spark.foundation.columnar.ports import Engine
 from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.stops import STATUSES
 from ofs_spark.io.context import open_context
@@ -26,6 +27,7 @@ from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.failpoints import POINTS, VARIABLE
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.crash.drill import Drill, Place, Watcher, require_whole
+from tests.worlds.writer import state_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = (
@@ -65,9 +67,11 @@ def check_two_at_a_time(check: Callable[[Any], None], cases: Iterable[Any]) -> N
     assert failed == [], "\n\n".join(failed)
 
 
-def build_with(drill: Drill, point: str, actions: str) -> subprocess.CompletedProcess[str]:
-    """The command on real Spark, in a session of its own, with a failpoint armed; returns once all of it is gone."""
-    command = [sys.executable, "-m", "ofs_spark.cli", "--json", "--wiring", str(drill.written.wiring), "build"]
+def build_with(drill: Drill, point: str, actions: str, engine: str = "spark") -> subprocess.CompletedProcess[str]:
+    """The command on real Spark, or on processes of the embedded engine, in a session of its own, with a failpoint armed;
+    returns once all of it is gone."""
+    state_engine(drill.written.wiring, engine)
+    command = [sys.executable, "-c", ON_PROCESSES, "--json", "--wiring", str(drill.written.wiring), "build"]
     program = f"import os, signal, sys; {RESET}; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: f"{point}={actions}"}
     with subprocess.Popen(
@@ -86,6 +90,14 @@ def build_with(drill: Drill, point: str, actions: str) -> subprocess.CompletedPr
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+ON_PROCESSES = """
+import sys
+from ofs_spark.io import engines
+from ofs_spark.cli import main
+engines.FEWEST_OFFSETS = 0
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command, which starts processes even for a world as small as a drill's, where its wiring asks for no Spark."""
 RESET = "[signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)]"
 """Whoever started the tests may have signals ignored; a user's shell does not."""
 
@@ -104,17 +116,26 @@ def find_session(leader: int) -> list[str]:
 
 
 def kill(point: str, spark: SparkSession) -> None:
+    kill_driver(point, "spark", lambda: SparkEngine(spark))
+
+
+def kill_driver(point: str, engine: str, other: Callable[[], Engine]) -> None:
+    """A build that is killed at a point, and the one after it, on an engine of this process."""
     with Place() as drill:
-        ended = build_with(drill, point, "kill")
+        ended = build_with(drill, point, "kill", engine)
         assert ended.returncode == -signal.SIGKILL, f"{point}: {ended.returncode} {ended.stdout} {ended.stderr[-2000:]}"
         assert drill.find_violations(settled=False) == [], point
-        require_whole(drill, point, engine=lambda: SparkEngine(spark))
+        require_whole(drill, point, engine=other)
 
 
 def stop(case: tuple[str, str], spark: SparkSession) -> None:
-    point, actions = case
+    stop_driver(*case, "spark", lambda: SparkEngine(spark))
+
+
+def stop_driver(point: str, actions: str, engine: str, other: Callable[[], Engine]) -> None:
+    """A build that is stopped at a point: the status of its first signal, no traceback, and the build after it."""
     with Place() as drill:
-        ended = build_with(drill, point, actions)
+        ended = build_with(drill, point, actions, engine)
         what = f"{point}={actions}: {ended.returncode} {ended.stdout} {ended.stderr[-2000:]}"
         first = signal.Signals["SIG" + actions.split("+")[0].removeprefix("group-").upper()]
         assert ended.returncode == STATUSES[first], what
@@ -124,7 +145,7 @@ def stop(case: tuple[str, str], spark: SparkSession) -> None:
         assert answer["exit_status"] == STATUSES[first], what
         _judge_ledger(drill, point, answer, what)
         assert drill.find_violations(settled=False) == [], what
-        require_whole(drill, what, engine=lambda: SparkEngine(spark))
+        require_whole(drill, what, engine=other)
 
 
 def _judge_ledger(drill: Drill, point: str, answer: dict[str, Any], what: str) -> None:

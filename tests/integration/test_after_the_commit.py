@@ -195,7 +195,7 @@ def test_an_interrupted_attempt_is_none_of_those_that_policy_allows(tmp_path: Pa
     written = write_world(TRAINING, tmp_path)
 
     def stopped(context: RunContext) -> RunContext:
-        def engine() -> Any:
+        def engine(_offsets: int, _rooms: str) -> Any:
             raise Stopped(143)
 
         return replace(context, engine=engine)

@@ -29,7 +29,7 @@ NOWHERE = "dm_" + "0" * 32
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
 
 
 @pytest.fixture
@@ -215,12 +215,12 @@ def test_a_target_that_cannot_be_superseded_is_refused(
 ) -> None:
     damage, said = TARGETS[name]
     target = damage(written, build(written).published)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", None)  # told before the engine
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", None)  # told before the engine
     told = backfill(written, target)
     assert (told["code"], told["exit"]) == ("SUPERSESSION_LINK_INVALID", 60)
     assert said in told["message"]
     assert find_faults({name: one for name, one in told.items() if name != "exit"}, "refusal_answer") == []
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     ended = run_command(*shlex.split(told["next"])[1:])
     assert ended.exit_code != 2, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -22,7 +22,7 @@ from tests.worlds.writer import Written, write_world
 def engine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """No JVM, but where a test asks for one."""
     if "spark" not in request.fixturenames:
-        monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+        monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
 
 
 @pytest.fixture

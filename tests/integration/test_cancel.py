@@ -37,13 +37,13 @@ ROOT = Path(__file__).resolve().parents[2]
 HANGING = """
 import sys, time
 from ofs_spark import cli
-from ofs_spark.io.context import _Spark
+from ofs_spark.io.engines import Engines
 
-def engine(_self):
+def engine(*_asked):
     print("holds the run", file=sys.stderr, flush=True)
     time.sleep(600)
 
-_Spark.engine = engine
+Engines.find = engine
 sys.exit(cli.main(sys.argv[1:]))
 """
 CHAIN = ["REQUESTED", "STARTED", "CANCEL_REQUESTED", "CANCELLED"]
@@ -205,10 +205,7 @@ def test_a_cancel_after_the_manifest_stands_changes_nothing(written: Written) ->
 
 
 def test_a_driver_that_died_after_its_commit_is_not_told_as_cancelled(written: Written) -> None:
-    starting = "from ofs_spark.io.context import _Spark; from ofs_spark.io.embedded_engine import EmbeddedEngine; "
-    starting += (
-        "_Spark.engine = lambda self: EmbeddedEngine(); import sys; from ofs_spark import cli; cli.main(sys.argv[1:])"
-    )
+    starting = "import sys; from ofs_spark import cli; cli.main(sys.argv[1:])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OFS_FAILPOINT": "manifest.put.after=kill"}
     done = subprocess.run(
         [sys.executable, "-c", starting, "--wiring", str(written.wiring), "build", str(written.intent)],

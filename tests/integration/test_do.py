@@ -34,7 +34,7 @@ EDITS: dict[str, Callable[[Written], object]] = {
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM, and no wiring of whoever runs the tests."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     monkeypatch.delenv("OFS_WIRING", raising=False)
 
 

@@ -146,7 +146,7 @@ def run_all(written: Written) -> list[dict[str, Any]]:
 def attack(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     r = random.Random(seed)  # no secret
     written = write_world(WORLD, folder)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     with in_folder(folder):
         target = r.choice(list_inputs(written))
         undo: Callable[[], None] = lambda: None  # noqa: E731
@@ -208,7 +208,7 @@ def test_any_arguments_are_answered(
 ) -> None:
     written = write_world(WORLD, tmp_path)
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     answer = check(run_command(*(str(written.intent) if one == "{file}" else one for one in arguments)))
     assert not is_defect(answer), answer
 
@@ -227,7 +227,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_any_environment_is_answered(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_world(WORLD, tmp_path)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
     for variable, value in ENVIRONMENTS[name].items():
         if value is None:

@@ -19,9 +19,9 @@ EXAMPLES = ROOT / "examples"
 WITHOUT_SPARK = """
 import sys
 from ofs_spark.cli import main
-from ofs_spark.io import context
+from ofs_spark.io import engines
 from ofs_spark.io.embedded_engine import EmbeddedEngine
-context._Spark.engine = lambda _self: EmbeddedEngine()
+engines.Engines.find = lambda *_asked: EmbeddedEngine()
 sys.exit(main())
 """
 """`ofs` on the in-memory twin."""

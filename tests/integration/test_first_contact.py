@@ -34,7 +34,7 @@ COMMANDS: dict[tuple[str, ...], set[str]] = {
 LOOPS = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for file in (ROOT / "ofs_spark").rglob("*.py")
-    if "@compile_loop" in file.read_text(encoding="utf-8")
+    if "\n@compile_loop(" in file.read_text(encoding="utf-8")
 }
 """Modules that hold compiled loops."""
 LOADED = (
@@ -85,13 +85,14 @@ from pathlib import Path
 from ofs_spark import pipeline
 from ofs_spark.io.context import open_context
 
-def stop():
-    raise SystemExit
+class Stop:
+    def run(self, tasks, steps):
+        raise SystemExit
 
-with open_context(Path(sys.argv[1]), None, lambda room, doing: print(doing), stop) as context:
+with open_context(Path(sys.argv[1]), None, lambda room, doing: print(doing), Stop) as context:
     pipeline.build_dataset(Path(sys.argv[2]).read_bytes(), context)
 """
-"""A build that ends where it asks for its engine."""
+"""A build that ends where its engine begins."""
 
 
 def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> None:

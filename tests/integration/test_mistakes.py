@@ -37,7 +37,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something would have been computed")
 
     monkeypatch.setattr("ofs_spark.workflow.loading.load_build_rooms", refuse_to_compute)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", refuse_to_compute)
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", refuse_to_compute)
     for variable in ("OFS_WIRING", "OFS_POLICY"):
         monkeypatch.delenv(variable, raising=False)
 

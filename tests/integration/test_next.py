@@ -30,7 +30,7 @@ from tests.worlds.writer import Layout, Written, write_world
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM: what a refused command starts is no matter here."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
 
 
 def refuse(written: Written) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.ports import Put
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import Run, State
-from ofs_spark.io import context as io_context
+from ofs_spark.io import engines
 from ofs_spark.io.context import open_context
 from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.failpoints import VARIABLE
@@ -148,7 +148,7 @@ def test_a_put_that_failed_is_retried_without_any_input(
     tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = write_world(TRAINING, tmp_path)
-    monkeypatch.setattr(io_context._Spark, "engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr(engines.Engines, "find", lambda *_asked: EmbeddedEngine())
     where = ("--wiring", str(written.wiring), "--json", "--quiet")
     with monkeypatch.context() as patch:
         patch.setenv(VARIABLE, "manifest.put.before=error")
@@ -297,7 +297,7 @@ def test_a_store_that_denies_says_nothing_of_what_was_staged(tmp_path: Path, exp
 def stop_early(context: RunContext) -> RunContext:
     """A context whose engine is stopped when it starts."""
 
-    def stop() -> EmbeddedEngine:
+    def stop(_offsets: int, _rooms: str) -> EmbeddedEngine:
         raise Stopped(143)
 
     return replace(context, engine=stop)

@@ -22,9 +22,10 @@ from deltalake.exceptions import DeltaError
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.wiring import StoreSettings
-from ofs_spark.io.context import find_log, open_context
+from ofs_spark.io.context import open_context
 from ofs_spark.io.delta import DeltaTables
 from ofs_spark.io.embedded_engine import EmbeddedEngine
+from ofs_spark.io.engines import find_log
 from ofs_spark.io.objects.s3 import S3Objects
 from ofs_spark.io.objects.s3_client import list_storage_options
 from tests.acceptance.test_closure import TRAINING

@@ -30,7 +30,7 @@ PROFILE, INDEX, EXTRACT, POLICY = "the feature profile ", "the archive index ", 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No JVM, and no waiting for a store that gives no answer."""
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", lambda _self: EmbeddedEngine())
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     monkeypatch.setattr(commit, "READ_BACK_PAUSES_S", (0.0,))
     monkeypatch.delenv("OFS_POLICY", raising=False)
 

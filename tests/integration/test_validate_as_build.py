@@ -46,7 +46,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PinsHeld
 
     monkeypatch.setattr("ofs_spark.workflow.loading.load_build_rooms", end)
-    monkeypatch.setattr("ofs_spark.io.context._Spark.engine", end)
+    monkeypatch.setattr("ofs_spark.io.engines.Engines.find", end)
     monkeypatch.delenv("OFS_WIRING", raising=False)
 
 

@@ -12,8 +12,9 @@ from pyspark.sql import SparkSession
 
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
-from ofs_spark.io.context import WIDTH, open_context
+from ofs_spark.io.context import open_context
 from ofs_spark.io.embedded_engine import EmbeddedEngine
+from ofs_spark.io.engines import WIDTH
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences

@@ -12,7 +12,7 @@ import pytest
 from ofs_spark.foundation.contracts import find_faults
 from tests.spark.program import run_program
 from tests.spec.tables.windows import world
-from tests.worlds.writer import write_world
+from tests.worlds.writer import state_engine, write_world
 
 PROGRAM = """
 import os, signal, sys, threading, time
@@ -58,6 +58,7 @@ sys.exit(main(sys.argv[3:]))
 )
 def test_an_end_of_spark_is_answered_and_leaves_no_jvm(end: str, contract: str, status: int, tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
+    state_engine(written.wiring, "spark")
     place = tmp_path / "jvm"
     command = ("--json", "--wiring", str(written.wiring), "build", str(written.intent))
     done = run_program(PROGRAM, str(place), end, command=command)

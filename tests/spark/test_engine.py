@@ -32,7 +32,7 @@ def test_the_engine_names_what_runs_and_the_twin_runs_on_nothing(spark: SparkSes
         ("spark", "scala", "java"), True
     )
     assert int(versions["java"].split(".")[0]) == check_java()
-    assert EmbeddedEngine().describe_versions() == {}
+    assert EmbeddedEngine().describe_versions() == {"engine": "embedded"}
 
 
 def test_large_chunks_arrive_whole(spark: SparkSession) -> None:

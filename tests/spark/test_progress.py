@@ -15,12 +15,12 @@ from tests.worlds.writer import write_world
 PROGRAM = """
 import sys, time
 from ofs_spark.cli import main
-from ofs_spark.io import context
-build = context._Spark.engine
-def slow(self):
+from ofs_spark.io import engines
+build = engines._Spark.engine
+def slow(self, why):
     time.sleep(3)
-    return build(self)
-context._Spark.engine = slow
+    return build(self, why)
+engines._Spark.engine = slow
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -29,7 +29,7 @@ sys.exit(main(sys.argv[1:]))
 def test_starting_spark_and_loading_are_named_and_timed_apart(tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
     document = yaml.safe_load(written.wiring.read_text())
-    written.wiring.write_text(yaml.safe_dump({**document, "spark": {"spark.driver.memory": "1g"}}))
+    written.wiring.write_text(yaml.safe_dump({**document, "engine": "spark", "spark": {"spark.driver.memory": "1g"}}))
     command = ("--json", "--wiring", str(written.wiring), "build", str(written.intent))
     done = run_program(PROGRAM, command=command)
     spent = json.loads(done.stdout)["timings"]
@@ -41,6 +41,6 @@ def test_starting_spark_and_loading_are_named_and_timed_apart(tmp_path: Path) ->
     lines = [line[9:].split(maxsplit=1) for line in told]
     rooms = list(dict.fromkeys(room for room, _ in lines if room not in ("load", "compile")))
     assert rooms == ["intent", "pins", "engine", "replay", "features", "publish", "signals"]
-    assert ["engine", "starting Spark"] in lines
+    assert ["engine", "starting Spark: the wiring says so"] in lines
     assert ["engine", "stopping Spark"] in lines
     assert "\x1b" not in done.stderr

@@ -38,7 +38,10 @@ sys.exit(main(sys.argv[2:]))
 def test_a_secret_of_a_session_is_on_no_command_line_and_in_no_file(tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
     document = yaml.safe_load(written.wiring.read_text())
-    document["spark"] = {"spark.hadoop.fs.s3a.secret.key": "${PLANTED}", "spark.driver.memory": "1g"}
+    document["engine"], document["spark"] = (
+        "spark",
+        {"spark.hadoop.fs.s3a.secret.key": "${PLANTED}", "spark.driver.memory": "1g"},
+    )
     written.wiring.write_text(yaml.safe_dump(document))
     seen = tmp_path / "seen"
     command = ("--json", "--wiring", str(written.wiring), "build", str(written.intent))

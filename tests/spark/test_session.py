@@ -52,7 +52,7 @@ def test_a_batch_holds_at_most_sixteen_chunks(spark: SparkSession) -> None:
 def test_a_context_leaves_running_the_session_that_it_found(spark: SparkSession, tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path)
     with open_context(written.wiring, None, lambda _room, _doing: None) as context:
-        assert context.engine().describe_versions()["spark"] == spark.version
+        assert context.engine(1, "").describe_versions()["spark"] == spark.version
     assert spark.range(3).count() == 3
     assert not (written.root / ".spark").exists()
 

@@ -262,6 +262,6 @@ def test_the_environment_of_a_build_names_the_engine_that_was_used(tmp_path: Pat
         assert set(before) == {"code", "python", "delta", "arrow"}
         assert before["delta"].startswith("delta-rs ")
         assert made == []
-        assert context.engine() is context.engine()
+        assert context.engine(1, "") is context.engine(9_000_000, "")
         assert context.environment() == {**before, "spark": "4.0.9-answered", "java": "21"}
     assert len(made) == 1

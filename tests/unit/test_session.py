@@ -6,7 +6,7 @@ import pytest
 
 from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import EnvironmentUnfit
-from ofs_spark.io.context import find_log
+from ofs_spark.io.engines import find_log
 from ofs_spark.io.session import check_jars, check_java, read_properties
 from tests.unit.permissions import unprivileged
 

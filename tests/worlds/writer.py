@@ -89,6 +89,11 @@ def write_world(world: World, root: Path, layout: Layout = Layout()) -> Written:
     return Written(objects, _yaml(root / "wiring.yaml", wiring), intent, index, files, extract, facts, profile)
 
 
+def state_engine(wiring: Path, engine: str) -> None:
+    """Has a wiring ask for an engine: for worlds as small as these it would be the embedded one, in the process itself."""
+    wiring.write_text(yaml.safe_dump({**yaml.safe_load(wiring.read_text()), "engine": engine}))
+
+
 def _write_archive(world: World, objects: Path, run: str, layout: Layout) -> tuple[Path, tuple[Path, ...]]:
     entries, files = [], []
     segments = linked(world.segments)
