@@ -13,6 +13,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -28,8 +29,20 @@ from ofs_spark.foundation.stops import STATUSES
 from ofs_spark.io.scratch import Inbox, Outbox, Place
 from ofs_spark.io.worker_errors import encode_refusal
 
+_UNUSED = ("pandas", "scipy.linalg")
+"""PyArrow looks for the one at the first list that it is given, Numba for the other as it starts: no step has a use for
+either, and each takes half a second of every worker."""
 _DIE_WITH_PARENT = 1
 _ORPHANED, _ENDED = 3, 0
+
+
+class _Unused:
+    """Finds no module of _UNUSED, wherever it is installed."""
+
+    def find_spec(self, name: str, *_where: object) -> None:
+        """Leaves every other module to those who come after."""
+        if name in _UNUSED:
+            raise ModuleNotFoundError(name, name=name)
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,7 @@ def guard_workers(line: int, workers: Sequence[int], rooms: str) -> None:
         signal.signal(one, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
     faulthandler.enable()
+    sys.meta_path.insert(0, _Unused())
     if rooms:
         import_module(rooms)
     gc.collect()

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from ofs_spark import pipeline
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.context import open_context
-from ofs_spark.io.embedded_engine import EmbeddedEngine
+from ofs_spark.io.embedded_engine import MEMORY, EmbeddedEngine
 from ofs_spark.io.engines import WIDTH
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import build as oracle
@@ -65,8 +65,31 @@ def published(written: Written, engine: SparkEngine | EmbeddedEngine, width: int
         return str(pipeline.build_dataset(written.intent.read_bytes(), context)["content_digest"])
 
 
+EMBEDDED: dict[str, tuple[int, int, int]] = {
+    "without_a_jvm": (0, MEMORY, 3),
+    "one_process": (1, MEMORY, 8),
+    "two_processes": (2, MEMORY, 5),
+    "chunks_on_disk": (3, 6_000, 13),
+}
+"""Of the embedded engine: processes, bytes of chunks in memory, width."""
+
+
+def published_embedded(folder: Path, workers: int, memory: int, width: int) -> str:
+    engine = EmbeddedEngine(workers, memory)
+    try:
+        return published(write_world(WORLD, folder), engine, width)
+    finally:
+        engine.stop()
+
+
+def test_every_embedded_configuration_has_one_digest(tmp_path: Path) -> None:
+    """What Spark's configurations give, without a JVM: the next test compares the two."""
+    digests = {name: published_embedded(tmp_path / name, *stated) for name, stated in EMBEDDED.items()}
+    assert len(set(digests.values())) == 1, digests
+
+
 def test_every_configuration_has_one_digest(spark: SparkSession, settings: dict[str, str], tmp_path: Path) -> None:
-    digests = {"without_a_jvm": published(write_world(WORLD, tmp_path / "local"), EmbeddedEngine(), 3)}
+    digests = {name: published_embedded(tmp_path / name, *stated) for name, stated in EMBEDDED.items()}
     for name, (layout, changes, width, made) in CONFIGURATIONS.items():
         for key, value in changes.items():
             spark.conf.set(key, value)
