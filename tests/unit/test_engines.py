@@ -13,7 +13,6 @@ import yaml
 
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.wiring import find_wiring_faults, read_wiring
-from ofs_spark.io import engines
 from ofs_spark.io.context import open_context
 from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.engines import FEWEST_OFFSETS, MOST_OFFSETS, choose_engine
@@ -69,7 +68,7 @@ def test_a_session_that_runs_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_other_machines_have_spark_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.sys, "platform", "darwin")
+    monkeypatch.setattr("sys.platform", "darwin")
     assert choose_engine(read_wiring(wired(tmp_path)), 1, {}) == ("spark", "the embedded engine needs Linux")
     with pytest.raises(Refusal, match="needs Linux") as refused:
         choose_engine(read_wiring(wired(tmp_path, engine="embedded")), 1, {})
