@@ -90,13 +90,11 @@ def _fork(module: str) -> int:
 
 
 def _import_alone(module: str) -> None:
-    """Imports a module without what its packages import: bare ones stand in for them in this process."""
-    parts = module.split(".")
-    for name in (".".join(parts[:end]) for end in range(2, len(parts))):
-        if name not in sys.modules:
-            bare = ModuleType(name)
-            bare.__path__ = [str(files("ofs_spark").joinpath(*name.split(".")[1:]))]
-            sys.modules[name] = bare
+    """Imports a module without what packages import: bare ones stand in for those of the rooms in this process."""
+    for name in {one.rpartition(".")[0] for one, _ in _list_sources()} - {*sys.modules}:
+        bare = ModuleType(name)
+        bare.__path__ = [str(files("ofs_spark").joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = bare
     import_module(module)
 
 
