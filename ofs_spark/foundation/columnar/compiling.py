@@ -31,11 +31,16 @@ def compile_modules(modules: Sequence[str], tell: TellLoops = lambda _done, _all
 
     Where it can be kept, and this machine has more than one processor, processes compile it first.
     """
-    if len(os.sched_getaffinity(0)) > 1 and _is_writable():
+    if _count_processors() > 1 and _is_writable():
         _compile_first(tell)
     for module in modules:
         import_module(module)
     return mark_compiled()
+
+
+def _count_processors() -> int:
+    """Those that this process may use; one where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _is_writable() -> bool:
@@ -69,7 +74,7 @@ def main() -> None:
     waiting, running, done = [*needs], dict[int, str](), set[str]()
     while waiting or running:
         ready = [one for one in waiting if needs[one] <= done]
-        while ready and len(running) < len(os.sched_getaffinity(0)):
+        while ready and len(running) < _count_processors():
             module = ready.pop(0)
             waiting.remove(module)
             running[_fork(module)] = module
