@@ -1,0 +1,162 @@
+"""Contenders side by side on one world: in turns within each round, after one round that warms up and is not counted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.dataset import dataset
+from pyspark.sql import SparkSession
+
+from benchmarks.contenders import alone, floor, naive, ofs
+from benchmarks.contenders.job import Job
+from benchmarks.measure import measured
+from benchmarks.report import ROOT, describe_machine, print_table, write_results
+from benchmarks.sessions import open_session
+from benchmarks.worlds import WINDOWS, World, open_folder, write_world
+from ofs_spark.io.spark_engine import SparkEngine
+
+WARM_UP_EVENTS = 20_000
+FIGURES = ("wall_s", "cpu_s", "peak_mib")
+NAMES = ("ofs_spark", "floor", "naive", *alone.ALONE)
+SLOW = {"naive"}
+"""Once per world is enough: seconds are not what it differs by."""
+
+Run = dict[str, Any]
+Contender = Callable[[Job], Run]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a comparison is about. worlds: (shape, events, keys)."""
+
+    worlds: Sequence[tuple[str, int, str]]
+    contenders: Sequence[str]
+    runs: int
+    kept: Path | None = None
+
+
+def list_contenders(session: SparkSession, warm_up: World) -> dict[str, Contender]:
+    """Every contender by name: what measures one run of it."""
+
+    def build(job: Job) -> Run:
+        return ofs.run(lambda: SparkEngine(session), job)
+
+    def told(run: Callable[[SparkSession, Job], Path]) -> Callable[[Job], Run]:
+        return lambda job: {"table": str(run(session, job))}
+
+    here: dict[str, Callable[[Job], Run]] = {"ofs_spark": build, "floor": told(floor.run), "naive": told(naive.run)}
+    beside = {name: partial(alone.run_alone, name, warm_up=warm_up) for name in alone.ALONE}
+    return {**{name: partial(_measure, run) for name, run in here.items()}, **beside}
+
+
+def _measure(run: Callable[[Job], Run], job: Job) -> Run:
+    return measured(lambda: run(job))
+
+
+def compare_world(job: Job, contenders: Mapping[str, Contender], runs: int, session: SparkSession) -> dict[str, Any]:
+    """Every run of every contender, and where each table differs from the build's."""
+    found: dict[str, list[Run]] = {name: [] for name in contenders}
+    cells: dict[str, Any] = {}
+    compared = _Compared(job, session)
+    for number in range(runs + 1):
+        for name, run in contenders.items():
+            if name in SLOW and number != 1:
+                continue
+            one = run(job)
+            table = Path(one["answer"]["table"])
+            said = f"{one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU, {one['peak_mib']:,.0f} MiB"
+            print(f"  {name} {number or 'warm-up'}: {said}", flush=True)
+            found[name] += [one] if number else []
+            if number == 1 and name not in ("ofs_spark", "floor"):
+                cells[name] = compared.compare(table)
+            shutil.rmtree(table)
+    compared.remove()
+    return {**job.world.about, "keys": job.keys, "rows_per_window": compared.frames, "runs": found, "cells": cells}
+
+
+class _Compared:
+    """The build's tables that the others' are compared with: as observed, and with hindsight. Made when first asked for."""
+
+    def __init__(self, job: Job, session: SparkSession) -> None:
+        self._job, self._session = job, session
+        self._tables: list[Path] = []
+        self.frames: dict[str, dict[str, float]] = {}
+
+    def compare(self, table: Path) -> dict[str, Any]:
+        """As `cells` says, in a process of its own."""
+        if not self._tables:
+            for knowledge in ("as_observed", "event_time"):
+                made = ofs.run(lambda: SparkEngine(self._session), self._job, knowledge)
+                self._tables.append(Path(made["table"]))
+            self.frames = _count_rows(self._tables[0])
+        command = [sys.executable, "-m", "benchmarks.cells", *map(str, self._tables), str(table)]
+        answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        return dict(json.loads(answer.stdout))
+
+    def remove(self) -> None:
+        """Removes the tables."""
+        for table in self._tables:
+            shutil.rmtree(table)
+
+
+def _count_rows(table: Path) -> dict[str, dict[str, float]]:
+    """Rows per window, mean and most, as the build counted them."""
+    names = [f"customer__count_{window}" for window in WINDOWS]
+    counts = dataset(table, format="parquet").to_table(columns=names)
+    return {name: {"mean": pc.mean(counts[name]).as_py(), "most": pc.max(counts[name]).as_py()} for name in names}
+
+
+def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Contender → medians: seconds, MiB, CPU µs per event, and wall and CPU over those of the build on Spark."""
+    medians = {
+        name: {figure: statistics.median(run[figure] for run in runs) for figure in FIGURES}
+        for name, runs in result["runs"].items()
+        if runs
+    }
+    mine = medians.get("ofs_spark")
+    for own in medians.values():
+        own["cpu_us_per_event"] = own["cpu_s"] / result["events"] * 1e6
+        if mine is not None:
+            own["wall_over_ofs"], own["cpu_over_ofs"] = own["wall_s"] / mine["wall_s"], own["cpu_s"] / mine["cpu_s"]
+    return medians
+
+
+def compare(asked: Asked) -> dict[str, Any]:
+    """Measures every world in one Spark session; the document that is written."""
+    results: list[dict[str, Any]] = []
+    with open_folder(asked.kept) as folder, open_session() as session:
+        warm_up = write_world("sparse", WARM_UP_EVENTS, folder)
+        every = list_contenders(session, warm_up)
+        chosen = {name: every[name] for name in asked.contenders}
+        for shape, events, keys in asked.worlds:
+            print(f"{shape}, {events:,} events, {keys} key(s)", flush=True)
+            world = write_world(shape, events, folder)
+            result = compare_world(Job(world, keys, folder / "table"), chosen, asked.runs, session)
+            results.append({**result, "summary": summarize(result)})
+            if asked.kept is None:
+                shutil.rmtree(world.root)
+        versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
+    machine = describe_machine(**versions, pyarrow=pa.__version__)
+    return {"machine": machine, "runs": asked.runs, "results": results}
+
+
+def run(asked: Asked) -> None:
+    """Measures, writes the results and prints a table per world."""
+    document = compare(asked)
+    target = write_results("build", document)
+    for result in document["results"]:
+        print_table(f"{result['shape']}, {result['events']:,} events, {result['keys']} key(s)", result["summary"])
+    print(target)

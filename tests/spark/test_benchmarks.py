@@ -1,0 +1,75 @@
+"""Every contender of the benchmarks still does its job: on a small world, cell by cell beside OFS' own table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from pyspark.sql import SparkSession
+
+from benchmarks import cells, worlds
+from benchmarks.contenders import alone, floor, naive, ofs
+from benchmarks.contenders.job import Job
+from ofs_spark.io.spark_engine import SparkEngine
+
+EVENTS = 4_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
+    """Dense keys."""
+    return worlds.write_world("dense", EVENTS, tmp_path_factory.mktemp("worlds"))
+
+
+@pytest.fixture(scope="module")
+def built(world: worlds.World) -> dict[str, Path]:
+    """A build's table of two keys without Spark: as observed, and with hindsight."""
+    job = Job(world, "two", Path())
+    with_hindsight = {"as_observed": alone.run_embedded(job), "event_time": alone.run_embedded(job, "event_time")}
+    return {knowledge: Path(answer["table"]) for knowledge, answer in with_hindsight.items()}
+
+
+def compare(built: dict[str, Path], table: Path) -> dict[str, Any]:
+    return cells.compare_cells(built["as_observed"], built["event_time"], table)
+
+
+def test_the_build_on_spark_has_the_same_cells(
+    spark: SparkSession, world: worlds.World, built: dict[str, Path]
+) -> None:
+    answer = ofs.run(lambda: SparkEngine(spark), Job(world, "two", Path()))
+    found = compare(built, Path(answer["table"]))
+    assert found == {"rows": answer["rows"], "rows_of_peer": answer["rows"], "missing": 0, "differing": {}}
+
+
+def test_the_floor_writes_as_many_columns(spark: SparkSession, world: worlds.World, tmp_path: Path) -> None:
+    job = Job(world, "two", tmp_path / "table")
+    written = spark.read.format("delta").load(str(floor.run(spark, job)))
+    assert written.columns == job.columns
+    assert written.count() > EVENTS  # redeliveries too
+
+
+@pytest.mark.parametrize("name", ["naive", "duckdb", "polars"])
+def test_a_peer_differs_where_it_is_said_to(
+    name: str, request: pytest.FixtureRequest, world: worlds.World, built: dict[str, Path], tmp_path: Path
+) -> None:
+    job = Job(world, "two", tmp_path / "table")
+    run: dict[str, Callable[[], Any]] = {
+        "naive": lambda: naive.run(request.getfixturevalue("spark"), job),
+        "duckdb": lambda: alone.run_duckdb(job),
+        "polars": lambda: alone.run_polars(job),
+    }
+    run[name]()
+    found = compare(built, job.table)
+    assert found["rows"] == found["rows_of_peer"]
+    assert found["missing"] == 0
+    differing = found["differing"]
+    # which copy `dropDuplicates` keeps is Spark's choice
+    assert {column for column, own in differing.items() if own["other"]} <= ({"_offset"} if name == "naive" else set())
+    assert differing["customer__count_7d"]["hindsight"] > 0  # what was delivered late is counted
+    assert differing["label__fraud_disposition"]["conflict"] > 0
+    with duckdb.connect() as connection:
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet('{job.table}/*.parquet')").fetchall()
+    assert [column for column, *_ in described] == job.columns
