@@ -39,15 +39,11 @@ lint: setup ## ruff (rules and format) and mypy, all strict
 
 .PHONY: bench
 bench: setup ## builds beside plain Spark, DuckDB and Polars, 2 M and 8 M events; writes benchmarks/results/
-	@$(BIN)/python -m benchmarks --events 2000000
-	@$(BIN)/python -m benchmarks --events 8000000 --runs 1 --shapes sparse --contenders ofs_spark ofs_embedded floor duckdb polars
+	@$(BIN)/python -m benchmarks --plan bench
 
 .PHONY: bench-nightly
-bench-nightly: setup ## two keys, 20 M events, every shape of keys, staged rows; hours, and 48 GiB to make the largest world
-	@$(BIN)/python -m benchmarks --events 2000000 --keys two
-	@$(BIN)/python -m benchmarks --events 2000000 --shapes dense10 hot20 --contenders ofs_spark ofs_embedded floor
-	@$(BIN)/python -m benchmarks --events 1000000 5000000 --shapes one_key --contenders ofs_spark ofs_embedded
-	@$(BIN)/python -m benchmarks --events 20000000 --runs 1 --contenders ofs_spark ofs_embedded floor duckdb polars
+bench-nightly: setup ## two keys, every shape of keys, 20 M events, staged rows; hours, and 32 GiB to make the largest world
+	@$(BIN)/python -m benchmarks --plan nightly
 	@$(BIN)/python -m benchmarks --only retry
 
 .PHONY: profile

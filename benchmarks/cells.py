@@ -27,7 +27,7 @@ REASONS = ("rounding", "hindsight", "conflict", "other")
 
 
 def compare_cells(built: Path, hindsight: Path, table: Path) -> dict[str, Any]:
-    """`rows` of both, how many of the build's are `missing`, and per column that differs its cells by reason."""
+    """`rows` of both, how many of the build's are `missing`, the `columns`, and per column that differs its cells by reason."""
     with duckdb.connect() as connection:
         for name, folder in (("built", built), ("late", hindsight), ("peer", table)):
             files = sorted(str(file) for file in folder.rglob("*.parquet") if "_delta_log" not in file.parts)
@@ -40,7 +40,8 @@ def compare_cells(built: Path, hindsight: Path, table: Path) -> dict[str, Any]:
         ((theirs,),) = connection.execute("SELECT count(*) FROM peer").fetchall()
     each = zip(columns, (cells[at : at + len(REASONS)] for at in range(0, len(cells), len(REASONS))), strict=True)
     differing = {name: dict(zip(REASONS, own, strict=True)) for name, own in each if any(own)}
-    return {"rows": rows, "rows_of_peer": theirs, "missing": rows - matched, "differing": differing}
+    matching = {"rows": rows, "rows_of_peer": theirs, "missing": rows - matched}
+    return {**matching, "columns": list(columns), "differing": differing}
 
 
 def _count(name: str, is_float: bool) -> str:

@@ -1,4 +1,4 @@
-"""Contenders side by side on one world: in turns within each round, after one round that warms up and is not counted."""
+"""Contenders side by side on one world after another: in turns within each round, in a session that is warm."""
 
 from __future__ import annotations
 
@@ -28,24 +28,52 @@ from benchmarks.sessions import open_session
 from benchmarks.worlds import WINDOWS, World, open_folder, write_world
 from ofs_spark.io.spark_engine import SparkEngine
 
-WARM_UP_EVENTS = 20_000
+WARM_UP_EVENTS = 200_000
+WARM_UPS = 2
 FIGURES = ("wall_s", "cpu_s", "peak_mib")
-NAMES = ("ofs_spark", "floor", "naive", *alone.ALONE)
-SLOW = {"naive"}
-"""Once per world is enough: seconds are not what it differs by."""
+NAMES = ("ofs_spark", *alone.ALONE, "floor", "naive")
+QUICK = tuple(name for name in NAMES if name != "naive")
+ONCE = {"naive"}
+"""One run is enough: seconds are not what it differs by."""
 
 Run = dict[str, Any]
 Contender = Callable[[Job], Run]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a comparison is about. worlds: (shape, events, keys)."""
+class Comparison:
+    """A world, who works on it how often, and whether their tables are compared."""
 
-    worlds: Sequence[tuple[str, int, str]]
+    shape: str
+    events: int
+    keys: str
     contenders: Sequence[str]
     runs: int
-    kept: Path | None = None
+    compares: bool = True
+
+
+def _cross(shapes: str, events: int, keys: str, contenders: Sequence[str], runs: int, **own: bool) -> list[Comparison]:
+    return [Comparison(shape, events, keys, contenders, runs, **own) for shape in shapes.split()]
+
+
+MILLION = 1_000_000
+PLANS: dict[str, list[Comparison]] = {
+    "bench": [
+        *_cross("sparse", 2 * MILLION, "one", NAMES, 3),
+        *_cross("dense", 2 * MILLION, "one", NAMES, 2),
+        *_cross("sparse", 8 * MILLION, "one", QUICK, 1, compares=False),
+    ],
+    "nightly": [
+        *_cross("sparse dense", 2 * MILLION, "one", NAMES, 3),
+        *_cross("sparse dense", 2 * MILLION, "two", NAMES, 3),
+        *_cross("dense10 hot20", 2 * MILLION, "one", QUICK, 3),
+        *_cross("one_key", MILLION, "one", QUICK, 3),
+        *_cross("one_key", 5 * MILLION, "one", QUICK, 1, compares=False),
+        *_cross("sparse dense", 8 * MILLION, "one", QUICK, 1),
+        *_cross("sparse", 20 * MILLION, "one", QUICK, 1, compares=False),
+    ],
+}
+"""What `make bench` and `make bench-nightly` compare."""
 
 
 def list_contenders(session: SparkSession, warm_up: World) -> dict[str, Contender]:
@@ -66,25 +94,32 @@ def _measure(run: Callable[[Job], Run], job: Job) -> Run:
     return measured(lambda: run(job))
 
 
-def compare_world(job: Job, contenders: Mapping[str, Contender], runs: int, session: SparkSession) -> dict[str, Any]:
-    """Every run of every contender, and where each table differs from the build's."""
-    found: dict[str, list[Run]] = {name: [] for name in contenders}
+def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contender], session: SparkSession) -> Run:
+    """Every run of every contender, in turns, and where each table differs from the build's."""
+    found: dict[str, list[Run]] = {name: [] for name in asked.contenders}
     cells: dict[str, Any] = {}
     compared = _Compared(job, session)
-    for number in range(runs + 1):
-        for name, run in contenders.items():
-            if name in SLOW and number != 1:
+    for number in range(asked.runs):
+        for name in asked.contenders:
+            if name in ONCE and number:
                 continue
-            one = run(job)
+            one = contenders[name](job)
             table = Path(one["answer"]["table"])
             said = f"{one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU, {one['peak_mib']:,.0f} MiB"
-            print(f"  {name} {number or 'warm-up'}: {said}", flush=True)
-            found[name] += [one] if number else []
-            if number == 1 and name not in ("ofs_spark", "floor"):
+            print(f"  {name}: {said}", flush=True)
+            found[name].append(one)
+            if asked.compares and not number and name not in ("ofs_spark", "floor"):
                 cells[name] = compared.compare(table)
             shutil.rmtree(table)
+            _empty(job.world)
     compared.remove()
     return {**job.world.about, "keys": job.keys, "rows_per_window": compared.frames, "runs": found, "cells": cells}
+
+
+def _empty(world: World) -> None:
+    """Removes the rows that builds staged."""
+    for folder in world.objects.glob("*/ofs/staging"):
+        shutil.rmtree(folder)
 
 
 class _Compared:
@@ -134,29 +169,30 @@ def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return medians
 
 
-def compare(asked: Asked) -> dict[str, Any]:
-    """Measures every world in one Spark session; the document that is written."""
+def compare(plan: Sequence[Comparison], kept: Path | None) -> dict[str, Any]:
+    """Measures every world in one Spark session, once it is warm; the document that is written."""
     results: list[dict[str, Any]] = []
-    with open_folder(asked.kept) as folder, open_session() as session:
-        warm_up = write_world("sparse", WARM_UP_EVENTS, folder)
-        every = list_contenders(session, warm_up)
-        chosen = {name: every[name] for name in asked.contenders}
-        for shape, events, keys in asked.worlds:
-            print(f"{shape}, {events:,} events, {keys} key(s)", flush=True)
-            world = write_world(shape, events, folder)
-            result = compare_world(Job(world, keys, folder / "table"), chosen, asked.runs, session)
+    with open_folder(kept) as folder, open_session() as session:
+        small = write_world("sparse", WARM_UP_EVENTS, folder)
+        contenders = list_contenders(session, small)
+        names = {name for one in plan for name in one.contenders} - set(alone.ALONE)
+        for name in [*names] * WARM_UPS:
+            shutil.rmtree(contenders[name](Job(small, "one", folder / "table"))["answer"]["table"])
+        for one in plan:
+            print(f"{one.shape}, {one.events:,} events, keys: {one.keys}", flush=True)
+            world = write_world(one.shape, one.events, folder)
+            result = compare_world(one, Job(world, one.keys, folder / "table"), contenders, session)
             results.append({**result, "summary": summarize(result)})
-            if asked.kept is None:
+            if kept is None:
                 shutil.rmtree(world.root)
         versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
-    machine = describe_machine(**versions, pyarrow=pa.__version__)
-    return {"machine": machine, "runs": asked.runs, "results": results}
+    return {"machine": describe_machine(**versions, pyarrow=pa.__version__), "results": results}
 
 
-def run(asked: Asked) -> None:
+def run(plan: Sequence[Comparison], kept: Path | None) -> None:
     """Measures, writes the results and prints a table per world."""
-    document = compare(asked)
+    document = compare(plan, kept)
     target = write_results("build", document)
     for result in document["results"]:
-        print_table(f"{result['shape']}, {result['events']:,} events, {result['keys']} key(s)", result["summary"])
+        print_table(f"{result['shape']}, {result['events']:,} events, keys: {result['keys']}", result["summary"])
     print(target)

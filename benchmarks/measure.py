@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -20,25 +20,28 @@ def list_processes() -> list[psutil.Process]:
     return [mine, *mine.children(recursive=True)]
 
 
+def split_cpu() -> dict[str, float]:
+    """CPU seconds so far of the `driver`, of `jvm` and of `workers`, of those that ended too: their parents have them."""
+    spent = {"driver": 0.0, "jvm": 0.0, "workers": 0.0}
+    mine, *others = list_processes()
+    spent["driver"] = sum(mine.cpu_times()[:4])  # user, system, and both of children that were waited for
+    for process in others:
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            spent["jvm" if process.name() == "java" else "workers"] += sum(process.cpu_times()[:4])
+    return spent
+
+
 def add_cpu() -> float:
-    """CPU seconds of this process and all below it so far, of those that ended too: their parents have them."""
-    total = 0.0
-    for process in list_processes():
-        try:
-            total += sum(process.cpu_times()[:4])  # user, system, and both of children that were waited for
-        except psutil.NoSuchProcess:  # it has ended meanwhile
-            continue
-    return total
+    """CPU seconds of all of them."""
+    return sum(split_cpu().values())
 
 
 def add_memory() -> float:
     """MiB that the processes hold now; pages that several share are counted once."""
     total = 0
     for process in list_processes():
-        try:
+        with suppress(psutil.NoSuchProcess):
             total += process.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
     return total / 2**20
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.contenders.alone NAME KEYS WORLD TABLE WARM-UP-WORLD
 
-Start-up is left out: the small world is worked on first, and what is measured comes after. Prints one JSON document.
+Start-up is left out: a small world is worked on first, and what is measured comes after. Prints one JSON document.
 """
 
 from __future__ import annotations
