@@ -12,6 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from benchmarks.report import ROOT, find_newest
+from ofs_spark.foundation.wording import write_count
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "benchmarks.svg"
@@ -82,7 +83,7 @@ def tell_cells(name: str, cells: Mapping[str, Any]) -> str:
 
 
 def _share(count: int, every: int) -> str:
-    return f"{count / every:.1%}" if count >= every / 1000 else f"{count:,} cells"
+    return f"{count / every:.1%}" if count >= every / 1000 else write_count(count, "cell")
 
 
 def draw(document: Mapping[str, Any]) -> str:

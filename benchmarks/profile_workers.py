@@ -21,7 +21,7 @@ ENGINE = "ofs_spark/io/spark_engine.py"
 MEASURE = "ofs_spark/foundation/columnar/measure.py"
 Frame = tuple[str, str]
 """A function's file, from the package's folder on, and its name."""
-ADAPTER: Frame = (ENGINE, "_Adapter.__call__")
+ADAPTERS: tuple[Frame, ...] = (ENGINE, "_Starter.__call__"), (ENGINE, "_Adapter.__call__")
 """What a worker calls. The driver has other functions of the engine, and waits in them."""
 
 
@@ -48,7 +48,7 @@ def read_stacks(lines: Iterable[str]) -> Counter[tuple[Frame, ...]]:
     for line in lines:
         text, _, count = line.rpartition(" ")
         frames = [_read_frame(frame) for frame in text.split(";")]
-        inside = [at for at, frame in enumerate(frames) if frame == ADAPTER]
+        inside = [at for at, frame in enumerate(frames) if frame in ADAPTERS]
         if inside:
             found[tuple(frames[inside[0] :])] += int(count)
     return found

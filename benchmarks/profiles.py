@@ -44,20 +44,18 @@ def profile_build(session: SparkSession, job: Job) -> dict[str, Any]:
         "content_digest": answer["content_digest"],
         "cpu_us_per_event": {name: seconds / events * 1e6 for name, seconds in spent.items()},
         "rooms_s": answer["timings"],
-        "steps": _name_steps(list_stages(session, first), events),
+        "steps": name_steps(list_stages(session, first), events),
         "disk_bytes_per_event": {folder: _measure_folder(job.world, folder) / events for folder in FOLDERS},
     }
 
 
-def _name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
-    """The stages as steps: those of one job are, in order, the placement of its tasks and its steps."""
+def name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
+    """The stages as steps: those of one job are its steps, in order."""
     jobs: dict[str, list[Stage]] = {}
     for stage in stages:
         jobs.setdefault(stage.job, []).append(stage)
     told: list[dict[str, Any]] = []
     for job, own in jobs.items():
-        steps = job.split(" → ")
-        names = [*["placement of the tasks"] * (len(own) - len(steps)), *steps]
         told += [
             {
                 "job": job,
@@ -70,7 +68,7 @@ def _name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
                 "read_bytes_per_event": stage.read / events,
                 "written_bytes_per_event": stage.written / events,
             }
-            for name, stage in zip(names, own, strict=True)
+            for name, stage in zip(job.split(" → "), own, strict=True)
         ]
     return told
 
