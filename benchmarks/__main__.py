@@ -33,13 +33,16 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["sparse", "dense"], help="of builds")
     parser.add_argument("--keys", nargs="+", choices=SETS, default=["one"], help="of builds")
     parser.add_argument("--contenders", nargs="+", choices=compare.NAMES, default=compare.NAMES, help="of builds")
+    parser.add_argument(
+        "--warm-up", type=int, default=compare.WARM_UP_EVENTS, help="events that builds are warmed up with"
+    )
     parser.add_argument("--worlds", type=Path, help="keep worlds in this folder, and use those that are there")
     asked = parser.parse_args()
     events = asked.events or [cliffs.EVENTS if asked.only == "cliffs" else 2_000_000]
     if asked.only == "cliffs":
         cliffs.run(events[0], asked.runs)
     elif asked.only == "build":
-        compare.run(make_plan(asked, events), asked.worlds)
+        compare.run(make_plan(asked, events), asked.worlds, asked.warm_up)
     else:
         {"protocol": protocol.run, "parity": parity.run, "retry": retry.run}[asked.only](
             events[0], asked.runs, asked.worlds

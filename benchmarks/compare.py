@@ -169,11 +169,11 @@ def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return medians
 
 
-def compare(plan: Sequence[Comparison], kept: Path | None) -> dict[str, Any]:
-    """Measures every world in one Spark session, once it is warm; the document that is written."""
+def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_UP_EVENTS) -> dict[str, Any]:
+    """Measures every world in one Spark session, once a world of `warm_up` events has warmed it; the document that is written."""
     results: list[dict[str, Any]] = []
     with open_folder(kept) as folder, open_session() as session:
-        small = write_world("sparse", WARM_UP_EVENTS, folder)
+        small = write_world("sparse", warm_up, folder)
         contenders = list_contenders(session, small)
         names = {name for one in plan for name in one.contenders} - set(alone.ALONE)
         for name in [*names] * WARM_UPS:
@@ -189,9 +189,9 @@ def compare(plan: Sequence[Comparison], kept: Path | None) -> dict[str, Any]:
     return {"machine": describe_machine(**versions, pyarrow=pa.__version__), "results": results}
 
 
-def run(plan: Sequence[Comparison], kept: Path | None) -> None:
+def run(plan: Sequence[Comparison], kept: Path | None, warm_up: int) -> None:
     """Measures, writes the results and prints a table per world."""
-    document = compare(plan, kept)
+    document = compare(plan, kept, warm_up)
     target = write_results("build", document)
     for result in document["results"]:
         print_table(f"{result['shape']}, {result['events']:,} events, keys: {result['keys']}", result["summary"])

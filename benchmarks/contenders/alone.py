@@ -8,6 +8,7 @@ Start-up is left out: a small world is worked on first, and what is measured com
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def run_alone(name: str, job: Job, warm_up: World) -> dict[str, Any]:
 def main() -> None:
     """Warms up, then measures."""
     name, keys, world, table, warm_up = sys.argv[1:]
-    ALONE[name](Job(World(Path(warm_up)), keys, Path(table + "-warm-up")))
+    shutil.rmtree(ALONE[name](Job(World(Path(warm_up)), keys, Path(table)))["table"])
     print(json.dumps(measured(lambda: ALONE[name](Job(World(Path(world)), keys, Path(table))))))
 
 
