@@ -175,8 +175,8 @@ def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_U
     with open_folder(kept) as folder, open_session() as session:
         small = write_world("sparse", warm_up, folder)
         contenders = list_contenders(session, small)
-        names = {name for one in plan for name in one.contenders} - set(alone.ALONE)
-        for name in [*names] * WARM_UPS:
+        names = [name for name in NAMES if name not in alone.ALONE and any(name in one.contenders for one in plan)]
+        for name in names * WARM_UPS:
             shutil.rmtree(contenders[name](Job(small, "one", folder / "table"))["answer"]["table"])
         for one in plan:
             print(f"{one.shape}, {one.events:,} events, keys: {one.keys}", flush=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from pyarrow.dataset import dataset
 from pyspark.sql import SparkSession
 
 from benchmarks import cells, chart, compare, worlds
@@ -52,9 +53,9 @@ def test_the_build_on_spark_has_the_same_cells(
 
 def test_the_floor_writes_as_many_columns(spark: SparkSession, world: worlds.World, tmp_path: Path) -> None:
     job = Job(world, "two", tmp_path / "table")
-    written = spark.read.format("delta").load(str(floor.run(spark, job)))
-    assert written.columns == job.columns
-    assert written.count() > EVENTS  # redeliveries too
+    written = dataset(list(map(str, floor.run(spark, job).glob("*.parquet"))), format="parquet")
+    assert written.schema.names == job.columns
+    assert written.count_rows() > EVENTS  # redeliveries too
 
 
 @pytest.mark.parametrize("name", ["naive", "duckdb", "polars"])
