@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.contenders.job import Job
 from benchmarks.measure import measured
 from benchmarks.report import ROOT
 from benchmarks.worlds import World
+from ofs_spark.foundation.columnar.ports import Engine
 
 
 def run_duckdb(job: Job) -> dict[str, Any]:
@@ -35,12 +37,19 @@ def run_polars(job: Job) -> dict[str, Any]:
     return {"table": str(by_polars.run(job))}
 
 
+@cache
+def open_embedded() -> Engine:
+    """The engine without Spark: the same one for the warm-up and for what is measured."""
+    from ofs_spark.io.local_engine import LocalEngine
+
+    return LocalEngine()
+
+
 def run_embedded(job: Job, knowledge: str = "as_observed") -> dict[str, Any]:
     """OFS without Spark."""
     from benchmarks.contenders import ofs
-    from ofs_spark.io.local_engine import LocalEngine
 
-    return ofs.run(LocalEngine, job, knowledge)
+    return ofs.run(open_embedded, job, knowledge)
 
 
 ALONE: dict[str, Callable[[Job], dict[str, Any]]] = {
