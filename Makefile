@@ -38,8 +38,17 @@ lint: setup ## ruff (rules and format) and mypy, all strict
 	@$(BIN)/mypy
 
 .PHONY: bench
-bench: setup ## the measured comparison with plain Spark; writes benchmarks/results/
-	@$(BIN)/python -m benchmarks
+bench: setup ## builds beside plain Spark, DuckDB and Polars, 2 M and 8 M events; writes benchmarks/results/
+	@$(BIN)/python -m benchmarks --plan bench
+
+.PHONY: bench-nightly
+bench-nightly: setup ## two keys, every shape of keys, 20 M events, staged rows; hours, and 48 GiB to make the largest world
+	@$(BIN)/python -m benchmarks --plan nightly
+	@$(BIN)/python -m benchmarks --only retry
+
+.PHONY: profile
+profile: setup ## where a build on Spark spends CPU and bytes, step by step; writes benchmarks/results/
+	@$(BIN)/python -m benchmarks.profiles
 
 .PHONY: lock
 lock: setup ## write uv.lock anew after a change of pyproject.toml

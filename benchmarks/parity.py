@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
 
-from benchmarks.report import ROOT, describe_machine, write_results
-from ofs_spark.demo.world import DemoWorld
+from benchmarks.report import describe_machine, write_results
+from benchmarks.sessions import open_session
+from benchmarks.worlds import World, open_folder, write_world
 from ofs_spark.foundation.refs import name_staging
 from ofs_spark.io.objects.local import LocalObjects
-from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
 from ofs_spark.parity.cells import AnchorEnd, Cells, cut_cells
 from ofs_spark.parity.fold import fold_states
@@ -95,21 +94,18 @@ class Bench:
         return scan
 
 
-def run(write_world: Callable[[Path], DemoWorld], events: int, runs: int, anchors: int = ANCHORS) -> None:
+def run(events: int, runs: int, kept: Path | None, anchors: int = ANCHORS) -> None:
     """Measures some rounds and writes the results."""
-    settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
-    with tempfile.TemporaryDirectory() as scratch:
-        session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
-        world = write_world(Path(scratch))
+    with open_folder(kept) as folder, open_session() as session:
+        world = write_world("dense", events, folder)
         document = measure(world, session, runs, anchors)
         about = {"machine": describe_machine(spark=session.version), "payments": events}
-        session.stop()
     print(write_results("parity", {**about, **document}))
     if document["one_anchor_over_scan"] > MOST_OF_A_SCAN:
         print(f"one anchor takes more than {MOST_OF_A_SCAN} of the raw scan")
 
 
-def measure(world: DemoWorld, session: SparkSession, runs: int, anchors: int) -> dict[str, Any]:
+def measure(world: World, session: SparkSession, runs: int, anchors: int) -> dict[str, Any]:
     """Every round, the medians and the ratios that have a bound."""
     objects = LocalObjects.at(world.objects)
     run_id = next(path.parts[-3] for path in world.objects.glob("*/archive/segment_index.json"))

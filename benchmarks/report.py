@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 from ofs_spark.foundation.config import read_code_release
 
@@ -33,3 +36,23 @@ def write_results(kind: str, document: dict[str, Any]) -> Path:
     target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{kind}.json"
     target.write_text(json.dumps(document, indent=1, default=str) + "\n")
     return target.relative_to(ROOT)
+
+
+def find_newest(kind: str) -> Path:
+    """The newest results of a kind."""
+    return max((ROOT / "benchmarks" / "results").glob(f"*-{kind}.json"), key=lambda path: path.name)
+
+
+def print_table(title: str, rows: Mapping[str, Mapping[str, float | str]]) -> None:
+    """A table: a row per name, a column per figure that some row has."""
+    table = Table(title=title)
+    headings = list(dict.fromkeys(heading for row in rows.values() for heading in row))
+    for heading in ("", *headings):
+        table.add_column(heading)
+    for name, row in rows.items():
+        table.add_row(name, *(_write(row.get(heading, "")) for heading in headings))
+    Console().print(table)
+
+
+def _write(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,.2f}"

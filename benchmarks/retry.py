@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +17,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from pyspark.sql import SparkSession
 
+from benchmarks.contenders import ofs
 from benchmarks.measure import measured
-from benchmarks.report import ROOT, describe_machine, write_results
+from benchmarks.report import describe_machine, write_results
+from benchmarks.sessions import open_session
+from benchmarks.worlds import World, open_folder, write_world
 from ofs_spark import pipeline
-from ofs_spark.demo.world import DemoWorld
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.intent.identity import derive_run_key
 from ofs_spark.io.context import open_context
-from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
 from ofs_spark.io.watched import watch
 from ofs_spark.workflow.context import RunContext
@@ -53,17 +52,12 @@ class Fail:
 class Bench:
     """A world and the session that everything is measured in."""
 
-    world: DemoWorld
+    world: World
     session: SparkSession
 
     def ask(self) -> dict[str, Any]:
         """An intent of a new request and a new plan."""
-        document: dict[str, Any] = json.loads(self.world.training.read_bytes())
-        stamp = time.time_ns()
-        document |= {"request_id": f"bench.retry.{stamp}", "config_revision": f"bench-{stamp}"}
-        document["feature_definition_set"] = {"feature_set_id": "customer", "feature_set_version": "v1"}
-        document["join_scope"].pop("required_output_ids")
-        return document
+        return ofs.ask(self.world, "one")
 
     @contextmanager
     def open(self) -> Iterator[RunContext]:
@@ -98,7 +92,7 @@ class Bench:
 
 
 Round: TypeAlias = dict[str, dict[str, float]]
-"""What ran → `wall_s` and `cpu_s` of it."""
+"""What ran → `wall_s`, `cpu_s` and `peak_mib` of it."""
 
 
 def measure_round(bench: Bench) -> Round:
@@ -120,19 +114,17 @@ def measure_round(bench: Bench) -> Round:
     return found
 
 
-def run(write_world: Callable[[Path], DemoWorld], events: int, rounds: int) -> None:
+def run(events: int, rounds: int, kept: Path | None) -> None:
     """Measures some rounds after one that warms up, prints the ratios, writes the results."""
-    settings = read_properties(ROOT / "conf" / "spark" / "local.conf") | {"spark.driver.memory": "8g"}
     found: list[Round] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        session = build_session(settings, "local[*]", "ofs bench", jvm_log=Path(scratch) / "jvm.log")
-        bench = Bench(write_world(Path(scratch)), session)
+    with open_folder(kept) as folder, open_session() as session:
+        bench = Bench(write_world("dense", events, folder), session)
         for number in range(rounds + 1):
             one = measure_round(bench)
             told = (f"{name} {spent['wall_s']:.1f} s ({spent['cpu_s']:.1f} s CPU)" for name, spent in one.items())
             print(f"  {number or 'warm-up'}: " + ", ".join(told))
             found += [one] if number else []
-        session.stop()
+        machine = describe_machine(spark=session.version)
     medians = {
         name: {of: statistics.median(one[name][of] for one in found) for of in found[0][name]} for name in found[0]
     }
@@ -142,7 +134,7 @@ def run(write_world: Callable[[Path], DemoWorld], events: int, rounds: int) -> N
         for of, value in spent.items()
         if name != "build"
     }
-    about = {"machine": describe_machine(spark=session.version), "payments": events}
+    about = {"machine": machine, "payments": events}
     target = write_results("retry", {**about, "rounds": found, "medians_s": medians, **ratios})
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.2f}")

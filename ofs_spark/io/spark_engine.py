@@ -1,5 +1,6 @@
 """Runs steps on Spark: one `mapInArrow` per step, one exchange by target between two steps.
 
+A task's number is all that the JVM knows of it: a range of them, each a partition, is there without a stage of its own.
 `repartitionById` places target t in partition t, so the placement is the plan's, not the cluster's: no hash, no
 coalescing by adaptive execution, no row ever leaves its chunk.
 """
@@ -46,13 +47,10 @@ class SparkEngine:
     def _run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         name = " → ".join(step.name for step in steps)
         self.session.sparkContext.setJobDescription(name)
-        table = pa.Table.from_arrays(
-            [pa.array(range(len(tasks)), pa.int32()), pa.array([False] * len(tasks)), pa.array(tasks, pa.binary())],
-            schema=_SCHEMA,
-        )
-        frame: DataFrame = self.session.createDataFrame(table).repartitionById(len(tasks), "target")
-        for step in steps:
-            frame = frame.mapInArrow(_Adapter(step.work), _SPARK_SCHEMA)
+        frame: DataFrame = self.session.range(0, len(tasks), 1, len(tasks))  # one number a partition
+        for number, step in enumerate(steps):
+            adapter = _Adapter(step.work) if number else _Starter(step.work, tuple(tasks))
+            frame = frame.mapInArrow(adapter, _SPARK_SCHEMA)
             if step.width:
                 frame = frame.repartitionById(step.width, "target")
         total = len(tasks) + sum(step.width for step in steps[:-1])
@@ -70,8 +68,24 @@ class SparkEngine:
 
 
 @dataclass(frozen=True)
+class _Starter:
+    """The first step's work as a function over the number of a task. It has all of them: PySpark broadcasts it beyond 1 MB."""
+
+    work: Work
+    tasks: tuple[bytes, ...]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                with send_errors():
+                    for chunk in self.work(number, iter([self.tasks[number]])):
+                        yield _make_batch(chunk)
+        _settle_worker()
+
+
+@dataclass(frozen=True)
 class _Adapter:
-    """A work as a function over the Arrow batches of one partition."""
+    """A later step's work as a function over the Arrow batches of one partition."""
 
     work: Work
 

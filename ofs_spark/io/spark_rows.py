@@ -22,30 +22,28 @@ from ofs_spark.workflow.load import LoadedDataset, make_schema
 __all__ = ["DataFrame", "SparkSession", "open_frame"]
 
 BATCH_ROWS = 16_384
-_TASKS = pa.schema([("target", pa.int32()), ("entry", pa.string())])
 
 
 def open_frame(session: SparkSession, loaded: LoadedDataset, period: Period) -> DataFrame:
     """The rows inside a period; one task a file. A file that no longer proves fails the task that reads it."""
-    entries = [json.dumps(entry.to_document()) for entry in loaded.stored.select(period)]
+    entries = tuple(json.dumps(entry.to_document()) for entry in loaded.stored.select(period))
     schema = StructType.fromJson(describe_schema(loaded.columns))
     if not entries:
         return session.createDataFrame(make_schema(loaded.columns).empty_table(), schema)
-    targets = pa.array(range(len(entries)), pa.int32())
-    tasks = pa.Table.from_arrays([targets, pa.array(entries, pa.string())], schema=_TASKS)
-    frame: DataFrame = session.createDataFrame(tasks).repartitionById(len(entries), "target")
-    return frame.mapInArrow(_ReadFiles(loaded.stored.reader, period), schema)
+    frame: DataFrame = session.range(0, len(entries), 1, len(entries))  # one number a partition
+    return frame.mapInArrow(_ReadFiles(loaded.stored.reader, period, entries), schema)
 
 
 @dataclass(frozen=True)
 class _ReadFiles:
-    """Entries to rows."""
+    """Numbers of entries to the rows of their files."""
 
     reader: FileReader
     period: Period
+    entries: tuple[str, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for text in batch.column("entry").to_pylist():
-                entry = FileEntry.from_document(json.loads(text))
+            for number in batch.column("id").to_pylist():
+                entry = FileEntry.from_document(json.loads(self.entries[number]))
                 yield from self.period.select(self.reader.read(entry)).to_batches(max_chunksize=BATCH_ROWS)

@@ -63,14 +63,14 @@ class _Counter:
         self._settled: dict[int, dict[int, int]] = {}
 
     def count(self) -> int:
-        """Completed tasks of all stages but the first, which places the tasks of the first step.
+        """Completed tasks of all stages.
 
         Adaptive execution runs a stage in a job of its own; in later jobs it stands again, under another number, skipped.
         """
         done: dict[int, int] = {}
         for number in self._tracker.getJobIdsForGroup(self._group):
             done |= self._settled.get(number) or self._ask(number)
-        return sum(done[stage] for stage in sorted(done)[1:])
+        return sum(done.values())
 
     def _ask(self, number: int) -> dict[int, int]:
         """Completed tasks of a job by stage."""

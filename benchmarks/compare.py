@@ -1,0 +1,198 @@
+"""Contenders side by side on one world after another: in turns within each round, in a session that is warm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.dataset import dataset
+from pyspark.sql import SparkSession
+
+from benchmarks.contenders import alone, floor, naive, ofs
+from benchmarks.contenders.job import Job
+from benchmarks.measure import measured
+from benchmarks.report import ROOT, describe_machine, print_table, write_results
+from benchmarks.sessions import open_session
+from benchmarks.worlds import WINDOWS, World, open_folder, write_world
+from ofs_spark.io.spark_engine import SparkEngine
+
+WARM_UP_EVENTS = 200_000
+WARM_UPS = 2
+FIGURES = ("wall_s", "cpu_s", "peak_mib")
+NAMES = ("ofs_spark", *alone.ALONE, "floor", "naive")
+QUICK = tuple(name for name in NAMES if name != "naive")
+ONCE = {"naive"}
+"""One run is enough: seconds are not what it differs by."""
+
+Run = dict[str, Any]
+Contender = Callable[[Job], Run]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A world, who works on it how often, and whether their tables are compared."""
+
+    shape: str
+    events: int
+    keys: str
+    contenders: Sequence[str]
+    runs: int
+    compares: bool = True
+
+
+def _cross(shapes: str, events: int, keys: str, contenders: Sequence[str], runs: int, **own: bool) -> list[Comparison]:
+    return [Comparison(shape, events, keys, contenders, runs, **own) for shape in shapes.split()]
+
+
+MILLION = 1_000_000
+PLANS: dict[str, list[Comparison]] = {
+    "bench": [
+        *_cross("sparse", 2 * MILLION, "one", NAMES, 3),
+        *_cross("dense", 2 * MILLION, "one", NAMES, 2),
+        *_cross("sparse", 8 * MILLION, "one", QUICK, 1, compares=False),
+    ],
+    "nightly": [
+        *_cross("sparse dense", 2 * MILLION, "one", NAMES, 3),
+        *_cross("sparse dense", 2 * MILLION, "two", NAMES, 3),
+        *_cross("dense10 hot20", 2 * MILLION, "one", QUICK, 3),
+        *_cross("one_key", MILLION, "one", QUICK, 3),
+        *_cross("one_key", 5 * MILLION, "one", QUICK, 1, compares=False),
+        *_cross("sparse dense", 8 * MILLION, "one", QUICK, 1),
+        *_cross("sparse", 20 * MILLION, "one", QUICK, 1, compares=False),
+    ],
+}
+"""What `make bench` and `make bench-nightly` compare."""
+
+
+def list_contenders(session: SparkSession, warm_up: World) -> dict[str, Contender]:
+    """Every contender by name: what measures one run of it."""
+
+    def build(job: Job) -> Run:
+        return ofs.run(lambda: SparkEngine(session), job)
+
+    def told(run: Callable[[SparkSession, Job], Path]) -> Callable[[Job], Run]:
+        return lambda job: {"table": str(run(session, job))}
+
+    here: dict[str, Callable[[Job], Run]] = {"ofs_spark": build, "floor": told(floor.run), "naive": told(naive.run)}
+    beside = {name: partial(alone.run_alone, name, warm_up=warm_up) for name in alone.ALONE}
+    return {**{name: partial(_measure, run) for name, run in here.items()}, **beside}
+
+
+def _measure(run: Callable[[Job], Run], job: Job) -> Run:
+    return measured(lambda: run(job))
+
+
+def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contender], session: SparkSession) -> Run:
+    """Every run of every contender, in turns, and where each table differs from the build's."""
+    found: dict[str, list[Run]] = {name: [] for name in asked.contenders}
+    cells: dict[str, Any] = {}
+    compared = _Compared(job, session)
+    for number in range(asked.runs):
+        for name in asked.contenders:
+            if name in ONCE and number:
+                continue
+            one = contenders[name](job)
+            table = Path(one["answer"]["table"])
+            said = f"{one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU, {one['peak_mib']:,.0f} MiB"
+            print(f"  {name}: {said}", flush=True)
+            found[name].append(one)
+            if asked.compares and not number and name not in ("ofs_spark", "floor"):
+                cells[name] = compared.compare(table)
+            shutil.rmtree(table)
+            _empty(job.world)
+    compared.remove()
+    return {**job.world.about, "keys": job.keys, "rows_per_window": compared.frames, "runs": found, "cells": cells}
+
+
+def _empty(world: World) -> None:
+    """Removes the rows that builds staged."""
+    for folder in world.objects.glob("*/ofs/staging"):
+        shutil.rmtree(folder)
+
+
+class _Compared:
+    """The build's tables that the others' are compared with: as observed, and with hindsight. Made when first asked for."""
+
+    def __init__(self, job: Job, session: SparkSession) -> None:
+        self._job, self._session = job, session
+        self._tables: list[Path] = []
+        self.frames: dict[str, dict[str, float]] = {}
+
+    def compare(self, table: Path) -> dict[str, Any]:
+        """As `cells` says, in a process of its own."""
+        if not self._tables:
+            for knowledge in ("as_observed", "event_time"):
+                made = ofs.run(lambda: SparkEngine(self._session), self._job, knowledge)
+                self._tables.append(Path(made["table"]))
+            self.frames = _count_rows(self._tables[0])
+        command = [sys.executable, "-m", "benchmarks.cells", *map(str, self._tables), str(table)]
+        answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        return dict(json.loads(answer.stdout))
+
+    def remove(self) -> None:
+        """Removes the tables."""
+        for table in self._tables:
+            shutil.rmtree(table)
+
+
+def _count_rows(table: Path) -> dict[str, dict[str, float]]:
+    """Rows per window, mean and most, as the build counted them."""
+    names = [f"customer__count_{window}" for window in WINDOWS]
+    counts = dataset(table, format="parquet").to_table(columns=names)
+    return {name: {"mean": pc.mean(counts[name]).as_py(), "most": pc.max(counts[name]).as_py()} for name in names}
+
+
+def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Contender → medians: seconds, MiB, CPU µs per event, and wall and CPU over those of the build on Spark."""
+    medians = {
+        name: {figure: statistics.median(run[figure] for run in runs) for figure in FIGURES}
+        for name, runs in result["runs"].items()
+        if runs
+    }
+    mine = medians.get("ofs_spark")
+    for own in medians.values():
+        own["cpu_us_per_event"] = own["cpu_s"] / result["events"] * 1e6
+        if mine is not None:
+            own["wall_over_ofs"], own["cpu_over_ofs"] = own["wall_s"] / mine["wall_s"], own["cpu_s"] / mine["cpu_s"]
+    return medians
+
+
+def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_UP_EVENTS) -> dict[str, Any]:
+    """Measures every world in one Spark session, once a world of `warm_up` events has warmed it; the document that is written."""
+    results: list[dict[str, Any]] = []
+    with open_folder(kept) as folder, open_session() as session:
+        small = write_world("sparse", warm_up, folder)
+        contenders = list_contenders(session, small)
+        names = [name for name in NAMES if name not in alone.ALONE and any(name in one.contenders for one in plan)]
+        for name in names * WARM_UPS:
+            shutil.rmtree(contenders[name](Job(small, "one", folder / "table"))["answer"]["table"])
+        for one in plan:
+            print(f"{one.shape}, {one.events:,} events, keys: {one.keys}", flush=True)
+            world = write_world(one.shape, one.events, folder)
+            result = compare_world(one, Job(world, one.keys, folder / "table"), contenders, session)
+            results.append({**result, "summary": summarize(result)})
+            if kept is None:
+                shutil.rmtree(world.root)
+        versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
+    return {"machine": describe_machine(**versions, pyarrow=pa.__version__), "results": results}
+
+
+def run(plan: Sequence[Comparison], kept: Path | None, warm_up: int) -> None:
+    """Measures, writes the results and prints a table per world."""
+    document = compare(plan, kept, warm_up)
+    target = write_results("build", document)
+    for result in document["results"]:
+        print_table(f"{result['shape']}, {result['events']:,} events, keys: {result['keys']}", result["summary"])
+    print(target)
