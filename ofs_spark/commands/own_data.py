@@ -32,6 +32,7 @@ _OPTIONS = (
     ("--label-value", "COLUMN", "What the label says."),
     ("--label-observed", "COLUMN", "When the label became known."),
     ("--label-effective", "COLUMN", "When it became true. Default: when it became known."),
+    ("--separator", "MARK", "What separates the values of a line of CSV: comma (default), semicolon, tab or pipe."),
 )
 _LISTS = (
     ("--id-from", "COLUMN", "Columns that ids are hashed from, where none is an id."),

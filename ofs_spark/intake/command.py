@@ -74,8 +74,9 @@ def import_own_data(
     WrongArgument, and nothing written, for a folder that is not the import's own, a file that cannot be read or lacks a
     column, and for events of which none can be taken.
     """
-    events = open_source(declared.events.file, declared.events.named, _list_times(declared.events))
-    labels = None if declared.labels is None else _open_labels(declared.labels)
+    columns, separator = declared.events, declared.separator
+    events = open_source(columns.file, columns.named, _list_times(columns), separator)
+    labels = None if declared.labels is None else _open_labels(declared.labels, separator)
     with f.write_whole(folder) as aside:
         _require_place(folder)
         with (folder / f.REJECTED).open("w", encoding="ascii", newline="\n") as file:
@@ -101,9 +102,9 @@ def _list_times(columns: EventColumns) -> list[str]:
     return [name for name in (columns.time, columns.delivered.arrival) if name]
 
 
-def _open_labels(columns: LabelColumns) -> Source:
+def _open_labels(columns: LabelColumns, separator: str) -> Source:
     times = [name for name in (columns.observed, columns.effective) if name]
-    return open_source(columns.file, columns.named, times)
+    return open_source(columns.file, columns.named, times, separator)
 
 
 def _require_place(folder: Path) -> None:

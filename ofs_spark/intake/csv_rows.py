@@ -1,4 +1,4 @@
-"""Rows of a CSV file: comma-separated, quoted as RFC 4180 has it, UTF-8, the first line names the columns.
+"""Rows of a CSV file: separated as stated, quoted as RFC 4180 has it, UTF-8, the first line names the columns.
 
 Every value is text, as it stands; an empty one, quoted or not, is missing. A line is counted as the file counts it, inside
 quotes too.
@@ -7,7 +7,7 @@ quotes too.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, BinaryIO
@@ -16,6 +16,9 @@ from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.intake import rows as r
 from ofs_spark.intake.times import read_times
 
+COMMA = ","
+SEPARATORS: Mapping[str, str] = {"comma": COMMA, "semicolon": ";", "tab": "\t", "pipe": "|"}
+"""Word → what stands between two values of a line."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -47,10 +50,10 @@ def skip_line(file: BinaryIO) -> None:
             return
 
 
-def read_header(file: BinaryIO, name: str) -> list[str]:
+def read_header(file: BinaryIO, name: str, separator: str = COMMA) -> list[str]:
     """The names of the columns. WrongArgument for a file that has none."""
     try:
-        header = next(csv.reader(_Lines(file), strict=True), [])
+        header = next(csv.reader(_Lines(file), strict=True, delimiter=separator), [])
     except csv.Error as error:
         raise WrongArgument(f"{name}: the first line is no header: {error}") from None
     if not header:
@@ -60,11 +63,11 @@ def read_header(file: BinaryIO, name: str) -> list[str]:
     return header
 
 
-def read_csv(file: BinaryIO, header: Sequence[str]) -> r.Blocks:
+def read_csv(file: BinaryIO, header: Sequence[str], separator: str = COMMA) -> r.Blocks:
     """The rows after the header."""
     csv.field_size_limit(r.MOST_LINE)
     lines = _Lines(file)
-    records = csv.reader(lines, strict=True)
+    records = csv.reader(lines, strict=True, delimiter=separator)
     next(records, None)
     taken: list[list[str]] = []
     numbers: list[int] = []

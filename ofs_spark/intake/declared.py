@@ -14,6 +14,7 @@ from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.nearest import find_nearest
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
+from ofs_spark.intake.csv_rows import COMMA, SEPARATORS
 from ofs_spark.intake.rows import is_path_part
 from ofs_spark.labels.terms import VOCABULARY
 from ofs_spark.pins.profile.model import MOST_GROUPS
@@ -21,6 +22,7 @@ from ofs_spark.pins.profile.model import MOST_GROUPS
 FILES = ("events", "labels")
 LISTS = ("id-from", "key")
 PAIRS = "label-map"
+SEPARATOR = "separator"
 COLUMNS = (
     "id",
     "time",
@@ -34,7 +36,7 @@ COLUMNS = (
     "label-observed",
     "label-effective",
 )
-NAMES = (*FILES, *LISTS, PAIRS, *COLUMNS, "type-is", "label-type")
+NAMES = (*FILES, *LISTS, PAIRS, SEPARATOR, *COLUMNS, "type-is", "label-type")
 """Every name that an option, or a map, may state."""
 DELIVERED = ("arrival", "offset", "partition")
 _OF_LABELS = ("label-event", "label-type", "label-value", "label-observed")
@@ -112,10 +114,11 @@ class LabelColumns:
 
 @dataclass(frozen=True)
 class Declared:
-    """What is imported, and how its columns are read."""
+    """What is imported, and how its columns are read. separator: of the values of a line of CSV."""
 
     events: EventColumns
     labels: LabelColumns | None
+    separator: str
     digest: str
     """`H` of the names of columns and of what they mean; the files' own names are no part of it."""
 
@@ -133,8 +136,9 @@ def read_declared(stated: Mapping[str, Any], map_file: Path | None) -> Declared:
     found = {**mapped, **given}
     _require_whole(found)
     labels = _describe_labels(found) if "labels" in found else None
-    meant = {name: one for name, one in found.items() if name not in FILES}
-    return Declared(_describe_events(found), labels, digest({"recipe": "ofs.import.declared.v1", "columns": meant}))
+    meant = {name: one for name, one in found.items() if name not in (*FILES, SEPARATOR)}
+    declared = digest({"recipe": "ofs.import.declared.v1", "columns": meant})
+    return Declared(_describe_events(found), labels, _read_separator(found), declared)
 
 
 def _describe_events(found: Mapping[str, Any]) -> EventColumns:
@@ -153,6 +157,14 @@ def _describe_events(found: Mapping[str, Any]) -> EventColumns:
         delivered=Delivered(*map(state, DELIVERED)),
         partition_by=state("partition-by"),
     )
+
+
+def _read_separator(found: Mapping[str, Any]) -> str:
+    stated = found.get(SEPARATOR, COMMA)
+    mark: str = SEPARATORS.get(stated, stated)
+    if mark not in SEPARATORS.values():
+        raise WrongArgument(f"--separator {show_text(stated)}: one of {', '.join(SEPARATORS)} is required")
+    return mark
 
 
 def _describe_labels(found: Mapping[str, Any]) -> LabelColumns:

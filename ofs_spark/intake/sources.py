@@ -17,7 +17,7 @@ from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file_tail
 from ofs_spark.intake import parquet_rows
-from ofs_spark.intake.csv_rows import read_csv, read_header
+from ofs_spark.intake.csv_rows import COMMA, SEPARATORS, read_csv, read_header
 from ofs_spark.intake.declared import name_nearest
 from ofs_spark.intake.json_rows import HEAD, read_json_lines, read_members
 from ofs_spark.intake.rows import Blocks
@@ -36,6 +36,7 @@ class Source:
     path: Path
     format: Format
     columns: tuple[str, ...]
+    separator: str = COMMA
 
     def read(self, columns: Sequence[str] = ()) -> Blocks:
         """Its rows. columns: those that are needed, none for all. WrongArgument where it cannot be read to its end."""
@@ -44,30 +45,33 @@ class Source:
                 yield from parquet_rows.read_parquet(parquet_rows.open_parquet(self.path), columns or self.columns)
                 return
             with _open_text(self.path) as file:
-                yield from read_csv(file, self.columns) if self.format == "csv" else read_json_lines(file)
+                is_csv = self.format == "csv"
+                yield from read_csv(file, self.columns, self.separator) if is_csv else read_json_lines(file)
 
 
-def open_source(path: Path, named: Mapping[str, str], times: Sequence[str]) -> Source:
+def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], separator: str = COMMA) -> Source:
     """The file at `path`. WrongArgument, telling the nearest name, where it lacks a column.
 
-    named: column → the option that names it. times: the columns among them that hold instants.
+    named: column → the option that names it. times: the columns among them that hold instants. separator: of CSV.
     """
     with _tell_unreadable(path):
         _require_file(path)
         kind = find_format(path)
-        columns = _list_columns(path, kind)
+        columns = _list_columns(path, kind, separator)
     doubled = [name for name, count in Counter(columns).items() if count > 1]
     if doubled:
         raise WrongArgument(f"{path}: column {show_text(doubled[0])} stands there twice")
     where = f" among the members of its first {HEAD:,} lines" if kind == "json" else ""
     for name, option in named.items():
         if name not in columns:
-            raise WrongArgument(f"{option} {show_text(name)}: {name_nearest(name, columns, 'column')} in {path}{where}")
+            hint = _find_separator(columns) if kind == "csv" else ""
+            message = f"{option} {show_text(name)}: {name_nearest(name, columns, 'column')} in {path}{where}{hint}"
+            raise WrongArgument(message)
     if kind == "parquet":
         file = parquet_rows.open_parquet(path)
         for name in times:
             parquet_rows.require_instants(file, path, name)
-    return Source(path, kind, tuple(columns))
+    return Source(path, kind, tuple(columns), separator)
 
 
 def _require_file(path: Path) -> None:
@@ -89,7 +93,7 @@ def find_format(path: Path) -> Format:
     return found
 
 
-def _list_columns(path: Path, kind: Format) -> list[str]:
+def _list_columns(path: Path, kind: Format, separator: str) -> list[str]:
     if kind == "parquet":
         return list(parquet_rows.open_parquet(path).schema_arrow.names)
     with _open_text(path) as file:
@@ -99,7 +103,13 @@ def _list_columns(path: Path, kind: Format) -> list[str]:
         if not start:
             raise WrongArgument(f"{path} is empty")
     with _open_text(path) as file:
-        return read_header(file, str(path)) if kind == "csv" else read_members(file)
+        return read_header(file, str(path), separator) if kind == "csv" else read_members(file)
+
+
+def _find_separator(columns: Sequence[str]) -> str:
+    """What may help whose file has one column: another separator stands in its name."""
+    found = next((word for word, mark in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), "")
+    return f"; its first line is one column: --separator {found} reads it as several" if found else ""
 
 
 @contextmanager

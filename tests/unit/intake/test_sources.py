@@ -101,3 +101,23 @@ def test_ten_thousand_columns(tmp_path: Path) -> None:
     assert refused(tmp_path, path, key=["c10000"]).startswith(
         "--key c10000: there is no such column; the nearest is c1000"
     )
+
+
+@pytest.mark.parametrize(("word", "mark"), [("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|")])
+def test_values_are_separated_as_is_said(word: str, mark: str, tmp_path: Path) -> None:
+    rows = ["id,at,note,amount", f'a,{AT},"one{mark}two",1.50', f"b,{AT},,2"]
+    path = write_text(tmp_path / "e.csv", "\n".join(row.replace(",", mark) for row in rows) + "\n")
+    for stated in (word, mark):
+        found = run_import(tmp_path / f"world-{stated == word}", path, separator=stated)
+        assert found.payloads() == [
+            {"id": "a", "at": AT, "note": f"one{mark}two", "amount": "1.50"},
+            {"id": "b", "at": AT, "note": None, "amount": "2"},
+        ]
+
+
+def test_the_separator_of_a_file_that_has_another_is_told(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "e.csv", f"id;at\na;{AT}\n")
+    assert refused(tmp_path, path).endswith("its first line is one column: --separator semicolon reads it as several")
+    assert refused(tmp_path, path, separator="colon") == (
+        "--separator colon: one of comma, semicolon, tab, pipe is required"
+    )
