@@ -13,24 +13,40 @@ from numba import types
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, WORDS, compile_loop, type_array, type_tuple
 
+_AT_ONCE = 8
+"""Bytes that CRC-32 takes in by one step, each with a table of its own."""
 
-def _make_crc_table() -> Array:
+
+def _make_crc_tables() -> Array:
+    """Table n: what a byte comes to that n others follow; uint32 of shape (_AT_ONCE * 256,)."""
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         values = np.where(values & 1, (values >> 1) ^ np.uint32(0xEDB88320), values >> 1).astype(np.uint32)
-    return values
+    tables = [values]
+    while len(tables) < _AT_ONCE:
+        tables.append(values[tables[-1] & 0xFF] ^ (tables[-1] >> np.uint32(8)))
+    return np.concatenate(tables)
 
 
-_TABLE = _make_crc_table()
+_TABLES = _make_crc_tables()
 
 
 @compile_loop(type_array(types.uint32)(BYTES, LONGS, WORDS))
-def _hash_crc32(data: Array, offsets: Array, table: Array) -> Array:
+def _hash_crc32(data: Array, offsets: Array, tables: Array) -> Array:
     out = np.empty(len(offsets) - 1, np.uint32)
     for row in range(len(out)):
         crc = np.uint32(0xFFFFFFFF)
-        for at in range(offsets[row], offsets[row + 1]):
-            crc = table[(crc ^ data[at]) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
+        at, end = offsets[row], offsets[row + 1]
+        while at + 8 <= end:
+            found = np.uint32(0)
+            for i in range(4):
+                byte = ((crc >> np.uint32(8 * i)) ^ data[at + i]) & np.uint32(0xFF)
+                found ^= tables[256 * (7 - i) + byte] ^ tables[256 * (3 - i) + data[at + 4 + i]]
+            crc = found
+            at += 8
+        while at < end:
+            crc = tables[(crc ^ data[at]) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
+            at += 1
         out[row] = crc ^ np.uint32(0xFFFFFFFF)
     return out
 
@@ -50,7 +66,7 @@ def read_text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[Array, Array]:
 
 def hash_crc32(texts: pa.Array | pa.ChunkedArray) -> Array:
     """CRC-32 (ISO-HDLC, as zlib and Spark's `crc32`) of every text's UTF-8 bytes, uint32."""
-    return _hash_crc32(*read_text_buffers(texts), _TABLE)
+    return _hash_crc32(*read_text_buffers(texts), _TABLES)
 
 
 def route_texts(texts: pa.Array | pa.ChunkedArray, width: int) -> Array:
@@ -58,22 +74,30 @@ def route_texts(texts: pa.Array | pa.ChunkedArray, width: int) -> Array:
     return (hash_crc32(texts) % np.uint32(width)).astype(np.int32)
 
 
-@compile_loop(type_tuple(type_array(types.uint8, 2), type_array(types.boolean))(BYTES, LONGS, I64))
-def _parse_hex(data: Array, offsets: Array, width: int) -> tuple[Array, Array]:
+_NO_DIGIT = 255
+_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
+_DIGITS[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+
+
+@compile_loop(type_tuple(type_array(types.uint8, 2), type_array(types.boolean))(BYTES, LONGS, I64, BYTES))
+def _parse_hex(data: Array, offsets: Array, width: int, digits: Array) -> tuple[Array, Array]:
     out, good = np.zeros((len(offsets) - 1, width), np.uint8), np.zeros(len(offsets) - 1, np.bool_)
     for row in range(len(good)):
-        good[row] = offsets[row + 1] - offsets[row] == 2 * width
-        for i in range(2 * width if good[row] else 0):
-            byte = data[offsets[row] + i]
-            digit = byte - 48 if 48 <= byte <= 57 else byte - 87 if 97 <= byte <= 102 else 255
-            good[row] &= digit < 16
-            out[row, i // 2] = (out[row, i // 2] << 4) | (digit & 15)
+        at = offsets[row]
+        if offsets[row + 1] - at != 2 * width:
+            continue
+        seen = np.uint8(0)
+        for i in range(width):
+            high, low = digits[data[at + 2 * i]], digits[data[at + 2 * i + 1]]
+            out[row, i] = (high << 4) | (low & 15)
+            seen |= high | low
+        good[row] = seen < 16
     return out, good
 
 
 def parse_hex(texts: pa.Array, width: int) -> tuple[Array, Array]:
     """(`width` bytes per text, whether each text is that many in lower-case hex): uint8 of shape (rows, width), bool."""
-    rows, good = _parse_hex(*read_text_buffers(texts), width)
+    rows, good = _parse_hex(*read_text_buffers(texts), width, _DIGITS)
     if texts.null_count:  # the bytes under a null are anything
         good &= np.asarray(texts.is_valid())
     return rows, good

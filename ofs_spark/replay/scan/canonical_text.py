@@ -1,6 +1,6 @@
 """Whether a JSON text is the canonical one: what Python writes with sorted keys, without blanks, in ASCII.
 
-`tokens.py` asks this on its way over a text, lexeme by lexeme. A yes is certain. Names that are written with escapes are
+`reading.py` asks this on its way over a text, lexeme by lexeme. A yes is certain. Names that are written with escapes are
 told as a no: whoever needs to know writes such a text anew.
 """
 
@@ -10,7 +10,16 @@ import numpy as np
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import (
+    BYTES,
+    I64,
+    LONGS,
+    TEXT,
+    compile_loop,
+    point_to,
+    type_array,
+    type_tuple,
+)
 from ofs_spark.replay.scan.lexemes import find_number_end, find_plain_end, find_string_end
 
 NO, YES, OPEN = range(3)
@@ -33,7 +42,7 @@ def settle_fractions(data: Array, offsets: Array, verdicts: Array) -> Array:
     return canonical
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def _find_escape_end(data: Array, at: int, end: int) -> int:
     """Position after the escape whose backslash is at `at`, if Python writes it so; else -1."""
     c = data[at + 1] if at + 1 < end else 0
@@ -51,12 +60,12 @@ def _find_escape_end(data: Array, at: int, end: int) -> int:
     return at + 6 if (value < 32 and not short) or value >= 127 else -1
 
 
-@compile_loop(type_tuple(I64, I64)(BYTES, I64, I64, I64))
+@compile_loop(type_tuple(I64, I64)(TEXT, I64, I64, I64))
 def end_spelled(data: Array, at: int, end: int, verdict: int) -> tuple[int, int]:
     """`find_string_end` of the string text at `at`, and the verdict on the text after it."""
     closing = find_string_end(data, at, end)
     while verdict != NO and closing != -1:
-        at = find_plain_end(data, at, abs(closing))
+        at = find_plain_end(data, at, abs(closing), abs(closing))
         if at == abs(closing):
             break
         at = _find_escape_end(data, at, abs(closing)) if data[at] == 92 else -1
@@ -64,7 +73,7 @@ def end_spelled(data: Array, at: int, end: int, verdict: int) -> tuple[int, int]
     return closing, verdict
 
 
-@compile_loop(I64(BYTES, I64, I64, I64))
+@compile_loop(I64(TEXT, I64, I64, I64))
 def judge_number(data: Array, at: int, end: int, verdict: int) -> int:
     """The verdict, YES or OPEN so far, after the number data[at:end]."""
     negative = data[at] == 45
@@ -97,16 +106,16 @@ def precedes(data: Array, at: int, end: int, other: int, other_end: int) -> bool
 @compile_loop(I64(BYTES, LONGS, LONGS, type_array(types.int64, 2)))
 def _note_open(data: Array, offsets: Array, rows: Array, spans: Array) -> int:
     """How many open numbers these texts hold; (row, start, end) of each stands in `spans` as far as that has room."""
-    found = 0
+    found, text = 0, point_to(data)
     for row in rows:
         at, end = offsets[row], offsets[row + 1]
         while at < end:
             c = data[at]
             if c == 34:
-                at = abs(find_string_end(data, at + 1, end)) + 1
+                at = abs(find_string_end(text, at + 1, end)) + 1
             elif c == 45 or 48 <= c <= 57:
-                stop = find_number_end(data, at, end)
-                if judge_number(data, at, stop, YES) == OPEN:
+                stop = find_number_end(text, at, end)
+                if judge_number(text, at, stop, YES) == OPEN:
                     if found < len(spans):
                         spans[found, 0], spans[found, 1], spans[found, 2] = row, at, stop
                     found += 1

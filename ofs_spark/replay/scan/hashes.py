@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.hashing import parse_hex, read_text_buffers
+from ofs_spark.foundation.columnar.sha256 import hash_spans
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,13 @@ def check_hashes(envelopes: pa.Array, stated: pa.Array, canonical: Array) -> Has
     canonically first: the hash of its own bytes is not its hash. An envelope that cannot be is none that was hashed.
     """
     said, wellformed = parse_hex(stated, 32)
-    hold = wellformed & canonical & (said == _hash_bytes(envelopes)).all(axis=1)
+    hold = wellformed & canonical & (said == hash_spans(*read_text_buffers(envelopes))).all(axis=1)
     for row in np.flatnonzero(~hold):
         text = envelopes[int(row)]
         hold[row] = (
             wellformed[row] and text.is_valid and hash_payload(text.as_buffer().to_pybytes()) == said[row].tobytes()
         )
     return Hashes(said, hold)
-
-
-def _hash_bytes(envelopes: pa.Array) -> Array:
-    data, offsets = read_text_buffers(envelopes)
-    body, sha256 = memoryview(data.data), hashlib.sha256
-    found = b"".join([sha256(body[a:b]).digest() for a, b in pairwise(offsets.tolist())])
-    return np.frombuffer(found, np.uint8).reshape(-1, 32)
 
 
 def hash_payload(text: bytes) -> bytes | None:

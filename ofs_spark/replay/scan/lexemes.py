@@ -1,4 +1,7 @@
-"""Where the lexemes of JSON end, to the letter of RFC 8259: numbers, strings, the three literals. Compiled, no allocation."""
+"""Where the lexemes of JSON end, to the letter of RFC 8259: numbers, strings, the three literals. Compiled, no allocation.
+
+Texts come by their address (`compiled.TEXT`), whose bytes the caller keeps.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import numpy as np
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop, type_tuple
+from ofs_spark.foundation.columnar.compiled import I64, TEXT, compile_loop, type_tuple
 
 _ONES = np.uint64(0x0101010101010101)
 _BLANKS, _QUOTES, _BACKSLASHES, _HIGHEST = (np.uint64(byte * 0x0101010101010101) for byte in (32, 34, 92, 128))
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def _find_digits_end(data: Array, at: int, end: int) -> int:
     """Position after the digits at `at`; `at` itself if there is none."""
     while at < end and 48 <= data[at] <= 57:
@@ -20,7 +23,7 @@ def _find_digits_end(data: Array, at: int, end: int) -> int:
     return at
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def find_number_end(data: Array, at: int, end: int) -> int:
     """Position after the number that starts at `at`, or -1 if there is none."""
     if at < end and data[at] == 45:
@@ -45,7 +48,7 @@ def find_number_end(data: Array, at: int, end: int) -> int:
     return at
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def find_blanks_end(data: Array, at: int, end: int) -> int:
     """Position after the blanks at `at`."""
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
@@ -53,39 +56,41 @@ def find_blanks_end(data: Array, at: int, end: int) -> int:
     return at
 
 
-@compile_loop(types.uint64(BYTES, I64))
-def _read_word(data: Array, at: int) -> np.uint64:
+@compile_loop(types.uint64(TEXT, I64), inline=True)
+def read_word(data: Array, at: int) -> np.uint64:
     """The eight bytes at `at` as a number, the first one least: one load of the processor."""
-    first, word = np.uint64(at), np.uint64(0)
+    word = np.uint64(0)
     for i in range(8):
-        word |= np.uint64(data[first + np.uint64(i)]) << np.uint64(8 * i)
+        word |= np.uint64(data[at + i]) << np.uint64(8 * i)
     return word
 
 
-@compile_loop(types.uint64(BYTES, I64, I64))
-def read_head(data: Array, at: int, end: int) -> np.uint64:
-    """The first eight bytes of data[at:end] as a number, the first one greatest; bytes that are not there are zeros."""
+@compile_loop(types.uint64(TEXT, I64, I64, I64))
+def read_head(data: Array, at: int, end: int, size: int) -> np.uint64:
+    """The first eight bytes of data[at:end] as a number, the first one greatest; bytes that are not there are zeros.
+
+    size: how many bytes `data` has.
+    """
     head = np.uint64(0)
-    if at + 8 > len(data):
+    if at + 8 > size:
         for i in range(at, at + 8):
             head = (head << np.uint64(8)) | np.uint64(data[i] if i < end else 0)
         return head
-    first = np.uint64(at)
     for i in range(8):  # one load too
-        head = (head << np.uint64(8)) | np.uint64(data[first + np.uint64(i)])
+        head = (head << np.uint64(8)) | np.uint64(data[at + i])
     half = np.uint64(4 * max(8 - (end - at), 0))  # a shift by 64 is none
     return ((head >> half) >> half) << half << half
 
 
-@compile_loop(I64(BYTES, I64, I64))
-def find_plain_end(data: Array, at: int, end: int) -> int:
+@compile_loop(I64(TEXT, I64, I64, I64), inline=True)
+def find_plain_end(data: Array, at: int, end: int, size: int) -> int:
     """Position of the first byte from `at` on that is a quote, a backslash or not printable ASCII; `end` if there is none.
 
-    Eight bytes at a time: a byte's highest bit tells that it is such a one. What it borrows or carries reaches later bytes
-    alone, and only the first one counts.
+    size: how many bytes `data` has. Eight bytes at a time: a byte's highest bit tells that it is such a one. What it
+    borrows or carries reaches later bytes alone, and only the first one counts.
     """
-    while at + 8 <= len(data) and at < end:
-        word = _read_word(data, at)
+    while at + 8 <= size and at < end:
+        word = read_word(data, at)
         quote, backslash = word ^ _QUOTES, word ^ _BACKSLASHES
         special = ((quote - _ONES) & ~quote) | ((backslash - _ONES) & ~backslash)
         special = (special | ((word - _BLANKS) & ~word) | word | (word + _ONES)) & _HIGHEST
@@ -98,7 +103,7 @@ def find_plain_end(data: Array, at: int, end: int) -> int:
     return min(at, end)
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def find_string_end(data: Array, at: int, end: int) -> int:
     """Position of the closing quote of the string whose text starts at `at`; -1 if broken; negative of it if it holds escapes."""
     escaped = False
@@ -128,7 +133,7 @@ def find_string_end(data: Array, at: int, end: int) -> int:
     return -1
 
 
-@compile_loop(I64(BYTES, I64))
+@compile_loop(I64(TEXT, I64))
 def _read_hex(data: Array, at: int) -> int:
     """The number of the four hex digits at `at`."""
     value = 0
@@ -138,7 +143,7 @@ def _read_hex(data: Array, at: int) -> int:
     return value
 
 
-@compile_loop(type_tuple(I64, I64)(BYTES, I64))
+@compile_loop(type_tuple(I64, I64)(TEXT, I64))
 def _read_escape(data: Array, at: int) -> tuple[int, int]:
     """(code point, position after it) of the escape whose backslash is at `at`; an unpaired surrogate is itself."""
     c = data[at + 1]
@@ -166,7 +171,7 @@ def _encode_utf8(point: int, i: int) -> int:
     return 0x80 | ((point >> (6 * (length - 1 - i))) & 0x3F)
 
 
-@compile_loop(types.boolean(BYTES, I64, I64, BYTES, I64, I64))
+@compile_loop(types.boolean(TEXT, I64, I64, TEXT, I64, I64))
 def is_named(data: Array, at: int, end: int, names: Array, start: int, stop: int) -> bool:
     """Whether the string text data[at:end], however it is escaped, spells names[start:stop] in UTF-8."""
     while at < end:
@@ -185,7 +190,7 @@ def is_named(data: Array, at: int, end: int, names: Array, start: int, stop: int
     return start == stop
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def find_literal_end(data: Array, at: int, end: int) -> int:
     """Position after true, false or null at `at`, or -1."""
     c = data[at]

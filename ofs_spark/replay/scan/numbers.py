@@ -6,14 +6,24 @@ import numpy as np
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, I64, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import (
+    BYTES,
+    FLAGS,
+    I64,
+    LONGS,
+    TEXT,
+    compile_loop,
+    point_to,
+    type_array,
+    type_tuple,
+)
 from ofs_spark.replay.scan.lexemes import find_number_end
 
 _MOST_EXPONENT = 10**17
 """Where exponents stop counting: far beyond the digits that any text in memory can have."""
 
 
-@compile_loop(I64(BYTES, I64, I64))
+@compile_loop(I64(TEXT, I64, I64))
 def _read_exponent(data: Array, at: int, end: int) -> int:
     """The exponent whose sign or first digit stands at `at`, no further from 0 than _MOST_EXPONENT."""
     exponent, sign = 0, -1 if data[at] == 45 else 1
@@ -25,8 +35,8 @@ def _read_exponent(data: Array, at: int, end: int) -> int:
     return exponent * sign
 
 
-@compile_loop(type_tuple(types.boolean, I64)(BYTES, I64, I64, I64, I64))
-def parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[bool, int]:
+@compile_loop(type_tuple(types.boolean, I64)(TEXT, I64, I64, I64, I64))
+def _parse_unscaled(data: Array, at: int, end: int, scale: int, digits: int) -> tuple[bool, int]:
     """(exact, value × 10^scale) of the number text data[at:end], if that is whole and has at most `digits` digits.
 
     `digits` ≤ 18, or 19 for signed 64-bit integers. Leading and trailing zeros and any exponent are understood.
@@ -72,17 +82,18 @@ def read_unscaled(
     data: Array, start: Array, end: Array, present: Array, scale: int, digits: int
 ) -> tuple[Array, Array]:
     """(unscaled values, whether each is exact) of number texts; rows not `present` are 0 and not exact."""
+    text = point_to(data)
     values, exact = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
     for row in range(len(start)):
         if present[row]:
-            exact[row], values[row] = parse_unscaled(data, start[row], end[row], scale, digits)
+            exact[row], values[row] = _parse_unscaled(text, start[row], end[row], scale, digits)
     return values, exact
 
 
 @compile_loop(type_array(types.boolean)(BYTES, LONGS, LONGS, FLAGS))
 def judge_numbers(data: Array, start: Array, end: Array, present: Array) -> Array:
     """Whether each span is exactly one JSON number; false for rows not `present`."""
-    out = np.zeros(len(start), np.bool_)
+    out, text = np.zeros(len(start), np.bool_), point_to(data)
     for row in range(len(start)):
-        out[row] = present[row] and find_number_end(data, start[row], end[row]) == end[row]
+        out[row] = present[row] and find_number_end(text, start[row], end[row]) == end[row]
     return out

@@ -19,7 +19,10 @@ from ofs_spark.replay.scan import archive as a
 from ofs_spark.replay.scan import tokens as t
 from ofs_spark.replay.scan.field_watch import FieldWatch
 from ofs_spark.replay.scan.hashes import check_hashes
+from ofs_spark.replay.scan.members import MemberTree
 from ofs_spark.replay.scan.offsets import Kept
+from ofs_spark.replay.scan.reading import MAX_DEPTH
+from ofs_spark.replay.scan.shapes import Shapes
 from ofs_spark.replay.scan.spec import ScanSpec, ScanTask
 from ofs_spark.replay.scan.typed import (
     PAYLOAD,
@@ -44,7 +47,7 @@ REASONS = (
     "ts_utc is no UTC instant with at most 6 fractional digits",
     "the arrival time is no UTC instant with at most 6 fractional digits",
     "scenario_run_id or a time is not UTF-8",
-    f"the envelope is not JSON, or nested deeper than {t.MAX_DEPTH} levels",
+    f"the envelope is not JSON, or nested deeper than {MAX_DEPTH} levels",
     "the envelope states a declared member twice",
     "the envelope is no object with an object payload",
     "payload_hash of one of its copies is not the envelope's, of a position stored more than once",
@@ -100,7 +103,9 @@ def read_records(
     verdicts = _Verdicts(judged, reason, spoiled)
     blocks = list(_read_blocks(task, spec, table, place, running, verdicts, watch))
     invalid = np.flatnonzero(judged & (reason > 0))
-    rows = _join_rows(spec, [*blocks, _keep_sightings(task, spec, table, invalid, place)])
+    if len(invalid):
+        blocks.append(_keep_sightings(task, spec, table, invalid, place))
+    rows = _join_rows(spec, blocks)
     found = Counter(REASONS[code] for code in reason[invalid].tolist())
     counts = {
         "out_of_run_scope": int((~mine[kept.rows]).sum()),
@@ -187,13 +192,14 @@ def _read_blocks(
 ) -> Iterator[pa.RecordBatch]:
     """Typed rows of the valid records, block by block; the verdicts' reasons are completed on the way."""
     begin, paths, reason = 0, list_paths(spec), verdicts.reason
+    shapes = Shapes(MemberTree.of(paths))
     for block in table.to_batches(max_chunksize=BLOCK):
         rows = begin + np.flatnonzero((verdicts.judged & (reason == 0))[begin : begin + block.num_rows])
         begin += block.num_rows
         if not len(rows):
             continue
         chosen = block if len(rows) == block.num_rows else block.take(pa.array(rows - (begin - block.num_rows)))
-        tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths), chosen)
+        tokens = add_record_columns(spec, t.scan_tokens(chosen.column(a.ENVELOPE), paths, shapes), chosen)
         reason[rows] = _judge_envelopes(tokens, verdicts.spoiled[rows])
         placed = Placed(
             task.topic, task.partition_ordinal, place[rows] | task.segment_group << 32, running[place[rows]]

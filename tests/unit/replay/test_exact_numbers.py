@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ofs_spark.replay.scan.exact_numbers import parse_number
-from ofs_spark.replay.scan.numbers import parse_unscaled
+from ofs_spark.replay.scan.numbers import read_unscaled
 
 QUICK = settings(max_examples=300, deadline=None, derandomize=True)
 WHOLE = st.one_of(st.just("0"), st.integers(1, 10**20).map(str), st.integers(1, 9).map(lambda d: f"{d}" + "0" * 25))
@@ -35,8 +35,15 @@ def test_unscaled_values_are_exact_or_none(text: str, scale: int, most: int) -> 
     fits = value.denominator == 1 and abs(value) < 10**most
     assert parse_number(text).format_unscaled(scale, most) == (str(value) if fits else None)
     if most <= 18:
-        data = np.frombuffer(text.encode(), np.uint8)
-        assert parse_unscaled(data, 0, len(data), scale, most) == (fits, int(value) if fits else 0)
+        assert read_one(text, scale, most) == (fits, int(value) if fits else 0)
+
+
+def read_one(text: str, scale: int, digits: int) -> tuple[bool, int]:
+    """(exact, unscaled value) of one text, as the compiled loop reads it."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    start, end = np.array([0]), np.array([len(data)])
+    values, exact = read_unscaled(data, start, end, np.ones(1, np.bool_), scale, digits)
+    return bool(exact[0]), int(values[0])
 
 
 ASCENDING = [
@@ -85,5 +92,4 @@ def test_exponents_of_any_size_are_equal_where_their_values_are(one: str, other:
 def test_decimals_of_every_width_read_any_exponent_alike(text: str, value: int | None, digits: int) -> None:
     assert parse_number(text).format_unscaled(0, digits) == (None if value is None else str(value))
     if digits <= 19:
-        data = np.frombuffer(text.encode(), np.uint8)
-        assert parse_unscaled(data, 0, len(data), 0, digits) == (value is not None, value or 0)
+        assert read_one(text, 0, digits) == (value is not None, value or 0)

@@ -17,6 +17,7 @@ from ofs_spark.pins.profile.model import Condition, Read, ValueType
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.scan import conditions
 from ofs_spark.replay.scan import tokens as t
+from ofs_spark.replay.scan.reading import MAX_DEPTH
 from ofs_spark.replay.scan.values import read_values
 from tests.oracle.conditions import at, truth
 from tests.oracle.exact import Refused, read_json, read_value
@@ -196,7 +197,7 @@ def test_names_are_told_apart_however_they_begin() -> None:
 @pytest.mark.parametrize("opening", ['{"a":', "["])
 def test_depth_is_bounded(opening: str) -> None:
     closing = {"[": "]"}.get(opening, "}")
-    texts = [opening * n + "1" + closing * n for n in (t.MAX_DEPTH, t.MAX_DEPTH + 1, 10_000)]
+    texts = [opening * n + "1" + closing * n for n in (MAX_DEPTH, MAX_DEPTH + 1, 10_000)]
     assert t.scan_tokens(pa.array(texts), PATHS).state.tolist() == [t.VALID, t.BROKEN, t.BROKEN]
 
 
