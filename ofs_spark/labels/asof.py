@@ -111,9 +111,9 @@ def _make_columns(assertions: pa.Table, chosen: Array, status: Array, types: Seq
 
 
 def unpack_choices(choices: pa.Array) -> tuple[pa.Array, ...]:
-    """The five dataset columns of a column of choices, in the order of `label_columns`."""
+    """The five dataset columns of a column of choices, in the order of `name_label_columns`; value and status as codes."""
     value, status, effective, observed, identity = choices.flatten()
-    return value.cast(pa.string()), status.cast(pa.string()), effective, observed, format_hex(identity)
+    return value, status, effective, observed, format_hex(identity)
 
 
 def _encode_values(values: pa.ChunkedArray) -> Array:
