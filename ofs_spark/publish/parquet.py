@@ -86,7 +86,7 @@ def _choose_codec(type_: pa.DataType) -> str:
 
 
 def _is_whole(type_: pa.DataType) -> bool:
-    return pa.types.is_integer(type_) or pa.types.is_timestamp(type_)
+    return bool(pa.types.is_integer(type_) or pa.types.is_timestamp(type_))
 
 
 def _name_leaf(field: pa.Field) -> str:
