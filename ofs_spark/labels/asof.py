@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.hashing import format_hex
 from ofs_spark.labels import model as m
+from ofs_spark.labels.fingerprint import find_first_copies
 from ofs_spark.labels.terms import RESOLVED_RULE
 
 _STATUSES = [m.Status.RESOLVED.value, m.Status.CONFLICT.value, m.Status.NOT_FOUND.value]
@@ -26,8 +27,8 @@ _RESOLVED, _CONFLICT, _NOT_FOUND = range(3)
 def keep_one_per_id(assertions: pa.Table) -> pa.Table:
     """The assertions, equal copies under one assertion id kept once (which copy does not matter: they are equal)."""
     ids = combine_chunks(assertions.column(m.ASSERTION_ID))
-    first = np.unique(np.asarray(ids.dictionary_encode().indices), return_index=True)[1]
-    return assertions if len(first) == len(ids) else assertions.take(pa.array(np.sort(first)))
+    first = find_first_copies(ids)
+    return assertions if len(first) == len(ids) else assertions.take(pa.array(first))
 
 
 def resolve_labels(
@@ -111,9 +112,9 @@ def _make_columns(assertions: pa.Table, chosen: Array, status: Array, types: Seq
 
 
 def unpack_choices(choices: pa.Array) -> tuple[pa.Array, ...]:
-    """The five dataset columns of a column of choices, in the order of `label_columns`."""
+    """The five dataset columns of a column of choices, in the order of `name_label_columns`; value and status as codes."""
     value, status, effective, observed, identity = choices.flatten()
-    return value.cast(pa.string()), status.cast(pa.string()), effective, observed, format_hex(identity)
+    return value, status, effective, observed, format_hex(identity)
 
 
 def _encode_values(values: pa.ChunkedArray) -> Array:

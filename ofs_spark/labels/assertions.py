@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, find_undecodable
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES, read_bounded
-from ofs_spark.foundation.columnar.content_hash import hash_contents
+from ofs_spark.foundation.columnar.content_hash import hash_coded, hash_contents
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import parse_hex, to_fixed_binary
 from ofs_spark.foundation.columnar.instants import read_micros
@@ -69,7 +69,7 @@ def read_assertions(
             f"{entry.ref}: {first['field']} of row {first['row']} is {first['found']}; {first['required']} is required"
         )
         raise refuse("LABEL_SCOPE_INVALID", message, faults=[{"file": entry.ref, **fault} for fault in faults])
-    contents = hash_contents((rows[name] for name in TEXTS), times.values(), len(ids), key)
+    contents = _hash_contents(rows, times, key)
     texts = [rows[name] for name in TEXTS[1:5]]
     arrays = [to_fixed_binary(ids), *texts, *map(pa.array, times.values()), join_identities(ids, contents)]
     return pa.Table.from_arrays(arrays, schema=m.ASSERTIONS)
@@ -118,9 +118,21 @@ def _make_plain(column: pa.Array, name: str) -> pa.Array:
     return to_text(column, pa.string()).dictionary_encode()
 
 
+def _hash_contents(rows: dict[str, pa.Array], times: dict[str, Array], key: bytes) -> Array:
+    """128 bits of all that a row says beside its id, with which they are compared."""
+    said = [rows[name] for name in TEXTS[1:]]
+    coded = [column for column in said if pa.types.is_dictionary(column.type)]
+    plain = (column for column in said if not pa.types.is_dictionary(column.type))
+    of_coded = np.ascontiguousarray(hash_coded(coded, len(said[0]), key).view(np.int64).T)
+    return hash_contents(plain, [*of_coded, *times.values()], len(said[0]), key)
+
+
 def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
     """One fault per field that has bad rows: how many, the first of them and what stands there."""
-    for name in (name for name in TEXTS + TIMES if not is_instant(rows[name].type)):
+    judged = (name for name in TEXTS + TIMES if not is_instant(rows[name].type))
+    for name in (
+        judged if not wellformed.all() else (name for name in judged if name != TEXTS[0])
+    ):  # hex digits are UTF-8
         undecodable = np.flatnonzero(~_judge(rows[name], _is_decodable, of_null=True))
         if len(undecodable):
             first = int(undecodable[0])
@@ -160,13 +172,24 @@ def _show_value(column: pa.Array, row: int) -> str:
 
 def _judge(column: pa.Array, judge: Callable[[pa.Array], pa.Array], of_null: bool = False) -> Array:
     """The judgement of every row; of a dictionary column it is made once per value."""
-    coded = pa.types.is_dictionary(column.type)
-    verdicts: Array = np.asarray(judge(column.dictionary if coded else column).fill_null(of_null))
-    if not coded:
+    if not pa.types.is_dictionary(column.type):
+        verdicts: Array = np.asarray(judge(column).fill_null(of_null))
         return verdicts
-    by_code: Array = np.append(verdicts, of_null)  # the last one is that of a null, which has code -1
-    of_row: Array = by_code[np.asarray(column.indices.fill_null(-1))]
+    by_code = np.append(np.asarray(judge(column.dictionary).fill_null(of_null)), of_null)
+    return _spread(by_code, column)
+
+
+def _spread(by_code: Array, column: pa.DictionaryArray) -> Array:
+    """The verdict of every row from those of its dictionary's values; the last one is that of a null."""
+    if by_code[:-1].all() and (by_code[-1] or not column.indices.null_count):
+        return np.ones(len(column), np.bool_)
+    of_row: Array = by_code[_read_codes(column)]
     return of_row
+
+
+def _read_codes(column: pa.DictionaryArray) -> Array:
+    """Codes of a dictionary column, -1 for a null."""
+    return np.asarray(column.indices.fill_null(-1) if column.indices.null_count else column.indices)
 
 
 def _is_decodable(texts: pa.Array) -> pa.Array:
@@ -183,9 +206,13 @@ def _make_membership(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
 
 def _judge_values(rows: dict[str, pa.Array]) -> Array:
     """Whether each value belongs to its type; true where the type itself is unknown (that is its own fault)."""
-    fits = ~_judge(rows["label_type"], _make_membership(VOCABULARY))
-    for name, values in VOCABULARY.items():
-        fits |= _judge(rows["label_type"], _make_membership([name])) & _judge(
-            rows["label_value"], _make_membership(values)
-        )
-    return fits
+    types, values = rows["label_type"], rows["label_value"]
+    fits = np.ones(
+        (len(types.dictionary) + 1, len(values.dictionary) + 1), np.bool_
+    )  # the last ones are those of a null
+    for code, name in enumerate(types.dictionary.cast(pa.binary()).to_pylist()):
+        allowed = {value.encode() for value in VOCABULARY.get(name.decode(errors="replace"), ())}
+        if allowed:
+            fits[code] = [value in allowed for value in (*values.dictionary.cast(pa.binary()).to_pylist(), None)]
+    of_row: Array = fits[_read_codes(types), _read_codes(values)]
+    return of_row

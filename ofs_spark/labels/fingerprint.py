@@ -5,6 +5,8 @@ The content hash (`foundation/columnar/content_hash.py`) is over every column, k
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numba import types
@@ -15,30 +17,61 @@ from ofs_spark.foundation.columnar.content_hash import read_words
 from ofs_spark.foundation.columnar.hashing import to_fixed_binary
 
 _U64 = types.uint64
+_ROWS = types.Array(_U64, 2, "C", readonly=True)
 _WORDS = 4
 """Of an identity: two of the id, two of the content."""
 
 
-@compile_loop(type_array(types.int64)(types.Array(_U64, 2, "C", readonly=True)))
-def _find_clashing(identities: Array) -> Array:
-    """Rows whose id stands in an earlier row with another content: one look into an open-addressing table each."""
+@compile_loop(types.int64(_ROWS, type_array(types.int64), types.int64))
+def _find_place(rows: Array, table: Array, row: int) -> Any:
+    """Where a row's id, its first two words, stands in an open-addressing table of row numbers, or is to stand: -1 is there."""
+    size = len(table)
+    high, low = rows[row, 0], rows[row, 1]
+    mixed = (high ^ (low >> np.uint64(32)) ^ (low << np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    at = np.int64((mixed >> np.uint64(32)) & np.uint64(size - 1))
+    while table[at] >= 0 and (rows[table[at], 0] != high or rows[table[at], 1] != low):
+        at = (at + 1) & (size - 1)
+    return at
+
+
+@compile_loop(type_array(types.int64)(types.int64))
+def _make_table(rows: int) -> Array:
     size = 16
-    while size < 2 * len(identities):
+    while size < 2 * rows:
         size *= 2
-    table = np.full(size, -1, np.int64)
-    found = np.zeros(len(identities), np.bool_)
+    return np.full(size, -1, np.int64)
+
+
+@compile_loop(type_array(types.int64)(_ROWS))
+def _find_clashing(identities: Array) -> Array:
+    """Rows whose id stands in an earlier row with another content: one look into a table each."""
+    table, found = _make_table(len(identities)), np.zeros(len(identities), np.bool_)
     for row in range(len(identities)):
-        high, low = identities[row, 0], identities[row, 1]
-        mixed = (high ^ (low >> np.uint64(32)) ^ (low << np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-        at = np.int64((mixed >> np.uint64(32)) & np.uint64(size - 1))
-        while table[at] >= 0 and (identities[table[at], 0] != high or identities[table[at], 1] != low):
-            at = (at + 1) & (size - 1)
-        if table[at] < 0:
+        at = _find_place(identities, table, row)
+        known = table[at]
+        if known < 0:
             table[at] = row
         else:
-            known = table[at]
             found[row] = identities[known, 2] != identities[row, 2] or identities[known, 3] != identities[row, 3]
     return np.flatnonzero(found)
+
+
+@compile_loop(type_array(types.int64)(_ROWS))
+def _find_first(ids: Array) -> Array:
+    """The first row of each id, ascending."""
+    table, found = _make_table(len(ids)), np.zeros(len(ids), np.bool_)
+    for row in range(len(ids)):
+        at = _find_place(ids, table, row)
+        if table[at] < 0:
+            table[at] = row
+            found[row] = True
+    return np.flatnonzero(found)
+
+
+def find_first_copies(ids: pa.Array) -> Array:
+    """The first row of each distinct id of 16 bytes, ascending."""
+    first: Array = _find_first(read_words(ids, 2)) if len(ids) else np.zeros(0, np.int64)
+    return first
 
 
 def join_identities(ids: Array, contents: Array) -> pa.Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from ofs_spark.features.by_event import name_choice_column
 from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.features.own import make_own_columns
-from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.measure import measure
 from ofs_spark.foundation.columnar.notes import encode_note
@@ -80,23 +80,31 @@ class WriteBucket:
         return made
 
     def select_rows(self, table: pa.Table) -> pa.Table:
-        """The dataset's columns, in catalogue order and types, of rows in layout order."""
+        """The dataset's columns, in catalogue order and types, of rows in layout order; texts of few values as dictionaries."""
         ordinal = read_values(table, r.PARTITION_ORDINAL)
-        topics = pa.DictionaryArray.from_arrays(
-            pa.array(ordinal, pa.int32()), pa.array([p.topic for p in self.partitions], pa.string())
-        )
         partitions = np.array([p.partition for p in self.partitions], np.int32)[ordinal]
         made: dict[str, pa.Array] = {
             **self._unpack_labels(table),
             **make_own_columns(self.program, table),
-            "platform_run_id": pa.repeat(self.platform_run_id, table.num_rows),
-            "event_type": table.column(r.EVENT_TYPE).cast(pa.string()),
+            "platform_run_id": _make_coded(np.zeros(table.num_rows, np.int32), [self.platform_run_id]),
+            "event_type": table.column(r.EVENT_TYPE),
             "ts_utc": table.column(r.TS).cast(to_arrow_type(TIMESTAMP)),
-            "_topic": topics.cast(pa.string()),
+            "_topic": _make_coded(ordinal, [p.topic for p in self.partitions]),
             "_partition": pa.array(partitions),
             "_offset": table.column(r.OFFSET),
         }
-        fields = [pa.field(c.name, to_arrow_type(c.type)) for c in self.columns]
-        return pa.table(
-            [made[c.name] if c.name in made else table.column(c.name) for c in self.columns], schema=pa.schema(fields)
+        columns = [made[c.name] if c.name in made else table.column(c.name) for c in self.columns]
+        types = (
+            one.type if pa.types.is_dictionary(one.type) else to_arrow_type(c.type)
+            for c, one in zip(self.columns, columns, strict=True)
         )
+        return pa.table(
+            columns, schema=pa.schema([pa.field(c.name, type_) for c, type_ in zip(self.columns, types, strict=True)])
+        )
+
+
+def _make_coded(codes: Array, values: Sequence[str]) -> pa.Array:
+    """Texts as codes of their values, which may repeat: two partitions of a topic have one text."""
+    distinct = list(dict.fromkeys(values))
+    place = np.array([distinct.index(value) for value in values], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(place[codes]), pa.array(distinct, pa.string()))

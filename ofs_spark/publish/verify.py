@@ -137,12 +137,38 @@ def add_checks(parts: Sequence[FileCheck]) -> FileCheck:
 
 def _decode(body: bytes, entry: FileEntry, most: int) -> pa.Table:
     try:
-        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        table = read_bounded(file, body, entry.path, None, most)
+        file = _open(body)
+        coded = _find_coded(file.metadata)
+        table = read_bounded(_open(body, coded) if coded else file, body, entry.path, None, most)
+        if table.num_rows * _measure_dictionaries(table) > most:  # what it decodes to is counted, not estimated
+            table = read_bounded(file, body, entry.path, None, most)
         table.validate(full=True)
     except (pa.ArrowException, OSError) as unreadable:
         raise _make_corrupt(entry, "Parquet", str(unreadable), "a readable file") from None
-    return table
+    return pa.table([_decode_texts(column) for column in table.columns], names=table.column_names)
+
+
+def _open(body: bytes, coded: Sequence[str] = ()) -> pq.ParquetFile:
+    """The file in `body`; text columns of `coded` come as dictionaries."""
+    return pq.ParquetFile(pa.BufferReader(body), read_dictionary=list(coded), page_checksum_verification=True)
+
+
+def _find_coded(metadata: pq.FileMetaData) -> list[str]:
+    """Text columns that are stored as dictionaries: read and validated value by value, they are put together afterwards."""
+    chunks = [metadata.row_group(0).column(i) for i in range(metadata.num_columns)] if metadata.num_row_groups else []
+    return [one.path_in_schema for one in chunks if one.has_dictionary_page and one.physical_type == "BYTE_ARRAY"]
+
+
+def _measure_dictionaries(table: pa.Table) -> int:
+    """Bytes of the dictionaries of all columns."""
+    chunks = (chunk for column in table.columns for chunk in column.chunks)
+    return sum(chunk.dictionary.nbytes for chunk in chunks if pa.types.is_dictionary(chunk.type))
+
+
+def _decode_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
 
 
 def _require_equal(entry: FileEntry, what: str, found: object, expected: object) -> None:

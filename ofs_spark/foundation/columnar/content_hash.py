@@ -6,7 +6,8 @@ Each text is led by its length and a null by a length no text has, so that texts
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, compile_loop, type_array, type_tuple
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
 
 _U64 = types.uint64
@@ -40,6 +41,24 @@ def _round(a: Any, b: Any, c: Any, d: Any) -> Any:
     return a, b, c, d
 
 
+@compile_loop(_U64(BYTES, I64))
+def _load_word(data: Array, at: int) -> Any:
+    """Eight bytes, the first the least; spelled out, they become one instruction."""
+    low = (
+        np.uint64(data[at])
+        | (np.uint64(data[at + 1]) << np.uint64(8))
+        | (np.uint64(data[at + 2]) << np.uint64(16))
+        | (np.uint64(data[at + 3]) << np.uint64(24))
+    )
+    high = (
+        np.uint64(data[at + 4])
+        | (np.uint64(data[at + 5]) << np.uint64(8))
+        | (np.uint64(data[at + 6]) << np.uint64(16))
+        | (np.uint64(data[at + 7]) << np.uint64(24))
+    )
+    return low | (high << np.uint64(32))
+
+
 @compile_loop(types.void(_STATE, BYTES, LONGS, LONGS))
 def _absorb_spans(state: Array, data: Array, start: Array, end: Array) -> None:
     """Takes in one text per row, data[start:end], or a null where its start is -1."""
@@ -52,13 +71,17 @@ def _absorb_spans(state: Array, data: Array, start: Array, end: Array) -> None:
             word = _NULL
         a, b, c, d = _round(a, b, c, d ^ word)
         a ^= word
-        while at < stop:
-            word = np.uint64(0)
-            for i in range(8 if stop - at >= 8 else stop - at):
-                word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+        while stop - at >= 8:
+            word = _load_word(data, at)
             a, b, c, d = _round(a, b, c, d ^ word)
             a ^= word
             at += 8
+        if at < stop:
+            word = np.uint64(0)
+            for i in range(stop - at):
+                word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+            a, b, c, d = _round(a, b, c, d ^ word)
+            a ^= word
         state[row, 0], state[row, 1], state[row, 2], state[row, 3] = a, b, c, d
 
 
@@ -129,6 +152,25 @@ def hash_contents(texts: Iterable[pa.Array], numbers: Iterable[Array], rows: int
     for values in numbers:
         content.add_numbers(values)
     return content.finish()
+
+
+def hash_coded(columns: Sequence[pa.DictionaryArray], rows: int, key: bytes) -> Array:
+    """`hash_contents` of dictionary columns alone, computed once for each combination of values that occurs."""
+    counts = [len(column.dictionary) + 1 for column in columns]  # a null is one more
+    if prod(counts) > rows:
+        return hash_contents(columns, (), rows, key)
+    place = np.zeros(rows, np.int64)
+    for column, count in zip(columns, counts, strict=True):
+        codes = column.indices.fill_null(count - 1) if column.indices.null_count else column.indices
+        place = place * count + np.asarray(codes)
+    example = np.full(prod(counts), -1, np.int64)
+    example[place] = np.arange(rows)
+    occurs = np.flatnonzero(example >= 0)
+    examples = pa.array(example[occurs])
+    hashes = np.zeros((len(example), 2), np.uint64)
+    hashes[occurs] = hash_contents((column.take(examples) for column in columns), (), len(occurs), key)
+    of_row: Array = hashes[place]
+    return of_row
 
 
 def read_words(column: pa.Array, words: int) -> Array:

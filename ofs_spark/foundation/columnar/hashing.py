@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, WORDS, compile_loop, type_array, type_tuple
-
-_AT_ONCE = 8
-"""Bytes that CRC-32 takes in by one step, each with a table of its own."""
+from ofs_spark.foundation.columnar.compiled import BYTES, FLAGS, I64, LONGS, WORDS, compile_loop, type_array, type_tuple
 
 
 def _make_crc_tables() -> Array:
-    """Table n: what a byte comes to that n others follow; uint32 of shape (_AT_ONCE * 256,)."""
+    """Of a byte that has 0 to 7 bytes after it, what it leaves of a CRC; uint32, 256 a table."""
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         values = np.where(values & 1, (values >> 1) ^ np.uint32(0xEDB88320), values >> 1).astype(np.uint32)
     tables = [values]
-    while len(tables) < _AT_ONCE:
+    for _ in range(7):
         tables.append(values[tables[-1] & 0xFF] ^ (tables[-1] >> np.uint32(8)))
     return np.concatenate(tables)
 
@@ -33,19 +29,32 @@ _TABLES = _make_crc_tables()
 
 @compile_loop(type_array(types.uint32)(BYTES, LONGS, WORDS))
 def _hash_crc32(data: Array, offsets: Array, tables: Array) -> Array:
+    """Eight bytes at a time, for which the eight looks into the tables do not wait for each other."""
     out = np.empty(len(offsets) - 1, np.uint32)
+    low = np.uint32(0xFF)
     for row in range(len(out)):
         crc = np.uint32(0xFFFFFFFF)
         at, end = offsets[row], offsets[row + 1]
-        while at + 8 <= end:
-            found = np.uint32(0)
-            for i in range(4):
-                byte = ((crc >> np.uint32(8 * i)) ^ data[at + i]) & np.uint32(0xFF)
-                found ^= tables[256 * (7 - i) + byte] ^ tables[256 * (3 - i) + data[at + 4 + i]]
-            crc = found
+        while end - at >= 8:
+            crc ^= (
+                np.uint32(data[at])
+                | (np.uint32(data[at + 1]) << np.uint32(8))
+                | (np.uint32(data[at + 2]) << np.uint32(16))
+                | (np.uint32(data[at + 3]) << np.uint32(24))
+            )
+            crc = (
+                tables[1792 + (crc & low)]
+                ^ tables[1536 + ((crc >> np.uint32(8)) & low)]
+                ^ tables[1280 + ((crc >> np.uint32(16)) & low)]
+                ^ tables[1024 + (crc >> np.uint32(24))]
+                ^ tables[768 + data[at + 4]]
+                ^ tables[512 + data[at + 5]]
+                ^ tables[256 + data[at + 6]]
+                ^ tables[data[at + 7]]
+            )
             at += 8
         while at < end:
-            crc = tables[(crc ^ data[at]) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
+            crc = tables[(crc ^ data[at]) & low] ^ (crc >> np.uint32(8))
             at += 1
         out[row] = crc ^ np.uint32(0xFFFFFFFF)
     return out
@@ -96,7 +105,10 @@ def _parse_hex(data: Array, offsets: Array, width: int, digits: Array) -> tuple[
 
 
 def parse_hex(texts: pa.Array, width: int) -> tuple[Array, Array]:
-    """(`width` bytes per text, whether each text is that many in lower-case hex): uint8 of shape (rows, width), bool."""
+    """(`width` bytes per text, whether each text is that many in lower-case hex): uint8 of shape (rows, width), bool.
+
+    Bytes of a text that is not mean nothing.
+    """
     rows, good = _parse_hex(*read_text_buffers(texts), width, _DIGITS)
     if texts.null_count:  # the bytes under a null are anything
         good &= np.asarray(texts.is_valid())
@@ -108,13 +120,31 @@ def to_fixed_binary(rows: Array) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(rows.shape[1]), len(rows), [None, pa.py_buffer(rows)])
 
 
-_HEX_OF_BYTE = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
+_HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+
+@compile_loop(type_tuple(type_array(types.uint8), type_array(types.int32))(BYTES, FLAGS, I64, BYTES))
+def _format_hex(data: Array, valid: Array, width: int, digits: Array) -> tuple[Array, Array]:
+    """Digits of the valid rows one after another, and where each row begins and ends."""
+    ends = np.zeros(len(valid) + 1, np.int32)
+    for row in range(len(valid)):
+        ends[row + 1] = ends[row] + (2 * width if valid[row] else 0)
+    out = np.empty(ends[-1], np.uint8)
+    for row in range(len(valid)):
+        if valid[row]:
+            at = ends[row]
+            for i in range(width):
+                byte = data[row * width + i]
+                out[at + 2 * i] = digits[byte >> np.uint8(4)]
+                out[at + 2 * i + 1] = digits[byte & np.uint8(15)]
+    return out, ends
 
 
 def format_hex(column: pa.Array) -> pa.Array:
     """A column of fixed-size bytes as lower-case hex text."""
-    width, held = column.type.byte_width, np.frombuffer(column.buffers()[1], np.uint8)
-    digits = _HEX_OF_BYTE[held[column.offset * width : (column.offset + len(column)) * width]]
-    ends = pa.array(np.arange(len(column) + 1, dtype=np.int32) * 2 * width)
-    texts = pa.Array.from_buffers(pa.string(), len(column), [None, ends.buffers()[1], pa.py_buffer(digits)])
-    return pc.if_else(column.is_valid(), texts, None) if column.null_count else texts
+    width, count = column.type.byte_width, len(column)
+    held = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * width : (column.offset + count) * width]
+    valid = np.asarray(column.is_valid())
+    digits, ends = _format_hex(held, valid, width, _HEX_DIGITS)
+    present = pa.py_buffer(np.packbits(valid, bitorder="little")) if column.null_count else None
+    return pa.Array.from_buffers(pa.string(), count, [present, pa.py_buffer(ends), pa.py_buffer(digits)])

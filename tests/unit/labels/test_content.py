@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.foundation.columnar.content_hash import hash_contents
-from ofs_spark.foundation.columnar.hashing import format_hex, parse_hex
-from ofs_spark.labels.fingerprint import find_clashing_ids, join_identities, route_identities
+from ofs_spark.foundation.columnar.content_hash import hash_coded, hash_contents
+from ofs_spark.foundation.columnar.hashing import format_hex, hash_crc32, parse_hex
+from ofs_spark.labels.fingerprint import find_clashing_ids, find_first_copies, join_identities, route_identities
 
 KEY = bytes(range(16))
 MASK = 2**64 - 1
@@ -98,3 +99,22 @@ def test_ids_that_clash_are_those_with_two_contents(rows: list[tuple[int, int]],
     targets = route_identities(column, width)
     assert all(0 <= t < width for t in targets)
     assert len({(i, t) for (i, _), t in zip(rows, targets, strict=True)}) == len(contents)
+
+
+@given(ROWS)
+def test_codes_are_hashed_once_per_combination_to_the_same_hashes(rows: list[tuple[str, str, int]]) -> None:
+    columns = [pa.array([row[at] for row in rows] * 5, pa.string()).dictionary_encode() for at in (0, 1)]
+    for few in ([columns[0]], columns):
+        expected = [defined(row[:2][: len(few)], (), KEY) for row in rows] * 5
+        assert hash_coded(few, 5 * len(rows), KEY).tolist() == expected
+
+
+def test_the_first_copy_of_each_id_is_found() -> None:
+    ids = pa.array([bytes([n]) * 16 for n in (9, 1, 2, 1, 9, 3)], pa.binary(16))
+    assert find_first_copies(ids.slice(1)).tolist() == [0, 1, 3, 4]
+    assert find_first_copies(ids.slice(6)).tolist() == []
+
+
+@given(st.lists(st.text(max_size=40), max_size=20))
+def test_places_are_those_of_zlib(texts: list[str]) -> None:
+    assert hash_crc32(pa.array(["", *texts]).slice(1)).tolist() == [crc32(text.encode()) for text in texts]

@@ -114,3 +114,39 @@ def test_a_file_that_is_not_parquet_is_corrupt_even_if_its_hash_was_recorded() -
     bad = altered(entry, bytes=3, sha256=hashlib.sha256(b"bad").hexdigest())
     with pytest.raises(Refusal, match="Parquet of"):
         verify_file(b"bad", bad, CHECKS)
+
+
+def test_equal_texts_give_equal_bytes_whatever_dictionary_they_came_in() -> None:
+    texts = pa.array(["b", None, "a", "b", "ü"])
+    other = pa.DictionaryArray.from_arrays(pa.array([2, None, 0, 4, 1]), pa.array(["a", "ü", "b", "unused", "b"]))
+    halves = pa.chunked_array([texts.slice(0, 2).dictionary_encode(), texts.slice(2).dictionary_encode()])
+    bodies = {encode_parquet(pa.table({"a": column})) for column in (texts.dictionary_encode(), other, halves)}
+    assert len(bodies) == 1
+    assert pq.read_table(pa.BufferReader(bodies.pop())).column("a").combine_chunks() == texts
+    nulls = pa.nulls(3, pa.dictionary(pa.int32(), pa.string()))
+    assert pq.read_table(pa.BufferReader(encode_parquet(pa.table({"a": nulls})))).column("a").null_count == 3
+
+
+def test_columns_are_encoded_by_what_they_hold() -> None:
+    numbers = pa.array(range(-50, 50))
+    table = pa.table(
+        {
+            "id": [f"{i:x}" for i in range(100)],
+            "kind": ["a", "b"] * 50,
+            "count": numbers,
+            "at": numbers.cast(pa.timestamp("us", "UTC")),
+            "part": numbers.cast(pa.int32()),
+            "mean": numbers.cast(pa.float64()),
+            "flag": [True, None] * 50,
+            "list": [[i] for i in range(100)],
+        }
+    )
+    body = encode_parquet(table)
+    file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+    chunks = [file.metadata.row_group(0).column(i) for i in range(8)]
+    assert [one.compression for one in chunks] == ["ZSTD"] * 2 + ["UNCOMPRESSED"] * 3 + ["LZ4"] + ["ZSTD"] * 2
+    packed = "DELTA_BINARY_PACKED"
+    named = ["DELTA_LENGTH_BYTE_ARRAY", "RLE_DICTIONARY", packed, packed, packed, "PLAIN", "PLAIN", "PLAIN"]
+    assert [name in one.encodings for name, one in zip(named, chunks, strict=True)] == [True] * 8
+    assert [one.is_stats_set for one in chunks] == [False] + [True] * 7
+    assert file.read() == table.cast(file.schema_arrow)
