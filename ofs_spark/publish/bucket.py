@@ -12,7 +12,8 @@ import pyarrow as pa
 from ofs_spark.features.by_event import name_choice_column
 from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.features.own import make_own_columns
-from ofs_spark.foundation.columnar.arrays import combine_chunks, read_values
+from ofs_spark.features.pieces import Pieces
+from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.measure import measure
 from ofs_spark.foundation.columnar.notes import encode_note
@@ -24,8 +25,8 @@ from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.columns import TIMESTAMP, Column
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.publish.file_list import put_staged
-from ofs_spark.publish.layout import cut_leaves
-from ofs_spark.publish.parquet import write_files
+from ofs_spark.publish.layout import FilledLeaf, cut_leaves, find_hot_keys, name_shared_leaf
+from ofs_spark.publish.parquet import select_leaf, write_files
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
 
@@ -52,24 +53,45 @@ class WriteBucket:
     objects: Objects
     folder: OwnedRef
 
-    def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature and own input of the program."""
-        return measure("publish", self._write(target, keyed))
+    def send(self, target: int, pieces: Pieces) -> Iterator[Chunk]:
+        """Writes bucket `target`: a `FileEntry` note per Parquet file. Rows have every feature and own input of the program."""
+        return measure("publish", self._write(target, pieces), lambda: pieces.seconds)
 
-    def _write(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        table = keyed.table
-        anchors = select_anchors(table)
-        if not len(anchors):
-            return
-        all_anchors = len(anchors) == table.num_rows
-        rows = self.select_rows(table if all_anchors else table.take(pa.array(anchors)))
-        placed = cut_leaves(
-            target, keyed.code[anchors], keyed.keyed, anchors, read_values(table, r.TS)[anchors], self.leaf_rows
-        )
-        for body, entry in write_files(rows, placed, target):
+    def _write(self, target: int, pieces: Pieces) -> Iterator[Chunk]:
+        for body, entry in write_files(self._fill_leaves(target, pieces), target):
             ref = name_table_file(self.folder, entry.path)
             put_staged(self.objects, ref, body)
             yield encode_note(replace(entry, path=ref))
+
+    def _fill_leaves(self, target: int, pieces: Pieces) -> Iterator[FilledLeaf]:
+        """The leaves in file order, each as soon as it is whole: the shared one is when the last row of no hot key is there."""
+        hot, name = find_hot_keys(pieces.anchors, self.leaf_rows), name_shared_leaf(target)
+        missing = int(pieces.anchors[~hot].sum()) + pieces.loose
+        shared, waiting = list[pa.Table](), dict[str, list[pa.Table]]()
+        for piece in pieces:
+            for leaf, rows in self._cut_piece(target, piece, hot):
+                if leaf == name:
+                    shared.append(rows)
+                    missing -= rows.num_rows
+                else:
+                    waiting.setdefault(leaf, []).append(rows)
+            if missing:
+                continue
+            if shared:
+                yield _fill(name, shared)
+            for leaf in list(waiting)[:-1]:  # the last one may go on in the next piece
+                yield _fill(leaf, waiting.pop(leaf))
+        for leaf in list(waiting):
+            yield _fill(leaf, waiting.pop(leaf))
+
+    def _cut_piece(self, target: int, piece: KeyedTable, hot: Array) -> Iterator[tuple[str, pa.Table]]:
+        """What a piece has of the leaves: their ids, and rows of the dataset."""
+        table = piece.table
+        anchors = select_anchors(table)
+        if len(anchors):
+            rows = self.select_rows(table if len(anchors) == table.num_rows else table.take(pa.array(anchors)))
+            for leaf in cut_leaves(target, piece.code[anchors], read_values(table, r.TS)[anchors], hot):
+                yield leaf.leaf, select_leaf(rows, leaf)
 
     def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
         """The label columns, unpacked from the structs they travelled in."""
@@ -100,3 +122,10 @@ class WriteBucket:
         return pa.table(
             [made[c.name] if c.name in made else table.column(c.name) for c in self.columns], schema=pa.schema(fields)
         )
+
+
+def _fill(leaf: str, parts: list[pa.Table]) -> FilledLeaf:
+    """A leaf of rows in order, each column in one piece, so that its file's bytes are the same however it came; takes them."""
+    table = parts[0] if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
+    parts.clear()
+    return FilledLeaf(leaf, table)

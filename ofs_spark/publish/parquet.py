@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ofs_spark.foundation.refs import name_part_file
 from ofs_spark.publish.digest import digest_leaf
-from ofs_spark.publish.layout import Leaf, group_files
+from ofs_spark.publish.layout import FilledLeaf, Leaf, group_files
 from ofs_spark.publish.model import FileEntry
 
 TS_COLUMN = "ts_utc"
@@ -21,17 +21,16 @@ _CARDINALITY_SAMPLE = 8192
 
 
 def write_files(
-    rows: pa.Table, placed: Sequence[Leaf], bucket: int, file_rows: int = FILE_ROWS
+    placed: Iterable[FilledLeaf], bucket: int, file_rows: int = FILE_ROWS
 ) -> Iterator[tuple[bytes, FileEntry]]:
-    """Bytes and entry of every file of a bucket, the entry's path being the file's name.
+    """Bytes and entry of every file of a bucket, the entry's path being the file's name; one file is held at a time.
 
-    `rows` are the bucket's dataset rows, columns and types as published; `placed` cuts all of them into leaves.
+    placed: the bucket's leaves in file order, columns and types as published.
     """
     for number, leaves in enumerate(group_files(placed, file_rows)):
-        parts = [_select_leaf(rows, leaf) for leaf in leaves]
-        table = pa.concat_tables(parts)
+        table = pa.concat_tables([leaf.rows for leaf in leaves])
         body, name = encode_parquet(table), name_part_file(bucket, number)
-        digests = tuple(digest_leaf(leaf.leaf, part) for leaf, part in zip(leaves, parts, strict=True))
+        digests = tuple(digest_leaf(leaf.leaf, leaf.rows) for leaf in leaves)
         ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
         nulls = {column: table.column(column).null_count for column in table.column_names}
         sha256 = hashlib.sha256(body).hexdigest()
@@ -58,7 +57,8 @@ def encode_parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _select_leaf(rows: pa.Table, leaf: Leaf) -> pa.Table:
+def select_leaf(rows: pa.Table, leaf: Leaf) -> pa.Table:
+    """The rows of a leaf."""
     first, last = int(leaf.rows[0]), int(leaf.rows[-1])
     if last - first + 1 == len(leaf.rows):
         return rows.slice(first, len(leaf.rows))
