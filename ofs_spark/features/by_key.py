@@ -71,10 +71,11 @@ class ByKey:
             before = keep_before(keyed, names, following.looks) if following is not None and is_continued else None
             computed, faults = add_features(self.program, self.step.groups, keyed)
             found.add(keyed, faults, is_continued)
+            made = [computed]
+            del keyed, computed  # held by nobody but who takes it
             if self.onward.takes_refused or not found.is_refused:
-                del keyed  # what comes next is made while somebody else holds this piece
-                yield computed
-            del computed
+                yield made.pop()
+            pa.default_memory_pool().release_unused()
         if found.is_refused and not self.onward.takes_refused:
             raise _RowsRefused
 

@@ -2,7 +2,7 @@
 
 A piece is some whole keys, or a stretch of the time of one key that is too large for a piece. Such a stretch begins where
 its instant begins, and takes along what its windows look back at: rows that come before it by less than the widest
-window. Where these rows would be more, all told, than the key has, its pieces are made larger. Every value is computed
+window. Where these rows would be too many, all told, its pieces are made larger. Every value is computed
 from the same rows as in one piece, so that all its bits are the same.
 """
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,8 @@ from ofs_spark.replay import rows as r
 
 PIECE_ROWS = 1 << 18
 """Of a piece: a bucket's rows, on average, and some hundred megabytes with all that is computed of them."""
+MOST_AGAIN = 3
+"""How often a row of a split key may be looked back at, on average: a kernel's time against its memory."""
 MOST_HELD = 1 << 23
 """Rows that one piece may take, those that it looks back at included: some gigabytes of a kernel's memory."""
 MOST_KEY_ROWS = 1 << 25
@@ -44,14 +47,14 @@ class Pieces:
     seconds: float = field(default=0.0)
 
     def __iter__(self) -> Iterator[KeyedTable]:
-        """The pieces; the time that they take is counted."""
+        """The pieces, each held by nobody but who takes it; the time that they take is counted."""
         while True:
             start = time.perf_counter()
-            part = next(self.parts, None)
+            part = [*islice(self.parts, 1)]
             self.seconds += time.perf_counter() - start
-            if part is None:
+            if not part:
                 return
-            yield part
+            yield part.pop()
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class TargetRows:
 
 
 def _choose_begins(ts: Array, reach: int, piece_rows: int) -> Array:
-    """Where a key's pieces begin, among its times: pieces so large that they look back at no more rows than the key has."""
+    """Where a key's pieces begin, among its times: pieces so large that they look back at no row too often."""
     rows, fitting, least = len(ts), None, len(ts)
     while True:
         begins = np.unique(np.searchsorted(ts, ts[::piece_rows]))
@@ -169,7 +172,7 @@ def _choose_begins(ts: Array, reach: int, piece_rows: int) -> Array:
         least = min(least, held)
         if held <= MOST_HELD:
             fitting = begins
-        if held > MOST_HELD or (begins - looks).sum() <= rows:
+        if held > MOST_HELD or (begins - looks).sum() <= MOST_AGAIN * rows:
             break
         piece_rows *= 2
     if fitting is None:
@@ -182,7 +185,8 @@ def keep_before(keyed: KeyedTable, names: Sequence[str], looks: int) -> pa.Table
     own = keyed.table.select(list(names))
     table = own if keyed.before is None else pa.concat_tables([keyed.before, own])
     first = int(np.searchsorted(read_values(table, r.TS), looks, side="right"))
-    return table.slice(first).take(pa.array(np.arange(table.num_rows - first)))
+    kept = table.slice(first)
+    return kept.take(pa.array(np.arange(kept.num_rows)))
 
 
 def _refuse(rows: int, found: int, allowed: int, why: str) -> Exception:

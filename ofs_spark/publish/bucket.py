@@ -30,6 +30,9 @@ from ofs_spark.publish.parquet import select_leaf, write_files
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
 
+SLICE_ROWS = 1 << 18
+"""Of a piece that is turned into rows of the dataset at once."""
+
 
 @dataclass(frozen=True)
 class TopicPartition:
@@ -61,36 +64,37 @@ class WriteBucket:
         for body, entry in write_files(self._fill_leaves(target, pieces), target):
             ref = name_table_file(self.folder, entry.path)
             put_staged(self.objects, ref, body)
+            del body
             yield encode_note(replace(entry, path=ref))
 
     def _fill_leaves(self, target: int, pieces: Pieces) -> Iterator[FilledLeaf]:
         """The leaves in file order, each as soon as it is whole: the shared one is when the last row of no hot key is there."""
         hot, name = find_hot_keys(pieces.anchors, self.leaf_rows), name_shared_leaf(target)
         missing = int(pieces.anchors[~hot].sum()) + pieces.loose
-        shared, waiting = list[pa.Table](), dict[str, list[pa.Table]]()
+        waiting: dict[str, list[pa.Table]] = {}
         for piece in pieces:
             for leaf, rows in self._cut_piece(target, piece, hot):
-                if leaf == name:
-                    shared.append(rows)
-                    missing -= rows.num_rows
-                else:
-                    waiting.setdefault(leaf, []).append(rows)
+                waiting.setdefault(leaf, []).append(rows)
+                missing -= rows.num_rows if leaf == name else 0
+                del rows
+            del piece  # the next one is made meanwhile
             if missing:
                 continue
-            if shared:
-                yield _fill(name, shared)
+            if name in waiting:
+                yield _fill(name, waiting.pop(name))
             for leaf in list(waiting)[:-1]:  # the last one may go on in the next piece
                 yield _fill(leaf, waiting.pop(leaf))
         for leaf in list(waiting):
             yield _fill(leaf, waiting.pop(leaf))
 
     def _cut_piece(self, target: int, piece: KeyedTable, hot: Array) -> Iterator[tuple[str, pa.Table]]:
-        """What a piece has of the leaves: their ids, and rows of the dataset."""
-        table = piece.table
-        anchors = select_anchors(table)
-        if len(anchors):
-            rows = self.select_rows(table if len(anchors) == table.num_rows else table.take(pa.array(anchors)))
-            for leaf in cut_leaves(target, piece.code[anchors], read_values(table, r.TS)[anchors], hot):
+        """What a piece has of the leaves: their ids, and rows of the dataset, few enough not to hold many others in memory."""
+        anchors = select_anchors(piece.table)
+        for own in (anchors[first : first + SLICE_ROWS] for first in range(0, len(anchors), SLICE_ROWS)):
+            is_whole = len(own) == own[-1] - own[0] + 1
+            table = piece.table.slice(own[0], len(own)) if is_whole else piece.table.take(pa.array(own))
+            rows = self.select_rows(table)
+            for leaf in cut_leaves(target, piece.code[own], read_values(table, r.TS), hot):
                 yield leaf.leaf, select_leaf(rows, leaf)
 
     def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
@@ -125,7 +129,5 @@ class WriteBucket:
 
 
 def _fill(leaf: str, parts: list[pa.Table]) -> FilledLeaf:
-    """A leaf of rows in order, each column in one piece, so that its file's bytes are the same however it came; takes them."""
-    table = parts[0] if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
-    parts.clear()
-    return FilledLeaf(leaf, table)
+    """A leaf of rows in order."""
+    return FilledLeaf(leaf, pa.concat_tables(parts))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -82,14 +83,15 @@ def parse_bucket(leaf: str) -> int:
     return int(leaf[1:8])
 
 
-def group_files(placed: Iterable[FilledLeaf], file_rows: int) -> Iterator[list[FilledLeaf]]:
-    """Consecutive leaves put together into files of at most `file_rows` rows; a larger leaf has a file of its own."""
-    file, held = list[FilledLeaf](), 0
+def group_files(placed: Iterable[FilledLeaf], file_rows: int) -> Iterator[Iterator[FilledLeaf]]:
+    """Consecutive leaves of each file of at most `file_rows` rows, one leaf at a time; a larger leaf has a file of its own."""
+    return (map(itemgetter(1), own) for _, own in groupby(_number_files(placed, file_rows), itemgetter(0)))
+
+
+def _number_files(placed: Iterable[FilledLeaf], file_rows: int) -> Iterator[tuple[int, FilledLeaf]]:
+    number, held = 0, 0
     for leaf in placed:
-        if file and held + leaf.rows.num_rows > file_rows:
-            yield file
-            file, held = [], 0
-        file.append(leaf)
+        if held and held + leaf.rows.num_rows > file_rows:
+            number, held = number + 1, 0
         held += leaf.rows.num_rows
-    if file:
-        yield file
+        yield number, leaf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ofs_spark.foundation.refs import name_part_file
-from ofs_spark.publish.digest import digest_leaf
+from ofs_spark.publish.digest import LeafDigest, digest_leaf
 from ofs_spark.publish.layout import FilledLeaf, Leaf, group_files
 from ofs_spark.publish.model import FileEntry
 
@@ -28,33 +29,72 @@ def write_files(
     placed: the bucket's leaves in file order, columns and types as published.
     """
     for number, leaves in enumerate(group_files(placed, file_rows)):
-        table = pa.concat_tables([leaf.rows for leaf in leaves])
-        body, name = encode_parquet(table), name_part_file(bucket, number)
-        digests = tuple(digest_leaf(leaf.leaf, leaf.rows) for leaf in leaves)
-        ts = pc.min_max(table.column(TS_COLUMN).cast(pa.int64())).as_py()
-        nulls = {column: table.column(column).null_count for column in table.column_names}
-        sha256 = hashlib.sha256(body).hexdigest()
-        yield body, FileEntry(name, table.num_rows, len(body), sha256, ts["min"], ts["max"], nulls, digests)
+        yield _write_file(leaves, name_part_file(bucket, number))
+
+
+def _write_file(leaves: Iterator[FilledLeaf], name: str) -> tuple[bytes, FileEntry]:
+    encoder, digests, ts, nulls = _Encoder(), list[LeafDigest](), list[int](), Counter[str]()
+    for leaf in leaves:
+        digests.append(digest_leaf(leaf.leaf, leaf.rows))
+        ts += pc.min_max(leaf.rows.column(TS_COLUMN).cast(pa.int64())).as_py().values()
+        nulls.update({column: leaf.rows.column(column).null_count for column in leaf.rows.column_names})
+        encoder.add(leaf.rows)
+    body, rows = encoder.finish(), sum(one.rows for one in digests)
+    sha256 = hashlib.sha256(body).hexdigest()
+    return body, FileEntry(name, rows, len(body), sha256, min(ts), max(ts), dict(nulls), tuple(digests))
 
 
 def encode_parquet(table: pa.Table) -> bytes:
-    """The table as one Parquet file: zstd, page checksums, statistics, no engine-specific metadata.
+    """The table as one Parquet file."""
+    encoder = _Encoder()
+    encoder.add(table)
+    return encoder.finish()
 
-    Only text that repeats is dictionary-encoded: a dictionary of ids costs time and saves nothing.
+
+class _Encoder:
+    """One Parquet file, of which a row group is held: zstd, page checksums, statistics, no engine-specific metadata.
+
+    Only text that repeats is dictionary-encoded: a dictionary of ids costs time and saves nothing. How rows are parted among
+    the tables that are added changes no byte.
     """
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(None),
-        sink,
-        compression="zstd",
-        compression_level=1,
-        write_page_checksum=True,
-        use_dictionary=_find_repeating(table),
-        row_group_size=ROW_GROUP_ROWS,
-        store_schema=False,
-        coerce_timestamps="us",
-    )
-    return bytes(sink.getvalue())
+
+    def __init__(self) -> None:
+        self._sink = pa.BufferOutputStream()
+        self._held = list[pa.Table]()
+        self._rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Takes the next rows."""
+        self._held.append(table.replace_schema_metadata(None))
+        self._rows += table.num_rows
+        if self._rows >= ROW_GROUP_ROWS:
+            table = pa.concat_tables(self._held)
+            whole = self._rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+            self._write(table.slice(0, whole))
+            self._held, self._rows = [table.slice(whole)], self._rows - whole
+
+    def finish(self) -> bytes:
+        """The file."""
+        if self._rows or self._writer is None:
+            self._write(pa.concat_tables(self._held))
+        if self._writer is not None:
+            self._writer.close()
+        return bytes(self._sink.getvalue())
+
+    def _write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._sink,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                write_page_checksum=True,
+                use_dictionary=_find_repeating(table),
+                store_schema=False,
+                coerce_timestamps="us",
+            )
+        self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
 def select_leaf(rows: pa.Table, leaf: Leaf) -> pa.Table:
