@@ -126,9 +126,10 @@ def drawn_values(chance: np.random.Generator, name: str, count: int, draw: st.Dr
         "d38": [str(int(i) * 10 ** draw(st.sampled_from([5, 36, 37]))) for i in small],
     }  # fmt: skip
     present = np.where(missing, r.MISSING, r.PRESENT).astype(np.uint8)
-    array = pa.array(made[name], mask=missing) if isinstance(made[name], np.ndarray) else pa.array(made[name])
+    if isinstance(made[name], np.ndarray):  # a number or a flag that is not there stands as 0
+        return pa.array(np.where(missing, made[name].dtype.type(0), made[name])), present
     return pa.array(
-        [None if gone else one for one, gone in zip(array.to_pylist(), missing, strict=True)], array.type
+        [None if gone else one for one, gone in zip(made[name], missing, strict=True)], pa.string()
     ), present
 
 
