@@ -94,9 +94,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 def test_a_hot_key_takes_less_than_its_rows_and_features(tmp_path: Path) -> None:
-    """400,000 events with bounds of an eighth: one piece of them takes some 860 bytes a row."""
-    before, most = measure(400_000, 8, tmp_path)
-    assert most - before < 240
+    """A million events with bounds of an eighth, 354 MiB when measured; in one piece they take 700 and more."""
+    before, most = measure(1_000_000, 8, tmp_path)
+    assert most - before < 450
 
 
 @pytest.mark.nightly
