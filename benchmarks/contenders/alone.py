@@ -7,6 +7,7 @@ Start-up is left out: a small world is worked on first, and what is measured com
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 import subprocess
@@ -40,9 +41,11 @@ def run_polars(job: Job) -> dict[str, Any]:
 @cache
 def open_embedded() -> Engine:
     """The engine without Spark: the same one for the warm-up and for what is measured."""
-    from ofs_spark.io.local_engine import LocalEngine
+    from ofs_spark.io.embedded_engine import EmbeddedEngine, count_workers
 
-    return LocalEngine()
+    engine = EmbeddedEngine(count_workers())
+    atexit.register(engine.stop)
+    return engine
 
 
 def run_embedded(job: Job, knowledge: str = "as_observed") -> dict[str, Any]:

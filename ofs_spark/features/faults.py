@@ -56,6 +56,12 @@ def find_value_faults(program: Program, index: int, table: pa.Table) -> Iterator
             yield make_fault("FEATURE_VALUE_INVALID", f"{group.name}.{value.name}", message, bad, table)
 
 
+def find_order_faults(group: str, table: pa.Table, undefined: Array) -> Iterator[Fault]:
+    """ORDER_UNDEFINED: the rows of a group that nobody can put in the order of their delivery."""
+    if undefined.any():
+        yield make_fault("ORDER_UNDEFINED", group, "keys span partitions and lack arrival times", undefined, table)
+
+
 def is_source(table: pa.Table, group: int) -> Array:
     """Which rows are source events of group `group`; shape (rows,)."""
     mask: Array = (read_values(table, r.FLAGS) & r.flag_source(group)) != 0

@@ -53,6 +53,25 @@ def name_key_columns(program: Program, key: int) -> list[str]:
     return [r.name_read_column(part) for part in entity.parts]
 
 
+def list_kernel_inputs(program: Program, groups: tuple[int, ...]) -> list[str]:
+    """The columns that the kernels of some groups read of a row."""
+    of_groups = [name for index in groups for name in _list_group_inputs(program.groups[index])]
+    return list(dict.fromkeys([r.TS, r.PARTITION_ORDINAL, r.SEQ, r.ARRIVAL, r.FLAGS, *of_groups]))
+
+
+def measure_reach(program: Program, groups: tuple[int, ...]) -> int | None:
+    """How far back, in µs, the widest window of some groups reaches; None where one reaches back to the key's first row."""
+    reach = 0
+    for group in (program.groups[index] for index in groups):
+        if group.online_core is not None:
+            return None
+        for feature in group.features:
+            if feature.window_us is None:
+                return None
+            reach = max(reach, feature.window_us + feature.delay_us)
+    return reach
+
+
 def combine_source_flags(groups: tuple[int, ...]) -> int:
     """Flags of the source events of any of `groups`."""
     return sum(r.flag_source(g) for g in groups)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.features.faults import find_key_faults, find_value_faults, is_source, make_fault
+from ofs_spark.features.faults import find_key_faults, find_order_faults, find_value_faults, is_source
 from ofs_spark.features.kernel.model import GroupRows, Values
 from ofs_spark.features.kernel.words import choose
 from ofs_spark.features.order import find_undefined_keys, rank_deliveries
@@ -21,24 +22,29 @@ from ofs_spark.replay.anchors import is_anchor
 
 @dataclass(frozen=True)
 class KeyedTable:
-    """One target's rows in layout order: by key parts as UTF-8 bytes, rows without a key last by event id, then total order."""
+    """Rows of one target in layout order: by key parts as UTF-8 bytes, rows without a key last by event id, then total order.
+
+    Rows [0, keyed) have a key; `code` holds their dense ascending key codes. Where they are a stretch of one key's time,
+    `before` has the rows that their windows look back at, in the columns that kernels read.
+    """
 
     table: pa.Table
     code: Array
     keyed: int
-    """Rows [0, keyed) have a key; `code` holds their dense ascending key codes."""
+    before: pa.Table | None = None
+    is_split: bool = False
+    """Whether some other piece has rows of the same key."""
 
 
 def sort_by_key(table: pa.Table, key_columns: list[str]) -> KeyedTable:
     """The rows of a target in layout order. Shapes: n rows in, n rows out."""
-    code, missing = _encode_keys(table, key_columns)
-    order = _sort_totally(
-        code, read_values(table, r.TS), read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ)
-    )
+    code, missing = encode_keys(table, key_columns)
+    order = sort_totally(code, table)
     return KeyedTable(table.take(pa.array(order)), code[order], table.num_rows - missing)
 
 
-def _encode_keys(table: pa.Table, key_columns: list[str]) -> tuple[Array, int]:
+def encode_keys(table: pa.Table, key_columns: Sequence[str]) -> tuple[Array, int]:
+    """Dense codes that order as rows of a layout do, and how many rows have no key; their codes are the greatest."""
     code = np.zeros(table.num_rows, np.int64)
     missing = np.zeros(table.num_rows, np.bool_)
     for position, name in enumerate(key_columns):
@@ -52,8 +58,9 @@ def _encode_keys(table: pa.Table, key_columns: list[str]) -> tuple[Array, int]:
     return code, count
 
 
-def _sort_totally(code: Array, ts: Array, ordinal: Array, seq: Array) -> Array:
+def sort_totally(code: Array, table: pa.Table) -> Array:
     """Permutation by (code, ts, partition ordinal, seq): radix passes over the codes, and a second look at ties alone."""
+    ts, ordinal, seq = (read_values(table, name) for name in (r.TS, r.PARTITION_ORDINAL, r.SEQ))
     order = np.argsort(ts, kind="stable")
     for shift in range(0, int(code.max(initial=0)).bit_length(), 16):
         order = order[np.argsort((code[order] >> shift).astype(np.uint16), kind="stable")]
@@ -75,21 +82,26 @@ def encode_texts(texts: pa.ChunkedArray) -> tuple[Array, pa.Array]:
 
 
 def read_group_rows(program: Program, index: int, keyed: KeyedTable) -> tuple[GroupRows, list[Fault]]:
-    """The kernel's view of group `index`, and everything in it that a rule refuses."""
+    """The kernel's view of group `index`, and everything in the piece that a rule refuses.
+
+    The rows before the piece come first, and are no anchors. Whether a key that has other pieces has an order is not judged.
+    """
     group, everything = program.groups[index], keyed.table
-    table = everything.slice(0, keyed.keyed)
-    source, anchor = is_source(table, index), is_anchor(table)
-    code = keyed.code[: keyed.keyed]
-    ordinal, seq = read_values(table, r.PARTITION_ORDINAL), read_values(table, r.SEQ)
     faults = [*find_key_faults(program, index, everything), *find_value_faults(program, index, everything)]
+    table, code = everything.slice(0, keyed.keyed), keyed.code[: keyed.keyed]
+    before = 0
+    if keyed.before is not None and keyed.keyed:
+        before = keyed.before.num_rows
+        table = pa.concat_tables([keyed.before, table.select(keyed.before.column_names)]).combine_chunks()
+        code = np.full(table.num_rows, code[0])
+    source, anchor = is_source(table, index), is_anchor(table)
+    anchor[:before] = False
     values = [_select_values(program, value, table, source) for value in group.values]
     if group.knowledge == "as_observed":
-        arrival = read_values(table, r.ARRIVAL)
-        undefined = find_undefined_keys(code, ordinal, arrival, source | anchor)
-        if undefined.any():
-            message = "keys span partitions and lack arrival times"
-            faults.append(make_fault("ORDER_UNDEFINED", group.name, message, undefined, table))
-        rank = rank_deliveries(code, ordinal, seq, arrival)
+        ordinal, arrival = read_values(table, r.PARTITION_ORDINAL), read_values(table, r.ARRIVAL)
+        if not keyed.is_split:
+            faults += find_order_faults(group.name, table, find_undefined_keys(code, ordinal, arrival, source | anchor))
+        rank = rank_deliveries(code, ordinal, read_values(table, r.SEQ), arrival)
     else:
         rank = np.arange(len(code), dtype=np.int64)
     conditions = {

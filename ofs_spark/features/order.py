@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
@@ -24,8 +26,8 @@ def find_undefined_keys(code: Array, ordinal: Array, arrival: Array, concerned: 
 
     Those keys lie in more than one partition and one of their concerned rows has no arrival.
     """
-    if not len(code):
-        return np.zeros(0, np.bool_)
+    if not (concerned & (arrival == NO_ARRIVAL)).any():
+        return np.zeros(len(code), np.bool_)
     size = int(code[-1]) + 1
     low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, -1, np.int64)
     np.minimum.at(low, code[concerned], ordinal[concerned])
@@ -34,3 +36,23 @@ def find_undefined_keys(code: Array, ordinal: Array, arrival: Array, concerned: 
     lacking[code[concerned & (arrival == NO_ARRIVAL)]] = True
     undefined: Array = concerned & ((low < high) & lacking)[code]
     return undefined
+
+
+@dataclass
+class KeyOrder:
+    """Whether the deliveries of one key have an order, as its concerned rows come: as `find_undefined_keys` says."""
+
+    low: int = np.iinfo(np.int64).max
+    high: int = -1
+    is_lacking: bool = False
+
+    def add(self, ordinal: Array, arrival: Array) -> None:
+        """Takes partition ordinals and arrivals of more of its rows."""
+        if len(ordinal):
+            self.low, self.high = min(self.low, int(ordinal.min())), max(self.high, int(ordinal.max()))
+        self.is_lacking |= bool((arrival == NO_ARRIVAL).any())
+
+    @property
+    def is_undefined(self) -> bool:
+        """Whether nobody can say which came first."""
+        return self.low < self.high and self.is_lacking

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
-from ofs_spark.features.group_rows import KeyedTable
+from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.notes import Note
@@ -19,8 +19,11 @@ class Onward(Protocol):
     takes_refused: ClassVar[bool]
     """Whether rows go on though a rule refused some: a later key may find more to refuse, a dataset must not have them."""
 
-    def send(self, target: int, keyed: KeyedTable, /) -> Iterator[Chunk]:
-        """Chunks and notes of target `target`, whose rows are in layout order with every feature of its key."""
+    def send(self, target: int, pieces: Pieces, /) -> Iterator[Chunk]:
+        """Chunks and notes of target `target`, whose rows come in layout order with every feature of their key.
+
+        Its pieces may raise in the middle, where a rule refuses rows that it does not take: nothing of the target counts.
+        """
         ...
 
 

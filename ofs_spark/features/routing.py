@@ -1,4 +1,4 @@
-"""Who is sent what: rows to the target of their next key, each step's rows as one chunk per target."""
+"""Who is sent what: rows to the target of their next key, as chunks of a bounded size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.features.group_rows import KeyedTable
+from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk, encode_chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
@@ -18,6 +18,8 @@ from ofs_spark.replay import rows as r
 
 EVENTS = "event"
 """Kind of the chunks that hold event rows."""
+MOST_CHUNK_BYTES = 64 * 1024**2
+"""Of a chunk, about: Spark's rows end at 2 GiB, and whoever gathers chunks up to a bound gathers one more at most."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Route:
     keep_flags: int
     width: int
 
-    def send(self, _target: int, keyed: KeyedTable) -> Iterator[Chunk]:
+    def send(self, _target: int, pieces: Pieces) -> Iterator[Chunk]:
         """The rows of a key that a later step needs."""
-        return self.send_rows(keyed.table)
+        for piece in pieces:
+            yield from self.send_rows(piece.table)
 
     def send_rows(self, table: pa.Table) -> Iterator[Chunk]:
         """The rows a later step needs, as chunks by target."""
@@ -54,9 +57,12 @@ def join_layout_key(table: pa.Table, key_columns: list[str]) -> pa.Array:
 
 
 def split_chunks(kind: str, table: pa.Table, target: Array, rows: Array, width: int) -> Iterator[Chunk]:
-    """`rows` of `table` as one chunk per target; `target` is aligned with `rows`."""
+    """`rows` of `table` as a chunk per target, or several where it would be too large; `target` is aligned with `rows`."""
     order = np.argsort(target.astype(np.uint16 if width <= 1 << 16 else np.int64), kind="stable")
     sorted_rows = table.take(pa.array(rows[order]))
     bounds = np.searchsorted(target[order], np.arange(width + 1))
     for index in np.flatnonzero(np.diff(bounds)):
-        yield Chunk(int(index), encode_chunk(kind, sorted_rows.slice(bounds[index], bounds[index + 1] - bounds[index])))
+        own = sorted_rows.slice(bounds[index], bounds[index + 1] - bounds[index])
+        each = max(1, own.num_rows * MOST_CHUNK_BYTES // max(own.nbytes, MOST_CHUNK_BYTES))
+        for first in range(0, own.num_rows, each):
+            yield Chunk(int(index), encode_chunk(kind, own.slice(first, each)))

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ofs_spark.features.group_rows import KeyedTable
+from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.clock import DAY_US, format_instant
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
@@ -85,9 +85,10 @@ class CompareLogged:
     partitions: tuple[tuple[str, int], ...]
     width: int
 
-    def send(self, _target: int, keyed: KeyedTable) -> Iterator[Chunk]:
+    def send(self, _target: int, pieces: Pieces) -> Iterator[Chunk]:
         """What the rows of a target come to, for `skew.AddSkew`."""
-        return measure("parity", self._compare(keyed.table))
+        compared = (chunk for piece in pieces for chunk in self._compare(piece.table))
+        return measure("parity", compared, lambda: pieces.seconds)
 
     def _compare(self, table: pa.Table) -> Iterator[Chunk]:
         lists = combine_chunks(table.column(AttachLogged.kind))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ofs_spark.features.by_event import name_choice_column
 from ofs_spark.features.group_rows import KeyedTable
 from ofs_spark.features.own import make_own_columns
+from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
 from ofs_spark.foundation.columnar.measure import measure
@@ -24,10 +25,13 @@ from ofs_spark.pins.arrow_types import to_arrow_type
 from ofs_spark.pins.columns import TIMESTAMP, Column
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.publish.file_list import put_staged
-from ofs_spark.publish.layout import cut_leaves
-from ofs_spark.publish.parquet import write_files
+from ofs_spark.publish.layout import FilledLeaf, cut_leaves, find_hot_keys, name_shared_leaf
+from ofs_spark.publish.parquet import select_leaf, write_files
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
+
+SLICE_ROWS = 1 << 18
+"""Of a piece that is turned into rows of the dataset at once."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +56,46 @@ class WriteBucket:
     objects: Objects
     folder: OwnedRef
 
-    def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        """Writes bucket `target`: a `FileEntry` note per Parquet file. `keyed` has every feature and own input of the program."""
-        return measure("publish", self._write(target, keyed))
+    def send(self, target: int, pieces: Pieces) -> Iterator[Chunk]:
+        """Writes bucket `target`: a `FileEntry` note per Parquet file. Rows have every feature and own input of the program."""
+        return measure("publish", self._write(target, pieces), lambda: pieces.seconds)
 
-    def _write(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        table = keyed.table
-        anchors = select_anchors(table)
-        if not len(anchors):
-            return
-        all_anchors = len(anchors) == table.num_rows
-        rows = self.select_rows(table if all_anchors else table.take(pa.array(anchors)))
-        placed = cut_leaves(
-            target, keyed.code[anchors], keyed.keyed, anchors, read_values(table, r.TS)[anchors], self.leaf_rows
-        )
-        for body, entry in write_files(rows, placed, target):
+    def _write(self, target: int, pieces: Pieces) -> Iterator[Chunk]:
+        for body, entry in write_files(self._fill_leaves(target, pieces), target):
             ref = name_table_file(self.folder, entry.path)
             put_staged(self.objects, ref, body)
+            del body
             yield encode_note(replace(entry, path=ref))
+
+    def _fill_leaves(self, target: int, pieces: Pieces) -> Iterator[FilledLeaf]:
+        """The leaves in file order, each as soon as it is whole: the shared one is when the last row of no hot key is there."""
+        hot, name = find_hot_keys(pieces.anchors, self.leaf_rows), name_shared_leaf(target)
+        missing = int(pieces.anchors[~hot].sum()) + pieces.loose
+        waiting: dict[str, list[pa.Table]] = {}
+        for piece in pieces:
+            for leaf, rows in self._cut_piece(target, piece, hot):
+                waiting.setdefault(leaf, []).append(rows)
+                missing -= rows.num_rows if leaf == name else 0
+                del rows
+            del piece  # the next one is made meanwhile
+            if missing:
+                continue
+            if name in waiting:
+                yield _fill(name, waiting.pop(name))
+            for leaf in list(waiting)[:-1]:  # the last one may go on in the next piece
+                yield _fill(leaf, waiting.pop(leaf))
+        for leaf in list(waiting):
+            yield _fill(leaf, waiting.pop(leaf))
+
+    def _cut_piece(self, target: int, piece: KeyedTable, hot: Array) -> Iterator[tuple[str, pa.Table]]:
+        """What a piece has of the leaves: their ids, and rows of the dataset, few enough not to hold many others in memory."""
+        anchors = select_anchors(piece.table)
+        for own in (anchors[first : first + SLICE_ROWS] for first in range(0, len(anchors), SLICE_ROWS)):
+            is_whole = len(own) == own[-1] - own[0] + 1
+            table = piece.table.slice(own[0], len(own)) if is_whole else piece.table.take(pa.array(own))
+            rows = self.select_rows(table)
+            for leaf in cut_leaves(target, piece.code[own], read_values(table, r.TS), hot):
+                yield leaf.leaf, select_leaf(rows, leaf)
 
     def _unpack_labels(self, table: pa.Table) -> dict[str, pa.Array]:
         """The label columns, unpacked from the structs they travelled in."""
@@ -108,3 +134,8 @@ def _make_coded(codes: Array, values: Sequence[str]) -> pa.Array:
     distinct = list(dict.fromkeys(values))
     place = np.array([distinct.index(value) for value in values], np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(place[codes]), pa.array(distinct, pa.string()))
+
+
+def _fill(leaf: str, parts: list[pa.Table]) -> FilledLeaf:
+    """A leaf of rows in order."""
+    return FilledLeaf(leaf, pa.concat_tables(parts))

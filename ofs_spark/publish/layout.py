@@ -7,12 +7,14 @@ leaves, the bucket's first leaf first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
+import pyarrow as pa
 
 from ofs_spark.foundation.clock import DAY_US
 from ofs_spark.foundation.columnar.arrays import Array
@@ -34,19 +36,32 @@ def choose_bucket_count(rows: int, rows_per_bucket: int, most: int = 1 << 20) ->
     return min(most, 1 << (wanted - 1).bit_length())
 
 
-def cut_leaves(bucket: int, codes: Array, keyed: int, positions: Array, ts_us: Array, leaf_rows: int) -> list[Leaf]:
-    """The leaves of a bucket, in file order: the shared one, then the hot keys' days.
+@dataclass(frozen=True)
+class FilledLeaf:
+    """A leaf's id and its dataset rows, all of them."""
 
-    codes: ascending dense key codes of the dataset rows; positions: where these rows stand among all rows of the
-    bucket, of which the first `keyed` have a key (rows without one are never hot); ts_us: their event times.
+    leaf: str
+    rows: pa.Table
+
+
+def find_hot_keys(anchors: Array, leaf_rows: int) -> Array:
+    """Which keys are hot; anchors: dataset rows by key code."""
+    hot: Array = anchors > leaf_rows
+    return hot
+
+
+def cut_leaves(bucket: int, codes: Array, ts_us: Array, hot: Array) -> list[Leaf]:
+    """What dataset rows of a bucket, in layout order, have of its leaves, in file order: the shared one, then hot keys' days.
+
+    codes: ascending dense key codes of the rows; ts_us: their event times; hot: by code, and no code beyond it is.
     Leaf ids: `b{bucket}`, and `b{bucket}.k{ordinal of the key in the bucket}.{day}` for hot keys.
     """
     values, starts, counts = np.unique(codes, return_index=True, return_counts=True)
-    hot = np.flatnonzero((counts > leaf_rows) & (positions[starts] < keyed))
-    name = f"b{bucket:07d}"
+    own = np.flatnonzero(np.append(hot, False)[np.minimum(values, len(hot))])
+    name = name_shared_leaf(bucket)
     shared = np.ones(len(codes), np.bool_)
     found: list[Leaf] = []
-    for key in hot:
+    for key in own:
         begin, end = int(starts[key]), int(starts[key] + counts[key])
         shared[begin:end] = False
         days = ts_us[begin:end] // DAY_US
@@ -58,19 +73,25 @@ def cut_leaves(bucket: int, codes: Array, keyed: int, positions: Array, ts_us: A
     return ([Leaf(name, rest)] if len(rest) else []) + found
 
 
+def name_shared_leaf(bucket: int) -> str:
+    """The leaf of a bucket's rows that are of no hot key."""
+    return f"b{bucket:07d}"
+
+
 def parse_bucket(leaf: str) -> int:
     """The bucket of a leaf id."""
     return int(leaf[1:8])
 
 
-def group_files(placed: Sequence[Leaf], file_rows: int) -> list[list[Leaf]]:
-    """Consecutive leaves put together into files of at most `file_rows` rows; a larger leaf has a file of its own."""
-    files: list[list[Leaf]] = []
-    held = file_rows + 1
+def group_files(placed: Iterable[FilledLeaf], file_rows: int) -> Iterator[Iterator[FilledLeaf]]:
+    """Consecutive leaves of each file of at most `file_rows` rows, one leaf at a time; a larger leaf has a file of its own."""
+    return (map(itemgetter(1), own) for _, own in groupby(_number_files(placed, file_rows), itemgetter(0)))
+
+
+def _number_files(placed: Iterable[FilledLeaf], file_rows: int) -> Iterator[tuple[int, FilledLeaf]]:
+    number, held = 0, 0
     for leaf in placed:
-        if held + len(leaf.rows) > file_rows:
-            files.append([])
-            held = 0
-        files[-1].append(leaf)
-        held += len(leaf.rows)
-    return files
+        if held and held + leaf.rows.num_rows > file_rows:
+            number, held = number + 1, 0
+        held += leaf.rows.num_rows
+        yield number, leaf

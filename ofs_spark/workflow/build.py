@@ -60,8 +60,8 @@ class ReplayResult:
         return self.completeness.counts["positions"]
 
 
-_TARGET_BUCKETS = 4
-"""Rows that a worker holds at once, in buckets of the layout."""
+_EVENT_BUCKETS, _KEY_BUCKETS = 4, 2
+"""Rows of a target in buckets of the layout: by event id they are held at once; by key, more than some go by way of disk."""
 
 
 class StagedRowsLost(Exception):
@@ -208,12 +208,12 @@ def choose_widths(resolution: Resolution, rows: int, least: int) -> Widths:
     beyond the basis would decide the layout, and so the content digest.
     """
     rows_per_bucket = resolution.plan.policy.rows_per_bucket
-    keys = choose_bucket_count(rows, _TARGET_BUCKETS * rows_per_bucket)
+    keys = choose_bucket_count(rows, _KEY_BUCKETS * rows_per_bucket)
     events = choose_event_targets(resolution, rows, least)
     return Widths(events, max(least, keys), choose_bucket_count(rows, rows_per_bucket))
 
 
 def choose_event_targets(resolution: Resolution, rows: int, least: int) -> int:
     """Targets by event id for so many rows and the pinned assertions: a power of two, at least `least`."""
-    most = _TARGET_BUCKETS * resolution.plan.policy.rows_per_bucket
+    most = _EVENT_BUCKETS * resolution.plan.policy.rows_per_bucket
     return max(1 << (least - 1).bit_length(), choose_bucket_count(rows + resolution.extract.row_count, most))

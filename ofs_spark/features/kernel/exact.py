@@ -23,6 +23,10 @@ class Quotient:
     denominator: Array
     present: Array
 
+    def drop_first(self, rows: int) -> Quotient:
+        """The rows after some."""
+        return Quotient(self.numerator[rows:], self.denominator[rows:], self.present[rows:])
+
     def round(self) -> pa.Array:
         """The nearest doubles, null where not present."""
         return pa.array(round_quotient(self.numerator, self.denominator, self.present), mask=~self.present)
@@ -35,6 +39,10 @@ class Double:
     data: Array
     present: Array
 
+    def drop_first(self, rows: int) -> Double:
+        """The rows after some."""
+        return Double(self.data[rows:], self.present[rows:])
+
     def round(self) -> pa.Array:
         """The doubles, null where not present."""
         return pa.array(np.where(self.present, self.data, 0.0), mask=~self.present)
@@ -46,6 +54,10 @@ class Whole:
 
     data: Array
 
+    def drop_first(self, rows: int) -> Whole:
+        """The rows after some."""
+        return Whole(self.data[rows:])
+
     def round(self) -> pa.Array:
         """The numbers as they are."""
         return pa.array(self.data)
@@ -56,6 +68,10 @@ class Kept:
     """Texts or booleans, as they were declared."""
 
     column: pa.Array
+
+    def drop_first(self, rows: int) -> Kept:
+        """The rows after some."""
+        return Kept(self.column.slice(rows))
 
     def round(self) -> pa.Array:
         """The values as they are."""

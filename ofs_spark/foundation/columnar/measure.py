@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,14 +32,14 @@ class MeasuredWork:
         return measure(self.room, self.work(target, chunks))
 
 
-def measure(room: str, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The chunks, then a `Spent` note of the time it took to make them."""
+def measure(room: str, chunks: Iterator[Chunk], waited: Callable[[], float] = lambda: 0.0) -> Iterator[Chunk]:
+    """The chunks, then a `Spent` note of the time it took to make them, less what they `waited` for others in it."""
     spent, start = 0.0, time.perf_counter()
     for chunk in chunks:
         spent += time.perf_counter() - start
         yield chunk
         start = time.perf_counter()
-    yield encode_note(Spent(room, spent + time.perf_counter() - start))
+    yield encode_note(Spent(room, spent + time.perf_counter() - start - waited()))
 
 
 def add_spent(notes: Iterable[Mapping[str, Any]]) -> dict[str, float]:

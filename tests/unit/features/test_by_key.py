@@ -12,6 +12,7 @@ import pyarrow as pa
 from ofs_spark.features import flow
 from ofs_spark.features.by_key import ByKey
 from ofs_spark.features.group_rows import KeyedTable
+from ofs_spark.features.pieces import Pieces
 from ofs_spark.features.ports import Onward
 from ofs_spark.features.routing import EVENTS
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Chunk, encode_chunk
@@ -38,9 +39,10 @@ class Kept:
     def __init__(self) -> None:
         self.seen: list[tuple[int, KeyedTable]] = []
 
-    def send(self, target: int, keyed: KeyedTable) -> Iterator[Chunk]:
-        self.seen.append((target, keyed))
-        yield Chunk(0, b"sent")
+    def send(self, target: int, pieces: Pieces) -> Iterator[Chunk]:
+        for piece in pieces:
+            self.seen.append((target, piece))
+            yield Chunk(0, b"sent")
 
 
 class KeptOfMiddle(Kept):

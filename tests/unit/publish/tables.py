@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,9 +12,9 @@ import pyarrow as pa
 from ofs_spark.io.objects.local import LocalObjects
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.pins.columns import Column
-from ofs_spark.publish.layout import Leaf, cut_leaves
+from ofs_spark.publish.layout import FilledLeaf, Leaf, cut_leaves, find_hot_keys
 from ofs_spark.publish.model import FileEntry
-from ofs_spark.publish.parquet import write_files
+from ofs_spark.publish.parquet import select_leaf, write_files
 from ofs_spark.publish.verify import Checks
 
 DAY = 86_400_000_000
@@ -61,13 +62,17 @@ def rows(count: int = 40) -> tuple[pa.Table, np.ndarray, np.ndarray]:
 
 def placed(count: int = 40, leaf_rows: int = 15) -> tuple[pa.Table, list[Leaf]]:
     table, codes, ts = rows(count)
-    return table, cut_leaves(0, codes, count, np.arange(count), ts, leaf_rows)
+    return table, cut_leaves(0, codes, ts, find_hot_keys(np.bincount(codes), leaf_rows))
+
+
+def filled(table: pa.Table, cut: list[Leaf]) -> Iterator[FilledLeaf]:
+    return (FilledLeaf(leaf.leaf, select_leaf(table, leaf)) for leaf in cut)
 
 
 def stage(objects: LocalObjects | MemoryObjects, file_rows: int = 20) -> list[FileEntry]:
     table, cut = placed()
     entries = []
-    for body, entry in write_files(table, cut, 0, file_rows):
+    for body, entry in write_files(filled(table, cut), 0, file_rows):
         entries.append(replace(entry, path=f"{TABLE}/{entry.path}"))
         objects.put_if_absent(entries[-1].path, body)
     return entries

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ofs_spark.foundation.clock import DAY_US
-from ofs_spark.publish.layout import Leaf, choose_bucket_count, cut_leaves, group_files
+from ofs_spark.publish.layout import FilledLeaf, choose_bucket_count, cut_leaves, find_hot_keys, group_files
 
 
 @pytest.mark.parametrize(
@@ -17,9 +18,8 @@ def test_buckets_are_the_power_of_two_that_keeps_them_small(count: int, buckets:
 
 
 def cut(codes: list[int], days: list[int], leaf_rows: int, keyed: int | None = None) -> dict[str, list[int]]:
-    size = len(codes)
     ts = np.array(days, np.int64) * DAY_US
-    found = cut_leaves(7, np.array(codes), size if keyed is None else keyed, np.arange(size), ts, leaf_rows)
+    found = cut_leaves(7, np.array(codes), ts, find_hot_keys(np.bincount(codes[:keyed]), leaf_rows))
     return {leaf.leaf: leaf.rows.tolist() for leaf in found}
 
 
@@ -44,6 +44,6 @@ def test_rows_without_a_key_are_never_hot() -> None:
 
 
 def test_files_hold_whole_leaves_in_order() -> None:
-    sized = [Leaf(str(i), np.arange(size)) for i, size in enumerate([3, 3, 9, 1, 4, 6])]
+    sized = [FilledLeaf(str(i), pa.table({"n": range(size)})) for i, size in enumerate([3, 3, 9, 1, 4, 6])]
     assert [[leaf.leaf for leaf in file] for file in group_files(sized, 5)] == [["0"], ["1"], ["2"], ["3", "4"], ["5"]]
-    assert group_files([], 5) == []
+    assert list(group_files([], 5)) == []

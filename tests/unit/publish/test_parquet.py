@@ -16,16 +16,16 @@ from ofs_spark.publish.digest import LeafDigest, digest_content
 from ofs_spark.publish.model import FileEntry
 from ofs_spark.publish.parquet import encode_parquet, write_files
 from ofs_spark.publish.verify import Checks, FileCheck, add_checks, verify_file
-from tests.unit.publish.tables import CHECKS, DAY, TYPES, placed, rows, stage
+from tests.unit.publish.tables import CHECKS, DAY, TYPES, filled, placed, rows, stage
 
 
 def test_equal_rows_give_equal_bytes_however_they_are_held() -> None:
     table, cut = placed()
     chunked = pa.concat_tables([table.slice(0, 7), table.slice(7)])
     noted = table.replace_schema_metadata({"made": "today"})
-    first = [(entry.path, body) for body, entry in write_files(table, cut, 0)]
+    first = [(entry.path, body) for body, entry in write_files(filled(table, cut), 0)]
     for other in (chunked, noted):
-        assert [(entry.path, body) for body, entry in write_files(other, cut, 0)] == first
+        assert [(entry.path, body) for body, entry in write_files(filled(other, cut), 0)] == first
 
 
 def test_the_digest_does_not_depend_on_files() -> None:
