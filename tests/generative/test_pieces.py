@@ -25,7 +25,7 @@ from ofs_spark.foundation.columnar.dataflow import DRIVER, Chunk, Step, encode_c
 from ofs_spark.foundation.columnar.measure import MeasuredWork
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.positions import Range
-from ofs_spark.io.local_engine import LocalEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.pins.profile.compile import compile_profile
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
@@ -173,7 +173,7 @@ def test_many_pieces_and_runs_change_nothing(table: pa.Table, piece_rows: int, c
     agree(table, piece_rows, chunks)
 
 
-class SplitEngine(LocalEngine):
+class SplitEngine(EmbeddedEngine):
     """Runs every key's step over runs of one chunk and pieces of two rows."""
 
     def run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -199,7 +199,7 @@ def told(outcome: Outcome) -> Any:
 def test_generated_worlds_are_the_same_in_pieces(world: World) -> None:
     with tempfile.TemporaryDirectory() as folder:
         outcomes = []
-        for name, engine in (("whole", LocalEngine), ("pieces", SplitEngine)):
+        for name, engine in (("whole", EmbeddedEngine), ("pieces", SplitEngine)):
             written = write_world(world, Path(folder, name))
             outcomes.append(told(build(written, engine, policy=policy_with(Path(folder, name, "policy"), SMALL))))
         assert outcomes[0] == outcomes[1]
