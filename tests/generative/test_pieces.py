@@ -1,4 +1,4 @@
-"""A target in one piece, in pieces, and streamed from sorted runs on disk: every value, file and fault is the same."""
+"""A target in one piece, in pieces, and streamed from sorted runs on disk: every value and fault is the same."""
 
 from __future__ import annotations
 
@@ -187,11 +187,11 @@ def _split(step: Step) -> Step:
 
 
 def told(outcome: Outcome) -> Any:
-    """What a build came to: its table, file by file, or its refusal."""
+    """What a build came to: its table, or its refusal."""
     if outcome.answer is None:
         return str(outcome.refusal), outcome.refusal and outcome.refusal.details
     table = outcome.manifest["materialization"]
-    return table["content_digest"], table["files"]["sha256"], outcome.rows
+    return table["content_digest"], table["layout"], outcome.rows
 
 
 @settings(max_examples=25, suppress_health_check=QUIET, deadline=None)
