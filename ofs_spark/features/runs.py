@@ -7,7 +7,6 @@ stretch of any run can be read again. In memory stay, of a run, its keys, where 
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ import pyarrow as pa
 from ofs_spark.features.group_rows import encode_keys, sort_totally
 from ofs_spark.foundation.columnar.arrays import Array, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, encode_chunk, gather_chunks
-from ofs_spark.foundation.errors import refuse
+from ofs_spark.foundation.ends import refuse_os_error
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import is_anchor
@@ -31,7 +30,6 @@ RUN_BYTES = 128 * 1024**2
 """Of chunks that are gathered before they are sorted: sorting them takes three times as much for a moment."""
 _BATCH_ROWS = 1 << 15
 """Of what is written to scratch, and read again, at once: some megabytes."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def gather_runs(
 ) -> Iterator[list[Run]]:
     """Every row of one kind that `chunks` hold: one run in memory, or several on scratch for as long as the block runs.
 
-    RESOURCE_EXCEEDED where scratch is full, with what was written there.
+    ENVIRONMENT_UNFIT where scratch takes no more, with what stands there.
     """
     runs: list[Run] = []
     with ExitStack() as held:
@@ -152,10 +150,8 @@ class _Scratch:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            message = f"{self._folder} is full: {write_count(at, 'byte')} of one target's sorted rows stand there"
-            raise refuse("RESOURCE_EXCEEDED", message, found=at + body.size) from error
+            what = f"{self._folder}, where {write_count(at, 'byte')} of one target's sorted rows stand"
+            raise refuse_os_error(error, what, found=at + body.size) from error
         self._size += body.size
         return at, body.size
 
