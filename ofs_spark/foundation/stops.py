@@ -57,6 +57,8 @@ def end_by_signal() -> Iterator[None]:
 
     def tell(swallowed: Any) -> None:
         """Takes what a finaliser raised: a stop is raised once more, after the finaliser."""
+        if _is_of_another_signal(swallowed):
+            return
         if not isinstance(swallowed.exc_value, Stopped):
             tell_before(swallowed)
             return
@@ -72,10 +74,16 @@ def end_by_signal() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = tell_before
-        _CAME.clear()
         for one, handler in previous.items():
             signal.signal(one, handler)
+        sys.unraisablehook = tell_before
+        _CAME.clear()
+
+
+def _is_of_another_signal(swallowed: Any) -> bool:
+    """Whether Python says that a signal is ignored by now: it came right beside the one that stops this process."""
+    error = swallowed.exc_value
+    return bool(_CAME) and swallowed.object is None and isinstance(error, OSError) and error.errno is None
 
 
 def leave_stops() -> None:
