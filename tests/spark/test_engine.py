@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -42,19 +45,32 @@ def test_large_chunks_arrive_whole(spark: SparkSession) -> None:
     ]
 
 
+@dataclass(frozen=True)
 class Late:
-    """Total, after a while."""
+    """Total, once a file is there."""
+
+    awaited: str
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        time.sleep(1.5)
+        until = time.monotonic() + 60
+        while not os.path.exists(self.awaited) and time.monotonic() < until:
+            time.sleep(0.05)
         return Total(False)(target, chunks)
 
 
-def test_spark_says_how_many_of_its_tasks_are_done(spark: SparkSession) -> None:
+def test_spark_says_how_many_of_its_tasks_are_done(spark: SparkSession, tmp_path: Path) -> None:
     told: list[Tasks | None] = []
+    heard = tmp_path / "heard"
+
+    def tell(tasks: Tasks | None) -> None:
+        """Lets the last step go on when it is all that is left."""
+        told.append(tasks)
+        if tasks is not None and tasks.done == 3 + 5:
+            heard.touch()
+
     spark.sparkContext.setLocalProperty("spark.jobGroup.id", "of somebody else")
-    steps = [*STEPS[:-1], Step("all", Late(), 0)]
-    assert len(SparkEngine(spark, told.append).run(TASKS, steps)) == 3 + 5 + 1  # notes; a task per target and step:
+    steps = [*STEPS[:-1], Step("all", Late(str(heard)), 0)]
+    assert len(SparkEngine(spark, tell).run(TASKS, steps)) == 3 + 5 + 1  # notes; a task per target and step:
     counted = [one for one in told if one is not None]
     assert {(one.job, one.total) for one in counted} == {("spread → total → all", 3 + 5 + 3)}
     done = [one.done for one in counted]
