@@ -40,13 +40,13 @@ def test_workers_run_this_python(spark: SparkSession) -> None:
     assert [row.python for row in spark.range(1).mapInArrow(which, "python string").collect()] == [sys.executable]
 
 
-def test_a_batch_holds_at_most_sixteen_chunks(spark: SparkSession) -> None:
+def test_a_batch_holds_at_most_four_chunks(spark: SparkSession) -> None:
     def sizes(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             yield pa.RecordBatch.from_pydict({"rows": pa.array([batch.num_rows], pa.int64())})
 
     found = [row.rows for row in spark.range(0, 50, 1, 1).mapInArrow(sizes, "rows bigint").collect()]
-    assert found == [16, 16, 16, 2]
+    assert found == [*[4] * 12, 2]
 
 
 def test_a_context_leaves_running_the_session_that_it_found(spark: SparkSession, tmp_path: Path) -> None:
