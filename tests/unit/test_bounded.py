@@ -130,6 +130,21 @@ def lie(body: bytes, told: int, lies: int, *, in_footer: bool) -> bytes:
     return b"".join(parts)
 
 
+def test_a_row_group_without_one_of_the_columns_is_unreadable() -> None:
+    body = written(pa.table({"a": ["x"]}), use_dictionary=False, store_schema=False)
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    root, order = b"schema\x15", b"\x1c\x00\x00"
+    before, after = body[footer:-8].split(root + b"\x02\x00")
+    column, rest = after[: after.index(b"\x16")], after[after.index(b"\x16") :]  # up to the number of rows
+    two = before.replace(b"\x19\x2c", b"\x19\x3c") + root + b"\x04\x00" + column + column.replace(b"a", b"b")
+    two += rest.replace(b"\x19\x1c" + order, b"\x19\x2c" + order * 2)
+    less = body[:footer] + two + len(two).to_bytes(4, "little") + b"PAR1"
+    assert pq.read_metadata(pa.BufferReader(less)).num_columns == 2
+    assert read(less, 1 << 20, ["a"]).column_names == ["a"]
+    with pytest.raises(PageHeaderError, match="no column b"):
+        read(less, 1 << 20)
+
+
 LARGE = 300_000_000
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.columnar.pages import MOST_PAGES, Bytes, Page, read_page
+from ofs_spark.foundation.columnar.pages import MOST_PAGES, Bytes, Page, PageHeaderError, read_page
 from ofs_spark.foundation.columnar.repeats import Repeat, find_repeats, look_closer
 from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.wording import write_count
@@ -120,6 +120,8 @@ def _add_up(
     for number in range(metadata.num_row_groups):
         group, is_read = metadata.row_group(number), groups is None or number in groups
         for index, leaf in chosen:
+            if index >= group.num_columns:
+                raise PageHeaderError(f"a row group has no column {leaf.path}")
             chunk = group.column(index)
             own = list_pages(chunk, body, MOST_PAGES - sizes.pages) if is_read else []
             sizes.pages += len(own)
