@@ -1,8 +1,9 @@
 """The page headers of a Parquet column chunk: what each page says that it decodes to, read before anything is decoded.
 
 Arrow allocates what a page's header states, whatever the footer states of the chunk. A header is a Thrift struct in the
-compact protocol, whose fields 1 to 3 are the page's type and sizes. A data page's own struct begins with its number of
-values; all other fields are skipped over.
+compact protocol, whose fields 1 to 3 are the page's type and sizes. A struct for each type of page states its number of
+values and their encoding; all other fields are skipped over. What readers could understand in two ways is no header: a
+field that stands twice, an id or a number that does not fit its width.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Protocol
 
 MOST_PAGES = 1_000_000
 """Of one file. A page costs some microseconds here, and as much again where it is decoded."""
-_VALUES = -1
-"""Key of a data page's number of values, beside the ids of a header's own fields."""
 _DICTIONARY = 2
 """The type of a dictionary page."""
-_DATA = (5, 8)
-"""Fields of a header that hold the struct of a data page, of version 1 and 2."""
+_STRUCTS = {0: (5, 2), _DICTIONARY: (7, 2), 3: (8, 4)}
+"""By the type of a page that holds values: the header's field with its struct, and the struct's with their encoding."""
+_WITHIN = 1 << 16
+"""A field of a header's struct is found under the struct's id times this, plus its own."""
+_I16_MOST, _I32_MOST = 2**15 - 1, 2**31 - 1
 _DEPTH = 8
 """Structs within structs of a header: the format has three."""
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
@@ -39,7 +41,8 @@ class Bytes(Protocol):
 class Page:
     """What a page states: whether it is a dictionary; bytes as decoded and as stored; where its header ends.
 
-    values: of a data page, nulls included; 0 for another.
+    values: of a data page, nulls included, or the entries of a dictionary; 0 for another. encoding: the format's number
+    for how they are stored; -1 for a page without values.
     """
 
     is_dictionary: bool
@@ -47,38 +50,53 @@ class Page:
     compressed: int
     begin: int
     values: int
+    encoding: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds at most: a page that is not compressed is taken as stored, whatever it states beside."""
+        return max(self.uncompressed, self.compressed)
 
 
 def read_page(body: Bytes, place: int) -> Page:
     """The page whose header stands at `place`; PageHeaderError if that is none, or its bytes are not all there."""
     try:
-        sizes, place = _read_fields(body, place, 0)
-        page = Page(sizes[1] == _DICTIONARY, sizes[2], sizes[3], place, sizes.get(_VALUES, 0))
+        found, place = _read_fields(body, place, 0)
+        values, encoding = 0, -1
+        if found[1] in _STRUCTS:
+            struct, coding = _STRUCTS[found[1]]
+            values, encoding = found[struct * _WITHIN + 1], found[struct * _WITHIN + coding]
+        page = Page(found[1] == _DICTIONARY, found[2], found[3], place, values, encoding)
     except (IndexError, KeyError, RecursionError):
         raise PageHeaderError("a page header is unreadable") from None
-    if min(page.uncompressed, page.compressed) < 0 or page.begin + page.compressed > len(body):
+    if min(page.uncompressed, page.compressed, page.values) < 0 or page.begin + page.compressed > len(body):
         raise PageHeaderError("a page header states sizes that no page has")
     return page
 
 
 def _read_fields(body: Bytes, place: int, depth: int) -> tuple[dict[int, int], int]:
-    """(32-bit fields of a struct by id, the place behind it)."""
+    """(32-bit fields of a struct by id, and of a header's structs; the place behind it)."""
     if depth > _DEPTH or place < 0:
         raise IndexError
     found: dict[int, int] = {}
-    field = 0
+    seen, field = set[int](), 0
     while head := body[place]:
         place += 1
         if head >> 4:
             field += head >> 4
         else:
             field, place = _read_zigzag(body, place)
+        if field in seen or not 0 < field <= _I16_MOST:
+            raise IndexError
+        seen.add(field)
         if head & 15 == _I32:
             found[field], place = _read_zigzag(body, place)
+            if abs(found[field]) > _I32_MOST:
+                raise IndexError
         elif head & 15 == _STRUCT:
             inner, place = _read_fields(body, place, depth + 1)
-            if depth == 0 and field in _DATA:
-                found[_VALUES] = inner.get(1, 0)
+            if depth == 0:
+                found |= {field * _WITHIN + number: value for number, value in inner.items()}
         else:
             place = _skip(body, place, head & 15)
     return found, place + 1
