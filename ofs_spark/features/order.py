@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ofs_spark.features.kernel.sorting import sort_within_keys
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.replay.rows import NO_ARRIVAL
 
@@ -15,7 +16,7 @@ def rank_deliveries(code: Array, ordinal: Array, seq: Array, arrival: Array) -> 
 
     Arrival never falls within a partition, so inside one partition this is offset order whether or not arrivals are known.
     """
-    order = np.lexsort((seq, ordinal, arrival, code))
+    order = sort_within_keys(code, arrival, ordinal.astype(np.int64), seq)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank
