@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from struct import Struct
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, compile_loop
 from ofs_spark.foundation.columnar.pages import Bytes, Page
 
 _STORED = {0, 3, 5, 6, 9}
@@ -25,8 +23,9 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBL
 _CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "ZSTD": "zstd", "LZ4": "lz4_raw", "BROTLI": "brotli"}
 """Codecs by the names that Arrow gives those of a footer."""
 _STORED_AS_IT_IS = "UNCOMPRESSED"
-_MOST_LOOKED_INTO = 64 * 1024**2
+_MOST_LOOKED_INTO = 4 * 1024**2
 """Bytes of a dictionary: writers give one up at a megabyte or so."""
+_LENGTH = Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,19 @@ def look_closer(repeat: Repeat, body: Bytes) -> Repeat:
             stored = pa.Codec(_CODECS[repeat.codec]).decompress(pa.py_buffer(stored), page.uncompressed)
     except (KeyError, pa.ArrowException, OSError):
         return repeat  # Arrow will not read it either; nothing is said of it here
-    longest = _find_longest(np.frombuffer(stored, np.uint8))
+    longest = _find_longest(memoryview(stored))
     return repeat if longest < 0 else replace(repeat, longest=longest)
 
 
-@compile_loop(I64(BYTES))
-def _find_longest(page: Array) -> int:
-    """The length of the longest text of a page of lengths (32 bits) and bytes; -1 where these do not fill the page."""
-    longest = place = 0
-    while place < len(page):
-        if len(page) - place < 4:
-            return -1
-        size = page[place] | page[place + 1] << 8 | page[place + 2] << 16 | page[place + 3] << 24
-        place += 4 + size
-        if place > len(page):
-            return -1
-        longest = max(longest, size)
-    return longest
+def _find_longest(page: memoryview) -> int:
+    """The length of the longest text of a page of lengths (32 bits) and bytes; -1 where these do not fill the page.
+
+    No compiled loop: whoever reads a file, or looks at its footer, would have to compile one first.
+    """
+    longest, place, end, read = 0, 0, len(page), _LENGTH.unpack_from
+    while place + _LENGTH.size <= end:
+        (size,) = read(page, place)
+        place += _LENGTH.size + size
+        if size > longest:
+            longest = size
+    return longest if place == end else -1
