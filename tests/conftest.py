@@ -7,6 +7,7 @@ test that needs a JVM stays on one of them. Servers belong to a worker: each sta
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -18,6 +19,7 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 from xdist.scheduler import LoadScopeScheduling
 
+from ofs_spark.foundation.stops import STATUSES
 from ofs_spark.io.session import build_session, read_properties
 from tests.servers.fixtures import make_bucket, no_clients, s3_address, s3_keys, s3_objects
 from tests.servers.postgres import PASSWORD, Postgres, run_postgres
@@ -95,6 +97,15 @@ def needs_spark(file: str) -> bool:
     """Whether some test of the file needs a JVM."""
     text = (ROOT / file).read_text(encoding="utf-8")
     return "spark: SparkSession" in text or "pytest.mark.spark" in text
+
+
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """Signals that end a process as a shell's foreground has them: a background run, or one under nohup, ignores some."""
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in STATUSES}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture(scope="session")
