@@ -177,7 +177,16 @@ def list_text_places(schema: dict[str, Any], path: tuple[str, ...] = ()) -> set[
     return found
 
 
-SHOWN = {"/kind", "/labels/kind", "/labels/ref", "/labels/schema", "/bus/kind", "/bus/region", "/objects/region"}
+SHOWN = {
+    "/kind",
+    "/engine",
+    "/labels/kind",
+    "/labels/ref",
+    "/labels/schema",
+    "/bus/kind",
+    "/bus/region",
+    "/objects/region",
+}
 """Places whose values answers, plans or manifests may show."""
 
 
