@@ -155,9 +155,12 @@ def _count_rows(table: Path) -> dict[str, dict[str, float]]:
 
 
 def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Contender → medians: seconds, MiB, CPU µs per event, and wall and CPU over those of the build on Spark."""
+    """Contender → medians: seconds, MiB, CPU µs per event, and wall and CPU over those of the build on Spark.
+
+    A negative figure counts for nothing: a process with the CPU of earlier runs ended, and nobody was left who knew of it.
+    """
     medians = {
-        name: {figure: statistics.median(run[figure] for run in runs) for figure in FIGURES}
+        name: {figure: statistics.median(run[figure] for run in runs if run[figure] >= 0) for figure in FIGURES}
         for name, runs in result["runs"].items()
         if runs
     }
