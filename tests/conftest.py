@@ -108,6 +108,13 @@ def heard_signals() -> Iterator[None]:
         signal.signal(one, handler)
 
 
+@pytest.fixture(autouse=True)
+def sees_only_its_session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wiring's engine is what a fresh process would take: the session of tests that ran before is none of this one's."""
+    if "spark" not in request.fixturenames:
+        monkeypatch.setattr("ofs_spark.io.engines._has_session", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The run's session: two workers, so that exchanges are real, with the settings users get."""

@@ -33,8 +33,12 @@ _LOG_MARK = "ofs-jvm-"
 Kind: TypeAlias = Literal["spark", "embedded"]
 
 
-def choose_engine(wiring: Wiring, offsets: int, environment: Mapping[str, str]) -> tuple[Kind, str]:
-    """The engine for a piece of work, and why, as people are told. offsets: how many it reads, or rows that came of them.
+def choose_engine(
+    wiring: Wiring, offsets: int, environment: Mapping[str, str], *, is_running: bool
+) -> tuple[Kind, str]:
+    """The engine for a piece of work, and why, as people are told.
+
+    offsets: how many it reads, or rows that came of them. is_running: whether this process has a Spark session.
 
     ENVIRONMENT_UNFIT where the wiring asks for an engine that this machine cannot run.
     """
@@ -49,7 +53,7 @@ def choose_engine(wiring: Wiring, offsets: int, environment: Mapping[str, str]) 
         return "spark", f"the wiring is {wiring.kind}"
     if not wiring.spark.get("spark.master", "local").startswith("local"):
         return "spark", "the wiring names a cluster"
-    if _has_session():
+    if is_running:
         return "spark", "a session runs in this process"
     if not is_linux:
         return "spark", "the embedded engine needs Linux"
@@ -62,9 +66,9 @@ def _has_session() -> bool:
     """Whether a Spark session runs in this process; nothing is loaded to find out."""
     if "pyspark" not in sys.modules:
         return False
-    from ofs_spark.io.session import has_session
+    from ofs_spark.io import session
 
-    return has_session()
+    return session.has_session()
 
 
 class Engines:
@@ -94,7 +98,7 @@ class Engines:
         if self._given is not None:
             kind, why = "given", ""
         else:
-            kind, why = choose_engine(self._wiring, offsets, os.environ)
+            kind, why = choose_engine(self._wiring, offsets, os.environ, is_running=_has_session())
         if kind == "embedded":
             self._last = self._find_embedded(offsets, rooms, why)
         elif kind not in self._made:

@@ -37,7 +37,9 @@ DAILY = ("pins", "replay", "before the commit", "signals")
 def _impatient(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # made in peace
     monkeypatch.setattr(s3_client, "READ_S", 10.0)
     monkeypatch.setattr(s3_client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr("ofs_spark.io.engines.choose_engine", lambda *_asked: pytest.fail("an engine of its own"))
+    monkeypatch.setattr(
+        "ofs_spark.io.engines.choose_engine", lambda *_asked, **_named: pytest.fail("an engine of its own")
+    )
 
 
 class Lose(Watcher):

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -31,6 +33,17 @@ def wired(folder: Path, **stated: object) -> Path:
     }
     (folder / "wiring.yaml").write_text(yaml.safe_dump(document))
     return folder / "wiring.yaml"
+
+
+def choose(
+    folder: Path,
+    stated: Mapping[str, object] = MappingProxyType({}),
+    offsets: int = 1,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    *,
+    is_running: bool = False,
+) -> tuple[str, str]:
+    return choose_engine(read_wiring(wired(folder, **stated)), offsets, environment, is_running=is_running)
 
 
 SUBMITTED = {"PYSPARK_GATEWAY_PORT": "1"}
@@ -58,20 +71,18 @@ CLUSTER = {"spark.master": "spark://host:7077"}
 def test_an_engine_is_chosen_and_the_reason_told(
     stated: dict[str, object], offsets: int, environment: dict[str, str], engine: str, why: str, tmp_path: Path
 ) -> None:
-    assert choose_engine(read_wiring(wired(tmp_path, **stated)), offsets, environment) == (engine, why)
+    assert choose(tmp_path, stated, offsets, environment) == (engine, why)
 
 
-def test_a_session_that_runs_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ofs_spark.io.session.has_session", lambda: True)
-    monkeypatch.setitem(sys.modules, "pyspark", sys)  # loaded, whatever it is
-    assert choose_engine(read_wiring(wired(tmp_path)), 1, {}) == ("spark", "a session runs in this process")
+def test_a_session_that_runs_is_used(tmp_path: Path) -> None:
+    assert choose(tmp_path, is_running=True) == ("spark", "a session runs in this process")
 
 
 def test_other_machines_have_spark_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
-    assert choose_engine(read_wiring(wired(tmp_path)), 1, {}) == ("spark", "the embedded engine needs Linux")
+    assert choose(tmp_path) == ("spark", "the embedded engine needs Linux")
     with pytest.raises(Refusal, match="needs Linux") as refused:
-        choose_engine(read_wiring(wired(tmp_path, engine="embedded")), 1, {})
+        choose(tmp_path, {"engine": "embedded"})
     assert (refused.value.code, refused.value.details) == ("ENVIRONMENT_UNFIT", {"pointer": "/engine"})
 
 

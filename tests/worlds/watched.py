@@ -148,7 +148,7 @@ def main(plan: Path) -> None:
     if asked["engine"] == "local":
         engines.Engines.find = lambda *_asked: EmbeddedEngine()  # type: ignore[method-assign]
     else:
-        engines.choose_engine = lambda *_asked: ("spark", "the test says so")
+        engines.choose_engine = lambda *_asked, **_named: ("spark", "the test says so")
     answers: dict[str, dict[str, Any]] = {}
     reports = [run_step(step, recorder, answers) for step in asked["steps"]]
     Path(asked["report"]).write_text(json.dumps(reports))
