@@ -129,10 +129,8 @@ def _hash_contents(rows: dict[str, pa.Array], times: dict[str, Array], key: byte
 
 def _find_row_faults(rows: dict[str, pa.Array], times: dict[str, Array], wellformed: Array) -> Iterator[dict[str, Any]]:
     """One fault per field that has bad rows: how many, the first of them and what stands there."""
-    judged = (name for name in TEXTS + TIMES if not is_instant(rows[name].type))
-    for name in (
-        judged if not wellformed.all() else (name for name in judged if name != TEXTS[0])
-    ):  # hex digits are UTF-8
+    known = TEXTS[:1] if wellformed.all() else ()  # hex digits are UTF-8
+    for name in (one for one in TEXTS + TIMES if one not in known and not is_instant(rows[one].type)):
         undecodable = np.flatnonzero(~_judge(rows[name], _is_decodable, of_null=True))
         if len(undecodable):
             first = int(undecodable[0])
@@ -207,12 +205,18 @@ def _make_membership(known: Iterable[str]) -> Callable[[pa.Array], pa.Array]:
 def _judge_values(rows: dict[str, pa.Array]) -> Array:
     """Whether each value belongs to its type; true where the type itself is unknown (that is its own fault)."""
     types, values = rows["label_type"], rows["label_value"]
-    fits = np.ones(
-        (len(types.dictionary) + 1, len(values.dictionary) + 1), np.bool_
-    )  # the last ones are those of a null
-    for code, name in enumerate(types.dictionary.cast(pa.binary()).to_pylist()):
-        allowed = {value.encode() for value in VOCABULARY.get(name.decode(errors="replace"), ())}
-        if allowed:
-            fits[code] = [value in allowed for value in (*values.dictionary.cast(pa.binary()).to_pylist(), None)]
-    of_row: Array = fits[_read_codes(types), _read_codes(values)]
+    place = {name.encode(): at for at, name in enumerate(VOCABULARY)}
+    unknown = len(place)  # as a null is, which has code -1
+    of_type = np.array([*(place.get(text, unknown) for text in _list_bytes(types)), unknown])
+    fits = np.ones((unknown + 1, len(values.dictionary) + 1), np.bool_)
+    for at, allowed in enumerate(VOCABULARY.values()):
+        known = {value.encode() for value in allowed}
+        fits[at] = [text in known for text in (*_list_bytes(values), None)]
+    of_row: Array = fits[of_type[_read_codes(types)], _read_codes(values)]
     return of_row
+
+
+def _list_bytes(column: pa.DictionaryArray) -> list[bytes]:
+    """The values of a dictionary, which need not be UTF-8."""
+    found: list[bytes] = column.dictionary.cast(pa.binary()).to_pylist()
+    return found

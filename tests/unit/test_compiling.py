@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ofs_spark.foundation.columnar import compiling
 from ofs_spark.foundation.columnar.compiling import find_loops
+from ofs_spark.foundation.ends import Stopped
+from tests.worlds.waiting import is_alive, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -64,6 +67,29 @@ def test_a_module_is_imported_with_no_loops_but_those_that_it_waits_for() -> Non
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+HANGING = """
+import os, time
+ids = os.getpid(), os.fork()
+if ids[1]:
+    print(*ids, flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_stop_ends_every_process_that_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def stop(*told: int) -> None:
+        begun.extend(told)
+        raise Stopped
+
+    monkeypatch.setattr(compiling, "_PROGRAM", HANGING)
+    with pytest.raises(Stopped):
+        compiling._compile_first(stop)
+    assert len(begun) == 2
+    assert wait_until(lambda: not any(map(is_alive, begun)))
 
 
 @pytest.mark.nightly

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ofs_spark.io.embedded_engine import EmbeddedEngine, count_workers
 from ofs_spark.io.pool import WorkerFailedError
 from ofs_spark.io.scratch import Inbox, Outbox
 from tests.worlds.steps import STEPS, TASKS, Fail, Large, Spread, Tell, Total, Wait
+from tests.worlds.waiting import is_alive, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,20 +45,6 @@ def engine(told: list[Tasks | None]) -> Iterator[EmbeddedEngine]:
 
 def ordered(notes: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(note, sort_keys=True) for note in notes)
-
-
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.02)
-    return holds()
 
 
 def list_begun(folder: Path) -> list[int]:

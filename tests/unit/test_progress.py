@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -23,6 +23,7 @@ from ofs_spark.console.progress import SILENT_S, TICK_S, Progress
 from ofs_spark.foundation.clock import FixedClock
 from ofs_spark.foundation.ports import Tasks
 from ofs_spark.foundation.stops import STATUSES
+from tests.worlds.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 80
@@ -47,14 +48,6 @@ def pass_time(progress: Progress, clock: FixedClock, seconds: float) -> None:
     for _ in range(round(seconds / TICK_S)):
         clock.advance(TICK_S)
         progress.tick()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Until what another thread brings about holds."""
-    until = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < until, "it does not come about"
-        time.sleep(0.02)
 
 
 def tell(progress: Progress, tasks: Tasks | None) -> None:
@@ -212,7 +205,7 @@ def test_a_terminal_has_a_line_per_room_and_one_that_moves(monkeypatch: pytest.M
             for second in range(1, 4):
                 clock.advance(1.0)
                 moved = re.compile(rf"\S replay  +{second}\.0 s  12 of 40 tasks  scans x+")
-                wait_until(lambda moved=moved: bool(moved.fullmatch(glass.take(read_all(outer)).rows[-1])))  # type: ignore[misc]
+                assert wait_until(lambda moved=moved: bool(moved.fullmatch(glass.take(read_all(outer)).rows[-1])))  # type: ignore[misc]
             progress("replay", "note: staged rows are not kept")
             progress("features", "computes")
         glass.take(read_all(outer))
@@ -263,7 +256,7 @@ def test_a_stop_is_not_the_progress_threads() -> None:
     stream = io.StringIO()
     with Progress(stream) as progress:
         progress("intent", "reads the intent")
-        wait_until(lambda: bool(stream.getvalue()))
+        assert wait_until(lambda: bool(stream.getvalue()))
         (thread,) = (one for one in threading.enumerate() if one.name == "progress")
         status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
     (blocked,) = re.findall(r"^SigBlk:\s*([0-9a-f]+)$", status, re.MULTILINE)

@@ -46,7 +46,7 @@ def read_bounded(
     RESOURCE_EXCEEDED, with what was found and is allowed, for a file that decodes to more than `most` bytes, or may by
     the texts that its lists repeat, or has more pages than anybody needs. OSError where a page's header cannot be read.
     """
-    rows, repeats = _fit(file, body, what, columns, most)
+    rows, repeats = _fit(_add_up(file.metadata, body, what, columns, None), body, what, most)
     if rows is None:
         return file.read(columns=columns, use_threads=False)
     listed = sum(one.most for one in repeats if one.in_list)
@@ -73,19 +73,11 @@ def fit_batch(
 
     groups: the row groups that are going to be read, None for all; of others only what the footer states counts.
     """
-    return _fit(file, body, what, columns, most, groups)[0]
+    return _fit(_add_up(file.metadata, body, what, columns, groups), body, what, most)[0]
 
 
-def _fit(
-    file: pq.ParquetFile,
-    body: Bytes,
-    what: str,
-    columns: list[str] | None,
-    most: int,
-    groups: Collection[int] | None = None,
-) -> tuple[int | None, list[Repeat]]:
+def _fit(sizes: _Sizes, body: Bytes, what: str, most: int) -> tuple[int | None, list[Repeat]]:
     """(rows of a batch as `fit_batch`, what they may repeat). Dictionaries are looked into while that may matter."""
-    sizes = _add_up(file.metadata, body, what, columns, groups)
     for found in (sizes.stated, sizes.values * _WORD):
         if found > most:
             raise _refuse(what, found, most)

@@ -54,8 +54,13 @@ def _is_writable() -> bool:
 
 def _compile_first(tell: TellLoops) -> None:
     command = [sys.executable, "-c", _PROGRAM.format(path=sys.path)]
+    # A group of their own, so that a stop ends all of them.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None  # noqa: S101  # asked for above
         try:

@@ -15,8 +15,9 @@ import pyarrow as pa
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, compile_loop, type_array, type_tuple
+from ofs_spark.foundation.columnar.compiled import BYTES, LONGS, compile_loop, point_to, type_array, type_tuple
 from ofs_spark.foundation.columnar.hashing import read_text_buffers
+from ofs_spark.foundation.columnar.text_words import read_word
 
 _U64 = types.uint64
 _STATE = type_array(_U64, 2)
@@ -41,27 +42,10 @@ def _round(a: Any, b: Any, c: Any, d: Any) -> Any:
     return a, b, c, d
 
 
-@compile_loop(_U64(BYTES, I64))
-def _load_word(data: Array, at: int) -> Any:
-    """Eight bytes, the first the least; spelled out, they become one instruction."""
-    low = (
-        np.uint64(data[at])
-        | (np.uint64(data[at + 1]) << np.uint64(8))
-        | (np.uint64(data[at + 2]) << np.uint64(16))
-        | (np.uint64(data[at + 3]) << np.uint64(24))
-    )
-    high = (
-        np.uint64(data[at + 4])
-        | (np.uint64(data[at + 5]) << np.uint64(8))
-        | (np.uint64(data[at + 6]) << np.uint64(16))
-        | (np.uint64(data[at + 7]) << np.uint64(24))
-    )
-    return low | (high << np.uint64(32))
-
-
 @compile_loop(types.void(_STATE, BYTES, LONGS, LONGS))
 def _absorb_spans(state: Array, data: Array, start: Array, end: Array) -> None:
     """Takes in one text per row, data[start:end], or a null where its start is -1."""
+    text = point_to(data)
     for row in range(len(start)):
         a, b, c, d = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
         at, stop = start[row], end[row]
@@ -72,7 +56,7 @@ def _absorb_spans(state: Array, data: Array, start: Array, end: Array) -> None:
         a, b, c, d = _round(a, b, c, d ^ word)
         a ^= word
         while stop - at >= 8:
-            word = _load_word(data, at)
+            word = read_word(text, at)
             a, b, c, d = _round(a, b, c, d ^ word)
             a ^= word
             at += 8

@@ -20,7 +20,7 @@ from ofs_spark.foundation.columnar.compiled import (
     type_array,
     type_tuple,
 )
-from ofs_spark.replay.scan.lexemes import find_number_end, find_plain_end, find_string_end
+from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_plain_end, find_string_end
 
 NO, YES, OPEN = range(3)
 """What is known of a text so far; OPEN: it is canonical if Python writes some of its fractions so."""
@@ -91,6 +91,35 @@ def judge_number(data: Array, at: int, end: int, verdict: int) -> int:
     for i in range(point + 1, min(point + 5, end)):
         tiny = tiny and data[i] == 48
     return OPEN if tiny else verdict
+
+
+_ENDED = type_tuple(I64, types.uint8, I64)
+
+
+@compile_loop(_ENDED(TEXT, I64, I64, I64, I64), inline=True)
+def end_text(data: Array, at: int, end: int, size: int, verdict: int) -> tuple[int, np.uint8, int]:
+    """(closing quote, -1 if there is none; kind of the string whose text starts at `at`; the verdict after it).
+
+    size: how many bytes `data` has.
+    """
+    closing = find_plain_end(data, at, end, size)
+    if closing == end or data[closing] != 34:
+        closing, verdict = end_spelled(data, closing, end, verdict)
+    kind = np.uint8(5) if closing > 0 else np.uint8(6)
+    return -1 if closing == -1 else abs(closing), kind, verdict
+
+
+@compile_loop(_ENDED(TEXT, I64, I64, I64), inline=True)
+def end_bare(data: Array, at: int, end: int, verdict: int) -> tuple[int, np.uint8, int]:
+    """(position after the number or literal at `at`, -1 if there is none; its kind; the verdict after it)."""
+    c = data[at]
+    if c == 116 or c == 102 or c == 110:
+        kind = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
+        return find_literal_end(data, at, end), kind, verdict
+    after = find_number_end(data, at, end)
+    if after != -1 and verdict != NO:
+        verdict = judge_number(data, at, after, verdict)
+    return after, np.uint8(4), verdict
 
 
 @compile_loop(types.boolean(BYTES, I64, I64, I64, I64))

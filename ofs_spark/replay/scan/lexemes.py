@@ -10,6 +10,7 @@ from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import I64, TEXT, compile_loop, type_tuple
+from ofs_spark.foundation.columnar.text_words import read_word
 
 _ONES = np.uint64(0x0101010101010101)
 _BLANKS, _QUOTES, _BACKSLASHES, _HIGHEST = (np.uint64(byte * 0x0101010101010101) for byte in (32, 34, 92, 128))
@@ -54,15 +55,6 @@ def find_blanks_end(data: Array, at: int, end: int) -> int:
     while at < end and (data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9):
         at += 1
     return at
-
-
-@compile_loop(types.uint64(TEXT, I64), inline=True)
-def read_word(data: Array, at: int) -> np.uint64:
-    """The eight bytes at `at` as a number, the first one least: one load of the processor."""
-    word = np.uint64(0)
-    for i in range(8):
-        word |= np.uint64(data[at + i]) << np.uint64(8 * i)
-    return word
 
 
 @compile_loop(types.uint64(TEXT, I64, I64, I64))

@@ -12,11 +12,9 @@ from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.compiled import BYTES, LONGS, compile_loop, point_to, type_array
-from ofs_spark.replay.scan.canonical_text import NO, YES, end_spelled, judge_number, precedes
+from ofs_spark.replay.scan.canonical_text import NO, YES, end_bare, end_text, precedes
 from ofs_spark.replay.scan.lexemes import (
     find_blanks_end,
-    find_literal_end,
-    find_number_end,
     find_plain_end,
     find_string_end,
     is_named,
@@ -126,34 +124,26 @@ def _read(
             if at >= end:
                 break
             c = text[at]
-            if expect <= 1:
-                if expect == 1 and c == 93:
-                    depth -= 1
-                    at += 1
-                    if opened[depth] >= 0:
-                        stop[opened[depth], row] = at
-                    expect = 4
-                    continue
+            if (
+                (expect == 1 and c == 93)
+                or (expect == 2 and c == 125)
+                or (expect == 4 and depth > 0 and c == (125 if is_object[depth - 1] else 93))
+            ):
+                depth -= 1
+                at += 1
+                if opened[depth] >= 0:
+                    stop[opened[depth], row] = at
+                expect = 4
+            elif expect <= 1:
                 found, begin = np.uint8(0), at
                 if c == 123 or c == 91:
                     found = np.uint8(7) if c == 123 else np.uint8(8)
                 elif c == 34:
-                    closing = find_plain_end(text, at + 1, end, size)
-                    if closing == end or text[closing] != 34:
-                        closing, verdict = end_spelled(text, closing, end, verdict)
-                    if closing == -1:
-                        expect = 5
-                        continue
-                    found, begin = np.uint8(5) if closing > 0 else np.uint8(6), at + 1
-                    at = abs(closing) + 1
-                elif c == 116 or c == 102 or c == 110:
-                    at = find_literal_end(text, at, end)
-                    found = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
+                    begin = at + 1
+                    closing, found, verdict = end_text(text, begin, end, size, verdict)
+                    at = -1 if closing == -1 else closing + 1
                 else:
-                    at = find_number_end(text, begin, end)
-                    found = np.uint8(4)
-                    if at != -1 and verdict != NO:
-                        verdict = judge_number(text, begin, at, verdict)
+                    at, found, verdict = end_bare(text, at, end, verdict)
                 if at == -1:
                     expect = 5
                     continue
@@ -178,13 +168,6 @@ def _read(
                 at += 1
                 expect = 2 if found == 7 else 1
             elif expect <= 3:
-                if expect == 2 and c == 125:
-                    depth -= 1
-                    at += 1
-                    if opened[depth] >= 0:
-                        stop[opened[depth], row] = at
-                    expect = 4
-                    continue
                 if c != 34:
                     expect = 5
                     continue
@@ -226,20 +209,12 @@ def _read(
                     continue
                 at += 1
                 expect = 0
+            elif depth > 0 and c == 44:
+                at += 1
+                node = np.int64(-1)
+                expect = 3 if is_object[depth - 1] else 0
             else:
-                if depth == 0:
-                    expect = 5
-                elif c == 44:
-                    at += 1
-                    node = np.int64(-1)
-                    expect = 3 if is_object[depth - 1] else 0
-                elif c == (125 if is_object[depth - 1] else 93):
-                    depth -= 1
-                    at += 1
-                    if opened[depth] >= 0:
-                        stop[opened[depth], row] = at
-                else:
-                    expect = 5
+                expect = 5
         if expect == 4 and depth == 0:
             state[row] = 0
             canonical[row] = verdict

@@ -20,9 +20,18 @@ import numpy as np
 from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.compiled import BYTES, I64, LONGS, TEXT, compile_loop, point_to, type_array
-from ofs_spark.replay.scan.canonical_text import NO, YES, end_spelled, judge_number
-from ofs_spark.replay.scan.lexemes import find_literal_end, find_number_end, find_plain_end, read_word
+from ofs_spark.foundation.columnar.compiled import (
+    BYTES,
+    I64,
+    LONGS,
+    TEXT,
+    compile_loop,
+    point_to,
+    type_array,
+    type_tuple,
+)
+from ofs_spark.foundation.columnar.text_words import read_word
+from ofs_spark.replay.scan.canonical_text import YES, end_bare, end_text
 from ofs_spark.replay.scan.members import MemberTree
 
 MOST_TEXTS, MOST_PIECES, MOST_TEXT_BYTES = 64, 4_096, 1 << 16
@@ -166,6 +175,32 @@ def _stands(data: Array, at: int, texts: Array, begin: int, end: int) -> bool:
     return here == end or read_word(data, end - 8 + shift) == read_word(texts, end - 8)
 
 
+@compile_loop(types.boolean(TEXT, I64, I64, TEXT, I64, I64, types.uint64, types.uint64), inline=True)
+def _begins(data: Array, at: int, size: int, texts: Array, begin: int, end: int, head: int, mask: int) -> bool:
+    """Whether data[at:] begins with the piece texts[begin:end], as many bytes being there.
+
+    head, mask: the piece's first eight bytes as a number, and which of them it has. size: how many bytes `data` has.
+    """
+    if at + 8 <= size:
+        if (read_word(data, at) ^ head) & mask:
+            return False
+        return end - begin <= 8 or _stands(data, at, texts, begin, end)
+    for byte in range(end - begin):
+        if data[at + byte] != texts[begin + byte]:
+            return False
+    return True
+
+
+@compile_loop(type_tuple(I64, types.uint8, I64)(TEXT, I64, I64, I64, I64, I64), inline=True)
+def _end_value(data: Array, at: int, end: int, size: int, follows: int, verdict: int) -> tuple[int, np.uint8, int]:
+    """As `end_text` or `end_bare`, of what follows a piece; a text that should end and does not has no end."""
+    if follows == _STRING:
+        return end_text(data, at, end, size, verdict)
+    if follows == _BARE and at < end:
+        return end_bare(data, at, end, verdict)
+    return end if follows == _END and at == end else -1, np.uint8(0), verdict
+
+
 _NUMBERS = types.Array(types.int64, 2, "C", readonly=True)
 _HEADS = types.Array(types.uint64, 2, "C", readonly=True)
 _SPANS = type_array(types.int64, 2)
@@ -195,38 +230,14 @@ def _meet(
     met = np.zeros(len(rows), np.bool_)
     for place in range(len(rows)):
         row = rows[place]
-        at, end, verdict, here = offsets[row], offsets[row + 1], YES, np.int64(0)
+        at, end, verdict = offsets[row], offsets[row + 1], YES
         piece, past = firsts[0], firsts[1]
         while piece < past:
             first, last = pieces[piece, 0], pieces[piece, 1]
             begin = at + last - first
-            same = begin <= end
-            if same and at + 8 <= size:
-                same = not (read_word(text, at) ^ heads[piece, 0]) & heads[piece, 1]
-                same = same and (last - first <= 8 or _stands(text, at, known, first, last))
-            elif same:
-                for byte in range(last - first):
-                    same = same and text[at + byte] == known[first + byte]
-            if not same:
-                piece += 1
-                continue
-            follows, found, after = pieces[piece, 2], np.uint8(0), -1
-            if follows == 0:
-                after = find_plain_end(text, begin, end, size)
-                if after == end or text[after] != 34:
-                    after, verdict = end_spelled(text, after, end, verdict)
-                found, after = np.uint8(5) if after > 0 else np.uint8(6), -1 if after == -1 else abs(after)
-            elif follows == 1 and begin < end:
-                c = text[begin]
-                if c == 116 or c == 102 or c == 110:
-                    after = find_literal_end(text, begin, end)
-                    found = np.uint8(2) if c == 116 else np.uint8(3) if c == 102 else np.uint8(1)
-                else:
-                    after, found = find_number_end(text, begin, end), np.uint8(4)
-                    if after != -1 and verdict != NO:
-                        verdict = judge_number(text, begin, after, verdict)
-            elif follows == 2 and begin == end:
-                after = end
+            after, found, follows = -1, np.uint8(0), pieces[piece, 2]
+            if begin <= end and _begins(text, at, size, known, first, last, heads[piece, 0], heads[piece, 1]):
+                after, found, verdict = _end_value(text, begin, end, size, follows, verdict)
             if after == -1:
                 piece += 1
                 continue
@@ -236,7 +247,7 @@ def _meet(
                     kind[member, row], start[member, row] = opened, byte
                 else:
                     stop[member, row] = byte
-            if follows == 2:
+            if follows == _END:
                 met[place] = True
                 verdicts[row] = verdict
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pyarrow as pa
@@ -190,3 +191,18 @@ def test_texts_that_only_join_alike_are_different_content() -> None:
 def test_conflicts_are_sorted_and_bounded() -> None:
     rows = [label(n, "e", value, DAY) for n in range(30, 0, -1) for value in ("FRAUD_CONFIRMED", "LEGIT_CONFIRMED")]
     assert find_conflicts(read_rows(*rows), bound=3) == [f"{n:032x}" for n in (1, 2, 3)]
+
+
+def test_any_number_of_types_and_values_is_judged_row_by_row() -> None:
+    """A table of every type and every value would take gigabytes."""
+    names = [f"x{number}" for number in range(30_000)]
+    rows = rows_table([one(label_assertion_id=f"{at:032x}") for at in range(len(names))])
+    for name in ("label_type", "label_value"):
+        rows = rows.set_column(rows.column_names.index(name), name, pa.array(names))
+    tracemalloc.start()
+    with pytest.raises(Refusal) as refused:
+        read(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {fault["field"]: fault["rows"] for fault in refused.value.details["faults"]} == {"label_type": len(names)}
+    assert peak < 100 * 1024**2
