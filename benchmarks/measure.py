@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 SAMPLED_S = 0.5
-"""Between two looks at the memory: one takes some milliseconds."""
+"""Between two looks: one takes some milliseconds."""
 
 
 def list_processes() -> list[psutil.Process]:
@@ -20,20 +20,33 @@ def list_processes() -> list[psutil.Process]:
     return [mine, *mine.children(recursive=True)]
 
 
-def split_cpu() -> dict[str, float]:
-    """CPU seconds so far of the `driver`, of `jvm` and of `workers`, of those that ended too: their parents have them."""
-    spent = {"driver": 0.0, "jvm": 0.0, "workers": 0.0}
-    mine, *others = list_processes()
-    spent["driver"] = sum(mine.cpu_times()[:4])  # user, system, and both of children that were waited for
-    for process in others:
-        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-            spent["jvm" if process.name() == "java" else "workers"] += sum(process.cpu_times()[:4])
-    return spent
+class Meter:
+    """CPU seconds of this process and all below it: of each as it was last seen, so that an end takes nothing away.
 
+    What a process does after the last look at it is not counted, and one that comes and goes between two looks is not seen.
+    """
 
-def add_cpu() -> float:
-    """CPU seconds of all of them."""
-    return sum(split_cpu().values())
+    def __init__(self) -> None:
+        self._seen: dict[psutil.Process, tuple[str, float]] = {}  # equal by id and start: an id may come again
+
+    def look(self) -> None:
+        """Notes what each process has spent by now."""
+        mine, *others = list_processes()
+        self._note(mine, "driver")
+        for process in others:
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                self._note(process, "jvm" if process.name() == "java" else "workers")
+
+    def _note(self, process: psutil.Process, kind: str) -> None:
+        spent = process.cpu_times()
+        self._seen[process] = kind, spent.user + spent.system
+
+    def split(self) -> dict[str, float]:
+        """What was spent by the last look, of the `driver`, of `jvm` and of `workers`."""
+        spent = {"driver": 0.0, "jvm": 0.0, "workers": 0.0}
+        for kind, seconds in self._seen.values():
+            spent[kind] += seconds
+        return spent
 
 
 def add_memory() -> float:
@@ -46,27 +59,42 @@ def add_memory() -> float:
 
 
 @contextmanager
-def watch_memory() -> Iterator[Callable[[], float]]:
-    """Samples the memory while the block runs; gives what tells the largest sample, in MiB."""
-    samples, over = [add_memory()], threading.Event()
+def keep_looking(look: Callable[[], None]) -> Iterator[None]:
+    """Looks before, after and all along the block."""
+    over = threading.Event()
 
-    def sample() -> None:
+    def go_on() -> None:
         while not over.wait(SAMPLED_S):
-            samples.append(add_memory())
+            look()
 
-    watching = threading.Thread(target=sample, daemon=True)
-    watching.start()
+    look()
+    looking = threading.Thread(target=go_on, daemon=True)
+    looking.start()
     try:
-        yield lambda: max(samples)
+        yield
     finally:
         over.set()
-        watching.join()
+        looking.join()
+        look()
+
+
+def split_measured(run: Callable[[], Any]) -> dict[str, Any]:
+    """`wall_s`, `cpu_s` by process as `Meter.split`, `peak_mib` and the `answer` of one run."""
+    meter, samples = Meter(), list[float]()
+
+    def look() -> None:
+        meter.look()
+        samples.append(add_memory())
+
+    with keep_looking(look):
+        before, start = meter.split(), time.perf_counter()
+        answer = run()
+        wall = time.perf_counter() - start
+    spent = {name: seconds - before[name] for name, seconds in meter.split().items()}
+    return {"wall_s": wall, "cpu_s": spent, "peak_mib": max(samples), "answer": answer}
 
 
 def measured(run: Callable[[], Any]) -> dict[str, Any]:
-    """`wall_s`, `cpu_s`, `peak_mib` and the `answer` of one run."""
-    with watch_memory() as find_peak:
-        before, start = add_cpu(), time.perf_counter()
-        answer = run()
-        wall, spent = time.perf_counter() - start, add_cpu() - before
-    return {"wall_s": wall, "cpu_s": spent, "peak_mib": find_peak(), "answer": answer}
+    """As `split_measured`, the CPU of all processes together."""
+    found = split_measured(run)
+    return {**found, "cpu_s": sum(found["cpu_s"].values())}

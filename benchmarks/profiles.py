@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from benchmarks.contenders import ofs
 from benchmarks.contenders.job import Job
-from benchmarks.measure import split_cpu
+from benchmarks.measure import split_measured
 from benchmarks.profile_jvm import Stage, list_stages, record_while
 from benchmarks.profile_workers import look_while, split_samples
 from benchmarks.report import describe_machine, print_table, write_results
@@ -36,13 +36,13 @@ FOLDERS = ("archive/segments", "label_store/extract", "ofs/staging", "ofs/datase
 
 def profile_build(session: SparkSession, job: Job) -> dict[str, Any]:
     """A build as it is: CPU µs per event by process, seconds by room, every stage, bytes per event on disk."""
-    before, first = split_cpu(), max((stage.number for stage in list_stages(session)), default=-1)
-    answer = ofs.run(lambda: SparkEngine(session), job)
-    spent = {name: seconds - before[name] for name, seconds in split_cpu().items()}
+    first = max((stage.number for stage in list_stages(session)), default=-1)
+    found = split_measured(lambda: ofs.run(lambda: SparkEngine(session), job))
+    answer = found["answer"]
     events = job.world.about["events"]
     return {
         "content_digest": answer["content_digest"],
-        "cpu_us_per_event": {name: seconds / events * 1e6 for name, seconds in spent.items()},
+        "cpu_us_per_event": {name: seconds / events * 1e6 for name, seconds in found["cpu_s"].items()},
         "rooms_s": answer["timings"],
         "steps": name_steps(list_stages(session, first), events),
         "disk_bytes_per_event": {folder: _measure_folder(job.world, folder) / events for folder in FOLDERS},

@@ -10,6 +10,8 @@ import json
 import os
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Step
@@ -21,13 +23,24 @@ from ofs_spark.io.scratch import Place
 MOST_WORKERS = 16
 """Each holds a target's rows and loads the rooms' libraries: more of them is what Spark is there for."""
 MEMORY = 1024**3
-"""Bytes of chunks in memory, of all workers; beyond them they stand on disk. Chunks of a basis of two million offsets, the
-most that `auto` gives this engine, are about as many (docs/adr/0026)."""
+"""Bytes of chunks in memory, of all workers; beyond them they stand on disk. Chunks of a basis of three million offsets are
+about as many (docs/adr/0026)."""
+WORKER_MEMORY = 1024**3
+"""Bytes that a worker may come to, with the rows of a target and all that is computed of them."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container's limit stands, by version of control groups."""
 
 
-def count_workers(most: int = MOST_WORKERS) -> int:
-    """Workers that this machine has processors for, of those that this process may use."""
-    return max(1, min(most, len(os.sched_getaffinity(0))))
+def count_workers(most: int = MOST_WORKERS, limits: Iterable[str] = _LIMITS) -> int:
+    """Workers that this process has processors for, and memory: the machine's, or its container's where that is less.
+
+    limits: files that may state a container's.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in limits:
+        with suppress(OSError, ValueError):  # none is stated: it is absent, or "max"
+            memory = min(memory, int(Path(limit).read_text(encoding="ascii")))
+    return max(1, min(most, len(os.sched_getaffinity(0)), memory // WORKER_MEMORY))
 
 
 class EmbeddedEngine:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:  # these load Arrow
 
 WIDTH = "ofs.exchange.width"
 """Wiring key under `spark`: targets of the exchanges whose width changes nothing but speed."""
-MOST_OFFSETS = 2_000_000
-"""Of what `auto` gives to the embedded engine. It has this machine's memory and one try: beyond, a process that is lost costs
-more than Spark's start (docs/adr/0026 has the figures)."""
+MOST_OFFSETS = 10_000_000
+"""Of what `auto` gives to the embedded engine: as far as it is measured to be faster than Spark on one machine, with less of
+its memory (docs/adr/0026 has the figures)."""
 FEWEST_OFFSETS = 50_000
 """Of what processes are started for: they take a second to load what they need, in which this one has done as much."""
 _LOG_MARK = "ofs-jvm-"

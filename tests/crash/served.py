@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 
 from ofs_spark.foundation.errors import Refusal
+from ofs_spark.io.objects.s3_client import forget_clients
 from tests.crash.drill import PARENT, Drill, template
 from tests.invariants.check import find_violations
 from tests.invariants.mirror import mirror_bucket, mirror_ledger
@@ -77,6 +78,7 @@ class ServedDrill(Drill):
 def serve_drill(servers: Servers, world: Callable[[], Written] = template) -> Iterator[ServedDrill]:
     """A world, the builds' if no other, in a place of its own, gone afterwards."""
     with ExitStack() as stack:
+        stack.callback(forget_clients)  # nobody comes to this proxy again
         web = stack.enter_context(FaultProxy(servers.s3_address))
         net = stack.enter_context(Cutter(servers.postgres.port))
         schema = stack.enter_context(servers.postgres.new_schema())

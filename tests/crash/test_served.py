@@ -18,6 +18,8 @@ from tests.servers.cut import Cut, Side
 from tests.servers.fault_proxy import KINDS
 
 HTTP = sorted(KINDS)
+SHARES = 8
+"""Of the cuts: each is a test of its own, as any share of them may be run again."""
 ASKED_S = 3.0
 """How long an answer is waited for here."""
 
@@ -125,6 +127,7 @@ def test_every_request_in_every_way(kind: str, servers: Servers) -> None:
 
 
 @pytest.mark.nightly
-def test_every_message_that_is_cut(servers: Servers) -> None:
-    ends = Counter(cut_message(servers, cut) for cut in list_cuts(servers))
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_message_that_is_cut(share: int, servers: Servers) -> None:
+    ends = Counter(cut_message(servers, cut) for cut in list_cuts(servers)[share::SHARES])
     assert set(ends) <= {"published", "ENVIRONMENT_UNFIT", "LEASE_LOST"}, ends

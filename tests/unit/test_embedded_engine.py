@@ -218,9 +218,14 @@ def test_no_worker_outlives_a_killed_process(killed: str, tmp_path: Path) -> Non
         assert (b"lost the process" in driver.stderr.read()) == (killed == "guard")
 
 
-def test_as_many_workers_as_processors() -> None:
-    assert count_workers(1) == 1
-    assert count_workers() == min(16, len(os.sched_getaffinity(0)))
+def test_as_many_workers_as_processors_and_memory(tmp_path: Path) -> None:
+    processors = len(os.sched_getaffinity(0))
+    assert count_workers(1, ()) == 1
+    assert count_workers() <= min(16, processors)
+    limit = tmp_path / "memory.max"
+    for stated, workers in (("max", processors), (f"{2**30}\n", 1), ("1000000", 1), (f"{2**60}", processors)):
+        limit.write_text(stated)
+        assert count_workers(16, (str(tmp_path / "none"), str(limit))) == min(16, workers), stated
 
 
 def test_an_engine_says_what_it_is() -> None:

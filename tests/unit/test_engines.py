@@ -16,7 +16,7 @@ import yaml
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.wiring import find_wiring_faults, read_wiring
 from ofs_spark.io.context import open_context
-from ofs_spark.io.embedded_engine import EmbeddedEngine
+from ofs_spark.io.embedded_engine import EmbeddedEngine, count_workers
 from ofs_spark.io.engines import FEWEST_OFFSETS, MOST_OFFSETS, choose_engine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,11 +53,11 @@ CLUSTER = {"spark.master": "spark://host:7077"}
 @pytest.mark.parametrize(
     ("stated", "offsets", "environment", "engine", "why"),
     [
-        ({}, 0, {}, "embedded", "0 offsets, fewer than 2,000,000"),
-        ({"engine": "auto"}, 1, {}, "embedded", "1 offset, fewer than 2,000,000"),
-        ({}, MOST_OFFSETS - 1, {}, "embedded", "1,999,999 offsets, fewer than 2,000,000"),
-        ({}, MOST_OFFSETS, {}, "spark", "2,000,000 offsets, 2,000,000 or more"),
-        ({"spark": {"spark.master": "local[1]"}}, 1, {}, "embedded", "1 offset, fewer than 2,000,000"),
+        ({}, 0, {}, "embedded", "0 offsets, fewer than 10,000,000"),
+        ({"engine": "auto"}, 1, {}, "embedded", "1 offset, fewer than 10,000,000"),
+        ({}, MOST_OFFSETS - 1, {}, "embedded", "9,999,999 offsets, fewer than 10,000,000"),
+        ({}, MOST_OFFSETS, {}, "spark", "10,000,000 offsets, 10,000,000 or more"),
+        ({"spark": {"spark.master": "local[1]"}}, 1, {}, "embedded", "1 offset, fewer than 10,000,000"),
         ({"spark": CLUSTER}, 1, {}, "spark", "the wiring names a cluster"),
         ({"kind": "dev"}, 1, {}, "spark", "the wiring is dev"),
         ({"kind": "prod"}, 1, {}, "spark", "the wiring is prod"),
@@ -101,13 +101,13 @@ def test_one_engine_is_told_once_and_has_processes_where_there_is_enough_to_do(t
         assert small.workers == 0
         assert context.engine(1, "") is small
         assert context.environment()["engine"] == "embedded"
-        assert told == ["embedded, in this process: 49,999 offsets, fewer than 2,000,000"]
+        assert told == ["embedded, in this process: 49,999 offsets, fewer than 10,000,000"]
         large = context.engine(FEWEST_OFFSETS, "")
         assert isinstance(large, EmbeddedEngine)
-        assert large.workers == min(16, len(os.sched_getaffinity(0)))
+        assert large.workers == count_workers()
         assert context.engine(1, "") is large
     processes = "1 process" if large.workers == 1 else f"{large.workers} processes"
-    assert told[1:] == [f"embedded, {processes}: 50,000 offsets, fewer than 2,000,000"]
+    assert told[1:] == [f"embedded, {processes}: 50,000 offsets, fewer than 10,000,000"]
 
 
 NO_SPARK = """
