@@ -45,7 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Has the loops compiled before there are workers: once, and not by two processes that write the same files."""
+    """Has the run hear every signal that ends one, whatever the shell that started it ignores; what tests start does too.
+
+    With workers, loops are compiled before there are any: once, and not by two processes that write the same files.
+    """
+    for one in STATUSES:
+        if signal.getsignal(one) is signal.SIG_IGN:  # of a background job, or under nohup
+            signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         subprocess.run([sys.executable, "-c", COMPILE], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
@@ -97,15 +103,6 @@ def needs_spark(file: str) -> bool:
     """Whether some test of the file needs a JVM."""
     text = (ROOT / file).read_text(encoding="utf-8")
     return "spark: SparkSession" in text or "pytest.mark.spark" in text
-
-
-@pytest.fixture
-def heard_signals() -> Iterator[None]:
-    """Signals that end a process as a shell's foreground has them: a background run, or one under nohup, ignores some."""
-    before = {one: signal.signal(one, signal.SIG_DFL) for one in STATUSES}
-    yield
-    for one, handler in before.items():
-        signal.signal(one, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,8 @@ class ByKey:
             del keyed, computed  # held by nobody but who takes it
             if self.onward.takes_refused or not found.is_refused:
                 yield made.pop()
-            pa.default_memory_pool().release_unused()
+            if len(cuts) > 1:
+                pa.default_memory_pool().release_unused()
         if found.is_refused and not self.onward.takes_refused:
             raise _RowsRefused
 

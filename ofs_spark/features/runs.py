@@ -69,7 +69,8 @@ def gather_runs(
                 read = scratch.write(table, order)
             runs.append(_describe_run(table, code[order], order, key_columns, read))
             del table, read
-            pa.default_memory_pool().release_unused()
+            if scratch is not None:
+                pa.default_memory_pool().release_unused()
         yield runs
 
 

@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Work
+from ofs_spark.foundation.columnar.memory import keep_freed_memory
 from ofs_spark.foundation.ends import find_owner
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.stops import STATUSES
@@ -164,6 +165,7 @@ def _fork_worker(number: int, workers: Sequence[int], line: int) -> int:
         for other in (one for place, one in enumerate(workers) if place != number):
             os.close(other)
         os.close(line)
+        keep_freed_memory()
         Worker(Line(socket.socket(fileno=workers[number]))).serve()
     except BaseException:  # noqa: BLE001  # a fork must not return into what its parent does
         traceback.print_exc()

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step, Work
+from ofs_spark.foundation.columnar.memory import keep_freed_memory
 from ofs_spark.foundation.ports import TellTasks
 from ofs_spark.io.spark_errors import own_errors, send_errors
 from ofs_spark.io.spark_tasks import follow_tasks
@@ -75,6 +76,7 @@ class _Starter:
     tasks: tuple[bytes, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep_freed_memory()
         for batch in batches:
             for number in batch.column("id").to_pylist():
                 with send_errors():
@@ -90,6 +92,7 @@ class _Adapter:
     work: Work
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep_freed_memory()
         inbox = _Inbox(batches)
         target = inbox.find_target()
         if target is not None:

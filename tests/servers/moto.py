@@ -31,10 +31,13 @@ def answer_one_at_a_time(application: Callable[[Any, Any], Iterable[bytes]]) -> 
 def main(port: int) -> None:
     """Serves until standard input ends."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Prompt(WSGIRequestHandler):
+        disable_nagle_algorithm = True  # an answer's body would wait 40 ms for a client that acknowledges late
 
     application = answer_one_at_a_time(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", port, application, threaded=True)
+    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Prompt)
     Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.buffer.read()
     os._exit(0)

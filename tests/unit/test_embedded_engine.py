@@ -165,7 +165,6 @@ def test_processes_that_do_not_start_are_told() -> None:
     assert "no_such_room" in refused.value.details["printed"]
 
 
-@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_ends_the_processes_first(number: signal.Signals, tmp_path: Path) -> None:
     engine = EmbeddedEngine(2)

@@ -13,7 +13,6 @@ from ofs_spark.foundation.ends import EXIT_HANGUP, EXIT_INTERRUPTED, Stopped
 from ofs_spark.foundation.stops import STATUSES, end_by_signal
 
 
-@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

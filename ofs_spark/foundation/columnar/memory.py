@@ -1,0 +1,35 @@
+"""What a worker's memory does between two tables: it stays the process's, for the next one.
+
+A step makes and drops tables of some megabytes all along. A process that gives each back has the kernel clear as many
+pages again: a sixth of a build's CPU, as measured (docs/adr/0028-freed-memory-is-kept.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+import pyarrow as pa
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of glibc's settings, of its `malloc.h`."""
+_KEPT = 512 * 1024**2
+"""Free bytes at the end of the heap that are kept."""
+_LARGE = 32 * 1024**2
+"""Bytes of what is asked of the kernel by itself, and given back at once: the most that glibc takes."""
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Has this process keep what it frees, once: Arrow's arrays and NumPy's come of one heap, that of the C library.
+
+    For workers, whose process is ours alone. Where the C library is not glibc, Arrow's own allocator stays.
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        library.mallopt(_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_TRIM_THRESHOLD, _KEPT)
+        pa.set_memory_pool(pa.system_memory_pool())
