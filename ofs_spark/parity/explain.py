@@ -175,6 +175,10 @@ def _explain_at_once(case: Case, stated: Stated, meter: Meter) -> Found | None:
         meter.leave_out(
             f"ends are moved over {write_count(case.bounds.window, 'delivery', 'deliveries')} on either side of each"
         )
+    if fixed := [place for place in case.ends if place not in case.whole]:
+        meter.leave_out(
+            f"the ends of {write_count(len(fixed), 'partition')} were not moved: no record around them was given"
+        )
     found = explain_by_ends(case)
     if found:
         return found

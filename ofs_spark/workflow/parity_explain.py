@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import nsmallest
@@ -39,7 +40,7 @@ EVERY = 100_000
 """Records of an anchor's partitions up to which all are read: then every differing key is looked at. Of more, those of some
 keys are; causes of all keys are then proven by replaying the basis."""
 SAMPLED = 100_000
-"""Events of those keys."""
+"""Events of those keys; records around one end."""
 KEYS, WITNESSES = 50, 5
 """Differing keys that are looked at of more records, and keys that agree beside them, by which other rules are told from a
 key's own fault."""
@@ -47,6 +48,9 @@ IDS = 50_000
 """Event ids whose other deliveries are looked up."""
 AROUND = 1_000
 """Offsets of a dense kind on either side of an end, of which every record is looked at: ends are moved only there."""
+NEAREST = ((2, 1), (1, 1), (2, 0), (1, 0), (0, 1))
+"""Segments of a kind with gaps before and after an end, which count as AROUND does: the first choice that has at most
+SAMPLED records. The last segment before an end is the one that it lies in."""
 States = dict[str, dict[str, Any]]
 
 
@@ -207,11 +211,26 @@ class Explainer:
         found = []
         for end in anchor.ends:
             span = spans.get(end.place)
-            if span is not None and span.dense:
-                first, last = max(span.start, end.last - AROUND), min(span.last, end.last + AROUND)
-                if first <= last:
-                    found.append((_span(end.place, first, last), (0 if end.last < span.start else first, last)))
+            bounds = None if span is None else self._surround(span, end.last)
+            if span is not None and bounds is not None:
+                first, last = bounds
+                found.append((_span(end.place, first, last), (0 if end.last < span.start else first, last)))
         return found
+
+    def _surround(self, span: Range, end: int) -> tuple[int, int] | None:
+        """The offsets around an end that are looked at: of a kind with gaps those of the nearest segments, few as they are."""
+        if span.dense:
+            first, last = max(span.start, end - AROUND), min(span.last, end + AROUND)
+            return (first, last) if first <= last else None
+        files = [one.file for one in self._replayed.resolution.index.list_segments(span)]
+        at = bisect_right([one.first for one in files], end)
+        for before, after in NEAREST:
+            some = files[max(0, at - before) : at + after]
+            if some:
+                first, last = some[0].first, max(one.last for one in some)
+                if self._count_records([_span(locate_range(span), first, last)]) <= SAMPLED:
+                    return first, last
+        return None
 
     def _find_arrivals(self, reach: Reach, keys: Sequence[str] | None) -> dict[tuple[str, int, str], int]:
         """The running arrival of the keys' events inside the basis, by position: no row tells it by itself."""

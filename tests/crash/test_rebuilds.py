@@ -133,7 +133,11 @@ def judge_uncheckable(
     assert effect == "input.read", f"{what}: {ended}"
     assert name in ("denied", "missing", "torn"), f"{what}: {ended}"
     if course != SWEEP:
-        assert ended["parity"]["outcome"] == "UNCHECKABLE", f"{what}: {ended}"  # type: ignore[index]
+        outcome = "UNCHECKABLE"
+        if ended["plan_id"] != expected(course)["plan_id"]:
+            assert name == "torn", f"{what}: {ended}"
+            outcome = "MATCH"  # half of this profile is one, with the same law: the plan names the bytes that were read
+        assert ended["parity"]["outcome"] == outcome, f"{what}: {ended}"  # type: ignore[index]
         assert course.drive(drill, Watcher()) == ended, what
         assert drill.find_violations(settled=True) == [], what
         return "uncheckable"
