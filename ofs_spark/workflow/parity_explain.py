@@ -48,7 +48,7 @@ IDS = 50_000
 """Event ids whose other deliveries are looked up."""
 AROUND = 1_000
 """Offsets of a dense kind on either side of an end, of which every record is looked at: ends are moved only there."""
-NEAREST = ((2, 1), (1, 1), (2, 0), (1, 0), (0, 1))
+NEAREST = ((2, 1), (1, 1), (2, 0), (1, 0))
 """Segments of a kind with gaps before and after an end, which count as AROUND does: the first choice that has at most
 SAMPLED records. The last segment before an end is the one that it lies in."""
 States = dict[str, dict[str, Any]]
