@@ -52,7 +52,7 @@ class Late:
     awaited: str
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240  # a busy machine is late to tell
         while not os.path.exists(self.awaited) and time.monotonic() < until:
             time.sleep(0.05)
         return Total(False)(target, chunks)
