@@ -16,6 +16,7 @@ from tests.worlds.writer import state_engine, write_world
 
 PROGRAM = """
 import os, signal, sys, threading, time
+from contextlib import suppress
 from pathlib import Path
 import psutil
 from pyspark import SparkContext
@@ -28,10 +29,11 @@ def end(jvm):
     if sys.argv[2] == "jvm":
         os.kill(jvm, signal.SIGKILL)
     elif sys.argv[2] == "worker":
-        while not (workers := [one for daemon in psutil.Process(jvm).children() for one in daemon.children()]):
+        while True:  # one that is killed between two tasks is replaced, and missed by nobody
+            with suppress(psutil.Error):
+                for worker in [one for daemon in psutil.Process(jvm).children() for one in daemon.children()]:
+                    worker.kill()
             time.sleep(0.05)
-        for worker in workers:
-            worker.kill()
     else:
         os.kill(os.getpid(), int(sys.argv[2]))
 def spy(self, tasks, steps):
