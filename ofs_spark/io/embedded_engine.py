@@ -26,7 +26,7 @@ MEMORY = 1024**3
 """Bytes of chunks in memory, of all workers; beyond them they stand on disk. Chunks of a basis of three million offsets are
 about as many (docs/adr/0026)."""
 WORKER_MEMORY = 1024**3
-"""Bytes that a worker may come to, with the rows of a target and all that is computed of them."""
+"""Bytes that a worker comes to at most, with the rows of a target and all that is computed of them; of a hot key more."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Where a container's limit stands, by version of control groups."""
 
