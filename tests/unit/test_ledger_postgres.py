@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -338,6 +340,56 @@ def test_events_are_append_only_and_every_write_waits_for_the_disk(place: Place)
     assert seen == ["on"]
 
 
+def test_tables_that_are_made_behind_a_transaction_are_read_by_the_next(
+    postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader's transaction is older than the tables; their names it knows nevertheless."""
+    ledger, number = PostgresLedger(postgres.dsn(postgres_schema)), uuid.uuid4().int >> 66
+    waits = (
+        f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = {number & 0xFFFFFFFF}"
+    )
+    monkeypatch.setattr(adapter, "_READ", f"{adapter._READ}; SELECT pg_advisory_xact_lock({number})")
+    with (
+        psycopg.connect(ledger.dsn, password=PASSWORD, autocommit=True) as gate,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        gate.execute(f"SELECT pg_advisory_lock({number})".encode())
+        reading = pool.submit(ledger.list_runs)
+        while postgres.run_sql(waits) != [(1,)]:
+            time.sleep(0.01)
+        ledger.register(HELD, event_of(HELD))
+        gate.execute(f"SELECT pg_advisory_unlock({number})".encode())
+        assert reading.result(20) == [HELD]
+
+
+@pytest.mark.parametrize(("late", "is_known"), [(3, True), (1_000, False)])
+def test_tables_whose_names_are_known_late_are_awaited(
+    place: Place, late: int, is_known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server tells its processes of new names after they can see the rows of its catalogue."""
+    looks, fetch = iter(range(10_000)), adapter._fetch
+
+    def look(connection: Any, statement: str, *values: Any) -> Any:
+        if statement == adapter._VERSION and next(looks) < late:
+            raise psycopg.errors.UndefinedTable
+        return fetch(connection, statement, *values)
+
+    monkeypatch.setattr(adapter, "_fetch", look)
+    if is_known:
+        assert place.straight.list_runs() == [HELD]
+    else:
+        monkeypatch.setattr(adapter, "MADE_S", 0.2)
+        assert "another application" in refuse_unfit(place.straight.list_runs).message
+
+
+def test_a_ledger_is_found_in_any_schema_of_the_search_path(place: Place) -> None:
+    with place.server.new_schema() as first:
+        both = PostgresLedger.at(place.server.dsn(f"{first},{place.schema}"))
+        assert both.list_runs() == [HELD]
+        elsewhere = PostgresLedger.at(place.server.dsn(first))
+        assert elsewhere.list_runs() == []
+
+
 FOREIGN = {
     "a table of our name": ["CREATE TABLE ofs_run (run_key TEXT)"],
     "another mark": ["CREATE TABLE ofs_ledger (mark TEXT, version INTEGER)", "INSERT INTO ofs_ledger VALUES ('x', 1)"],
@@ -348,8 +400,9 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_the_tables_of_another_application_are_refused_and_left(
-    name: str, postgres: Postgres, postgres_schema: str
+    name: str, postgres: Postgres, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapter, "MADE_S", 0.1)
     postgres.run_sql(*FOREIGN[name], schema=postgres_schema)
     ledger = PostgresLedger(postgres.dsn(postgres_schema))
     for act in (lambda: PostgresLedger.at(ledger.dsn), ledger.list_runs, lambda: WRITES["register"](ledger)):

@@ -35,6 +35,8 @@ WAIT_MS = 30_000
 """How long a statement waits for another transaction: as long as SQLite waits for its lock."""
 SETTLE_S = 10.0
 """How long the state of a transaction whose reply was lost is asked for."""
+MADE_S, LOOK_S = 5.0, 0.05
+"""How long tables that are half there may be another driver's at work; between two looks at them."""
 NOTHING, PERHAPS = "nothing was written", "it may have been written"
 
 _LOCK = 0x4F46534C
@@ -44,8 +46,10 @@ _WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_BOUNDS}; SET LOCAL
 _VERSION = "SELECT mark, version FROM ofs_ledger"
 _TABLES = """SELECT current_schema() IS NOT NULL,
     coalesce(bool_or(relname = 'ofs_ledger'), FALSE), coalesce(bool_or(relname <> 'ofs_ledger'), FALSE)
-    FROM pg_class WHERE relname IN ('ofs_ledger', 'ofs_run', 'ofs_run_event') AND pg_table_is_visible(oid)"""
-"""Asked of the catalogue itself, in one snapshot: what looks names up (to_regclass) may know them from before a wait."""
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname IN ('ofs_ledger', 'ofs_run', 'ofs_run_event') AND nspname = ANY (current_schemas(FALSE))"""
+"""Asked of the catalogue's rows, in one snapshot. What looks names up (to_regclass, pg_table_is_visible) has another one, and
+may know some of the tables that a transaction made, and some not."""
 _MAKE = "CREATE TABLE ofs_ledger (mark TEXT NOT NULL, version INTEGER NOT NULL)"
 _CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 _OWN = "SELECT pg_backend_pid(), CAST(pg_current_xact_id() AS TEXT)"
@@ -154,26 +158,41 @@ def _rewrite(statement: str) -> bytes:
 
 
 def _begin(connection: Connection, begin: str) -> int:
-    """Begins a transaction: the schema's version, 0 where there is none. ENVIRONMENT_UNFIT if it is not OFS' to use."""
+    """Begins a transaction: the schema's version, 0 where there is none. ENVIRONMENT_UNFIT if it is not OFS' to use.
+
+    A server knows what was just made by its name before a transaction sees its rows, or the other way round. So what is half
+    there is looked at again, in another transaction.
+    """
+    until = time.monotonic() + MADE_S
+    while (version := _look(connection, begin)) is None:
+        connection.execute("ROLLBACK")
+        if time.monotonic() > until:
+            raise _refuse_foreign()
+        time.sleep(LOOK_S)
+    return version
+
+
+def _look(connection: Connection, begin: str) -> int | None:
+    """`_begin`, once: None where tables are half there."""
     from psycopg.errors import UndefinedColumn, UndefinedTable
 
-    for _ in range(2):
+    connection.execute(begin.encode())
+    try:
+        return _read_version(connection)
+    except UndefinedColumn:
+        raise _refuse_foreign() from None
+    except UndefinedTable:
+        connection.execute("ROLLBACK")
         connection.execute(begin.encode())
-        try:
-            return _read_version(connection)
-        except (UndefinedTable, UndefinedColumn):
-            connection.execute("ROLLBACK")
-            connection.execute(begin.encode())
-        if not _has_tables(connection):
-            return 0
-        connection.execute("ROLLBACK")  # made since the first look
-    raise _refuse_foreign()
+        return None if _has_tables(connection) else 0
 
 
 def _migrate(connection: Connection, creates: bool) -> None:
     """Brings the schema to this release's version, inside the caller's transaction; one driver at a time."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     version = _read_version(connection) if _has_tables(connection) else 0
+    if version is None:
+        raise _refuse_foreign()
     if not version:
         if not creates:
             raise refuse_unfit("the ledger that ledger.dsn names is not there: nothing was ever registered in it")
@@ -184,8 +203,11 @@ def _migrate(connection: Connection, creates: bool) -> None:
     connection.execute("UPDATE ofs_ledger SET version = %s", (statements.VERSION,))
 
 
-def _read_version(connection: Connection) -> int:
+def _read_version(connection: Connection) -> int | None:
+    """None where the table has no row, or none that this transaction sees."""
     mark, version = _fetch(connection, _VERSION)
+    if mark is None:
+        return None
     if mark != MARK:
         raise _refuse_foreign()
     if version > statements.VERSION:
