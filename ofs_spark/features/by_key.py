@@ -19,6 +19,7 @@ from ofs_spark.features.pieces import PIECE_ROWS, Pieces, TargetRows, keep_befor
 from ofs_spark.features.ports import Onward
 from ofs_spark.features.routing import EVENTS
 from ofs_spark.features.runs import RUN_BYTES, gather_runs
+from ofs_spark.features.split_keys import SplitKeys
 from ofs_spark.foundation.columnar.arrays import read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk
 from ofs_spark.foundation.columnar.notes import Fault, encode_note
@@ -47,26 +48,27 @@ class ByKey:
     piece_rows: int = PIECE_ROWS
 
     def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
-        """A `fault` note per refused rule, and what `onward` sends: nothing that counts where it takes no refused rows."""
+        """A note per refused rule or split key, and what `onward` sends: nothing that counts where it takes no refused rows."""
         key_columns = tuple(flow.name_key_columns(self.program, self.step.key))
-        found = Found(self.program, self.step.groups)
+        found, splits = Found(self.program, self.step.groups), SplitKeys(self.program.keys[self.step.key].names)
         with gather_runs(chunks, EVENTS, key_columns, self.run_bytes) as runs:
             rows = TargetRows(runs, key_columns)
             anchors = rows.count([run.anchors for run in runs])
             loose = int(anchors[rows.first_loose :].sum())
-            pieces = Pieces(anchors[: rows.first_loose], loose, self._compute_pieces(rows, found))
+            pieces = Pieces(anchors[: rows.first_loose], loose, self._compute_pieces(rows, found, splits))
             with suppress(_RowsRefused):
                 yield from self.onward.send(target, pieces)
-        for fault in found.list_faults():
-            yield encode_note(fault)
+        for note in (*found.list_faults(), *splits.list_notes()):
+            yield encode_note(note)
 
-    def _compute_pieces(self, rows: TargetRows, found: Found) -> Iterator[KeyedTable]:
+    def _compute_pieces(self, rows: TargetRows, found: Found, splits: SplitKeys) -> Iterator[KeyedTable]:
         """The pieces with their features, as long as what is found may go on."""
         names = flow.list_kernel_inputs(self.program, self.step.groups)
         cuts = rows.cut(flow.measure_reach(self.program, self.step.groups), self.piece_rows)
         before: pa.Table | None = None
         for cut, following in zip(cuts, [*cuts[1:], None], strict=True):
             keyed = replace(rows.read(cut), before=before)
+            splits.add(cut, keyed)
             is_continued = following is not None and following.first == cut.first
             before = keep_before(keyed, names, following.looks) if following is not None and is_continued else None
             computed, faults = add_features(self.program, self.step.groups, keyed)

@@ -14,6 +14,7 @@ from typing import Any
 from ofs_spark.features.by_event import EventsNote, LabelsNote
 from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_tasks
+from ofs_spark.features.split_keys import SplitKey
 from ofs_spark.features.steps import Widths, plan_steps
 from ofs_spark.foundation.collect import merge_refusals
 from ofs_spark.foundation.columnar.measure import add_spent
@@ -77,7 +78,7 @@ class BuildResult:
 
     totals: the closing account of events; shortfalls: the label thresholds that are missed; truncated_before: µs, None
     without an event; refusals: what refuses the build, in the order of rooms; spent: workers' seconds by room; buckets: how
-    many there are, empty ones too.
+    many there are, empty ones too; splits: keys that were computed in pieces.
     """
 
     totals: ReplayTotals
@@ -89,6 +90,7 @@ class BuildResult:
     refusals: Sequence[Refusal]
     spent: Mapping[str, float]
     buckets: int
+    splits: Sequence[SplitKey] = ()
 
 
 def run_replay(resolution: Resolution, attempt: Attempt, context: RunContext, *, anew: bool = False) -> ReplayResult:
@@ -192,7 +194,8 @@ def _close_build(
     bound = find_truncation_bound(found for one in events for found in one.first)
     files = read_notes(notes, FileEntry)
     refusals, spent = sort_refusals(refusals), _split_spent(notes)
-    return BuildResult(totals, anchors, counts, shortfalls, files, bound, refusals, spent, buckets)
+    splits = read_notes(notes, SplitKey)
+    return BuildResult(totals, anchors, counts, shortfalls, files, bound, refusals, spent, buckets, splits)
 
 
 def _split_spent(notes: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ofs_spark.features.split_keys import describe_split_keys
 from ofs_spark.foundation.positions import hash_basis
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.publish.delta_log import TableLog, read_log, verify_log
@@ -52,7 +53,7 @@ def materialize(
         delta_log_sha256=log.log_sha256,
         columns=plan.columns,
         rows=checked.rows,
-        layout=_describe_layout(plan.layout, made.buckets),
+        layout=_describe_layout(plan.layout, made),
         buckets=made.buckets,
         leaves=leaves,
         content_digest=digest_content(plan.schema, leaves),
@@ -65,9 +66,10 @@ def materialize(
     return Staged(table, gates)
 
 
-def _describe_layout(rule: Mapping[str, Any], buckets: int) -> dict[str, Any]:
-    """The plan's rule as the table followed it: the count that came out stands where the rule has what it divides by."""
-    return {"buckets": buckets} | {name: value for name, value in rule.items() if name != "rows_per_bucket"}
+def _describe_layout(rule: Mapping[str, Any], made: BuildResult) -> dict[str, Any]:
+    """The plan's rule as the table followed it: what came out stands where the rule has what it divides by."""
+    ruled = {name: value for name, value in rule.items() if name != "rows_per_bucket"}
+    return {"buckets": made.buckets} | ruled | describe_split_keys(made.splits)
 
 
 def _commit_table(resolution: Resolution, made: BuildResult, attempt: Attempt, context: RunContext) -> TableLog:

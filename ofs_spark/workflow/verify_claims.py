@@ -19,6 +19,8 @@ from ofs_spark.workflow.checks import Check, Finding, compare, run_check
 from ofs_spark.workflow.claims import BACKFILL_INTENT, EVIDENCE, Claims, Document
 from ofs_spark.workflow.verify_receipts import compare_labels, compare_replay
 
+_CAME_OUT = ("buckets", "split_keys")
+"""What a layout has that no plan can say."""
 _SAID_BY_PLAN = (
     "plan_id",
     "platform_run_id",
@@ -122,7 +124,9 @@ def _compare_plan(claims: Claims) -> Finding:
     found = {name: manifest.get(name) for name in (*_SAID_BY_PLAN, *correction)} | {
         "archive": manifest.get("archive"),
         "basis": [one["range"] for one in manifest["basis"]],
-        "layout": {name: value for name, value in manifest["materialization"]["layout"].items() if name != "buckets"},
+        "layout": {
+            name: value for name, value in manifest["materialization"]["layout"].items() if name not in _CAME_OUT
+        },
         "labels": {name: manifest["labels"].get(name) for name in terms},
         "slice_digest": digest(plan["archive"]["segments"]),
         "status of a training dataset": manifest["status"] if plan["training"] else "TRAINING_READY",

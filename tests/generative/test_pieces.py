@@ -32,8 +32,8 @@ from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import add_anchor_flag
 from tests.worlds.generate import worlds
 from tests.worlds.model import World, profile, window
-from tests.worlds.running import SMALL, Outcome, build, policy_with
-from tests.worlds.writer import write_world
+from tests.worlds.running import SMALL, Outcome, build, policy_with, verify
+from tests.worlds.writer import Written, write_world
 
 QUIET = list(HealthCheck)
 SECOND = 1_000_000
@@ -191,15 +191,29 @@ def told(outcome: Outcome) -> Any:
     if outcome.answer is None:
         return str(outcome.refusal), outcome.refusal and outcome.refusal.details
     table = outcome.manifest["materialization"]
-    return table["content_digest"], table["layout"], outcome.rows
+    layout = {name: value for name, value in table["layout"].items() if name != "split_keys"}
+    return table["content_digest"], layout, outcome.rows
+
+
+def find_split_keys(written: Written, outcome: Outcome) -> list[dict[str, Any]]:
+    """What a manifest that holds says of keys in several pieces."""
+    if outcome.answer is None:
+        return []
+    assert verify(written, outcome) == []
+    found: list[dict[str, Any]] = outcome.manifest["materialization"]["layout"].get("split_keys", [])
+    return found
 
 
 @settings(max_examples=25, suppress_health_check=QUIET, deadline=None)
 @given(worlds())
 def test_generated_worlds_are_the_same_in_pieces(world: World) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = []
+        outcomes, splits = [], []
         for name, engine in (("whole", EmbeddedEngine), ("pieces", SplitEngine)):
             written = write_world(world, Path(folder, name))
-            outcomes.append(told(build(written, engine, policy=policy_with(Path(folder, name, "policy"), SMALL))))
+            outcome = build(written, engine, policy=policy_with(Path(folder, name, "policy"), SMALL))
+            outcomes.append(told(outcome))
+            splits.append(find_split_keys(written, outcome))
         assert outcomes[0] == outcomes[1]
+        assert splits[0] == []
+        assert all(one["rows"] > 2 and one["pieces"] > 1 and one["looked_back"] >= 0 for one in splits[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from io import FileIO
 from typing import Any, ClassVar
@@ -14,7 +15,9 @@ from ofs_spark.features import flow, pieces
 from ofs_spark.features.by_key import ByKey
 from ofs_spark.features.pieces import Pieces
 from ofs_spark.features.routing import EVENTS
+from ofs_spark.features.split_keys import SplitKey, describe_split_keys
 from ofs_spark.foundation.columnar.dataflow import Chunk, encode_chunk
+from ofs_spark.foundation.columnar.notes import read_notes
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.pins.profile.compile import compile_profile
 from ofs_spark.pins.profile.model import Program
@@ -50,6 +53,11 @@ def counting(*windows: dict[str, Any]) -> Program:
 
 def compute(program: Program, rows: int, apart: int, run_bytes: int = 1 << 30) -> list[int]:
     """Rows of the pieces of one key, whose events are so many µs apart."""
+    return run(program, rows, apart, run_bytes)[0]
+
+
+def run(program: Program, rows: int, apart: int, run_bytes: int = 1 << 30) -> tuple[list[int], list[SplitKey]]:
+    """Those, and what is written down of them."""
     (step,), counted = flow.plan_key_steps(program), Counted()
     ts = np.arange(rows) * apart
     columns: dict[str, Any] = {
@@ -61,8 +69,8 @@ def compute(program: Program, rows: int, apart: int, run_bytes: int = 1 << 30) -
     }  # fmt: skip
     table = pa.table(columns).select(list(step.inputs))
     chunks = iter([encode_chunk(EVENTS, table.slice(0, rows // 2)), encode_chunk(EVENTS, table.slice(rows // 2))])
-    list(ByKey(program, step, counted, run_bytes, 8)(0, chunks))
-    return counted.rows
+    notes = [json.loads(bytes(chunk.body)) for chunk in ByKey(program, step, counted, run_bytes, 8)(0, chunks)]
+    return counted.rows, read_notes(notes, SplitKey)
 
 
 def refused(*asked: Any, **named: Any) -> Refusal:
@@ -77,6 +85,24 @@ def test_a_key_with_windows_is_cut_until_its_times_are_too_many(monkeypatch: pyt
     monkeypatch.setattr(pieces, "MOST_KEY_ROWS", 39)
     refusal = refused(windowed, 40, SECOND)
     assert (refusal.code, refusal.details) == ("RESOURCE_EXCEEDED", {"rows": 40, "found": 40, "allowed": 39})
+
+
+@pytest.mark.parametrize("run_bytes", [1, 1 << 30])
+def test_a_split_key_is_written_down_with_exact_counts(run_bytes: int) -> None:
+    # Windows of 3 s: before each of four pieces stand the two events of less than 3 s ago.
+    pieces, told = run(counting(window("3s")), 40, SECOND, run_bytes)
+    assert told == [SplitKey(("card",), 40, len(pieces), 4 * 2)]
+    assert describe_split_keys([told[0], SplitKey(("card",), 50, 2, 1)]) == {
+        "split_keys": [
+            {"key": ["card"], "rows": 50, "pieces": 2, "looked_back": 1},
+            {"key": ["card"], "rows": 40, "pieces": 5, "looked_back": 8},
+        ]
+    }
+
+
+@pytest.mark.parametrize(("program", "rows"), [(counting(window("3s")), 8), (counting(), 40)])
+def test_a_key_of_one_piece_is_not_written_down(program: Program, rows: int) -> None:
+    assert run(program, rows, SECOND)[1] == []
 
 
 def test_what_one_instant_reaches_is_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
