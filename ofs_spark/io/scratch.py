@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 @dataclass
-class _File:
+class ChunkFile:
     """A file that chunks are appended to."""
 
     descriptor: int
@@ -52,9 +52,9 @@ class Outbox:
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
-        self._files: list[_File] = []
-        self._held: _File | None = None
-        self._spilled: _File | None = None
+        self._files: list[ChunkFile] = []
+        self._held: ChunkFile | None = None
+        self._spilled: ChunkFile | None = None
 
     def append(self, body: Body) -> Place:
         """Keeps a chunk; its place counts the files of this outbox."""
@@ -66,15 +66,15 @@ class Outbox:
         """The descriptors of the files, in their order: they are the caller's from now on."""
         return [file.descriptor for file in self._files]
 
-    def _choose(self, size: int) -> _File:
+    def _choose(self, size: int) -> ChunkFile:
         if (self._held.end if self._held else 0) + size <= self._memory:
             self._held = self._held or self._add(os.memfd_create("ofs-chunks"))
             return self._held
         self._spilled = self._spilled or self._add(_open_spilled())
         return self._spilled
 
-    def _add(self, descriptor: int) -> _File:
-        self._files.append(_File(descriptor))
+    def _add(self, descriptor: int) -> ChunkFile:
+        self._files.append(ChunkFile(descriptor))
         return self._files[-1]
 
 

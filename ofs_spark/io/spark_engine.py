@@ -22,6 +22,7 @@ from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step, Wo
 from ofs_spark.foundation.columnar.memory import keep_freed_memory
 from ofs_spark.foundation.ports import TellTasks
 from ofs_spark.io.spark_errors import own_errors, send_errors
+from ofs_spark.io.spark_exchange import Exchange, open_exchange
 from ofs_spark.io.spark_tasks import follow_tasks
 
 _SCHEMA = pa.schema([("target", pa.int32()), ("for_driver", pa.bool_()), ("body", pa.binary())])
@@ -46,17 +47,21 @@ class SparkEngine:
             return self._run(tasks, steps)
 
     def _run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
-        name = " → ".join(step.name for step in steps)
-        self.session.sparkContext.setJobDescription(name)
+        name, context = " → ".join(step.name for step in steps), self.session.sparkContext
+        context.setJobDescription(name)
+        total = len(tasks) + sum(step.width for step in steps[:-1])
+        with open_exchange(context) as exchange, follow_tasks(context, name, total, self.tell):
+            return [json.loads(row.body) for row in self._plan(tasks, steps, exchange).collect()]
+
+    def _plan(self, tasks: Sequence[bytes], steps: Sequence[Step], exchange: Exchange) -> DataFrame:
+        """The frame of all notes."""
         frame: DataFrame = self.session.range(0, len(tasks), 1, len(tasks))  # one number a partition
         for number, step in enumerate(steps):
-            adapter = _Adapter(step.work) if number else _Starter(step.work, tuple(tasks))
+            adapter = _Adapter(step.work, exchange) if number else _Starter(step.work, tuple(tasks), exchange)
             frame = frame.mapInArrow(adapter, _SPARK_SCHEMA)
             if step.width:
                 frame = frame.repartitionById(step.width, "target")
-        total = len(tasks) + sum(step.width for step in steps[:-1])
-        with follow_tasks(self.session.sparkContext, name, total, self.tell):
-            return [json.loads(row.body) for row in frame.collect()]
+        return frame
 
     def describe_versions(self) -> Mapping[str, str]:
         """The running session's Spark, and the Scala and Java under it, as they state themselves."""
@@ -74,14 +79,14 @@ class _Starter:
 
     work: Work
     tasks: tuple[bytes, ...]
+    exchange: Exchange
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep_freed_memory()
         for batch in batches:
             for number in batch.column("id").to_pylist():
                 with send_errors():
-                    for chunk in self.work(number, iter([self.tasks[number]])):
-                        yield _make_batch(chunk)
+                    yield from _make_batches(self.work(number, iter([self.tasks[number]])), self.exchange)
         _settle_worker()
 
 
@@ -90,18 +95,21 @@ class _Adapter:
     """A later step's work as a function over the Arrow batches of one partition."""
 
     work: Work
+    exchange: Exchange
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep_freed_memory()
-        inbox = _Inbox(batches)
+        inbox = _Inbox(batches, self.exchange)
+        with send_errors():
+            yield from _make_batches(self._answer(inbox), self.exchange)
+        _settle_worker()
+
+    def _answer(self, inbox: _Inbox) -> Iterator[Chunk]:
+        """What the work sends, then the notes that came with its chunks."""
         target = inbox.find_target()
         if target is not None:
-            with send_errors():
-                for chunk in self.work(target, inbox.read_chunks()):
-                    yield _make_batch(chunk)
-        for body in inbox.drain_notes():
-            yield _make_batch(Chunk(DRIVER, body))
-        _settle_worker()
+            yield from self.work(target, inbox.read_chunks())
+        yield from (Chunk(DRIVER, body) for body in inbox.drain_notes())
 
 
 _SETTLED: set[int] = set()
@@ -126,7 +134,8 @@ def _settle_worker() -> None:
 class _Inbox:
     """Splits one partition's rows into chunks for the work and notes that only pass through."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+    def __init__(self, batches: Iterable[pa.RecordBatch], exchange: Exchange) -> None:
+        self._exchange = exchange
         self._rows = (row for batch in batches for row in _read_rows(batch))
         self._notes: list[bytes] = []
         self._first: tuple[int, pa.Buffer] | None = None
@@ -139,9 +148,9 @@ class _Inbox:
     def read_chunks(self) -> Iterator[Body]:
         """The bodies of all chunks, as they arrive."""
         if self._first is not None:
-            yield self._first[1]
-        for _, body in self._split_notes():
-            yield body
+            yield self._exchange.unpack(self._first[1])
+        for _, packed in self._split_notes():
+            yield self._exchange.unpack(packed)
 
     def drain_notes(self) -> Iterator[bytes]:
         """The notes, after everything the work left unread."""
@@ -163,15 +172,26 @@ def _read_rows(batch: pa.RecordBatch) -> Iterator[tuple[int, bool, pa.Buffer]]:
         yield targets[index].as_py(), flags[index].as_py(), bodies[index].as_buffer()
 
 
-def _make_batch(chunk: Chunk) -> pa.RecordBatch:
-    for_driver = chunk.target == DRIVER
-    body = pa.py_buffer(chunk.body)
-    ends = pa.array([0, body.size], pa.int32()).buffers()[1]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([0 if for_driver else chunk.target], pa.int32()),
-            pa.array([for_driver]),
-            pa.Array.from_buffers(pa.binary(), 1, [None, ends, body]),
-        ],
-        schema=_SCHEMA,
-    )
+def _make_batches(chunks: Iterable[Chunk], exchange: Exchange) -> Iterator[pa.RecordBatch]:
+    """A row for each chunk: one a batch where rows have bodies, which may be large, all in one where they have places."""
+    held: list[tuple[int, bool, Body]] = []
+    for chunk in chunks:
+        if chunk.target == DRIVER:
+            held.append((0, True, chunk.body))
+        else:
+            held.append((chunk.target, False, exchange.pack(chunk.body)))
+        if exchange.sends_bodies:
+            yield _make_batch(held)
+            held = []
+    if held:
+        yield _make_batch(held)
+
+
+def _make_batch(rows: Sequence[tuple[int, bool, Body]]) -> pa.RecordBatch:
+    targets, flags, bodies = zip(*rows, strict=True)
+    if len(rows) == 1:  # the one body is not copied
+        body = pa.py_buffer(bodies[0])
+        packed = pa.Array.from_buffers(pa.binary(), 1, [None, pa.array([0, body.size], pa.int32()).buffers()[1], body])
+    else:
+        packed = pa.array([bytes(body) for body in bodies], pa.binary())
+    return pa.RecordBatch.from_arrays([pa.array(targets, pa.int32()), pa.array(flags), packed], schema=_SCHEMA)

@@ -19,6 +19,7 @@ from ofs_spark.io.spark_engine import SparkEngine
 from tests.oracle.build import build as oracle
 from tests.oracle.compare import differences
 from tests.spec.tables.windows import world
+from tests.worlds.exchanges import exchange_in_rows
 from tests.worlds.model import World, label
 from tests.worlds.running import build, run
 from tests.worlds.transform import with_redeliveries
@@ -95,6 +96,9 @@ def test_every_configuration_has_one_digest(spark: SparkSession, settings: dict[
             spark.conf.set(key, value)
             settings[key] = value
         digests[name] = published(write_world(made, tmp_path / name, layout), SparkEngine(spark), width)
+    with pytest.MonkeyPatch.context() as patch:
+        exchange_in_rows(patch)
+        digests["as_on_a_cluster"] = published(write_world(WORLD, tmp_path / "rows"), SparkEngine(spark), 5)
     assert len(set(digests.values())) == 1, digests
 
 

@@ -92,13 +92,12 @@ def test_shipped_settings_agree_on_what_must_not_differ(name: str) -> None:
     assert settings["spark.sql.session.timeZone"] == "UTC"
     assert settings["spark.sql.ansi.enabled"] == "true"
     assert settings["spark.hadoop.parquet.page.verify-checksum.enabled"] == "true"
+
+
+def test_what_crosses_a_network_is_compressed_and_checked_and_few_to_a_batch() -> None:
+    settings = read_properties(ROOT / "conf" / "spark" / "cluster.conf")
+    assert settings["spark.shuffle.compress"] == settings["spark.shuffle.checksum.enabled"] == "true"
     assert settings["spark.sql.execution.arrow.maxRecordsPerBatch"] == "4"
-
-
-@pytest.mark.parametrize(("name", "stated"), [("local.conf", "false"), ("cluster.conf", "true")])
-def test_what_crosses_a_network_is_compressed_and_checked(name: str, stated: str) -> None:
-    settings = read_properties(ROOT / "conf" / "spark" / name)
-    assert settings["spark.shuffle.compress"] == settings["spark.shuffle.checksum.enabled"] == stated
 
 
 def test_a_command_that_reads_leaves_no_log_in_the_object_root(tmp_path: Path) -> None:
