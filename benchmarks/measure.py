@@ -11,7 +11,9 @@ from typing import Any
 import psutil
 
 SAMPLED_S = 0.5
-"""Between two looks: one takes some milliseconds."""
+"""Between two looks at the processes."""
+MOST_LOOKING = 0.01
+"""Of the time may be spent on looks at memory: the kernel goes through every page that a process has, and holds it up."""
 
 
 def list_processes() -> list[psutil.Process]:
@@ -28,18 +30,29 @@ class Meter:
 
     def __init__(self) -> None:
         self._seen: dict[psutil.Process, tuple[str, float]] = {}  # equal by id and start: an id may come again
+        self._looks, self._due = 0.0, 0.0
+        self.peak_mib = 0.0
 
     def look(self) -> None:
-        """Notes what each process has spent by now."""
+        """Notes what each process has spent by now, and how much memory all of them hold, where it is time for that.
+
+        What the looks before this one spent is left out: this process spent it, and no run.
+        """
+        begun = time.thread_time()
+        self._note_all()
+        if time.monotonic() >= self._due:
+            start = time.monotonic()
+            self.peak_mib = max(self.peak_mib, add_memory())
+            end = time.monotonic()
+            self._due = end + (end - start) / MOST_LOOKING
+        self._looks += time.thread_time() - begun
+
+    def _note_all(self) -> None:
         mine, *others = list_processes()
-        self._note(mine, "driver")
+        self._seen[mine] = "driver", _read_cpu(mine) - self._looks
         for process in others:
             with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-                self._note(process, "jvm" if process.name() == "java" else "workers")
-
-    def _note(self, process: psutil.Process, kind: str) -> None:
-        spent = process.cpu_times()
-        self._seen[process] = kind, spent.user + spent.system
+                self._seen[process] = "jvm" if process.name() == "java" else "workers", _read_cpu(process)
 
     def split(self) -> dict[str, float]:
         """What was spent by the last look, of the `driver`, of `jvm` and of `workers`."""
@@ -47,6 +60,11 @@ class Meter:
         for kind, seconds in self._seen.values():
             spent[kind] += seconds
         return spent
+
+
+def _read_cpu(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
 
 
 def add_memory() -> float:
@@ -80,18 +98,13 @@ def keep_looking(look: Callable[[], None]) -> Iterator[None]:
 
 def split_measured(run: Callable[[], Any]) -> dict[str, Any]:
     """`wall_s`, `cpu_s` by process as `Meter.split`, `peak_mib` and the `answer` of one run."""
-    meter, samples = Meter(), list[float]()
-
-    def look() -> None:
-        meter.look()
-        samples.append(add_memory())
-
-    with keep_looking(look):
+    meter = Meter()
+    with keep_looking(meter.look):
         before, start = meter.split(), time.perf_counter()
         answer = run()
         wall = time.perf_counter() - start
     spent = {name: seconds - before[name] for name, seconds in meter.split().items()}
-    return {"wall_s": wall, "cpu_s": spent, "peak_mib": max(samples), "answer": answer}
+    return {"wall_s": wall, "cpu_s": spent, "peak_mib": meter.peak_mib, "answer": answer}
 
 
 def measured(run: Callable[[], Any]) -> dict[str, Any]:

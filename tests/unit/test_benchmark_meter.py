@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
+import pytest
+
+from benchmarks import measure
 from benchmarks.measure import split_measured
 
 BURN = "import sys, time\nwhile time.process_time() < 1.5: pass\nprint(flush=True)\nsys.stdin.read()"
@@ -32,6 +36,36 @@ def spend(run: Callable[[], None]) -> float:
 
 def test_a_process_that_ends_in_the_run_counts() -> None:
     assert spend(lambda: end(burn())) > 0.5
+
+
+def test_what_looks_spend_is_no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def look_long() -> float:
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
+        looks.append(7.0)
+        return 7.0
+
+    monkeypatch.setattr(measure, "add_memory", look_long)
+    monkeypatch.setattr(measure, "MOST_LOOKING", 1e9)  # at every look
+    found = split_measured(lambda: time.sleep(3))
+    assert (len(looks) > 3, found["peak_mib"]) == (True, 7)
+    assert -0.1 < found["cpu_s"]["driver"] < 0.3
+
+
+def test_looks_at_memory_take_a_hundredth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def look() -> float:
+        time.sleep(0.1)
+        looks.append(1.0)
+        return 1.0
+
+    monkeypatch.setattr(measure, "add_memory", look)
+    split_measured(lambda: time.sleep(3))
+    assert len(looks) == 1
 
 
 def test_what_a_process_spent_before_is_not_taken_off_where_it_ends() -> None:
