@@ -140,6 +140,10 @@ def _describe_rules(rules: OnlineCoreRules | None) -> dict[str, list[str]]:
     return {"key_precedence": list(rules.key_precedence), "amount_fields": list(rules.amount_fields)}
 
 
+Found: TypeAlias = tuple[Cause, dict[str, State | None]]
+"""A cause of all keys, and the states that it gives."""
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why a snapshot differs from what is rebuilt.

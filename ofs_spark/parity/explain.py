@@ -1,28 +1,25 @@
 """Why an online snapshot says something else than the law: the simplest causes that give its states, each re-computed.
 
-What explains every differing key at once is looked for first: other ends, another profile revision, other key fields, other
-amount fields. What is left is explained key by key. A cause is told only if computing with it gives exactly the anchor's
-state of every key it claims; what nothing gives is UNKNOWN.
+What explains every differing key at once is looked for first: where sums alone differ, one other way of adding them; other
+ends, another profile revision, other key fields, other amount fields. What is left is explained key by key. A cause is told
+only if computing with it gives exactly the anchor's state of every key it claims; what nothing gives is UNKNOWN.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any
 
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.parity.case import Bounds, Case, compose_state, find_field, is_well_formed, sort_applied
-from ofs_spark.parity.causes import Cause, CauseKind, Deliveries, Explanation, State
-from ofs_spark.parity.differences import Differences, Features, compare_states, is_same, is_same_state
+from ofs_spark.parity.causes import Cause, CauseKind, Explanation, Found, State
+from ofs_spark.parity.differences import Differences, Features, is_same, is_same_state
 from ofs_spark.parity.events import Ends, OnlineEvent, Place, Ruling
 from ofs_spark.parity.explain_ends import explain_by_ends, has_longer_stretches
 from ofs_spark.parity.explain_key import Finding, KeyCase, KeyFindings, Meter, explain_key, keep_first
-from ofs_spark.parity.explain_order import find_moved, list_orders
+from ofs_spark.parity.explain_order import explain_by_one_order, explain_by_order, find_moved
 from ofs_spark.parity.explain_rules import (
-    Found,
     Revision,
     explain_by_amounts,
     explain_by_precedence,
@@ -91,7 +88,9 @@ def explain(
     bounds = bounds or Bounds()
     meter = Meter(bounds)
     case, others = _open_case(differences, expected, rebuilt, archive, law, meter)
-    found = _explain_at_once(case, stated, meter) if _may_be_one(case, others) else None
+    found = None
+    if _may_be_one(case, others):
+        found = explain_by_one_order(case, others[NOT_GIVEN], meter) or _explain_at_once(case, stated, meter)
     if found:
         cause, patch = found
         also = () if cause.kind is CauseKind.PROFILE_REVISION else _tell_stated(members)
@@ -197,7 +196,7 @@ def _explain_apart(case: Case, absent: Sequence[str], meter: Meter) -> tuple[lis
     keyed = [
         KeyCase(key, case.expected.get(key), case.applied.get(key, []), extras.get(key, []), meter) for key in looked_at
     ]
-    ordered, patch = _explain_by_order(case, keyed, absent, meter)
+    ordered, patch = explain_by_order(case, keyed, absent, meter)
     causes: list[Cause] = list(ordered)
     unknown: list[str] = []
     for one in keyed:
@@ -220,50 +219,6 @@ def _gather_extras(case: Case) -> dict[str, list[Ruling]]:
         if not one.applied and one.key in case.looked_at:
             found.setdefault(one.key, []).append(one)
     return {key: sort_applied(same) for key, same in found.items()}
-
-
-def _explain_by_order(
-    case: Case, keyed: Sequence[KeyCase], absent: Sequence[str], meter: Meter
-) -> tuple[list[Cause], dict[str, State | None]]:
-    """As few ways of adding as explain the keys that differ in nothing but how they are added up.
-
-    A way that explains a key which is given is tried with every key that is not, over the whole basis.
-    """
-    ways = {one.key: found for one in keyed if (found := list_orders(one))}
-    if ways and case.basis is not None:
-        ways |= _list_other_orders(case, absent, set(chain.from_iterable(ways.values())), meter)
-    causes: list[Cause] = []
-    patch: dict[str, State | None] = {}
-    while ways:
-        votes = Counter(chain.from_iterable(ways.values()))
-        name, _ = max(votes.items(), key=lambda vote: vote[1])
-        keys = tuple(sorted(key for key, found in ways.items() if name in found))
-        events = tuple(chain.from_iterable(ways[key][name].events for key in keys))
-        more = sum(ways[key][name].more for key in keys)
-        text = f"the amounts are added {name}"
-        causes.append(Cause(CauseKind.ADDITION_ORDER, keys, "amount_sum", events, text, True, more=more))
-        patch |= {key: case.expected[key] for key in keys}
-        ways = {key: found for key, found in ways.items() if key not in patch}
-    return causes, patch
-
-
-def _list_other_orders(
-    case: Case, absent: Sequence[str], names: Collection[str], meter: Meter
-) -> dict[str, dict[str, Deliveries]]:
-    """Of keys that are not given: the ways among `names` that give the anchor's sum. Their events are counted, not held."""
-    alike = [key for key in absent if _differs_in_sum(case.expected.get(key), case.rebuilt.get(key))]
-    found: dict[str, dict[str, Deliveries]] = {}
-    for one in () if case.basis is None else case.basis.read_keys(alike):
-        ways = list_orders(KeyCase(one.key, case.expected.get(one.key), one.applied, (), meter))
-        own = {name: Deliveries((), some.count) for name, some in ways.items() if name in names}
-        if own:
-            found[one.key] = own
-    return found
-
-
-def _differs_in_sum(expected: Any, rebuilt: Any) -> bool:
-    names = [one.field for one in compare_states("", expected, rebuilt)]
-    return names == ["amount_sum"]
 
 
 def _tell_found(case: Case, key: str, found: KeyFindings) -> Iterator[Cause]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.wording import write_count
-from ofs_spark.parity.case import make_state
-from ofs_spark.parity.causes import CauseKind, Deliveries, list_positions
-from ofs_spark.parity.differences import is_same
+from ofs_spark.parity.case import Case, make_state
+from ofs_spark.parity.causes import Cause, CauseKind, Deliveries, Found, State, list_positions
+from ofs_spark.parity.differences import compare_states, is_same
 from ofs_spark.parity.events import Ruling, list_position
-from ofs_spark.parity.explain_key import Finding, KeyCase
+from ofs_spark.parity.explain_key import Finding, KeyCase, Meter
 from ofs_spark.parity.sums import (
     add_up,
     find_slack,
@@ -121,3 +124,61 @@ def _tell_moved(case: KeyCase, moved: Ruling, where: str) -> Finding:
     state = make_state(len(case.applied), _wanted(case), last)
     text = f"the amounts are added in the law's order, but {list_positions([moved.event])} is added {where}"
     return Finding(CauseKind.ADDITION_ORDER, (moved.event,), text, state)
+
+
+def explain_by_one_order(case: Case, absent: Sequence[str], meter: Meter) -> Found | None:
+    """One way of adding that explains every differing key, where nothing but sums differs. absent: keys not given.
+
+    Other ends may give the same bits: they apply another copy of an event, elsewhere among the others. That is a coincidence,
+    while another way of adding never changes more than sums.
+    """
+    keys = (*case.keys, *absent)
+    if not all(_differs_in_sum(case.expected.get(key), case.rebuilt.get(key)) for key in keys):
+        return None
+    keyed = [KeyCase(key, case.expected.get(key), case.applied.get(key, []), (), meter) for key in case.keys]
+    causes, patch = explain_by_order(case, keyed, absent, meter)
+    return (causes[0], patch) if len(causes) == 1 and len(patch) == len(keys) else None
+
+
+def explain_by_order(
+    case: Case, keyed: Sequence[KeyCase], absent: Sequence[str], meter: Meter
+) -> tuple[list[Cause], dict[str, State | None]]:
+    """As few ways of adding as explain the keys that differ in nothing but how they are added up.
+
+    A way that explains a key which is given is tried with every key that is not, over the whole basis.
+    """
+    ways = {one.key: found for one in keyed if (found := list_orders(one))}
+    if ways and case.basis is not None:
+        ways |= _list_other_orders(case, absent, set(chain.from_iterable(ways.values())), meter)
+    causes: list[Cause] = []
+    patch: dict[str, State | None] = {}
+    while ways:
+        votes = Counter(chain.from_iterable(ways.values()))
+        name, _ = max(votes.items(), key=lambda vote: vote[1])
+        keys = tuple(sorted(key for key, found in ways.items() if name in found))
+        events = tuple(chain.from_iterable(ways[key][name].events for key in keys))
+        more = sum(ways[key][name].more for key in keys)
+        text = f"the amounts are added {name}"
+        causes.append(Cause(CauseKind.ADDITION_ORDER, keys, "amount_sum", events, text, True, more=more))
+        patch |= {key: case.expected[key] for key in keys}
+        ways = {key: found for key, found in ways.items() if key not in patch}
+    return causes, patch
+
+
+def _list_other_orders(
+    case: Case, absent: Sequence[str], names: Collection[str], meter: Meter
+) -> dict[str, dict[str, Deliveries]]:
+    """Of keys that are not given: the ways among `names` that give the anchor's sum. Their events are counted, not held."""
+    alike = [key for key in absent if _differs_in_sum(case.expected.get(key), case.rebuilt.get(key))]
+    found: dict[str, dict[str, Deliveries]] = {}
+    for one in () if case.basis is None else case.basis.read_keys(alike):
+        ways = list_orders(KeyCase(one.key, case.expected.get(one.key), one.applied, (), meter))
+        own = {name: Deliveries((), some.count) for name, some in ways.items() if name in names}
+        if own:
+            found[one.key] = own
+    return found
+
+
+def _differs_in_sum(expected: Any, rebuilt: Any) -> bool:
+    names = [one.field for one in compare_states("", expected, rebuilt)]
+    return names == ["amount_sum"]

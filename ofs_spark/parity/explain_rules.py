@@ -10,20 +10,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, permutations
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.parity.case import Case, count_events, find_field
-from ofs_spark.parity.causes import Cause, CauseKind, State
+from ofs_spark.parity.causes import Cause, CauseKind, Found
 from ofs_spark.parity.differences import is_same
 from ofs_spark.parity.events import OnlineEvent
 from ofs_spark.parity.sums import add_up
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.replay.online_law import KEY_OF_LAST_RESORT, find_amount, find_key
-
-Found: TypeAlias = tuple[Cause, dict[str, State | None]]
 
 KEY_FIELDS, AMOUNT_FIELDS = 5, 64
 """Payload fields that are tried as key fields, and as amounts."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 
 from ofs_spark.parity.causes import Cause, Explanation, patch_content
-from ofs_spark.parity.differences import find_differences
+from ofs_spark.parity.differences import compare_states, find_differences
 from ofs_spark.parity.events import apply_law
 from ofs_spark.parity.explain import Stated
 from ofs_spark.parity.explain_rules import Revision
@@ -249,6 +249,10 @@ def check_fault(fault: str, trimmed: bool, seed: int) -> None:
     assert told.is_whole, told.to_document()
     assert patch_content({"features": rebuilt}, told)["features"] == expected
     said = {cause.kind.value for cause in told.causes}
+    if said == {"ADDITION_ORDER"} != kinds:  # the fault changed nothing but sums, by chance as another order would
+        changed = {one.field for key in rebuilt for one in compare_states(key, expected.get(key), rebuilt[key])}
+        assert (changed, {*expected} - {*rebuilt}) == ({"amount_sum"}, set()), told.to_document()
+        return
     assert said == kinds or (fault in MAY_BE_ENDS and said == {"WINDOW_END"}), told.to_document()
     assert {name[:3] for name in positions} <= located(told), told.to_document()
     if not has_other_order(told):
