@@ -176,7 +176,7 @@ def _describe_caller(options: argparse.Namespace, stated: Sequence[str]) -> Call
     # A submitted job is called without a command; who runs it again by hand needs one.
     submitted = getattr(options, "submitted", "")
     line = (*where, submitted, name_file(intent), *intents.list_options(options)) if submitted else stated
-    builds = options.run is intents.answer_backfill
+    builds = options.run in (intents.answer_backfill, intents.answer_parity, intents.answer_forensic)
     return Caller((*program, *where), (*program, *line), intent, builds=builds)
 
 

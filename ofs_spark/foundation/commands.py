@@ -73,8 +73,8 @@ class Caller:
     """How OFS was called: program and options for every command, the whole line, the intent's path as given.
 
     `locate`: (root, ref) → the path of a file that is there, "" for none. `address`: (root, ref) → where the object stands or
-    must stand, "" for a ref that no root has. `builds`: the line itself builds from the intent, and is what a build is
-    repeated by. `where`: as `wiring.describe_where`, as far as it is known yet.
+    must stand, "" for a ref that no root has. `builds`: the line itself builds, compares or rebuilds from the intent, and is
+    what that is repeated by. `where`: as `wiring.describe_where`, as far as it is known yet.
     """
 
     program: tuple[str, ...] = ("ofs",)

@@ -274,4 +274,20 @@ def test_every_submitted_job_tells_a_command_that_runs(
     assert told["outcome"] == "REFUSED"
     assert (told["do"]["file"], bool(told["do"]["pointer"])) == (str(path), True)
     assert shlex.split(told["next"])[:3] == ["ofs", "--wiring", published("WIRING")]
+    assert shlex.split(told["next"])[3] in (name, "validate")
     run_next(told)
+
+
+@pytest.mark.parametrize(
+    "line", [("parity", "PARITY"), ("parity", "PARITY", "--features", "values.jsonl"), ("forensic", "FORENSIC")]
+)
+def test_what_is_no_build_is_repeated_as_it_was_asked(line: tuple[str, ...], published: Callable[[str], str]) -> None:
+    """A build of such an intent would be refused for its kind."""
+    path = Path(published(line[1]))
+    document = json.loads(path.read_bytes())
+    changed = {"request_id": "a.new.one", "run_facts_ref": f"{document['platform_run_id']}/sr/none.json"}
+    anchor = {} if "--features" in line else {"parity_anchor_ref": f"{document['platform_run_id']}/none.json"}
+    path.write_text(json.dumps({**document, **changed, **anchor}))
+    stated = ["--wiring", published("WIRING"), "--json", line[0], str(path), *line[2:]]
+    told = json.loads(run_command(*stated).stdout.splitlines()[-1])
+    assert (told["code"], told["next"]) == ("RUN_FACTS_UNAVAILABLE", shlex.join(["ofs", *stated]))
