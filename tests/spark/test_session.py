@@ -8,9 +8,11 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from ofs_spark.io.context import open_context
-from ofs_spark.io.session import build_session
+from ofs_spark.io.session import build_session, read_properties
 from tests.spec.tables.windows import world
 from tests.worlds.writer import write_world
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_delta_tables_are_written_and_read(spark: SparkSession, tmp_path: Path) -> None:
@@ -40,12 +42,19 @@ def test_workers_run_this_python(spark: SparkSession) -> None:
     assert [row.python for row in spark.range(1).mapInArrow(which, "python string").collect()] == [sys.executable]
 
 
-def test_a_batch_holds_at_most_four_chunks(spark: SparkSession) -> None:
+def test_on_a_cluster_a_batch_holds_at_most_four_chunks(spark: SparkSession) -> None:
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before, own = spark.conf.get(name), read_properties(ROOT / "conf" / "spark" / "cluster.conf")[name]
+
     def sizes(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             yield pa.RecordBatch.from_pydict({"rows": pa.array([batch.num_rows], pa.int64())})
 
-    found = [row.rows for row in spark.range(0, 50, 1, 1).mapInArrow(sizes, "rows bigint").collect()]
+    spark.conf.set(name, own)
+    try:
+        found = [row.rows for row in spark.range(0, 50, 1, 1).mapInArrow(sizes, "rows bigint").collect()]
+    finally:
+        spark.conf.set(name, before or "")
     assert found == [*[4] * 12, 2]
 
 
