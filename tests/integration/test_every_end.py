@@ -207,6 +207,7 @@ def test_any_arguments_are_answered(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = write_world(WORLD, tmp_path)
+    monkeypatch.chdir(tmp_path)  # one of them makes a demo world where it stands
     monkeypatch.setenv("OFS_WIRING", str(written.wiring))
     monkeypatch.setattr("ofs_spark.io.engines.Engines.find", lambda *_asked: EmbeddedEngine())
     answer = check(run_command(*(str(written.intent) if one == "{file}" else one for one in arguments)))
