@@ -1,10 +1,12 @@
-"""Where a build on Spark spends CPU and bytes: per process, step and function; bytes per event of each exchange and on disk.
+"""Where a build on Spark spends CPU and bytes: per process, step and function; bytes per event of Spark's shuffle and on disk.
 
     make profile
     python -m benchmarks.profiles --events 500000 --shape dense
 
 Two builds of one warm session: one as it is, whose CPU, stages and bytes count; one that py-spy and the JVM's flight
 recorder (JDK 17, `jcmd`) look into, whose shares count.
+
+On one machine the shuffle has places alone: chunks stand in files (docs/adr/0029), whose bytes Spark does not count.
 """
 
 from __future__ import annotations
@@ -65,8 +67,8 @@ def name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
                 "jvm_thread_cpu_s": stage.cpu_s,
                 "gc_s": stage.gc_s,
                 "chunks": stage.chunks,
-                "read_bytes_per_event": stage.read / events,
-                "written_bytes_per_event": stage.written / events,
+                "shuffle_read_bytes_per_event": stage.read / events,
+                "shuffle_written_bytes_per_event": stage.written / events,
             }
             for name, stage in zip(job.split(" → "), own, strict=True)
         ]
@@ -109,7 +111,15 @@ def profile(shape: str, events: int, keys: str, kept: Path | None) -> dict[str, 
 def show(document: dict[str, Any]) -> None:
     """The tables that a person reads."""
     print_table("CPU µs per event", {"build": document["cpu_us_per_event"]})
-    told = ("tasks", "task_s", "jvm_thread_cpu_s", "gc_s", "chunks", "read_bytes_per_event", "written_bytes_per_event")
+    told = (
+        "tasks",
+        "task_s",
+        "jvm_thread_cpu_s",
+        "gc_s",
+        "chunks",
+        "shuffle_read_bytes_per_event",
+        "shuffle_written_bytes_per_event",
+    )
     print_table(
         "Steps", {f"{one['job']}: {one['step']}": {name: one[name] for name in told} for one in document["steps"]}
     )
