@@ -129,11 +129,14 @@ def _tell_moved(case: KeyCase, moved: Ruling, where: str) -> Finding:
 def explain_by_one_order(case: Case, absent: Sequence[str], meter: Meter) -> Found | None:
     """One way of adding that explains every differing key, where nothing but sums differs. absent: keys not given.
 
+    None where more keys are given than are looked at one by one.
     Other ends may give the same bits: they apply another copy of an event, elsewhere among the others. That is a coincidence,
     while another way of adding never changes more than sums.
     """
     keys = (*case.keys, *absent)
-    if not all(_differs_in_sum(case.expected.get(key), case.rebuilt.get(key)) for key in keys):
+    if len(case.keys) > meter.bounds.keys or not all(
+        _differs_in_sum(case.expected.get(key), case.rebuilt.get(key)) for key in keys
+    ):
         return None
     keyed = [KeyCase(key, case.expected.get(key), case.applied.get(key, []), (), meter) for key in case.keys]
     causes, patch = explain_by_order(case, keyed, absent, meter)
