@@ -70,4 +70,4 @@ def test_stages_of_a_job_are_its_steps_in_order() -> None:
         ("load → layout", "load"),
         ("load → layout", "layout"),
     ]
-    assert told[0]["written_bytes_per_event"] == 10.0
+    assert told[0]["shuffle_written_bytes_per_event"] == 10.0
