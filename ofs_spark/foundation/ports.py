@@ -136,6 +136,13 @@ class Objects(Protocol):
         """
         ...
 
+    def put_unsynced(self, ref: str, body: bytes) -> Put:
+        """As `put_if_absent`, but durable only when the store comes to it: for what is proven whenever it is read.
+
+        A power cut may leave no object, or one with other bytes. A process that dies takes nothing with it.
+        """
+        ...
+
     def replace(self, ref: str, body: bytes) -> None:
         """Writes the object durably, replacing any other: for derived, repeatable documents only.
 

@@ -1,7 +1,8 @@
 """Chunks between two steps of the embedded engine: in files without a name, which end with the last process that has them.
 
 A worker appends what a step emits to a file in memory, and beyond its share of memory to one on disk. Readers map them,
-so that a chunk is copied once, when it is written. Nothing is left behind, however the processes end.
+so that a chunk is copied once, when it is written. A chunk's room is given back when nothing of it is read any more: the
+pages that a step has read are those that its output is written to. Nothing is left behind, however the processes end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,8 +19,8 @@ import pyarrow as pa
 
 from ofs_spark.foundation.columnar.dataflow import Body
 
-_ALIGNED = 64
-"""Arrow's buffers stand at multiples of this, so that none is copied when it is read."""
+_PAGE = mmap.ALLOCATIONGRANULARITY
+"""Chunks start at multiples of this: each can be mapped, and given back, by itself."""
 
 
 class Place(NamedTuple):
@@ -43,8 +45,26 @@ class ChunkFile:
         while view:
             written = os.pwrite(self.descriptor, view, self.end)
             view, self.end = view[written:], self.end + written
-        self.end = -(-self.end // _ALIGNED) * _ALIGNED
+        self.end = -(-self.end // _PAGE) * _PAGE
         return start
+
+
+def map_chunk(descriptor: int, start: int, size: int, last: bool = False) -> pa.Buffer:
+    """The chunk of `size` bytes, one or more, that `append` put at `start`, without a copy.
+
+    last: whether nobody reads it a second time. Then its room is given back when the last array of it is gone.
+    """
+    if not last:
+        return pa.py_buffer(mmap.mmap(descriptor, size, offset=start, prot=mmap.PROT_READ))
+    return pa.py_buffer(_ReadOnce(descriptor, size, offset=start))
+
+
+class _ReadOnce(mmap.mmap):
+    """Pages that are given back, with what they hold, when the mapping ends. Writable, as the kernel asks of whoever does."""
+
+    def __del__(self) -> None:
+        with suppress(OSError):  # the file system cannot: the room is given back with the file
+            self.madvise(mmap.MADV_REMOVE)
 
 
 class Outbox:
@@ -85,23 +105,17 @@ def _open_spilled() -> int:
 
 
 class Inbox:
-    """Reads the chunks of a step from the files of all workers."""
+    """Reads the chunks of a step from the files of all workers, each once."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self._descriptors = list(descriptors)
-        self._mapped: dict[int, pa.Buffer] = {}
 
-    def read(self, place: Place) -> pa.Buffer:
+    def read(self, place: Place) -> Body:
         """The chunk at a place, without a copy."""
-        return self._map(place.file).slice(place.start, place.bytes) if place.bytes else pa.py_buffer(b"")
+        return map_chunk(self._descriptors[place.file], place.start, place.bytes, last=True) if place.bytes else b""
 
     def close(self) -> None:
         """Closes the files; what is still being read of them stays readable."""
         for descriptor in self._descriptors:
             os.close(descriptor)
-        self._descriptors, self._mapped = [], {}
-
-    def _map(self, file: int) -> pa.Buffer:
-        if file not in self._mapped:
-            self._mapped[file] = pa.py_buffer(mmap.mmap(self._descriptors[file], 0, prot=mmap.PROT_READ))
-        return self._mapped[file]
+        self._descriptors = []

@@ -8,7 +8,6 @@ once, the rows carry its place, and whoever reads it maps it. Who works on what,
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ import pyarrow as pa
 from pyspark import SparkContext
 
 from ofs_spark.foundation.columnar.dataflow import Body
-from ofs_spark.io.scratch import ChunkFile
+from ofs_spark.io.scratch import ChunkFile, map_chunk
 
 _ONE_MACHINE = re.compile(r"local(\[.*\])?")
 """Masters whose workers are processes of the driver's machine."""
@@ -66,10 +65,8 @@ class InFiles:
         name, start, size = json.loads(packed.to_pybytes())
         if not size:
             return b""
-        ahead = start % mmap.ALLOCATIONGRANULARITY
         with Path(self.folder, name).open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), ahead + size, offset=start - ahead, prot=mmap.PROT_READ)
-        return pa.py_buffer(mapped).slice(ahead, size)
+            return map_chunk(file.fileno(), start, size)
 
 
 Exchange: TypeAlias = InRows | InFiles

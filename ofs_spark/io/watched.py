@@ -133,6 +133,10 @@ class WatchedObjects:
         """`kind.put`."""
         return self.around(f"{name_kind(ref)}.put", lambda: self.store.put_if_absent(ref, body))
 
+    def put_unsynced(self, ref: str, body: bytes) -> Put:
+        """`kind.put`, as of a durable one."""
+        return self.around(f"{name_kind(ref)}.put", lambda: self.store.put_unsynced(ref, body))
+
     def replace(self, ref: str, body: bytes) -> None:
         """`kind.replace`."""
         self.around(f"{name_kind(ref)}.replace", lambda: self.store.replace(ref, body))

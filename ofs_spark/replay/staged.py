@@ -70,11 +70,12 @@ def stage_rows(objects: Objects, folder: OwnedRef, rows: pa.Table) -> StagedFile
 def put_staged(objects: Objects, folder: OwnedRef, body: bytes) -> tuple[OwnedRef, str]:
     """Writes a body as a file of the folder: its ref, and the SHA-256 that names it.
 
-    What stands there with other bytes was damaged: it is mended.
+    What stands there with other bytes was damaged: it is mended. No disk is waited for: whoever reads it proves it, and
+    an attempt that finds it gone after a power cut reads the archive again.
     """
     sha256 = hashlib.sha256(body).hexdigest()
     ref = name_staged_rows(folder, sha256)
-    if objects.put_if_absent(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
+    if objects.put_unsynced(ref, body) is Put.EXISTS and not _is_whole(objects, ref, sha256):
         objects.replace(ref, body)
     return ref, sha256
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -81,10 +83,11 @@ def test_chunks_beyond_the_memory_stand_on_disk(memory: int) -> None:
 
 def test_an_outbox_fills_memory_first_and_leaves_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    outbox, bodies = Outbox(150), [b"a" * 100, b"b" * 90, b"", b"c" * 20, b"d" * 200]
+    page = mmap.PAGESIZE
+    outbox, bodies = Outbox(2 * page), [b"a" * 100, b"b" * (page + 1), b"", b"c" * 20, b"d" * 2 * page]
     places = [outbox.append(pa.py_buffer(body)) for body in bodies]
     assert [place.file for place in places] == [0, 1, 0, 0, 1]
-    assert [place.start % 64 for place in places] == [0] * 5
+    assert [place.start % page for place in places] == [0] * 5
     descriptors = outbox.close()
     links = [os.readlink(f"/proc/self/fd/{one}") for one in descriptors]
     assert links[0].startswith("/memfd:")
@@ -93,8 +96,26 @@ def test_an_outbox_fills_memory_first_and_leaves_no_name(tmp_path: Path, monkeyp
     inbox = Inbox(descriptors)
     found = [inbox.read(place) for place in places]
     inbox.close()
-    assert [one.to_pybytes() for one in found] == bodies
-    assert all(not one.is_mutable for one in found)
+    assert [pa.py_buffer(one).to_pybytes() for one in found] == bodies
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 0], ids=["in memory", "on disk"])
+def test_a_chunk_gives_its_room_back_when_nothing_of_it_is_read_any_more(memory: int) -> None:
+    outbox, bodies = Outbox(memory), [bytes([number]) * 100_000 for number in range(1, 5)]
+    places = [outbox.append(pa.py_buffer(body)) for body in bodies]
+    [descriptor] = outbox.close()
+    os.fsync(descriptor)  # on disk a file has no blocks before that
+    held = os.dup(descriptor)
+    inbox = Inbox([descriptor])
+    first, second = (np.frombuffer(pa.py_buffer(inbox.read(place)).slice(10, 20), np.uint8) for place in places[:2])
+    inbox.close()
+    before = os.fstat(held).st_blocks
+    assert (first == 1).all()
+    del first
+    assert before - os.fstat(held).st_blocks == -(-100_000 // mmap.PAGESIZE) * mmap.PAGESIZE // 512
+    assert (second == 2).all()
+    assert [os.pread(held, 100_000, place.start) for place in places[1:]] == bodies[1:]
+    os.close(held)
 
 
 def test_an_empty_outbox_has_no_file() -> None:

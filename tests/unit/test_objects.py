@@ -136,6 +136,22 @@ def test_the_same_bytes_put_twice_are_created_once(objects: Objects) -> None:
     assert objects.read("b", MOST) == b""
 
 
+def test_an_unsynced_put_is_an_exclusive_one_too(objects: Objects) -> None:
+    assert [objects.put_unsynced("a", body) for body in (b"one", b"two")] == [Put.CREATED, Put.EXISTS]
+    assert objects.put_if_absent("a", b"three") is Put.EXISTS
+    assert objects.read("a", MOST) == b"one"
+
+
+def test_only_a_durable_put_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    objects = LocalObjects.at(tmp_path)
+    objects.put_unsynced("a", b"1")
+    assert synced == []
+    objects.put_if_absent("b", b"1")
+    assert len(synced) == 2  # the file, and its name in the folder
+
+
 def test_a_store_is_empty_until_it_is_written_and_looking_creates_nothing(objects: Objects, tmp_path: Path) -> None:
     assert not objects.exists("a")
     for read in readers(objects):

@@ -12,12 +12,12 @@ from functools import cache
 
 import pyarrow as pa
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """Names of glibc's settings, of its `malloc.h`."""
 _KEPT = 512 * 1024**2
 """Free bytes at the end of the heap that are kept."""
-_LARGE = 32 * 1024**2
-"""Bytes of what is asked of the kernel by itself, and given back at once: the most that glibc takes."""
+_NO_MAPPINGS = 0
+"""Of what is large and asked of the kernel by itself, to be given back at once: a segment's envelopes would be, each time."""
 
 
 @cache
@@ -30,6 +30,6 @@ def keep_freed_memory() -> None:
         return
     library = ctypes.CDLL(None)
     if hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_MMAP_MAX, _NO_MAPPINGS)
         library.mallopt(_TRIM_THRESHOLD, _KEPT)
         pa.set_memory_pool(pa.system_memory_pool())

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,24 +83,21 @@ class LocalObjects:
 
         REF_ACCESS_DENIED where something stands that is no regular file.
         """
-        target = self._find_path(ref)
-        with _map_errors(ref):
-            if self._has_object(target, ref):
-                return Put.EXISTS
-            with _name_temporary(target, body) as temporary:
-                try:
-                    os.link(temporary, target)
-                except FileExistsError:
-                    return Put.EXISTS
-        _sync_folder(target.parent)
-        return Put.CREATED
+        put = self._create(ref, body, _sync_file)
+        if put is Put.CREATED:
+            _sync_folder(self._find_path(ref).parent)
+        return put
+
+    def put_unsynced(self, ref: str, body: bytes) -> Put:
+        """Exclusive create that waits for no disk: a power cut may leave nothing of it, or a name with other bytes."""
+        return self._create(ref, body, _leave_file)
 
     def replace(self, ref: str, body: bytes) -> None:
         """Durable write by rename. REF_ACCESS_DENIED where something stands that is no regular file."""
         target = self._find_path(ref)
         with _map_errors(ref):
             self._has_object(target, ref)
-            with _name_temporary(target, body) as temporary:
+            with _name_temporary(target, body, _sync_file) as temporary:
                 os.replace(temporary, target)
         _sync_folder(target.parent)
 
@@ -116,7 +113,7 @@ class LocalObjects:
                         return False
                 except (ObjectTooLarge, *_NO_FILE):
                     return False
-                with _name_temporary(target, body) as temporary:
+                with _name_temporary(target, body, _sync_file) as temporary:
                     os.replace(temporary, target)
         _sync_folder(target.parent)
         return True
@@ -176,6 +173,18 @@ class LocalObjects:
             raise refuse("REF_SCOPE_INVALID", f"{ref}: it leaves the object root through a symbolic link", ref=ref)
         return path
 
+    def _create(self, ref: str, body: bytes, finish: Callable[[int], None]) -> Put:
+        target = self._find_path(ref)
+        with _map_errors(ref):
+            if self._has_object(target, ref):
+                return Put.EXISTS
+            with _name_temporary(target, body, finish) as temporary:
+                try:
+                    os.link(temporary, target)
+                except FileExistsError:
+                    return Put.EXISTS
+        return Put.CREATED
+
     def _has_object(self, target: Path, ref: str) -> bool:
         """Whether an object stands where one is to be written; REF_ACCESS_DENIED if something else does."""
         try:
@@ -233,18 +242,26 @@ def _map_missing(ref: str) -> Iterator[None]:
 
 
 @contextmanager
-def _name_temporary(target: Path, body: bytes) -> Iterator[str]:
-    """A finished, synced file beside `target`; gone afterwards, under this name at least."""
+def _name_temporary(target: Path, body: bytes, finish: Callable[[int], None]) -> Iterator[str]:
+    """A file beside `target`, finished with `finish`; gone afterwards, under this name at least."""
     descriptor, temporary = _make_temporary(target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
             file.flush()
-            os.fsync(file.fileno())
+            finish(file.fileno())
         os.chmod(temporary, 0o644)
         yield temporary
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_file(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _leave_file(_descriptor: int) -> None:
+    """The kernel writes it when it will."""
 
 
 def _make_temporary(folder: Path) -> tuple[int, str]:

@@ -61,6 +61,9 @@ class Folder:
     def put_if_absent(self, ref: str, body: bytes) -> Put:
         raise NotImplementedError
 
+    def put_unsynced(self, ref: str, body: bytes) -> Put:
+        raise NotImplementedError
+
     def replace(self, ref: str, body: bytes) -> None:
         raise NotImplementedError
 
