@@ -30,7 +30,6 @@ class Stage:
     gc_s: float
     written: int
     read: int
-    chunks: int
 
 
 def list_stages(session: SparkSession, after: int = -1) -> list[Stage]:
@@ -54,7 +53,6 @@ def _read_stage(one: Any) -> Stage:
         gc_s=one.jvmGcTime() / 1e3,
         written=one.shuffleWriteBytes(),
         read=one.shuffleReadBytes(),
-        chunks=one.shuffleWriteRecords(),
     )
 
 

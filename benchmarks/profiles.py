@@ -1,4 +1,4 @@
-"""Where a build on Spark spends CPU and bytes: per process, step and function; bytes per event of Spark's shuffle and on disk.
+"""Where a build on Spark spends CPU and bytes: per process, step and function; bytes per event at exchanges and on disk.
 
     make profile
     python -m benchmarks.profiles --events 500000 --shape dense
@@ -6,7 +6,8 @@
 Two builds of one warm session: one as it is, whose CPU, stages and bytes count; one that py-spy and the JVM's flight
 recorder (JDK 17, `jcmd`) look into, whose shares count.
 
-On one machine the shuffle has places alone: chunks stand in files (docs/adr/0029), whose bytes Spark does not count.
+A step's chunks are weighed where they are sent (`weighing.py`). Spark's shuffle has them on a cluster, and on one machine
+their places alone: they stand in files, whose bytes Spark does not count (docs/adr/0029).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.profile_jvm import Stage, list_stages, record_while
 from benchmarks.profile_workers import look_while, split_samples
 from benchmarks.report import describe_machine, print_table, write_results
 from benchmarks.sessions import open_session
+from benchmarks.weighing import WeighingEngine
 from benchmarks.worlds import SETS, SHAPES, World, open_folder, write_world
 from ofs_spark.io.spark_engine import SparkEngine
 
@@ -39,20 +41,21 @@ FOLDERS = ("archive/segments", "label_store/extract", "ofs/staging", "ofs/datase
 def profile_build(session: SparkSession, job: Job) -> dict[str, Any]:
     """A build as it is: CPU µs per event by process, seconds by room, every stage, bytes per event on disk."""
     first = max((stage.number for stage in list_stages(session)), default=-1)
-    found = split_measured(lambda: ofs.run(lambda: SparkEngine(session), job))
+    engine = WeighingEngine(SparkEngine(session))
+    found = split_measured(lambda: ofs.run(lambda: engine, job))
     answer = found["answer"]
     events = job.world.about["events"]
     return {
         "content_digest": answer["content_digest"],
         "cpu_us_per_event": {name: seconds / events * 1e6 for name, seconds in found["cpu_s"].items()},
         "rooms_s": answer["timings"],
-        "steps": name_steps(list_stages(session, first), events),
+        "steps": name_steps(list_stages(session, first), engine, events),
         "disk_bytes_per_event": {folder: _measure_folder(job.world, folder) / events for folder in FOLDERS},
     }
 
 
-def name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
-    """The stages as steps: those of one job are its steps, in order."""
+def name_steps(stages: list[Stage], engine: WeighingEngine, events: int) -> list[dict[str, Any]]:
+    """The stages as steps: those of one job are its steps, in order. engine: has weighed what they sent."""
     jobs: dict[str, list[Stage]] = {}
     for stage in stages:
         jobs.setdefault(stage.job, []).append(stage)
@@ -66,7 +69,8 @@ def name_steps(stages: list[Stage], events: int) -> list[dict[str, Any]]:
                 "task_s": stage.run_s,
                 "jvm_thread_cpu_s": stage.cpu_s,
                 "gc_s": stage.gc_s,
-                "chunks": stage.chunks,
+                "chunks": engine.chunks[name],
+                "chunk_bytes_per_event": engine.bytes[name] / events,
                 "shuffle_read_bytes_per_event": stage.read / events,
                 "shuffle_written_bytes_per_event": stage.written / events,
             }
@@ -117,6 +121,7 @@ def show(document: dict[str, Any]) -> None:
         "jvm_thread_cpu_s",
         "gc_s",
         "chunks",
+        "chunk_bytes_per_event",
         "shuffle_read_bytes_per_event",
         "shuffle_written_bytes_per_event",
     )

@@ -19,7 +19,7 @@ from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.session import check_java
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.worlds.exchanges import exchange_in_rows
-from tests.worlds.steps import STEPS, TASKS, Fail, Large, Total
+from tests.worlds.steps import STEPS, TASKS, Fail, Large, Total, order_notes
 
 
 @pytest.fixture(params=["in files", "in rows"])
@@ -37,11 +37,8 @@ def list_chunk_files(spark: SparkSession) -> list[Path]:
 
 @pytest.mark.usefixtures("exchange")
 def test_spark_equals_the_twin(spark: SparkSession) -> None:
-    def ordered(notes: list[dict[str, object]]) -> list[str]:
-        return sorted(json.dumps(n, sort_keys=True) for n in notes)
-
-    expected = ordered(EmbeddedEngine().run(TASKS, STEPS))
-    assert ordered(SparkEngine(spark).run(TASKS, STEPS)) == expected
+    expected = order_notes(EmbeddedEngine().run(TASKS, STEPS))
+    assert order_notes(SparkEngine(spark).run(TASKS, STEPS)) == expected
     assert json.dumps({"note": "total", "target": 0, "total": 801}, sort_keys=True) in expected
 
 

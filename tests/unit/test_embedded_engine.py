@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ from ofs_spark.foundation.stops import end_by_signal
 from ofs_spark.io.embedded_engine import EmbeddedEngine, count_workers
 from ofs_spark.io.pool import WorkerFailedError
 from ofs_spark.io.scratch import Inbox, Outbox
-from tests.worlds.steps import STEPS, TASKS, Fail, Large, Spread, Tell, Total, Wait
+from tests.worlds.steps import STEPS, TASKS, Fail, Large, Spread, Tell, Total, Wait, order_notes
 from tests.worlds.waiting import is_alive, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,22 +44,18 @@ def engine(told: list[Tasks | None]) -> Iterator[EmbeddedEngine]:
     made.stop()
 
 
-def ordered(notes: list[dict[str, Any]]) -> list[str]:
-    return sorted(json.dumps(note, sort_keys=True) for note in notes)
-
-
 def list_begun(folder: Path) -> list[int]:
     """Ids of the processes that `Wait` left, and of their parents."""
     return [int(one) for file in folder.glob("begun-*") for one in file.read_text().split()]
 
 
-EXPECTED = ordered(EmbeddedEngine().run(TASKS, STEPS))
+EXPECTED = order_notes(EmbeddedEngine().run(TASKS, STEPS))
 
 
 def test_processes_give_what_this_process_gives(engine: EmbeddedEngine) -> None:
     assert json.dumps({"note": "total", "target": 0, "total": 801}, sort_keys=True) in EXPECTED
-    assert ordered(engine.run(TASKS, STEPS)) == EXPECTED
-    assert ordered(engine.run(TASKS, STEPS)) == EXPECTED  # the same processes, again
+    assert order_notes(engine.run(TASKS, STEPS)) == EXPECTED
+    assert order_notes(engine.run(TASKS, STEPS)) == EXPECTED  # the same processes, again
     assert engine.run([], STEPS) == EmbeddedEngine().run([], STEPS) == []
 
 
@@ -76,7 +71,7 @@ def test_the_work_is_spread_and_its_processes_are_others(engine: EmbeddedEngine)
 def test_chunks_beyond_the_memory_stand_on_disk(memory: int) -> None:
     engine = EmbeddedEngine(2, memory)
     try:
-        assert ordered(engine.run(TASKS, STEPS)) == EXPECTED
+        assert order_notes(engine.run(TASKS, STEPS)) == EXPECTED
     finally:
         engine.stop()
 
@@ -149,7 +144,7 @@ def test_a_refusal_comes_as_it_was_raised(engine: EmbeddedEngine) -> None:
     with pytest.raises(Refusal, match="said no") as refused:
         engine.run(TASKS, [Step("fail", Fail("refusal", 1), 1), Step("total", Total(False), 0)])
     assert (refused.value.code, refused.value.details) == ("REF_SCOPE_INVALID", {"pointer": "/x"})
-    assert ordered(engine.run(TASKS, STEPS)) == EXPECTED
+    assert order_notes(engine.run(TASKS, STEPS)) == EXPECTED
 
 
 @pytest.mark.parametrize(("how", "code"), [("memory", "RESOURCE_EXCEEDED"), ("disk", "ENVIRONMENT_UNFIT")])
@@ -174,7 +169,7 @@ def test_a_worker_that_is_gone_is_told_and_the_others_go(how: str, said: str) ->
         assert refused.value.code == "ENVIRONMENT_UNFIT"
         assert ("Segmentation fault" in refused.value.details.get("printed", "")) == (how == "fault")
         assert not any(is_alive(note[name]) for note in found for name in ("pid", "parent"))
-        assert ordered(engine.run(TASKS, STEPS)) == EXPECTED
+        assert order_notes(engine.run(TASKS, STEPS)) == EXPECTED
     finally:
         engine.stop()
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from benchmarks.profile_jvm import Stage, split_events
 from benchmarks.profile_workers import read_stacks, split_samples
 from benchmarks.profiles import name_steps
+from benchmarks.weighing import WeighingEngine
+from ofs_spark.foundation.columnar.dataflow import DRIVER
+from ofs_spark.io.embedded_engine import EmbeddedEngine
+from tests.worlds.steps import STEPS, TASKS, order_notes
 
 OUTSIDE = "process 7:python -m pyspark.daemon;main (pyspark/worker.py)"
 ENGINE = "/work/ofs_spark/io/spark_engine.py"
@@ -61,13 +67,31 @@ def test_samples_of_the_jvm_are_told_by_thread_function_and_what_of_spark_asked(
 
 def test_stages_of_a_job_are_its_steps_in_order() -> None:
     stages = [
-        Stage(number, job, 2, 1.0, 0.5, 0.0, 100, 50, 7)
+        Stage(number, job, 2, 1.0, 0.5, 0.0, 100, 50)
         for number, job in ((3, "scan"), (5, "load → layout"), (8, "load → layout"))
     ]
-    told = name_steps(stages, 10)
+    engine = WeighingEngine(EmbeddedEngine())
+    engine.chunks["load"], engine.bytes["load"] = 7, 70
+    told = name_steps(stages, engine, 10)
     assert [(one["job"], one["step"]) for one in told] == [
         ("scan", "scan"),
         ("load → layout", "load"),
         ("load → layout", "layout"),
     ]
     assert told[0]["shuffle_written_bytes_per_event"] == 10.0
+    assert [(one["chunks"], one["chunk_bytes_per_event"]) for one in told] == [(0, 0.0), (7, 7.0), (0, 0.0)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_steps_send_is_weighed_and_the_notes_stay_theirs(workers: int) -> None:
+    engine = EmbeddedEngine(workers)
+    try:
+        weighing = WeighingEngine(engine)
+        assert order_notes(weighing.run(TASKS, STEPS)) == order_notes(engine.run(TASKS, STEPS))
+    finally:
+        engine.stop()
+    sent = [chunk for index, task in enumerate(TASKS) for chunk in STEPS[0].work(index, iter([task]))]
+    chunks = [chunk.body for chunk in sent if chunk.target != DRIVER]
+    assert weighing.chunks[STEPS[0].name] == len(chunks) > 0
+    assert weighing.bytes[STEPS[0].name] == sum(len(memoryview(body)) for body in chunks) > 0
+    assert weighing.chunks[STEPS[-1].name] == 0
