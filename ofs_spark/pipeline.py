@@ -156,9 +156,6 @@ def check_parity(raw: bytes, context: RunContext, anchors: Sequence[str] = (), f
     """
     context.announce("intent", "reads the intent")
     intent = read_intent(raw, "parity")
-    from ofs_spark.workflow.loading import load_build_rooms
-
-    load_build_rooms(context)
     from ofs_spark.workflow.parity import check_features, check_parity
 
     return check_parity(intent, anchors, context) if features is None else check_features(intent, features, context)
@@ -168,9 +165,6 @@ def rebuild_forensics(raw: bytes, context: RunContext) -> Answer:
     """Rebuilds the state that the online plane had at a decision: the answer of `ofs forensic`."""
     context.announce("intent", "reads the intent")
     intent = read_intent(raw, "forensic")
-    from ofs_spark.workflow.loading import load_build_rooms
-
-    load_build_rooms(context)
     from ofs_spark.workflow.forensic import rebuild_forensics
 
     return rebuild_forensics(intent, context)
@@ -211,9 +205,6 @@ def load_dataset(manifest: str, context: RunContext, *, allow_retired: bool = Fa
 
 def explain_value(manifest: str, event_id: str, column: str | None, context: RunContext) -> Answer:
     """Where one value of a published dataset comes from, or every feature and label of a row; no engine is started."""
-    from ofs_spark.workflow.loading import load_build_rooms
-
-    load_build_rooms(context)
     from ofs_spark.workflow import explain
 
     return explain.explain_value(manifest, event_id, column, context)

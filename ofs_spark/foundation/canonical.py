@@ -72,6 +72,15 @@ def parse_json(
     return value
 
 
+def find_depth(value: Any) -> int:
+    """Levels of lists and objects in a JSON value."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, list | dict)]:
+        depth += 1
+        level = [below for one in level for below in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
 def _read_text(data: bytes | str, what: str, max_bytes: int) -> str:
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if size > max_bytes:

@@ -157,7 +157,7 @@ def _read_partitions(block: r.Block, columns: EventColumns) -> r.Wholes:
     if not columns.partition_by:
         return r.Wholes(np.zeros(len(block.lines), np.int64), {})
     texts = (
-        "" if one is None else one if type(one) is str else r.write_json_text(one)
+        "" if one is None else one if type(one) is str else r.write_value(one)
         for one in block.read(columns.partition_by)
     )
     dealt = (zlib.crc32(text.encode("utf-8", "surrogatepass")) % PARTITIONS for text in texts)

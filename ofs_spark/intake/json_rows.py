@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 from ofs_spark.intake import rows as r
 from ofs_spark.intake.csv_rows import skip_line
 from ofs_spark.intake.times import read_times
 
-_Line = tuple[dict[str, Any], str]
 HEAD = 1_000
 """Lines that are looked at for the names of the members, before anything is written."""
 
@@ -21,8 +23,10 @@ def read_members(file: BinaryIO) -> list[str]:
         if at > HEAD:
             break
         try:
-            line = _read_line(raw, at)
-            names |= dict.fromkeys(line[0] if line else ())
+            text = _read_text(raw, at)
+            found = r.parse_object(text) if text else {}
+            r.require_single(text or "{}")
+            names |= dict.fromkeys(found)
         except r.BadRowError:
             continue
     return list(names)
@@ -30,48 +34,87 @@ def read_members(file: BinaryIO) -> list[str]:
 
 def read_json_lines(file: BinaryIO) -> r.Blocks:
     """The objects of the file; a blank line is none."""
-    taken: list[_Line] = []
-    numbers: list[int] = []
-    rejects: list[r.Reject] = []
-    size = 0
+    held = _Held()
     for at, raw in enumerate(iter(partial(file.readline, r.MOST_LINE), b""), start=1):
         try:
             if len(raw) >= r.MOST_LINE and not raw.endswith(b"\n"):
                 skip_line(file)
                 raise r.BadRowError(r.TOO_LONG)
-            row = _read_line(raw, at)
-            if row is not None:
-                taken.append(row)
-                numbers.append(at)
+            text = _read_text(raw, at)
+            if text:
+                held.rows.append(r.parse_object(text))
+                held.texts.append(text)
+                held.lines.append(at)
         except r.BadRowError as bad:
-            rejects.append(r.Reject(at, None, bad.reason))
-        size += len(raw)
-        if len(taken) == r.MOST_ROWS or size >= r.MOST_BYTES:
-            yield _make_block(taken, numbers), rejects
-            taken, numbers, rejects, size = [], [], [], 0
-    if taken or rejects:
-        yield _make_block(taken, numbers), rejects
+            held.rejects.append(r.Reject(at, None, bad.reason))
+        held.bytes += len(raw)
+        if held.is_full():
+            yield held.make_block(), held.rejects
+            held = _Held()
+    held.settle()
+    if held.rows or held.rejects:
+        yield held.make_block(), held.rejects
 
 
-def _read_line(raw: bytes, at: int) -> _Line | None:
-    """The object of a line and its canonical text, None for a blank one. BadRowError for a line that is none."""
+def _read_text(raw: bytes, at: int) -> str:
+    """The text of a line without blanks at its ends. BadRowError for one that is none."""
     try:
-        text = (raw.removeprefix(b"\xef\xbb\xbf") if at == 1 else raw).decode().strip(" \t\r\n")
+        return (raw.removeprefix(b"\xef\xbb\xbf") if at == 1 else raw).decode().strip(" \t\r\n")
     except UnicodeDecodeError:
         raise r.BadRowError(r.NOT_UTF8) from None
-    return r.parse_object(text) if text else None
 
 
-def _make_block(taken: list[_Line], numbers: list[int]) -> r.Block:
+@dataclass
+class _Held:
+    """Objects of a block that is not yet full, each with its text and line. written: canonical texts of the first of them,
+    which state no member twice; bytes: of the lines."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    rejects: list[r.Reject] = field(default_factory=list)
+    bytes: int = 0
+
+    def is_full(self) -> bool:
+        """Whether a block ends here, counted without the rows that state a member twice."""
+        if len(self.rows) == r.MOST_ROWS or self.bytes >= r.MOST_BYTES:
+            self.settle()
+        return len(self.rows) == r.MOST_ROWS or self.bytes >= r.MOST_BYTES
+
+    def settle(self) -> None:
+        """Writes what is not yet written, and rejects what states a member twice."""
+        begin, doubled = len(self.written), list[int]()
+        self.written += r.write_objects(self.rows[begin:])
+        for place in range(begin, len(self.rows)):
+            if r.is_doubtful(self.texts[place], self.written[place]):
+                try:
+                    r.require_single(self.texts[place])
+                except r.BadRowError as bad:
+                    self.rejects.append(r.Reject(self.lines[place], None, bad.reason))
+                    doubled.append(place)
+        for place in reversed(doubled):
+            for one in (self.rows, self.texts, self.lines, self.written):
+                del one[place]
+
+    def make_block(self) -> r.Block:
+        """The rows, all of them settled."""
+        return _make_block(self.rows, self.written, self.lines)
+
+
+def _make_block(rows: Sequence[dict[str, Any]], written: list[str], lines: Sequence[int]) -> r.Block:
     def read(name: str) -> list[Any]:
         """The values of a member, None where it is absent."""
-        return [row.get(name) for row, _ in taken]
+        try:
+            return list(map(itemgetter(name), rows))
+        except KeyError:
+            return [row.get(name) for row in rows]
 
     def write(without: frozenset[str]) -> list[str]:
         """Each object as it is, without the members named."""
         if not without:
-            return [text for _, text in taken]
-        return [r.write_json_text({name: one for name, one in row.items() if name not in without}) for row, _ in taken]
+            return written
+        return r.write_objects([{name: one for name, one in row.items() if name not in without} for row in rows])
 
-    names = list(taken[0][0]) if taken else []
-    return r.Block(numbers, names, read, lambda name: read_times(read(name)), write)
+    names = list(rows[0]) if rows else []
+    return r.Block(lines, names, read, lambda name: read_times(read(name)), write)

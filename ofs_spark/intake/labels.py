@@ -66,7 +66,7 @@ def _read_values(seen: list[Any], columns: LabelColumns) -> tuple[list[str], dic
     """The label values that are meant, "" for none; row → why there is none."""
     known = columns.values if columns.values is not None else {one: one for one in VOCABULARY[columns.type]}
     odd = r.NO_VALUE if columns.values is None else r.UNMAPPED
-    texts = ["" if one is None else one if type(one) is str else r.write_json_text(one) for one in seen]
+    texts = ["" if one is None else one if type(one) is str else r.write_value(one) for one in seen]
     meant = [known.get(text, "") for text in texts]
     return meant, {row: odd if texts[row] else r.MISSING for row, one in enumerate(meant) if not one}
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from ofs_spark.foundation.canonical import find_depth
 from ofs_spark.foundation.columnar.arrays import Array
 
 MOST_ROWS = 8_192
@@ -96,10 +97,6 @@ write_json_text: Callable[[Any], str] = json.JSONEncoder(
 ).encode
 
 
-_WRITERS: Mapping[type, Callable[[Any], str]] = {str: quote_json, int: repr, float: repr}
-"""How the commonest values are written; a float that is read is finite."""
-
-
 class BadRowError(ValueError):
     """A row that is not well-formed; the reason is its argument."""
 
@@ -123,13 +120,9 @@ def is_path_part(column: str) -> bool:
     return column != "" and not has_half_pair(column)
 
 
-def find_depth(value: Any) -> int:
-    """Levels of lists and objects in a JSON value."""
-    depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, list | dict)]:
-        depth += 1
-        level = [below for one in level for below in (one.values() if isinstance(one, dict) else one)]
-    return depth
+def write_value(value: Any) -> str:
+    """The canonical text of a value, as `write_json_text` has it, and faster for the commonest kinds."""
+    return _WRITERS.get(type(value), write_json_text)(value)
 
 
 def write_object(members: Mapping[str, Any]) -> str:
@@ -138,6 +131,31 @@ def write_object(members: Mapping[str, Any]) -> str:
         return write_json_text(members)
     template, pick = find_template(tuple(members))
     return template % tuple([_WRITERS.get(type(one), write_json_text)(one) for one in pick(members)])
+
+
+def write_objects(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """As `write_object`, of each; column by column where all of them share their names."""
+    names = sorted(rows[0]) if rows else []
+    if len(names) < 2 or any(len(row) != len(names) for row in rows):
+        return list(map(write_object, rows))
+    try:
+        columns = [_write_column(list(map(itemgetter(name), rows))) for name in names]
+    except KeyError:
+        return list(map(write_object, rows))
+    template = make_template(names)
+    return [template % values for values in zip(*columns, strict=True)]
+
+
+def _write_column(values: list[Any]) -> Iterable[str]:
+    kinds = set(map(type, values))
+    return map(_WRITERS.get(kinds.pop(), write_json_text) if len(kinds) == 1 else write_value, values)
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: quote_json, int: repr, float: repr, dict: write_object,
+    bool: {True: "true", False: "false"}.__getitem__, type(None): {None: "null"}.__getitem__,
+}  # fmt: skip
+"""How the commonest values are written; a float that is read is finite."""
 
 
 @lru_cache(1_024)
@@ -153,19 +171,28 @@ def make_template(ordered: Iterable[str]) -> str:
     return f"{{{members}}}"
 
 
-def parse_object(text: str) -> tuple[dict[str, Any], str]:
-    """The object that a JSON text without blanks at its ends is, and its canonical text.
+def parse_object(text: str) -> dict[str, Any]:
+    """The object that a JSON text without blanks at its ends is. BadRowError for any other text.
 
-    BadRowError for any other text, and for what canonical JSON would have to change.
+    A member that stands twice is not seen: that is asked of `is_doubtful` and `require_single`.
     """
     found = _decode(_QUICK, text)
     if text.count("{") + text.count("[") > MOST_DEPTH and find_depth(found) > MOST_DEPTH:
         raise BadRowError(TOO_DEEP)
-    written = write_object(found)
-    # A member that stands twice has a colon that is gone now; an escaped colon would hide it.
-    if text.count(":") != written.count(":") or "003a" in text or "003A" in text:
-        found = _decode(_CAREFUL, text)
-    return found, written
+    return found
+
+
+def is_doubtful(text: str, written: str) -> bool:
+    """Whether an object's text may state a member twice. written: its canonical text.
+
+    One that stands twice has a colon that is gone now; an escaped colon would hide it.
+    """
+    return text.count(":") != written.count(":") or ("\\" in text and ("003a" in text or "003A" in text))
+
+
+def require_single(text: str) -> None:
+    """BadRowError for an object that states a member twice, at any depth."""
+    _decode(_CAREFUL, text)
 
 
 def _decode(decoder: json.JSONDecoder, text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ofs_spark.workflow.attempt import Timings
 from ofs_spark.workflow.context import RunContext
 
 BUILD = "ofs_spark.workflow.materialize"
-LOOPS = (BUILD, "ofs_spark.workflow.forensic")
+LOOPS = (BUILD, "ofs_spark.workflow.forensic_record")
 """Import every module that holds a compiled loop: those of a build, and those of parity and forensics."""
 
 
@@ -35,6 +35,11 @@ def load_build_rooms(
     if not is_kept:
         context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
     start()
+
+
+def load_rebuild_rooms(rows: int, context: RunContext) -> None:
+    """As `load_build_rooms`, for a rebuild of `rows` offsets: its engine is started meanwhile; of none, no engine is."""
+    load_build_rooms(context, None, lambda: context.engine(rows, BUILD) if rows else None)
 
 
 def compile_loops(tell: Callable[[int, int], None] = lambda _done, _all: None) -> bool:

@@ -24,7 +24,7 @@ from ofs_spark.replay.scan_record import ScanPlace
 from ofs_spark.workflow.context import RunContext
 
 if TYPE_CHECKING:
-    from ofs_spark.workflow.parity import Replayed
+    from ofs_spark.workflow.parity_report import Replayed
 
 REPLAYS = 4
 """Of one explanation: each is a scan of the anchor's basis."""

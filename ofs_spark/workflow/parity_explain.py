@@ -32,7 +32,7 @@ from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.parity_basis import ReplayedBasis
 
 if TYPE_CHECKING:
-    from ofs_spark.workflow.parity import Replayed
+    from ofs_spark.workflow.parity_report import Replayed
 
 COMPARED, EXPLAINED = 200, 20
 """Of one run's mismatches, how many are compared key by key, and how many are explained: each reads the archive again."""

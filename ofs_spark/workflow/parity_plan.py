@@ -22,7 +22,7 @@ from ofs_spark.pins.profile.compile import Profile, read_profile
 from ofs_spark.pins.profile.model import OnlineCoreRules
 from ofs_spark.pins.run_facts import RunFacts, read_run_facts
 from ofs_spark.publish.evidence import Evidence, write_once
-from ofs_spark.replay.index import SegmentIndex, digest_slice, read_index, select_segments
+from ofs_spark.replay.index import SegmentIndex, count_offsets, digest_slice, read_index, select_segments
 from ofs_spark.workflow.context import RunContext
 
 
@@ -41,6 +41,11 @@ class ParityResolution:
     rebuilt: tuple[int, ...]
     anchors: dict[int, Anchor]
     cells: Cells
+
+    @property
+    def rows(self) -> int:
+        """Offsets that are replayed."""
+        return count_offsets(self.index, self.cells.ranges)
 
 
 @dataclass(frozen=True)

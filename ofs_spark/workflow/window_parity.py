@@ -16,20 +16,17 @@ from ofs_spark.features.by_event import EventsNote
 from ofs_spark.features.faults import merge_faults
 from ofs_spark.features.load import encode_attachment_task, encode_tasks
 from ofs_spark.features.steps import plan_steps
-from ofs_spark.foundation.audit import Audit, audit_resolution
-from ofs_spark.foundation.collect import Collector
 from ofs_spark.foundation.columnar.dataflow import Step
 from ofs_spark.foundation.columnar.measure import MeasuredWork
 from ofs_spark.foundation.columnar.notes import Fault, read_notes
 from ofs_spark.foundation.contracts import require_valid
 from ofs_spark.foundation.errors import InternalError, Refusal, sort_refusals
 from ofs_spark.foundation.wording import write_count
-from ofs_spark.intent.model import Intent
 from ofs_spark.intent.run import Run
 from ofs_spark.parity.attach import AttachLogged, RepeatsNote
 from ofs_spark.parity.compare import CompareLogged, Tolerance, read_tolerances
 from ofs_spark.parity.logged import Logged, Unchecked, add_unchecked, read_logged
-from ofs_spark.parity.logged_bytes import LoggedFile, find_logged
+from ofs_spark.parity.logged_bytes import LoggedFile
 from ofs_spark.parity.skew import Skew, share_bounds
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.replay.accounts import ReplayTotals, close_accounts
@@ -39,13 +36,10 @@ from ofs_spark.workflow.attempt import Attempt, begin_attempt
 from ofs_spark.workflow.build import ReplayResult, choose_widths, run_replay
 from ofs_spark.workflow.context import RunContext
 from ofs_spark.workflow.evidence import EvidenceWriter, Receipt
-from ofs_spark.workflow.fixed_plan import fix_plan
 from ofs_spark.workflow.loading import BUILD
-from ofs_spark.workflow.plan import Resolution, resolve_plan
+from ofs_spark.workflow.plan import Resolution
+from ofs_spark.workflow.window_plan import SCHEMA_VERSION
 
-SCHEMA_VERSION = "ofs.feature_parity.v1"
-PURPOSE = "logged_values"
-"""In the audit of protected refs."""
 MOST_PREREQUISITES = 50
 """Refusals that a report lists of those that kept everything from being compared."""
 _ADDERS = 64
@@ -62,14 +56,13 @@ class _Compared:
     skews: Sequence[Skew] = ()
 
 
-def compare_logged(intent: Intent, features_ref: str, held: Run, context: RunContext, audit: Audit) -> dict[str, Any]:
+def compare_logged(resolution: Resolution, file: LoggedFile, held: Run, context: RunContext) -> dict[str, Any]:
     """The content of a parity report: the logged values of a file compared with rebuilt ones, valid under its contract.
 
-    Refuses as a build does at its pins, and for a file that is none (PARITY_ANCHOR_INVALID, REF_SCOPE_INVALID). A basis that
-    is not proven and features that cannot be computed are prerequisites that are missing: the outcome is UNCHECKABLE.
+    Refuses for a file that is none (PARITY_ANCHOR_INVALID). A basis that is not proven and features that cannot be computed
+    are prerequisites that are missing: the outcome is UNCHECKABLE.
     """
-    resolution, file = _resolve(intent, features_ref, held, context, audit)
-    plan = resolution.plan
+    plan, intent = resolution.plan, resolution.plan.intent
     columns = [(column.name, column.type) for column in plan.program.feature_columns]
     tolerances = read_tolerances(plan.policy.parity_tolerances, columns)
     attempt = begin_attempt(plan, held, context.engine(plan.archive.rows, BUILD))
@@ -95,25 +88,6 @@ def compare_logged(intent: Intent, features_ref: str, held: Run, context: RunCon
     unchecked = add_unchecked([*logged.unchecked, *read_notes(notes, Unchecked)])
     repeats = sum(one.repeats for one in read_notes(notes, RepeatsNote))
     return _compose(plan, logged, tolerances, _Compared(faults, unchecked, repeats, read_notes(notes, Skew)))
-
-
-def _resolve(
-    intent: Intent, features_ref: str, held: Run, context: RunContext, audit: Audit
-) -> tuple[Resolution, LoggedFile]:
-    """The fixed plan and the file, or one refusal of everything that is wrong with either."""
-    faults = Collector()
-    resolution = faults.attempt(lambda: resolve_plan(intent, context, audit))
-    file = faults.attempt(lambda: _find_file(features_ref, context, audit))
-    faults.raise_all()
-    if resolution is None or file is None:
-        raise InternalError("a pin is missing and nothing refused")
-    return fix_plan(resolution, held, context.objects), file
-
-
-def _find_file(features_ref: str, context: RunContext, audit: Audit) -> LoggedFile:
-    """The file at a ref relative to the object root, or at its full address."""
-    with audit_resolution(audit, features_ref, PURPOSE):
-        return find_logged(context.objects, context.objects.relative(features_ref))
 
 
 def _run_comparison(

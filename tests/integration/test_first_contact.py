@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.spec.tables.windows import world
+from tests.worlds.snapshots import RUN, OnlineWorld, changed, write_online_world
 from tests.worlds.writer import write_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,9 +91,9 @@ class Stop:
         raise SystemExit
 
 with open_context(Path(sys.argv[1]), None, lambda room, doing: print(doing), Stop) as context:
-    pipeline.build_dataset(Path(sys.argv[2]).read_bytes(), context)
+    getattr(pipeline, sys.argv[3])(Path(sys.argv[2]).read_bytes(), context)
 """
-"""A build that ends where its engine begins."""
+"""A build, or a rebuild, that ends where its engine begins."""
 
 
 def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_the_first_build_of_a_release_says_that_it_compiles(tmp_path: Path) -> N
         intent = tmp_path / f"{number}.json"
         document = json.loads(written.intent.read_bytes())
         intent.write_text(json.dumps({**document, "request_id": f"request.number.{number}"}))
-        places = (str(written.wiring), str(intent))
+        places = (str(written.wiring), str(intent), "build_dataset")
         done = run_python("-c", BUILD, *places, OFS_CACHE_DIR=str(cache), NUMBA_DISABLE_JIT="1")
         assert done.returncode == 0, done.stderr
         return [line for line in done.stdout.splitlines() if "loops" in line]
@@ -129,9 +130,78 @@ def test_what_the_pins_refuse_costs_no_compilation(command: str, tmp_path: Path)
     assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
 
 
+SNAPSHOT = f"{RUN}/ofp/0.json"
+REBUILDS: dict[str, tuple[str, ...]] = {
+    "parity": (),
+    "forensic": (),
+    "parity --anchors": ("--anchors", "anchors.jsonl"),
+    "parity --features": ("--features", f"{RUN}/ofp/logged.jsonl"),
+}
+"""How a rebuild is asked for, and the options of it."""
+
+
+def ask(online: OnlineWorld, asked: str, anchor: str = SNAPSHOT, **members: object) -> tuple[str, ...]:
+    """The arguments of a rebuild's command; its intent and the list of a sweep are written."""
+    command = asked.split()[0]
+    own = anchor if asked == command else None
+    intent, listed = online.folder / "intent.json", online.folder / "anchors.jsonl"
+    intent.write_bytes(online.ask(f"{command}_rebuild", "rebuild.0001", own, **members))
+    listed.write_text("".join(f'{{"anchor_ref": "{ref}"}}\n' for ref in (f"{RUN}/ofp/1.json", anchor)))
+    options = [str(listed) if one == listed.name else one for one in REBUILDS[asked]]
+    return ("--json", "--wiring", str(online.folder / "wiring.yaml"), command, str(intent), *options)
+
+
+@pytest.mark.parametrize("asked", REBUILDS)
+def test_what_the_pins_of_a_rebuild_refuse_costs_no_compilation(asked: str, tmp_path: Path) -> None:
+    online = write_online_world(tmp_path / "world")
+    (online.folder / "profiles" / "core_features.yaml").write_text("a: [1")
+    line = ask(online, asked, run_facts_ref=f"{RUN}/sr/nowhere.json")
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 20, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-2])
+    told = {one["code"] for one in answer["details"]["faults"]}
+    assert {"FEATURE_PROFILE_UNRESOLVED", "RUN_FACTS_UNAVAILABLE"} <= told
+    assert "loops" not in done.stderr
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
+
+
+@pytest.mark.parametrize("command", ["parity", "forensic", "validate"])
+def test_an_anchor_that_is_none_costs_no_compilation(command: str, tmp_path: Path) -> None:
+    online = write_online_world(tmp_path / "world")
+    ref = online.put_anchor("own", changed(1, lambda one: one.pop("snapshot_hash")))
+    line = ask(online, "parity" if command == "validate" else command, ref)
+    line = tuple("validate" if one == "parity" else one for one in line) if command == "validate" else line
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == (10 if command == "validate" else 20), done.stderr
+    assert ref in done.stdout
+    assert "snapshot_hash" in done.stdout
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
+
+
+@pytest.mark.parametrize(("asked", "function"), [("parity", "check_parity"), ("forensic", "rebuild_forensics")])
+def test_a_rebuild_whose_pins_hold_compiles_next(asked: str, function: str, tmp_path: Path) -> None:
+    online = write_online_world(tmp_path / "world")
+    _, _, wiring, _, intent = ask(online, asked)
+    done = run_python(
+        "-c", BUILD, wiring, intent, function, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1"
+    )
+    assert done.returncode == 0, done.stderr
+    pins, compiling, *_ = done.stdout.splitlines()[1:]
+    assert pins.startswith("resolves run facts, profile, archive index and")
+    assert compiling == "compiling loops (first run of this release)"
+
+
+def test_what_is_nothing_to_explain_costs_no_compilation(wiring: Path, tmp_path: Path) -> None:
+    line = ("--json", "--wiring", str(wiring), "explain", MANIFEST, "e1", "no_such_column")
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 2, done.stderr
+    assert "the dataset has no column no_such_column" in done.stdout
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
+
+
 def test_a_build_without_a_place_for_compiled_code_says_what_to_do(tmp_path: Path) -> None:
     written = write_world(world("event|time|card\ne0|10:00|1"), tmp_path / "world")
-    places = (str(written.wiring), str(written.intent))
+    places = (str(written.wiring), str(written.intent), "build_dataset")
     done = run_python("-c", BUILD, *places, OFS_CACHE_DIR="/proc/nowhere", NUMBA_DISABLE_JIT="1")
     assert "note: /proc/nowhere/ofs/compiled cannot keep compiled loops: set OFS_CACHE_DIR\n" in done.stdout
 

@@ -22,7 +22,7 @@ from ofs_spark.foundation.contracts import find_faults
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.policy import load_policy
 from ofs_spark.io.spark_engine import SparkEngine
-from ofs_spark.workflow import window_parity
+from ofs_spark.workflow import window_plan
 from tests.worlds.logging import FEATURES, REF, Line, compare, log_rows, make_world, write_lines, write_parquet
 from tests.worlds.model import RUN
 from tests.worlds.running import SMALL, build, policy_with
@@ -71,8 +71,8 @@ def test_a_faithful_log_matches(place: tuple[Written, list[Line]], form: str) ->
         one["day_count"] == 3 and sum(day["equal"] for day in one["days"]) == one["equal"]
         for one in document["columns"]
     )
-    assert find_faults(document, window_parity.SCHEMA_VERSION) == []
-    assert [(one.ref, one.outcome) for one in audit if one.purpose == window_parity.PURPOSE] == [(ref, "resolved")]
+    assert find_faults(document, window_plan.SCHEMA_VERSION) == []
+    assert [(one.ref, one.outcome) for one in audit if one.purpose == window_plan.PURPOSE] == [(ref, "resolved")]
 
 
 def text_of(value: Any) -> str | None:

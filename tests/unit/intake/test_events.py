@@ -190,9 +190,33 @@ JSON = st.recursive(
 def test_an_object_is_taken_as_it_is_and_written_as_the_archive_writes_it(
     row: dict[str, Any], ascii_only: bool
 ) -> None:
-    found, written = r.parse_object(json.dumps(row, ensure_ascii=ascii_only, separators=(" ,", " : ")))
+    found = r.parse_object(json.dumps(row, ensure_ascii=ascii_only, separators=(" ,", " : ")))
     assert found == row
-    assert written == json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert r.write_object(found) == json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "%s", "é"]), JSON, min_size=1, max_size=3), max_size=4))
+def test_rows_that_share_their_names_are_written_as_each_alone(rows: list[dict[str, Any]]) -> None:
+    expected = [json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True) for row in rows]
+    assert r.write_objects(rows) == expected
+    shared = [dict(reversed(row.items())) if at % 2 else row for at, row in enumerate(rows[:1] * 3)]
+    assert r.write_objects(shared) == expected[:1] * len(shared)
+
+
+def test_a_member_that_stands_twice_costs_its_own_row_alone(tmp_path: Path) -> None:
+    """In a block with others, at its end, and where the text hides it."""
+    rows = [f'{{"id":"e{n}","at":"{AT}","x":{{"a":1}}}}' for n in range(r.MOST_ROWS + 3)]
+    twice = {
+        0: '{"id":"d","id":"d"}',
+        7: '{"id":"d","x":{"a":":","a":1}}',
+        r.MOST_ROWS - 1: '{"id":"d","x":[{"a":1,"a":1}]}',
+        r.MOST_ROWS + 2: f'{{"id":"d","at":"{AT}","x":"\\u003a","x":1}}',
+    }
+    for at, text in twice.items():
+        rows[at] = text
+    made = run_import(tmp_path / "world", write_text(tmp_path / "e.jsonl", "\n".join(rows)))
+    assert made.rejected == [(at + 1, None, r.DOUBLED) for at in twice]
+    assert made.answer["events"] == len(rows) - len(twice)
 
 
 def test_sixty_three_levels_are_taken(tmp_path: Path) -> None:

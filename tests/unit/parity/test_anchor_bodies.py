@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ofs_spark.foundation.audit import Audit
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.io.objects.memory import MemoryObjects
 from ofs_spark.parity import anchor_bodies
-from ofs_spark.parity.anchor_bodies import cut_states
+from ofs_spark.parity.anchor_bodies import cut_long, cut_short, cut_states
 from ofs_spark.parity.anchors import Anchor, read_anchors
 from tests.worlds.model import canon
 from tests.worlds.snapshots import RUN, SNAPSHOTS
@@ -66,6 +69,52 @@ def test_what_is_no_anchor_is_refused_as_before(name: str) -> None:
     found = read(BROKEN[name])
     assert isinstance(found, Refusal)
     assert found.code == "PARITY_ANCHOR_INVALID"
+
+
+VALUES = st.recursive(
+    st.sampled_from([None, True, 0, -1, 1.5, "", "é", "\ud800", '"', "{}", "features", "\U0001d6fc"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "features", "é"]), inner, max_size=3)
+    ),
+)
+DOCUMENTS = st.dictionaries(st.sampled_from(["features", "a", "b", "pins", "featureſ"]), VALUES, max_size=4)
+SPOILS = [
+    lambda text: text,
+    lambda text: text[:-1],
+    lambda text: f"{text}x",
+    lambda text: f" \t{text}\r\n",
+    lambda text: text.replace("0", "01"),
+    lambda text: text.replace("1.5", "1e999"),
+    lambda text: text.replace("1.5", "NaN"),
+    lambda text: text.replace("-1", "9" * 5_000),
+    lambda text: text.replace('"features"', '"feat\\u0075res"', 1),
+    lambda text: text.replace('"a"', '"features"', 1),
+    lambda text: text.replace("{", "{,", 1),
+    lambda text: text.replace(",", ",,", 1),
+    lambda text: text.replace(":", " \n:\t ", 1),
+    lambda text: text.replace("null", "[" * 63 + "]" * 63, 1),
+    lambda text: text.replace("null", '{"a":' * 62 + "1" + "}" * 62, 1),
+    lambda text: text.replace("true", "\x00", 1),
+    lambda text: text.replace('""', '"\n"', 1),
+    lambda text: text.replace('""', '"\\x"', 1),
+]
+
+
+@settings(max_examples=400)
+@given(DOCUMENTS, st.booleans(), st.lists(st.sampled_from(SPOILS), max_size=2), st.binary(max_size=2))
+def test_a_short_document_is_cut_as_a_long_one_is(
+    document: dict[str, Any], ascii_only: bool, spoils: list[Callable[[str], str]], more: bytes
+) -> None:
+    text = json.dumps(document, ensure_ascii=ascii_only)
+    for spoil in spoils:
+        text = spoil(text)
+    for raw in (text.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass") + more):
+        assert cut_short(raw) == cut_long(raw)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_cut_in_one_way(name: str) -> None:
+    assert cut_short(BROKEN[name]) == cut_long(BROKEN[name])
 
 
 class Counting(MemoryObjects):
