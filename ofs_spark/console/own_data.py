@@ -9,7 +9,13 @@ from typing import Any, TextIO
 from ofs_spark.console.screen import Screen, Styled, TableColumn
 from ofs_spark.foundation.wording import write_count
 
-REASONS = (TableColumn("ROWS", True), TableColumn("FILE"), TableColumn("COLUMN"), TableColumn("REASON", True))
+REASONS = (
+    TableColumn("ROWS", True),
+    TableColumn("FIRST LINE", True),
+    TableColumn("FILE"),
+    TableColumn("COLUMN"),
+    TableColumn("REASON", True),
+)
 SHOWN = 20
 """Reasons that people are shown."""
 
@@ -17,7 +23,7 @@ SHOWN = 20
 def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """Where everything stands, how many rows were taken, why others were not, and the command that builds."""
     screen = Screen(stream or sys.stdout)
-    where = f", each in {answer['rejected_ref']}" if answer["rejected"] else ""
+    where = f", each in {answer['rejected_path']}" if answer["rejected"] else ""
     facts = {
         "run": [answer["platform_run_id"]],
         "events": [f"{answer['events']:,}"],
@@ -31,8 +37,7 @@ def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
     reasons = answer["reasons"]
     if reasons:
         screen.print_line()
-        rows = ((f"{one['rows']:,}", one["file"], one["column"] or "the row", one["reason"]) for one in reasons[:SHOWN])
-        screen.print_table(REASONS, rows)
+        screen.print_table(REASONS, map(_list_cells, reasons[:SHOWN]))
         if len(reasons) > SHOWN:
             screen.print_line(f"and {len(reasons) - SHOWN:,} more reasons; `--json` lists all")
     for note in answer["notes"]:
@@ -40,3 +45,13 @@ def print_import(answer: Mapping[str, Any], stream: TextIO | None = None) -> Non
         screen.print_line("note: ", note)
     screen.print_line()
     screen.print_line("next: ", Styled(answer["next"], "bold"))
+
+
+def _list_cells(reason: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{reason['rows']:,}",
+        str(reason["first_line"]),
+        reason["file"],
+        reason["column"] or "the row",
+        reason["reason"],
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from ofs_spark.intake.events import judge_events
 from ofs_spark.intake.labels import LabelFiles, judge_labels
 from ofs_spark.intake.numbers import NumberColumns
 from ofs_spark.intake.rejected import Rejected
+from ofs_spark.intake.rows import NO_VALUE, UNMAPPED
 from ofs_spark.intake.segments import write_segments
 from ofs_spark.intake.sources import Source, open_source
 from ofs_spark.intake.spool import Spool
 from ofs_spark.intake.starter import SET_ID, SET_VERSION, compose_starter
 from ofs_spark.io.adapters import require_root, serve_wiring
 from ofs_spark.io.objects.local import LocalObjects
+from ofs_spark.labels.terms import VOCABULARY
 from ofs_spark.pins.profile.compile import read_profile
 
 STEP = 1_000_000
@@ -85,9 +87,8 @@ def import_own_data(
             spool = _spool_events(events, declared.events, aside, (numbers, rejected), announce)
             imported = _write_objects(folder, declared, spool, labels, rejected, announce)
         _write_facts(folder, imported, declared)
-        knowledge = "as_observed" if declared.events.delivered.arrival else "event_time"
         ids = (declared.events.id,) if declared.events.id else declared.events.id_from
-        profile = beside.profile or compose_starter(declared.events.keys, ids, numbers.found, knowledge)
+        profile = beside.profile or compose_starter(declared.events.keys, ids, numbers.found, _name_knowledge(declared))
         for name, body in beside.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(body)
@@ -95,7 +96,8 @@ def import_own_data(
     announce(
         "import", f"wrote {folder}: {write_count(spool.count, 'event')}, {write_count(imported.labels.count, 'label')}"
     )
-    return _compose_answer(folder, declared, imported, spool.count, rejected, knowledge)
+    notes = [*_list_notes(declared, imported.labels, rejected), *([] if beside.profile else numbers.describe_odd())]
+    return _compose_answer(folder, declared, imported, spool.count, rejected, notes)
 
 
 def _list_times(columns: EventColumns) -> list[str]:
@@ -127,10 +129,11 @@ def _spool_events(
     """
     announce("import", f"reads {source.path}")
     numbers, rejected = shown
+    rejected.begin(source.path)
     spool, told = Spool(aside / "events.arrow", columns.delivered), 0
     for block, malformed in source.read():
         events, bad = judge_events(block, columns, numbers) if block.lines else (None, [])
-        rejected.add(source.path, sorted([*malformed, *bad], key=lambda one: one.line))
+        rejected.add(sorted([*malformed, *bad], key=lambda one: one.line))
         if events is not None:
             spool.add(events)
         if spool.count // STEP > told:
@@ -138,11 +141,7 @@ def _spool_events(
             announce("import", f"read {write_count(spool.count, 'event')}, rejected {rejected.total:,}")
     spool.close()
     if not spool.count:
-        found = (
-            f"all of it is rejected, {write_count(rejected.total, 'row')}: {'; '.join(rejected.first)}"
-            if rejected.total
-            else "no row"
-        )
+        found = rejected.describe() if rejected.total else "no row"
         raise WrongArgument(f"{source.path} has no event that can be taken: {found}")
     return spool
 
@@ -168,9 +167,10 @@ def _write_objects(
     files = LabelFiles(root, run, kind, spool.find_unknown)
     if labels is not None and declared.labels is not None:
         announce("import", f"reads {labels.path}")
+        rejected.begin(labels.path)
         for block, malformed in labels.read(list(declared.labels.named)):
             judged, bad = judge_labels(block, declared.labels) if block.lines else (None, [])
-            rejected.add(labels.path, sorted([*malformed, *bad], key=lambda one: one.line))
+            rejected.add(sorted([*malformed, *bad], key=lambda one: one.line))
             if judged is not None:
                 files.add(judged)
     asof = spool.latest if files.latest is None else files.latest
@@ -237,10 +237,14 @@ def _write_documents(
 
 
 def _compose_answer(
-    folder: Path, declared: Declared, imported: _Imported, events: int, rejected: Rejected, knowledge: str
+    folder: Path,
+    declared: Declared,
+    imported: _Imported,
+    events: int,
+    rejected: Rejected,
+    notes: list[str],
 ) -> dict[str, Any]:
     root, labels, arrival = folder.absolute(), imported.labels, declared.events.delivered.arrival
-    unknown = f"{labels.unknown:,} labels are about events that are not in {declared.events.file}: they label no row"
     return {
         "outcome": "IMPORTED",
         "wiring": str(root / f.WIRING),
@@ -254,9 +258,28 @@ def _compose_answer(
         "labels_of_unknown_events": labels.unknown,
         "label_asof_utc": format_instant(imported.asof_us),
         "arrival": arrival or None,
-        "knowledge": knowledge,
+        "knowledge": _name_knowledge(declared),
         "rejected": rejected.total,
         "rejected_ref": f.REJECTED,
+        "rejected_path": str(root / f.REJECTED),
         "reasons": rejected.to_document(),
-        "notes": [*([] if arrival else [UNKNOWN_ARRIVAL]), *([unknown] if labels.unknown else [])],
+        "notes": notes,
     }
+
+
+def _name_knowledge(declared: Declared) -> str:
+    return "as_observed" if declared.events.delivered.arrival else "event_time"
+
+
+def _list_notes(declared: Declared, files: LabelFiles, rejected: Rejected) -> Iterator[str]:
+    """What an import does not know, or could not take, in words. rejected: of the labels, where there are some."""
+    labels = declared.labels
+    if not declared.events.delivered.arrival:
+        yield UNKNOWN_ARRIVAL
+    if labels is not None and rejected.here and not files.count:
+        yield f"no label of {labels.file} is taken: {rejected.describe()}"
+    if labels is not None and rejected.has(NO_VALUE, UNMAPPED):
+        yield f"--label-map says what values of {labels.value} mean, such as 1={VOCABULARY[labels.type][0]}"
+    if files.unknown:
+        which = "label is" if files.unknown == 1 else "labels are"
+        yield f"{files.unknown:,} {which} about events that are not in {declared.events.file}, and label no row"

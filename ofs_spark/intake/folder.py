@@ -57,6 +57,7 @@ def _make_folder(folder: Path) -> list[Path]:
         found = sorted(os.listdir(folder))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no folder can have this name"
+        reason = "a file stands there" if isinstance(error, FileExistsError | NotADirectoryError) else reason
         raise WrongFolderError(f"{folder} cannot be the folder of an import: {reason}") from None
     others = [name for name in found if not _is_ours(name)] if MARK in found else found
     if others:

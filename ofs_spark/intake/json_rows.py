@@ -8,6 +8,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, BinaryIO
 
+from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.intake import rows as r
 from ofs_spark.intake.csv_rows import skip_line
 from ofs_spark.intake.times import read_times
@@ -16,9 +17,13 @@ HEAD = 1_000
 """Lines that are looked at for the names of the members, before anything is written."""
 
 
-def read_members(file: BinaryIO) -> list[str]:
-    """The members of the objects among the first lines, in the order in which they are met."""
+def read_members(file: BinaryIO, name: str) -> list[str]:
+    """The members of the objects among the first lines, in the order in which they are met.
+
+    WrongArgument where none of these lines is an object. name: of the file.
+    """
     names: dict[str, None] = {}
+    first = ""
     for at, raw in enumerate(iter(partial(file.readline, r.MOST_LINE), b""), start=1):
         if at > HEAD:
             break
@@ -27,8 +32,12 @@ def read_members(file: BinaryIO) -> list[str]:
             found = r.parse_object(text) if text else {}
             r.require_single(text or "{}")
             names |= dict.fromkeys(found)
-        except r.BadRowError:
-            continue
+        except r.BadRowError as bad:
+            first = first or f": line {at} {bad.reason}"
+    if not names:
+        raise WrongArgument(
+            f"{name} has no object with a member in its first {HEAD:,} lines{first}; one a line is required"
+        )
     return list(names)
 
 

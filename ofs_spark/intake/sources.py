@@ -61,17 +61,28 @@ def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], sepa
     doubled = [name for name, count in Counter(columns).items() if count > 1]
     if doubled:
         raise WrongArgument(f"{path}: column {show_text(doubled[0])} stands there twice")
-    where = f" among the members of its first {HEAD:,} lines" if kind == "json" else ""
-    for name, option in named.items():
-        if name not in columns:
-            hint = _find_separator(columns) if kind == "csv" else ""
-            message = f"{option} {show_text(name)}: {name_nearest(name, columns, 'column')} in {path}{where}{hint}"
-            raise WrongArgument(message)
+    _require_columns(path, kind, columns, named)
     if kind == "parquet":
         file = parquet_rows.open_parquet(path)
         for name in times:
             parquet_rows.require_instants(file, path, name)
     return Source(path, kind, tuple(columns), separator)
+
+
+def _require_columns(path: Path, kind: Format, columns: Sequence[str], named: Mapping[str, str]) -> None:
+    """WrongArgument that tells every named column that is not there."""
+    lacking = [name for name in named if name not in columns]
+    if not lacking:
+        return
+    mark = next((word for word, mark in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), "")
+    if kind == "csv" and mark:
+        message = (
+            f"{path}: its first line is one column, {show_text(columns[0])}: --separator {mark} reads it as several"
+        )
+        raise WrongArgument(message)
+    where = f" among the members of its first {HEAD:,} lines" if kind == "json" else ""
+    said = (f"{named[name]} {show_text(name)}: {name_nearest(name, columns, 'column')}" for name in lacking)
+    raise WrongArgument(f"{'; '.join(said)} in {path}{where}")
 
 
 def _require_file(path: Path) -> None:
@@ -89,7 +100,10 @@ def find_format(path: Path) -> Format:
     found = next((kind for suffix, kind in SUFFIXES.items() if bare.endswith(suffix)), None)
     if found is None or (found == "parquet" and bare != name):
         listed = ", ".join(SUFFIXES)
-        raise WrongArgument(f"{path}: its name ends in none of {listed}, or of these with .gz where they are text")
+        hint = "; values between tabs are .csv, and --separator tab" if bare.endswith((".tsv", ".tab")) else ""
+        raise WrongArgument(
+            f"{path}: its name ends in none of {listed}, or of these with .gz where they are text{hint}"
+        )
     return found
 
 
@@ -103,13 +117,7 @@ def _list_columns(path: Path, kind: Format, separator: str) -> list[str]:
         if not start:
             raise WrongArgument(f"{path} is empty")
     with _open_text(path) as file:
-        return read_header(file, str(path), separator) if kind == "csv" else read_members(file)
-
-
-def _find_separator(columns: Sequence[str]) -> str:
-    """What may help whose file has one column: another separator stands in its name."""
-    found = next((word for word, mark in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), "")
-    return f"; its first line is one column: --separator {found} reads it as several" if found else ""
+        return read_header(file, str(path), separator) if kind == "csv" else read_members(file, str(path))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class EmbeddedEngine:
         if not tasks:
             return []
         if not self.workers:
-            return _run_here(tasks, steps)
+            return _run_here(tasks, steps, self._tell)
         self.start()
         assert self._pool is not None  # noqa: S101  # just started
         try:
@@ -91,19 +91,25 @@ class EmbeddedEngine:
         return {"engine": "embedded"}
 
 
-def _run_here(tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
+def _run_here(tasks: Sequence[bytes], steps: Sequence[Step], tell: TellTasks | None) -> list[dict[str, Any]]:
     notes: list[dict[str, Any]] = []
     inputs: dict[int, list[Body]] = {index: [task] for index, task in enumerate(tasks)}
-    for step in steps:
-        work = pickle.loads(pickle.dumps(step.work))
-        outputs: dict[int, list[Body]] = {}
-        for target in sorted(inputs):
-            for chunk in check_targets(step.name, step.width, work(target, iter(inputs[target]))):
-                if chunk.target == DRIVER:
-                    notes.append(json.loads(bytes(chunk.body)))
-                else:
-                    outputs.setdefault(chunk.target, []).append(chunk.body)
-        inputs = outputs
+    count = _Count(steps, len(tasks), tell)
+    try:
+        for step in steps:
+            work = pickle.loads(pickle.dumps(step.work))
+            outputs: dict[int, list[Body]] = {}
+            for target in sorted(inputs):
+                for chunk in check_targets(step.name, step.width, work(target, iter(inputs[target]))):
+                    if chunk.target == DRIVER:
+                        notes.append(json.loads(bytes(chunk.body)))
+                    else:
+                        outputs.setdefault(chunk.target, []).append(chunk.body)
+                count.add()
+            inputs = outputs
+            count.end_step(step.width)
+    finally:
+        count.end()
     return notes
 
 

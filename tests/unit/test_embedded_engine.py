@@ -124,9 +124,11 @@ def test_large_chunks_arrive_whole(engine: EmbeddedEngine) -> None:
     assert engine.run([b"x", b"y"], steps) == [{"note": "total", "target": 0, "total": 2 * sum(range(1_000_000))}]
 
 
-def test_targets_that_are_done_are_told(engine: EmbeddedEngine, told: list[Tasks | None]) -> None:
+@pytest.mark.parametrize("workers", [0, 3])
+def test_targets_that_are_done_are_told(workers: int, engine: EmbeddedEngine, told: list[Tasks | None]) -> None:
     told.clear()
-    engine.run(TASKS, STEPS)
+    used = engine if workers else EmbeddedEngine(tell=told.append)
+    used.run(TASKS, STEPS)
     counted = [one for one in told if one is not None]
     assert {(one.job, one.total) for one in counted} == {("spread → total → all", 3 + 5 + 3)}
     assert [one.done for one in counted] == [*range(1, 3 + 5 + 2)]  # the last step has chunks for one target

@@ -170,7 +170,7 @@ def test_a_line_that_is_no_event_is_rejected(line: bytes, column: str | None, re
     )
     assert made.rejected == [(3, column, reason)]
     assert made.answer["reasons"] == [
-        {"file": str(tmp_path / "e.jsonl"), "column": column, "reason": reason, "rows": 1}
+        {"file": str(tmp_path / "e.jsonl"), "column": column, "reason": reason, "rows": 1, "first_line": 3}
     ]
 
 

@@ -56,6 +56,22 @@ def test_without_a_map_the_words_are_those_of_the_vocabulary(tmp_path: Path) -> 
     assert made.rejected == [(3, "verdict", r.NO_VALUE)]
 
 
+def test_labels_of_which_none_is_taken_are_told_with_what_would_take_them(tmp_path: Path) -> None:
+    """Forgetting --label-map is no quiet way to a dataset without labels."""
+    made = import_labels(tmp_path / "1", f"a,1,{SEEN},\nb,0,{SEEN},\n")
+    assert made.answer["labels"] == 0
+    first, second = made.answer["notes"][-2:]
+    assert first == (
+        f"no label of {tmp_path / '1' / 'labels.csv'} is taken: all of it is rejected, 2 rows: "
+        f"line 2: verdict {r.NO_VALUE}; line 3: verdict {r.NO_VALUE}"
+    )
+    assert second == "--label-map says what values of verdict mean, such as 1=FRAUD_CONFIRMED"
+    some = import_labels(tmp_path / "2", f"a,FRAUD_CONFIRMED,{SEEN},\nb,0,{SEEN},\n").answer["notes"]
+    assert some[-1] == second
+    assert len(some) == 2
+    assert import_labels(tmp_path / "3", "").answer["notes"] == some[:1]
+
+
 def test_effective_is_observed_unless_a_column_says_so(tmp_path: Path) -> None:
     body = f"a,FRAUD_CONFIRMED,{SEEN},{AT}\n"
     first = import_labels(tmp_path / "1", body).assertions()[0]
@@ -76,6 +92,8 @@ def test_labels_of_unknown_events_are_kept_and_counted(tmp_path: Path) -> None:
     made = import_labels(tmp_path, f"a,FRAUD_CONFIRMED,{SEEN},\nz,FRAUD_CONFIRMED,{SEEN},\ny,FRAUD_CONFIRMED,{SEEN},\n")
     assert (made.answer["labels"], made.answer["labels_of_unknown_events"]) == (3, 2)
     assert "2 labels are about events that are not in" in made.answer["notes"][-1]
+    one = import_labels(tmp_path / "one", f"z,FRAUD_CONFIRMED,{SEEN},\n").answer["notes"][-1]
+    assert one.startswith("1 label is about events that are not in")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ def test_a_missing_column_is_told_with_the_nearest_name(kind: str, tmp_path: Pat
     )
 
 
+def test_every_missing_column_is_told_at_once(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "e.csv", f"id,at,card\na,{AT},c\n")
+    assert refused(tmp_path, path, key=["crad"], time="att") == (
+        "--key crad: there is no such column; the nearest is card; "
+        f"--time att: there is no such column; the nearest is at in {path}"
+    )
+
+
 def test_a_missing_label_column_is_told_before_events_are_read(tmp_path: Path) -> None:
     events = write_text(tmp_path / "e.csv", f"id,at\na,{AT}\n")
     labels = write_text(tmp_path / "l.csv", "id,verdicts,seen\n")
@@ -63,7 +71,14 @@ def test_a_missing_label_column_is_told_before_events_are_read(tmp_path: Path) -
         ("e.csv", b'"id\n', "the first line is no header"),
         ("e.csv", "id,at\n".encode("utf-16"), "is UTF-16 or no text"),
         ("e.jsonl", "{}\n".encode("utf-16"), "is UTF-16 or no text"),
-        ("e.jsonl", b"[]\nx\n", "there is no column in"),
+        (
+            "e.jsonl",
+            b"[]\nx\n",
+            "has no object with a member in its first 1,000 lines: line 1 is no JSON object; one a line",
+        ),
+        ("e.json", b'[\n{"id": "a"}]', "has no object with a member in its first 1,000 lines: line 1 is no JSON"),
+        ("e.jsonl", b"{}\n\n", "has no object with a member in its first 1,000 lines; one a line is required"),
+        ("e.tsv", b"id\tat\n", "where they are text; values between tabs are .csv, and --separator tab"),
         ("e.parquet", b"PAR1", "is no Parquet file"),
         ("e.parquet", b"", "is no Parquet file"),
         ("e.csv.gz", b"id,at\n", "cannot read"),
@@ -117,7 +132,9 @@ def test_values_are_separated_as_is_said(word: str, mark: str, tmp_path: Path) -
 
 def test_the_separator_of_a_file_that_has_another_is_told(tmp_path: Path) -> None:
     path = write_text(tmp_path / "e.csv", f"id;at\na;{AT}\n")
-    assert refused(tmp_path, path).endswith("its first line is one column: --separator semicolon reads it as several")
+    assert refused(tmp_path, path) == (
+        f"{path}: its first line is one column, id;at: --separator semicolon reads it as several"
+    )
     assert refused(tmp_path, path, separator="colon") == (
         "--separator colon: one of comma, semicolon, tab, pipe is required"
     )
