@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ofs_spark.foundation.canonical import CanonicalError
+from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
 from ofs_spark.foundation.wording import write_count
 
+_NAMED = Next(do="name a file that can be read: --wiring FILE or OFS_WIRING, --policy DIR or OFS_POLICY")
 MOST_RELEASE = 1024
 """Characters of a release: as the contract of an intent has it."""
 
@@ -60,7 +62,7 @@ def read_conf(file: Traversable, what: str, *, quote: bool = True) -> Any:
         raw = read_file(file, MAX_YAML_BYTES) if isinstance(file, Path) else file.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a file"
-        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}", file=str(file)) from None
+        raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}", _NAMED, file=str(file)) from None
     except ObjectTooLarge as error:
         message = f"{what} {file} has {write_count(error.found, 'byte')}; at most {error.allowed:,} are read"
         raise refuse("ENVIRONMENT_UNFIT", message, file=str(file)) from None

@@ -27,7 +27,7 @@ from ofs_spark.intent.run import (
     require_same_intent,
 )
 
-_PREFIX = re.compile(r"[0-9a-f]{6,31}")
+_PREFIX, _TOO_SHORT = re.compile(r"[0-9a-f]{6,31}"), re.compile(r"[0-9a-f]{1,5}")
 """The beginning of a run key, long enough to be typed for one run."""
 
 
@@ -139,7 +139,8 @@ class RunControl:
         """The run. RUN_NOT_FOUND if the ledger knows none."""
         run = self.ledger.find(run_key)
         if run is None:
-            raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}", run_key=run_key)
+            short = "; the beginning of a run key has six digits or more" if _TOO_SHORT.fullmatch(run_key) else ""
+            raise refuse("RUN_NOT_FOUND", f"the ledger holds no run {run_key}{short}", run_key=run_key)
         return run
 
     def is_live(self, run_key: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.contracts import recognise_contract
 from ofs_spark.foundation.documents import DocumentKind, fetch_document, parse_document, read_document, require_kept
 from ofs_spark.foundation.ends import refuse_ambiguous
@@ -24,6 +25,8 @@ STANDING = DocumentKind(
 """What stands where a build would commit: never replaced, whatever it is."""
 _BEGINNING = re.compile(r"dm_[0-9a-f]{6,32}")
 """A dataset_manifest_id, or enough of it to be typed for one."""
+_TOO_SHORT = re.compile(r"dm_[0-9a-f]{0,5}")
+_DATASETS = Next("datasets", do="name a dataset of this ledger, or its manifest by its ref; check the wiring's ledger")
 NO_DATASETS = {
     "forensic": "a forensic artifact: it shows one decision, and never trains a model",
     "parity": "a document of a parity run: it compares, and never trains a model",
@@ -39,7 +42,9 @@ def find_manifest(manifest: str, context: RunContext) -> str:
     if found is not None:
         return name_manifest(found.platform_run_id, found.dataset_manifest_id)
     message = f"no run of this ledger published {show_text(manifest)}; name the manifest by its ref"
-    raise refuse("RUN_NOT_FOUND", message)
+    if _TOO_SHORT.fullmatch(manifest):
+        message = f"{manifest} is too short to be the beginning of an id: dm_ and six digits or more are"
+    raise refuse("RUN_NOT_FOUND", message, _DATASETS)
 
 
 def find_dataset(text: str, context: RunContext) -> Published | None:

@@ -108,6 +108,10 @@ def test_the_beginning_of_an_id_names_a_dataset(shelf: Shelf) -> None:
     for unknown in ("dm_99999999", "dm_11111", "11111111", "dm_zzzzzz"):
         nothing = ask(shelf, "show", unknown, "--json", "--quiet")
         assert (nothing.exit_code, json.loads(nothing.stdout)["code"]) == (60, "RUN_NOT_FOUND")
+        assert json.loads(nothing.stdout)["next"].endswith(" datasets")
+    short = json.loads(ask(shelf, "show", "dm_11111", "--json", "--quiet").stdout)["message"]
+    assert short == "dm_11111 is too short to be the beginning of an id: dm_ and six digits or more are"
+    assert "has six digits or more" in json.loads(ask(shelf, "status", "11111", "--json", "--quiet").stdout)["message"]
     verified = ask(shelf, "verify", SECOND[:9], "--json", "--quiet")  # nothing of it verifies, but it was found
     assert verified.exit_code == 60
     assert json.loads(verified.stdout).get("code") != "RUN_NOT_FOUND"

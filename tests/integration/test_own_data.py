@@ -240,7 +240,7 @@ def test_what_people_see_names_the_rejected_and_the_next_command(tmp_path: Path)
     write_csv(tmp_path / "events.csv", rows)
     done = run_command("--quiet", "import", str(tmp_path / "world"), *options)
     assert done.exit_code == 0
-    assert "1 row, each in rejected.jsonl" in done.stdout
+    assert f"1 row, each in {tmp_path}/world/rejected.jsonl" in done.stdout
     assert f"next: ofs --wiring {tmp_path}/world/wiring.yaml build {tmp_path}/world/intent.json" in done.stdout
     assert "arrival times are unknown" in done.stdout
 

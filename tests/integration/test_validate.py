@@ -439,6 +439,7 @@ def test_a_run_that_was_resolved_to_another_plan_is_told(tmp_path: Path, monkeyp
     answer = ask_with_pins(written)
     refused = json.loads(run_command(*line).stdout)
     assert refused["code"] == "BUILD_PLAN_IMMUTABILITY_VIOLATION"
+    assert refused["message"].endswith(".json: feature_profile changed since")
     assert (refused["do"]["file"], refused["do"]["pointer"]) == (str(written.intent), "/request_id")
     assert [(fault["code"], fault["message"]) for fault in answer["faults"]] == [(refused["code"], refused["message"])]
 
