@@ -34,6 +34,8 @@ _OPTIONS = (
     ("--label-effective", "COLUMN", "When it became true. Default: when it became known."),
     ("--separator", "MARK", "What separates the values of a line of CSV: comma (default), semicolon, tab or pipe."),
 )
+_USAGE = """%(prog)s DIR --events FILE --id COLUMN --time COLUMN
+                  (--type COLUMN | --type-is NAME) [options]"""
 _LISTS = (
     ("--id-from", "COLUMN", "Columns that ids are hashed from, where none is an id."),
     ("--key", "COLUMN", "Whose history features look at: customer, card, terminal …; a group of features for each."),
@@ -45,7 +47,13 @@ def add_commands(add: AddCommand) -> None:
     """init, import."""
     add(answer_init).add_argument("folder", type=Path, metavar="DIR", help="A new or empty folder.")
     parser = add(answer_import)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="A new or empty folder, which becomes an object root.")
+    parser.usage = _USAGE
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="A new or empty folder, which becomes an object root. It stands before the options: some take several values.",
+    )
     for option, metavar, about in _OPTIONS:
         kind = Path if metavar == "FILE" else str
         parser.add_argument(option, type=kind, metavar=metavar, help=about)

@@ -55,7 +55,9 @@ def read_header(file: BinaryIO, name: str, separator: str = COMMA) -> list[str]:
     try:
         header = next(csv.reader(_Lines(file), strict=True, delimiter=separator), [])
     except csv.Error as error:
-        raise WrongArgument(f"{name}: the first line is no header: {error}") from None
+        has_returns = "new-line character" in str(error)
+        reason = "lines end in CR alone; LF or CRLF is required" if has_returns else "it is not quoted as CSV is"
+        raise WrongArgument(f"{name}: the first line is no header: {reason}") from None
     if not header:
         raise WrongArgument(f"{name} is empty: its first line must name the columns")
     if r.has_half_pair("".join(header)):

@@ -252,14 +252,20 @@ def _fits(name: str, value: Any) -> bool:
     return isinstance(value, str)
 
 
+def show_name(name: str) -> str:
+    """A name as messages show it; in quotes where its ends could not be seen."""
+    shown = show_text(name)
+    return f'"{shown}"' if name == "" or name != name.strip() else shown
+
+
 def name_nearest(name: str, known: Iterable[str], noun: str) -> str:
     """That a name is none of those known, and which of them is the nearest."""
     names = list(known)
     holding = (one for one in names if name and name.casefold() in one.casefold())
     near = find_nearest(name, names, 0.5) or next(holding, "")
     if near:
-        return f"there is no such {noun}; the nearest is {show_text(near)}"
-    listed = ", ".join(show_text(one) for one in names[:12])
+        return f"there is no such {noun}; the nearest is {show_name(near)}"
+    listed = ", ".join(show_name(one) for one in names[:12])
     return (
         f"there is no such {noun}; there are {listed}{', …' if len(names) > 12 else ''}"
         if names

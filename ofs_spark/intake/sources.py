@@ -18,7 +18,7 @@ from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file_tail
 from ofs_spark.intake import parquet_rows
 from ofs_spark.intake.csv_rows import COMMA, SEPARATORS, read_csv, read_header
-from ofs_spark.intake.declared import name_nearest
+from ofs_spark.intake.declared import name_nearest, show_name
 from ofs_spark.intake.json_rows import HEAD, read_json_lines, read_members
 from ofs_spark.intake.rows import Blocks
 
@@ -27,6 +27,12 @@ SUFFIXES: Mapping[str, Format] = {
     ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 """Suffix → format; `.gz` may follow those of text."""
+_MARKS: Mapping[bytes, str] = {
+    b"PAR1": "is a Parquet file: its name must end in .parquet or .pq",
+    b"PK\x03\x04": "is a ZIP archive or a spreadsheet: write what it holds as CSV",
+    b"\x1f\x8b": "is compressed: its name must end in .gz, after the suffix of its text",
+}
+"""How a file begins that is no text → what it is, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,16 @@ def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], sepa
         _require_file(path)
         kind = find_format(path)
         columns = _list_columns(path, kind, separator)
-    doubled = [name for name, count in Counter(columns).items() if count > 1]
-    if doubled:
-        raise WrongArgument(f"{path}: column {show_text(doubled[0])} stands there twice")
+    if kind == "csv" and columns[0].startswith("sep="):
+        raise WrongArgument(
+            f"{path}: its first line is a spreadsheet's mark of a separator, and no header: remove that line"
+        )
+    doubled = next((name for name, count in Counter(columns).items() if count > 1), None)
+    if doubled is not None:
+        places = [str(place) for place, name in enumerate(columns, start=1) if name == doubled]
+        raise WrongArgument(
+            f"{path}: column {show_name(doubled)} stands there twice: columns {' and '.join(places[:2])}"
+        )
     _require_columns(path, kind, columns, named)
     if kind == "parquet":
         file = parquet_rows.open_parquet(path)
@@ -81,7 +94,7 @@ def _require_columns(path: Path, kind: Format, columns: Sequence[str], named: Ma
         )
         raise WrongArgument(message)
     where = f" among the members of its first {HEAD:,} lines" if kind == "json" else ""
-    said = (f"{named[name]} {show_text(name)}: {name_nearest(name, columns, 'column')}" for name in lacking)
+    said = (f"{named[name]} {show_name(name)}: {name_nearest(name, columns, 'column')}" for name in lacking)
     raise WrongArgument(f"{'; '.join(said)} in {path}{where}")
 
 
@@ -112,6 +125,9 @@ def _list_columns(path: Path, kind: Format, separator: str) -> list[str]:
         return list(parquet_rows.open_parquet(path).schema_arrow.names)
     with _open_text(path) as file:
         start = file.read(4)
+        for mark, is_other in _MARKS.items():
+            if start.startswith(mark):
+                raise WrongArgument(f"{path} {is_other}")
         if start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in start:
             raise WrongArgument(f"{path} is UTF-16 or no text: UTF-8 is required")
         if not start:

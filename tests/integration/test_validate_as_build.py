@@ -25,8 +25,9 @@ from tests.spec.tables import ALL
 from tests.spec.tables.windows import world
 from tests.spec.test_intent import PRECEDENCE
 from tests.worlds.command import run_command
-from tests.worlds.model import World, canon, slice_
+from tests.worlds.model import FACTS_REF, RUN, World, canon, slice_
 from tests.worlds.sabotage import SABOTAGES, extract_part, remove, rewrite
+from tests.worlds.snapshots import OnlineWorld, changed, write_online_world
 from tests.worlds.writer import Layout, Written, write_world
 
 Write = Callable[[Path], Written]
@@ -111,6 +112,37 @@ WORLDS: dict[str, Write] = {
 }
 
 
+ANCHOR = f"{RUN}/ofp/1.json"
+ONLINE: Mapping[str, Callable[[OnlineWorld], object]] = {
+    "nothing": lambda _w: None,
+    "profile": lambda w: (w.folder / "profiles" / "core_features.yaml").write_text("a: [1"),
+    "profile gone": lambda w: (w.folder / "profiles" / "core_features.yaml").unlink(),
+    "facts": lambda w: (w.objects / FACTS_REF).unlink(),
+    "index": lambda w: (w.objects / RUN / "archive" / "segment_index.json").write_text("{}"),
+    "anchor": lambda w: w.put_anchor("1", b"[]"),
+    "anchor gone": lambda w: (w.objects / ANCHOR).unlink(),
+    "anchor of another run": lambda w: w.put_anchor(
+        "1", changed(1, lambda one: one["pins"].update(platform_run_id="platform_20260101T000000Z"))
+    ),
+}
+
+
+@pytest.mark.parametrize("command", ["parity", "forensic"])
+@pytest.mark.parametrize("names", [*([name] for name in ONLINE), ["profile", "facts", "index", "anchor"]], ids="+".join)
+def test_what_a_rebuild_refuses_before_it_reads_a_row_validate_tells(
+    names: list[str], command: str, tmp_path: Path
+) -> None:
+    online = write_online_world(tmp_path)
+    for name in names:
+        ONLINE[name](online)
+    intent = tmp_path / "intent.json"
+    intent.write_bytes(online.ask(f"{command}_rebuild", "rebuild.0001", ANCHOR))
+    line = ("--json", "--quiet", "--wiring", str(tmp_path / "wiring.yaml"))
+    answer = json.loads(run_command(*line, "validate", str(intent)).stdout)
+    assert answer["faults"] == list_faults(*line, command, str(intent))
+    assert answer["valid"] is (names == ["nothing"])
+
+
 def list_files(written: Written) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in written.wiring.parent.rglob("*") if path.is_file()}
 
@@ -127,7 +159,11 @@ def validate(written: Written) -> dict[str, Any]:
 
 def list_refused(written: Written, command: str = "build", *arguments: str) -> list[dict[str, Any]]:
     """The faults that the command refuses before anything is computed, as `validate` tells them."""
-    line = ("--json", "--quiet", "--wiring", str(written.wiring), command, str(written.intent), *arguments)
+    return list_faults("--json", "--quiet", "--wiring", str(written.wiring), command, str(written.intent), *arguments)
+
+
+def list_faults(*line: str) -> list[dict[str, Any]]:
+    """As `list_refused`, of a whole command line."""
     try:
         told = json.loads(run_command(*line).stdout.splitlines()[-1])
     except PinsHeld:
