@@ -191,6 +191,18 @@ def test_a_rebuild_whose_pins_hold_compiles_next(asked: str, function: str, tmp_
     assert compiling == "compiling loops (first run of this release)"
 
 
+@pytest.mark.parametrize("command", ["parity", "forensic"])
+def test_a_rebuild_that_was_made_before_is_answered_without_a_loop(command: str, tmp_path: Path) -> None:
+    online = write_online_world(tmp_path / "world")
+    line = ask(online, command)
+    raw = Path(line[-1]).read_bytes()
+    (online.compare if command == "parity" else online.rebuild)(raw)
+    done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-2])["outcome"] == ("MATCH" if command == "parity" else "REBUILT")
+    assert set(done.stdout.splitlines()[-1].split()) & LOOPS == set()
+
+
 def test_what_is_nothing_to_explain_costs_no_compilation(wiring: Path, tmp_path: Path) -> None:
     line = ("--json", "--wiring", str(wiring), "explain", MANIFEST, "e1", "no_such_column")
     done = run_python("-c", LOADED, *line, OFS_CACHE_DIR=str(tmp_path / "cache"), NUMBA_DISABLE_JIT="1")
