@@ -30,6 +30,7 @@ Reach: TypeAlias = Callable[[StoreSettings], Clearable]
 Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
 _NOTHING_STATED = StoreSettings()
+READERS = 16
 MAKE_WORLD = Next(
     "demo",
     do="name a wiring by --wiring or OFS_WIRING; `ofs demo` makes a world to look at, `ofs init DIR` one of your own",
@@ -196,6 +197,12 @@ def _refuse_rootless(wiring: Wiring) -> Refusal:
 def open_objects(root: str, settings: StoreSettings = _NOTHING_STATED) -> Clearable:
     """The object store at an absolute address. Creates nothing."""
     return _find_store(root, "objects.root").open(root)(settings)
+
+
+def count_readers(root: str) -> int:
+    """How many documents of a store are read at once: a bucket answers each after some milliseconds, however small it is; in
+    a folder of this machine threads only wait for one another, and take as much CPU again."""
+    return 1 if _find_store(root, "objects.root").one_machine else READERS
 
 
 def list_table_options(wiring: Wiring) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ofs_spark.foundation.wiring import Wiring, parse_wiring
 from ofs_spark.intent.control import RunControl
 from ofs_spark.intent.run import HOUR_S, Limits
 from ofs_spark.io.adapters import (
+    count_readers,
     find_notes,
     list_table_options,
     load_wiring,
@@ -96,6 +97,7 @@ def _make_context(wiring: Wiring, policy: Policy, announce: Announce, engines: E
         announce=announce,
         clearable=objects,
         width=width,
+        readers=count_readers(wiring.objects_root),
     )
 
 

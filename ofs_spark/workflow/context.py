@@ -48,6 +48,8 @@ class RunContext:
     """The same objects, for `ofs gc` alone: no other path lists ages or removes."""
     width: int
     """Targets of an exchange whose width does not change the dataset."""
+    readers: int
+    """Small documents that are read at once."""
 
     def locate_file(self, root: str, ref: str) -> str:
         """The path of the file at a ref below the `objects` or `profiles` root; "" where no such file is on this machine,

@@ -23,14 +23,12 @@ Answer = dict[str, Any]
 
 ABSENT, INVALID, RETIRED = "ABSENT", "INVALID", "RETIRED"
 """Statuses that no manifest states: nothing stands at its ref; what stands there is none; somebody retired the dataset."""
-READERS = 16
-"""Manifests that are read at once: a bucket answers each after some milliseconds, however small it is."""
 
 
 def list_datasets(most: int | None, context: RunContext) -> Answer:
     """The datasets that the ledger knows, the `most` newest (None: all), the newest first; and how many it knows."""
     known = context.control.ledger.list_datasets()
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(context.readers) as readers:
         shown = list(readers.map(partial(_describe_dataset, context), known[:most]))
     return {"datasets": shown, "total": len(known)}
 
