@@ -33,6 +33,7 @@ _OPTIONS = (
     ("--label-observed", "COLUMN", "When the label became known."),
     ("--label-effective", "COLUMN", "When it became true. Default: when it became known."),
     ("--separator", "MARK", "What separates the values of a line of CSV: comma (default), semicolon, tab or pipe."),
+    ("--label-separator", "MARK", "The same of the labels. Default: as --separator."),
 )
 _USAGE = """%(prog)s DIR --events FILE --id COLUMN --time COLUMN
                   (--type COLUMN | --type-is NAME) [options]"""

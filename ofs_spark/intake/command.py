@@ -76,9 +76,9 @@ def import_own_data(
     WrongArgument, and nothing written, for a folder that is not the import's own, a file that cannot be read or lacks a
     column, and for events of which none can be taken.
     """
-    columns, separator = declared.events, declared.separator
-    events = open_source(columns.file, columns.named, _list_times(columns), separator)
-    labels = None if declared.labels is None else _open_labels(declared.labels, separator)
+    columns = declared.events
+    events = open_source(columns.file, columns.named, _list_times(columns), columns.separator)
+    labels = None if declared.labels is None else _open_labels(declared.labels)
     with f.write_whole(folder) as aside:
         _require_place(folder)
         with (folder / f.REJECTED).open("w", encoding="ascii", newline="\n") as file:
@@ -104,9 +104,9 @@ def _list_times(columns: EventColumns) -> list[str]:
     return [name for name in (columns.time, columns.delivered.arrival) if name]
 
 
-def _open_labels(columns: LabelColumns, separator: str) -> Source:
+def _open_labels(columns: LabelColumns) -> Source:
     times = [name for name in (columns.observed, columns.effective) if name]
-    return open_source(columns.file, columns.named, times, separator)
+    return open_source(columns.file, columns.named, times, columns.separator)
 
 
 def _require_place(folder: Path) -> None:

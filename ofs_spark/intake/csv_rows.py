@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.intake import rows as r
@@ -19,6 +19,17 @@ from ofs_spark.intake.times import read_times
 COMMA = ","
 SEPARATORS: Mapping[str, str] = {"comma": COMMA, "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Word → what stands between two values of a line."""
+
+
+class Separator(NamedTuple):
+    """What stands between two values of a line, and the option that states it."""
+
+    mark: str = COMMA
+    option: str = "--separator"
+
+
+COMMAS = Separator()
+
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -14,7 +14,7 @@ from ofs_spark.foundation.files import read_file
 from ofs_spark.foundation.nearest import find_nearest
 from ofs_spark.foundation.ports import ObjectTooLarge
 from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
-from ofs_spark.intake.csv_rows import COMMA, SEPARATORS
+from ofs_spark.intake.csv_rows import COMMA, COMMAS, SEPARATORS, Separator
 from ofs_spark.intake.rows import is_path_part
 from ofs_spark.labels.terms import VOCABULARY
 from ofs_spark.pins.profile.model import MOST_GROUPS
@@ -22,7 +22,7 @@ from ofs_spark.pins.profile.model import MOST_GROUPS
 FILES = ("events", "labels")
 LISTS = ("id-from", "key")
 PAIRS = "label-map"
-SEPARATOR = "separator"
+SEPARATOR, LABEL_SEPARATOR = "separator", "label-separator"
 COLUMNS = (
     "id",
     "time",
@@ -36,7 +36,7 @@ COLUMNS = (
     "label-observed",
     "label-effective",
 )
-NAMES = (*FILES, *LISTS, PAIRS, SEPARATOR, *COLUMNS, "type-is", "label-type")
+NAMES = (*FILES, *LISTS, PAIRS, SEPARATOR, LABEL_SEPARATOR, *COLUMNS, "type-is", "label-type")
 """Every name that an option, or a map, may state."""
 DELIVERED = ("arrival", "offset", "partition")
 _OF_LABELS = ("label-event", "label-type", "label-value", "label-observed")
@@ -77,6 +77,7 @@ class EventColumns:
     keys: tuple[str, ...]
     delivered: Delivered
     partition_by: str
+    separator: Separator = COMMAS
 
     @property
     def named(self) -> dict[str, str]:
@@ -99,6 +100,7 @@ class LabelColumns:
     observed: str
     effective: str
     values: Mapping[str, str] | None
+    separator: Separator = COMMAS
 
     @property
     def named(self) -> dict[str, str]:
@@ -114,11 +116,10 @@ class LabelColumns:
 
 @dataclass(frozen=True)
 class Declared:
-    """What is imported, and how its columns are read. separator: of the values of a line of CSV."""
+    """What is imported, and how its columns are read."""
 
     events: EventColumns
     labels: LabelColumns | None
-    separator: str
     digest: str
     """`H` of the names of columns and of what they mean; the files' own names are no part of it."""
 
@@ -136,9 +137,9 @@ def read_declared(stated: Mapping[str, Any], map_file: Path | None) -> Declared:
     found = {**mapped, **given}
     _require_whole(found)
     labels = _describe_labels(found) if "labels" in found else None
-    meant = {name: one for name, one in found.items() if name not in (*FILES, SEPARATOR)}
+    meant = {name: one for name, one in found.items() if name not in (*FILES, SEPARATOR, LABEL_SEPARATOR)}
     declared = digest({"recipe": "ofs.import.declared.v1", "columns": meant})
-    return Declared(_describe_events(found), labels, _read_separator(found), declared)
+    return Declared(_describe_events(found), labels, declared)
 
 
 def _describe_events(found: Mapping[str, Any]) -> EventColumns:
@@ -156,15 +157,16 @@ def _describe_events(found: Mapping[str, Any]) -> EventColumns:
         keys=tuple(dict.fromkeys(found.get("key", ()))),
         delivered=Delivered(*map(state, DELIVERED)),
         partition_by=state("partition-by"),
+        separator=_read_separator(found, SEPARATOR),
     )
 
 
-def _read_separator(found: Mapping[str, Any]) -> str:
-    stated = found.get(SEPARATOR, COMMA)
+def _read_separator(found: Mapping[str, Any], name: str) -> Separator:
+    stated = found.get(name, found.get(SEPARATOR, COMMA))
     mark: str = SEPARATORS.get(stated, stated)
     if mark not in SEPARATORS.values():
-        raise WrongArgument(f"--separator {show_text(stated)}: one of {', '.join(SEPARATORS)} is required")
-    return mark
+        raise WrongArgument(f"--{name} {show_text(stated)}: one of {', '.join(SEPARATORS)} is required")
+    return Separator(mark, f"--{name}")
 
 
 def _describe_labels(found: Mapping[str, Any]) -> LabelColumns:
@@ -177,7 +179,13 @@ def _describe_labels(found: Mapping[str, Any]) -> LabelColumns:
             message = f"--label-map: {show_text(meant)} is no value of {kind}; one of {', '.join(VOCABULARY[kind])} is required"
             raise WrongArgument(message)
     columns = (found["label-event"], kind, found["label-value"], found["label-observed"])
-    return LabelColumns(Path(found["labels"]), *columns, found.get("label-effective", ""), values)
+    return LabelColumns(
+        Path(found["labels"]),
+        *columns,
+        found.get("label-effective", ""),
+        values,
+        _read_separator(found, LABEL_SEPARATOR),
+    )
 
 
 def _require_whole(found: Mapping[str, Any]) -> None:
@@ -195,7 +203,7 @@ def _require_whole(found: Mapping[str, Any]) -> None:
     lacking = [name for name in _OF_LABELS if name not in found]
     if "labels" in found and lacking:
         raise WrongArgument(f"--labels needs --{lacking[0]} too")
-    stray = [name for name in (*_OF_LABELS, "label-effective", PAIRS) if name in found]
+    stray = [name for name in (*_OF_LABELS, "label-effective", LABEL_SEPARATOR, PAIRS) if name in found]
     if "labels" not in found and stray:
         raise WrongArgument(f"--{stray[0]} is given without --labels")
 

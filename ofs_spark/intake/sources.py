@@ -17,7 +17,7 @@ from ofs_spark.foundation.ends import WrongArgument
 from ofs_spark.foundation.errors import show_text
 from ofs_spark.foundation.files import read_file_tail
 from ofs_spark.intake import parquet_rows
-from ofs_spark.intake.csv_rows import COMMA, SEPARATORS, read_csv, read_header
+from ofs_spark.intake.csv_rows import COMMAS, SEPARATORS, Separator, read_csv, read_header
 from ofs_spark.intake.declared import name_nearest, show_name
 from ofs_spark.intake.json_rows import HEAD, read_json_lines, read_members
 from ofs_spark.intake.rows import Blocks
@@ -42,7 +42,7 @@ class Source:
     path: Path
     format: Format
     columns: tuple[str, ...]
-    separator: str = COMMA
+    separator: Separator = COMMAS
 
     def read(self, columns: Sequence[str] = ()) -> Blocks:
         """Its rows. columns: those that are needed, none for all. WrongArgument where it cannot be read to its end."""
@@ -52,10 +52,10 @@ class Source:
                 return
             with _open_text(self.path) as file:
                 is_csv = self.format == "csv"
-                yield from read_csv(file, self.columns, self.separator) if is_csv else read_json_lines(file)
+                yield from read_csv(file, self.columns, self.separator.mark) if is_csv else read_json_lines(file)
 
 
-def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], separator: str = COMMA) -> Source:
+def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], separator: Separator = COMMAS) -> Source:
     """The file at `path`. WrongArgument, telling the nearest name, where it lacks a column.
 
     named: column → the option that names it. times: the columns among them that hold instants. separator: of CSV.
@@ -74,7 +74,7 @@ def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], sepa
         raise WrongArgument(
             f"{path}: column {show_name(doubled)} stands there twice: columns {' and '.join(places[:2])}"
         )
-    _require_columns(path, kind, columns, named)
+    _require_columns(path, kind, columns, named, separator.option)
     if kind == "parquet":
         file = parquet_rows.open_parquet(path)
         for name in times:
@@ -82,16 +82,14 @@ def open_source(path: Path, named: Mapping[str, str], times: Sequence[str], sepa
     return Source(path, kind, tuple(columns), separator)
 
 
-def _require_columns(path: Path, kind: Format, columns: Sequence[str], named: Mapping[str, str]) -> None:
-    """WrongArgument that tells every named column that is not there."""
+def _require_columns(path: Path, kind: Format, columns: Sequence[str], named: Mapping[str, str], option: str) -> None:
+    """WrongArgument that tells every named column that is not there. option: states the separator."""
     lacking = [name for name in named if name not in columns]
     if not lacking:
         return
     mark = next((word for word, mark in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), "")
     if kind == "csv" and mark:
-        message = (
-            f"{path}: its first line is one column, {show_text(columns[0])}: --separator {mark} reads it as several"
-        )
+        message = f"{path}: its first line is one column, {show_text(columns[0])}: {option} {mark} reads it as several"
         raise WrongArgument(message)
     where = f" among the members of its first {HEAD:,} lines" if kind == "json" else ""
     said = (f"{named[name]} {show_name(name)}: {name_nearest(name, columns, 'column')}" for name in lacking)
@@ -120,7 +118,7 @@ def find_format(path: Path) -> Format:
     return found
 
 
-def _list_columns(path: Path, kind: Format, separator: str) -> list[str]:
+def _list_columns(path: Path, kind: Format, separator: Separator) -> list[str]:
     if kind == "parquet":
         return list(parquet_rows.open_parquet(path).schema_arrow.names)
     with _open_text(path) as file:
@@ -133,7 +131,7 @@ def _list_columns(path: Path, kind: Format, separator: str) -> list[str]:
         if not start:
             raise WrongArgument(f"{path} is empty")
     with _open_text(path) as file:
-        return read_header(file, str(path), separator) if kind == "csv" else read_members(file, str(path))
+        return read_header(file, str(path), separator.mark) if kind == "csv" else read_members(file, str(path))
 
 
 @contextmanager

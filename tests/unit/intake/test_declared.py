@@ -34,6 +34,7 @@ WHOLE: dict[str, Any] = {**EVENTS, "events": Path("e.csv")}
         ({"key": [f"k{number}" for number in range(56)]}, "--key: a profile has 55 groups"),
         ({"label-event": "x"}, "--label-event is given without --labels"),
         ({"label-effective": "x"}, "--label-effective is given without --labels"),
+        ({"label-separator": "tab"}, "--label-separator is given without --labels"),
         ({"labels": Path("l.csv")}, "--labels needs --label-event"),
         ({"labels": Path("l.csv"), **LABELS, "label-value": None}, "--labels needs --label-value"),
         ({"labels": Path("l.csv"), **LABELS, "label-type": "fraud"}, "the nearest is fraud_disposition"),

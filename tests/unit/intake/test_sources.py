@@ -137,6 +137,19 @@ def test_values_are_separated_as_is_said(word: str, mark: str, tmp_path: Path) -
         ]
 
 
+def test_labels_may_be_separated_in_their_own_way(tmp_path: Path) -> None:
+    events = write_text(tmp_path / "e.csv", f"id;at\na;{AT}\n")
+    labels = write_text(tmp_path / "l.csv", f"id,verdict,seen\na,FRAUD_CONFIRMED,{AT}\n")
+    stated = {"labels": labels, **LABELS, "separator": "semicolon"}
+    assert refused(tmp_path, events, **stated) == (
+        f"{labels}: its first line is one column, id,verdict,seen: --label-separator comma reads it as several"
+    )
+    assert run_import(tmp_path / "world", events, **stated, label_separator="comma").answer["labels"] == 1
+    both = write_text(tmp_path / "b.csv", f"id;verdict;seen\na;FRAUD_CONFIRMED;{AT}\n")
+    assert run_import(tmp_path / "both", events, **{**stated, "labels": both}).answer["labels"] == 1
+    assert refused(tmp_path, events, **stated, label_separator=".").startswith("--label-separator .: one of comma")
+
+
 def test_the_separator_of_a_file_that_has_another_is_told(tmp_path: Path) -> None:
     path = write_text(tmp_path / "e.csv", f"id;at\na;{AT}\n")
     assert refused(tmp_path, path) == (
