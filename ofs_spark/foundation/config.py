@@ -21,6 +21,7 @@ from ofs_spark.foundation.strict_yaml import MAX_YAML_BYTES, parse_yaml
 from ofs_spark.foundation.wording import write_count
 
 _NAMED = Next(do="name a file that can be read: --wiring FILE or OFS_WIRING, --policy DIR or OFS_POLICY")
+_CORRECTED = Next(do="correct the file as the message says")
 MOST_RELEASE = 1024
 """Characters of a release: as the contract of an intent has it."""
 
@@ -65,8 +66,8 @@ def read_conf(file: Traversable, what: str, *, quote: bool = True) -> Any:
         raise refuse("ENVIRONMENT_UNFIT", f"{what} {file} cannot be read: {reason}", _NAMED, file=str(file)) from None
     except ObjectTooLarge as error:
         message = f"{what} {file} has {write_count(error.found, 'byte')}; at most {error.allowed:,} are read"
-        raise refuse("ENVIRONMENT_UNFIT", message, file=str(file)) from None
+        raise refuse("ENVIRONMENT_UNFIT", message, _CORRECTED, file=str(file)) from None
     try:
         return parse_yaml(raw, what=f"{what} {file}", quote=quote)
     except CanonicalError as error:
-        raise refuse("ENVIRONMENT_UNFIT", str(error), file=str(file)) from None
+        raise refuse("ENVIRONMENT_UNFIT", str(error), _CORRECTED, file=str(file)) from None

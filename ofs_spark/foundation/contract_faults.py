@@ -76,7 +76,10 @@ def _locate_faults(error: ValidationError, secret: bool) -> list[tuple[list[str]
 
 def _name_rule(error: ValidationError) -> str:
     """The rule that a value breaks, without the value."""
-    return f"is not what the contract allows ({error.validator}); it is not shown, for it may hold a password"
+    rule: Any = error.validator_value
+    listed = rule if isinstance(rule, list) else [rule]
+    shown = f": {', '.join(map(str, listed))}" if all(isinstance(one, str | int) for one in listed) else ""
+    return f"is not what the contract allows ({error.validator}{shown}); it is not shown, for it may hold a password"
 
 
 def _find_code(contract: str, path: list[Any]) -> str:

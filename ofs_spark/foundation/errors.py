@@ -24,6 +24,8 @@ from typing import Any
 from ofs_spark.foundation.codes import CODES, find_turn
 from ofs_spark.foundation.commands import NOBODY, Caller, Next
 
+WIRED = "correct the wiring at this place, or mend what it names there, as the message says"
+"""What `do` says where its place is in the wiring."""
 CHANGED = "; a changed intent takes a new `request_id`"
 """What `do` adds where its place is in the intent: the run that was refused stands for the intent as it was."""
 
@@ -111,7 +113,8 @@ class Refusal(OfsError):
         place = {"file": file, "pointer": pointer}
         is_changed = file == caller.intent != "" and code.room != "intent" and "request_id" not in code.do
         own = "" if self.next_command is None else self.next_command.do
-        text = (own or code.do) + (CHANGED if is_changed else "")
+        meant = WIRED if code.room == "environment" and pointer else code.do
+        text = (own or meant) + (CHANGED if is_changed else "")
         return {"text": text, **{name: value for name, value in place.items() if value}}
 
     def _find_place(self, caller: Caller) -> tuple[str, str]:
