@@ -27,7 +27,7 @@ class DocumentKind:
     """One kind of stored document: its contract, what people call it, and the codes that it is refused with.
 
     `pointer`: the member of the intent that names its ref, "" where nothing of the intent does. `max_bytes` is compared
-    before anything is parsed.
+    before anything is parsed. `root`: the member of the wiring that its refs count from, "" for the object root.
     """
 
     contract: str
@@ -36,6 +36,7 @@ class DocumentKind:
     invalid: str
     pointer: str = ""
     max_bytes: int = MAX_BYTES
+    root: str = ""
 
     def refuse(self, ref: str, message: str, **details: Any) -> Refusal:
         """The refusal of a document of this kind that stands at `ref` and is not what it must be."""
@@ -44,7 +45,8 @@ class DocumentKind:
 
     def refuse_missing(self, ref: str) -> Refusal:
         """The refusal where nothing stands at `ref`."""
-        return self._refuse(self.missing, ref, f"there is no {self.noun} at this ref", {})
+        below = f" below {self.root} of the wiring" if self.root else ""
+        return self._refuse(self.missing, ref, f"there is no {self.noun} at this ref{below}", {})
 
     def _refuse(self, code: str, ref: str, message: str, details: Mapping[str, Any]) -> Refusal:
         pointer = {"pointer": self.pointer} if self.pointer else {}

@@ -287,6 +287,8 @@ def test_a_set_name_is_no_path(name: str) -> None:
 
 
 def test_a_profile_that_is_not_there() -> None:
-    with pytest.raises(Refusal, match=r"card_fraud\.yaml: there is no feature profile") as caught:
+    with pytest.raises(
+        Refusal, match=r"there is no feature profile at this ref below profiles\.root of the wiring"
+    ) as caught:
         read_profile(MemoryObjects({"other.yaml": CARD_FRAUD.encode()}), "card_fraud", "v3")
     assert caught.value.code == "FEATURE_PROFILE_UNRESOLVED"

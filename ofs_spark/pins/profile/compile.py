@@ -42,6 +42,7 @@ PROFILE = DocumentKind(
     "FEATURE_PROFILE_UNRESOLVED",
     "FEATURE_PROFILE_UNRESOLVED",
     "/feature_definition_set",
+    root="profiles.root",
 )
 SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _Placed = tuple[str, dict[str, Any]]
