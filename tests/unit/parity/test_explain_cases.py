@@ -144,6 +144,18 @@ def test_a_bound_that_is_hit_is_said() -> None:
     assert told["limits"][-1].startswith("0 of 1 differing key were")
 
 
+def test_one_way_of_adding_is_looked_for_over_as_many_keys_as_are_looked_at_one_by_one() -> None:
+    amounts = [0.1, 0.2, 0.3]
+    events = [event(3 * at + place, amount, flow) for at, flow in enumerate("ab") for place, amount in enumerate(amounts)]
+    rebuilt = {f"flow_id:{flow}": state(*amounts) for flow in "ab"}
+    expected = {f"flow_id:{flow}": state(*reversed(amounts)) for flow in "ab"}
+    (cause,) = tell(expected, rebuilt, events, bounds=Bounds(keys=2))["causes"]
+    assert (cause["cause"], cause["keys"]) == ("ADDITION_ORDER", ["flow_id:a", "flow_id:b"])
+    told = tell(expected, rebuilt, events, bounds=Bounds(keys=1))
+    assert told["cause_counts"] == {"ADDITION_ORDER": 1, "UNKNOWN": 1}
+    assert any(one.startswith("1 of 2 differing keys") for one in told["limits"])
+
+
 def test_one_event_added_late_is_an_order_of_additions() -> None:
     amounts = [0.1, 1e16, -1e16, 0.3, 0.7]
     events = [event(at, amount) for at, amount in enumerate(amounts)]
