@@ -44,7 +44,7 @@ def encode_tasks(staged: Sequence[Staged], files: Sequence[m.ExtractFile]) -> li
             groups.append([])
             held = len(one.parts)
         groups[-1].append(one)
-    addressed = [json.dumps({"staged": [asdict(one) for one in group]}).encode() for group in groups]
+    addressed = [json.dumps({"staged": [one.to_document() for one in group]}).encode() for group in groups]
     return addressed + [json.dumps({"labels": asdict(one)}).encode() for one in files]
 
 

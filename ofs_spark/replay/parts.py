@@ -47,6 +47,14 @@ class ScannedFile(StagedFile):
     shares: int
     parts: tuple[Part, ...]
 
+    def to_document(self) -> dict[str, Any]:
+        """JSON-ready, by the names of the fields. A scan has thousands of parts: `asdict` would look into each value."""
+        return {**vars(self), "parts": self.describe_parts()}
+
+    def describe_parts(self) -> list[dict[str, Any]]:
+        """The parts, JSON-ready."""
+        return [dict(vars(part)) for part in self.parts]
+
 
 @dataclass(frozen=True)
 class Staged(ScannedFile):
@@ -56,7 +64,7 @@ class Staged(ScannedFile):
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Staged:
-        """The file that `asdict` described."""
+        """The file that `to_document` described."""
         return cls(**{**document, "parts": tuple(Part(**one) for one in document["parts"])})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, Step
@@ -30,7 +30,7 @@ class SummaryNote(Note):
 
     def to_note(self) -> dict[str, Any]:
         """JSON-ready: the summary as it stands, which copying would make the dearest part of a scan of many ranges."""
-        return {"summary": self.summary, "staged": None if self.staged is None else asdict(self.staged)}
+        return {"summary": self.summary, "staged": None if self.staged is None else self.staged.to_document()}
 
     @classmethod
     def from_note(cls, content: Mapping[str, Any]) -> Self:

@@ -111,7 +111,7 @@ def _describe_file(file: Staged) -> dict[str, Any]:
     """A file by its digest, which names it. arrival_before: µs, null for none."""
     before = None if file.arrival_before == NO_ARRIVAL else file.arrival_before
     whole = {"sha256": file.sha256, "rows": file.rows, "bytes": file.bytes, "arrival_before": before}
-    return {**whole, "shares": file.shares, "parts": [asdict(one) for one in file.parts]}
+    return {**whole, "shares": file.shares, "parts": file.describe_parts()}
 
 
 def _read_file(folder: OwnedRef, one: dict[str, Any]) -> Staged:
