@@ -146,7 +146,9 @@ def test_a_bound_that_is_hit_is_said() -> None:
 
 def test_one_way_of_adding_is_looked_for_over_as_many_keys_as_are_looked_at_one_by_one() -> None:
     amounts = [0.1, 0.2, 0.3]
-    events = [event(3 * at + place, amount, flow) for at, flow in enumerate("ab") for place, amount in enumerate(amounts)]
+    events = [
+        event(3 * at + place, amount, flow) for at, flow in enumerate("ab") for place, amount in enumerate(amounts)
+    ]
     rebuilt = {f"flow_id:{flow}": state(*amounts) for flow in "ab"}
     expected = {f"flow_id:{flow}": state(*reversed(amounts)) for flow in "ab"}
     (cause,) = tell(expected, rebuilt, events, bounds=Bounds(keys=2))["causes"]
