@@ -127,7 +127,7 @@ def _spool_events(
 
     WrongArgument where none is taken.
     """
-    announce("import", f"reads {source.path}")
+    announce("import", f"reads {source.path.name}")
     numbers, rejected = shown
     rejected.begin(source.path)
     spool, told = Spool(aside / "events.arrow", columns.delivered), 0
@@ -166,7 +166,7 @@ def _write_objects(
     kind = declared.labels.type if declared.labels else "fraud_disposition"
     files = LabelFiles(root, run, kind, spool.find_unknown)
     if labels is not None and declared.labels is not None:
-        announce("import", f"reads {labels.path}")
+        announce("import", f"reads {labels.path.name}")
         rejected.begin(labels.path)
         for block, malformed in labels.read(list(declared.labels.named)):
             judged, bad = judge_labels(block, declared.labels) if block.lines else (None, [])
