@@ -10,17 +10,19 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.dataflow import Body
 
 _PAGE = mmap.ALLOCATIONGRANULARITY
-"""Chunks start at multiples of this: each can be mapped, and given back, by itself."""
+"""Chunks start at multiples of this: each has pages of its own, which can be given back."""
 
 
 class Place(NamedTuple):
@@ -47,24 +49,6 @@ class ChunkFile:
             view, self.end = view[written:], self.end + written
         self.end = -(-self.end // _PAGE) * _PAGE
         return start
-
-
-def map_chunk(descriptor: int, start: int, size: int, last: bool = False) -> pa.Buffer:
-    """The chunk of `size` bytes, one or more, that `append` put at `start`, without a copy.
-
-    last: whether nobody reads it a second time. Then its room is given back when the last array of it is gone.
-    """
-    if not last:
-        return pa.py_buffer(mmap.mmap(descriptor, size, offset=start, prot=mmap.PROT_READ))
-    return pa.py_buffer(_ReadOnce(descriptor, size, offset=start))
-
-
-class _ReadOnce(mmap.mmap):
-    """Pages that are given back, with what they hold, when the mapping ends. Writable, as the kernel asks of whoever does."""
-
-    def __del__(self) -> None:
-        with suppress(OSError):  # the file system cannot: the room is given back with the file
-            self.madvise(mmap.MADV_REMOVE)
 
 
 class Outbox:
@@ -105,17 +89,36 @@ def _open_spilled() -> int:
 
 
 class Inbox:
-    """Reads the chunks of a step from the files of all workers, each once."""
+    """Reads the chunks of a step from the files of all workers, each once: its room is given back with its last array."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self._descriptors = list(descriptors)
+        self._mapped: dict[int, mmap.mmap] = {}
 
-    def read(self, place: Place) -> Body:
+    def read(self, place: Place) -> pa.Buffer:
         """The chunk at a place, without a copy."""
-        return map_chunk(self._descriptors[place.file], place.start, place.bytes, last=True) if place.bytes else b""
+        if not place.bytes:
+            return pa.py_buffer(b"")
+        mapped = self._map(place.file)
+        view = np.frombuffer(mapped, np.uint8, place.bytes, place.start)
+        view.flags.writeable = False  # the mapping is, as the kernel asks of whoever gives pages back
+        weakref.finalize(view, _give_back, mapped, place.start, place.bytes).atexit = False
+        return pa.py_buffer(view)
 
     def close(self) -> None:
         """Closes the files; what is still being read of them stays readable."""
         for descriptor in self._descriptors:
             os.close(descriptor)
-        self._descriptors = []
+        self._descriptors, self._mapped = [], {}
+
+    def _map(self, file: int) -> mmap.mmap:
+        """The whole file: a mapping of each chunk would take a descriptor each, of which a process may have a thousand."""
+        if file not in self._mapped:
+            self._mapped[file] = mmap.mmap(self._descriptors[file], 0)
+        return self._mapped[file]
+
+
+def _give_back(mapped: mmap.mmap, start: int, size: int) -> None:
+    """Takes a chunk's pages away, from memory or disk."""
+    with suppress(OSError):  # the file system cannot: the room is given back with the file
+        mapped.madvise(mmap.MADV_REMOVE, start, size)

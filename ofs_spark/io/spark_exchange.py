@@ -8,6 +8,7 @@ once, the rows carry its place, and whoever reads it maps it. Who works on what,
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import shutil
@@ -17,12 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 from pyspark import SparkContext
 
 from ofs_spark.foundation.columnar.dataflow import Body
-from ofs_spark.io.scratch import ChunkFile, map_chunk
+from ofs_spark.io.scratch import ChunkFile
 
 _ONE_MACHINE = re.compile(r"local(\[.*\])?")
 """Masters whose workers are processes of the driver's machine."""
@@ -65,8 +67,7 @@ class InFiles:
         name, start, size = json.loads(packed.to_pybytes())
         if not size:
             return b""
-        with Path(self.folder, name).open("rb") as file:
-            return map_chunk(file.fileno(), start, size)
+        return pa.py_buffer(_map_file(Path(self.folder, name), start + size)).slice(start, size)
 
 
 Exchange: TypeAlias = InRows | InFiles
@@ -81,6 +82,19 @@ def _open_own(folder: str) -> tuple[str, ChunkFile]:
         descriptor, path = tempfile.mkstemp(dir=folder)
         _OWN[folder] = os.path.basename(path), ChunkFile(descriptor)
     return _OWN[folder]
+
+
+_MAPPED: WeakValueDictionary[Path, mmap.mmap] = WeakValueDictionary()
+"""Files of which something is being read."""
+
+
+def _map_file(path: Path, end: int) -> mmap.mmap:
+    """A file as far as `end`, mapped once: a mapping of each chunk would take a descriptor each."""
+    mapped = _MAPPED.get(path)
+    if mapped is None or len(mapped) < end:
+        with path.open("rb") as file:
+            mapped = _MAPPED[path] = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    return mapped
 
 
 @contextmanager

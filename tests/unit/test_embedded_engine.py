@@ -91,7 +91,8 @@ def test_an_outbox_fills_memory_first_and_leaves_no_name(tmp_path: Path, monkeyp
     inbox = Inbox(descriptors)
     found = [inbox.read(place) for place in places]
     inbox.close()
-    assert [pa.py_buffer(one).to_pybytes() for one in found] == bodies
+    assert [one.to_pybytes() for one in found] == bodies
+    assert all(not one.is_mutable for one in found)
 
 
 @pytest.mark.parametrize("memory", [1 << 30, 0], ids=["in memory", "on disk"])
@@ -102,7 +103,7 @@ def test_a_chunk_gives_its_room_back_when_nothing_of_it_is_read_any_more(memory:
     os.fsync(descriptor)  # on disk a file has no blocks before that
     held = os.dup(descriptor)
     inbox = Inbox([descriptor])
-    first, second = (np.frombuffer(pa.py_buffer(inbox.read(place)).slice(10, 20), np.uint8) for place in places[:2])
+    first, second = (np.frombuffer(inbox.read(place).slice(10, 20), np.uint8) for place in places[:2])
     inbox.close()
     before = os.fstat(held).st_blocks
     assert (first == 1).all()
@@ -111,6 +112,18 @@ def test_a_chunk_gives_its_room_back_when_nothing_of_it_is_read_any_more(memory:
     assert (second == 2).all()
     assert [os.pread(held, 100_000, place.start) for place in places[1:]] == bodies[1:]
     os.close(held)
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 0], ids=["in memory", "on disk"])
+def test_chunks_that_are_read_at_once_take_no_descriptor_each(memory: int) -> None:
+    outbox = Outbox(memory)
+    places = [outbox.append(pa.py_buffer(b"%d" % number)) for number in range(2_000)]
+    inbox = Inbox(outbox.close())
+    before = len(os.listdir("/proc/self/fd"))
+    chunks = [inbox.read(place) for place in places]
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    inbox.close()
+    assert [int(chunk.to_pybytes()) for chunk in chunks] == list(range(2_000))
 
 
 def test_an_empty_outbox_has_no_file() -> None:
