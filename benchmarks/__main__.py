@@ -42,7 +42,9 @@ def main() -> None:
     if asked.only == "cliffs":
         cliffs.run(events[0], asked.runs)
     elif asked.only == "build":
-        compare.run(make_plan(asked, events), asked.worlds, asked.warm_up)
+        # docs/benchmarks.md shows the newest results of builds, which `make bench` has whole
+        kind = "nightly" if asked.plan == "nightly" else "build"
+        compare.run(make_plan(asked, events), asked.worlds, asked.warm_up, kind)
     else:
         {"protocol": protocol.run, "parity": parity.run, "retry": retry.run}[asked.only](
             events[0], asked.runs, asked.worlds

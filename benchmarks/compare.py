@@ -189,10 +189,10 @@ def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_U
     return {"machine": describe_machine(**versions, pyarrow=pa.__version__), "results": results}
 
 
-def run(plan: Sequence[Comparison], kept: Path | None, warm_up: int) -> None:
-    """Measures, writes the results and prints a table per world."""
+def run(plan: Sequence[Comparison], kept: Path | None, warm_up: int, kind: str = "build") -> None:
+    """Measures, writes the results and prints a table per world. kind: of the results, which ends their file's name."""
     document = compare(plan, kept, warm_up)
-    target = write_results("build", document)
+    target = write_results(kind, document)
     for result in document["results"]:
         print_table(f"{result['shape']}, {result['events']:,} events, keys: {result['keys']}", result["summary"])
     print(target)
