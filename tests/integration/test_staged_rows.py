@@ -123,6 +123,10 @@ def edit(change: Callable[[dict[str, Any]], object], *, redigest: bool = False) 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "file flipped": lambda folder: flip_byte(stage_file(folder)),
     "file cut": lambda folder: truncate(stage_file(folder)),
+    "file empty after a power cut": lambda folder: stage_file(folder).write_bytes(b""),
+    "file of zeros after a power cut": lambda folder: stage_file(folder).write_bytes(
+        bytes(stage_file(folder).stat().st_size)
+    ),
     "file gone": lambda folder: stage_file(folder).unlink(),
     "record gone": lambda folder: (folder / "scan.json").unlink(),
     "record cut": lambda folder: truncate(folder / "scan.json"),
