@@ -31,6 +31,7 @@ Port = TypeVar("Port", covariant=True)
 Served = TypeVar("Served")
 _NOTHING_STATED = StoreSettings()
 READERS = 16
+"""Documents of a bucket that are read at once."""
 MAKE_WORLD = Next(
     "demo",
     do="name a wiring by --wiring or OFS_WIRING; `ofs demo` makes a world to look at, `ofs init DIR` one of your own",

@@ -83,14 +83,15 @@ class LocalObjects:
 
         REF_ACCESS_DENIED where something stands that is no regular file.
         """
-        put = self._create(ref, body, _sync_file)
+        target = self._find_path(ref)
+        put = self._create(target, ref, body, _sync_file)
         if put is Put.CREATED:
-            _sync_folder(self._find_path(ref).parent)
+            _sync_folder(target.parent)
         return put
 
     def put_unsynced(self, ref: str, body: bytes) -> Put:
         """Exclusive create that waits for no disk: a power cut may leave nothing of it, or a name with other bytes."""
-        return self._create(ref, body, _leave_file)
+        return self._create(self._find_path(ref), ref, body, _leave_file)
 
     def replace(self, ref: str, body: bytes) -> None:
         """Durable write by rename. REF_ACCESS_DENIED where something stands that is no regular file."""
@@ -173,8 +174,7 @@ class LocalObjects:
             raise refuse("REF_SCOPE_INVALID", f"{ref}: it leaves the object root through a symbolic link", ref=ref)
         return path
 
-    def _create(self, ref: str, body: bytes, finish: Callable[[int], None]) -> Put:
-        target = self._find_path(ref)
+    def _create(self, target: Path, ref: str, body: bytes, finish: Callable[[int], None]) -> Put:
         with _map_errors(ref):
             if self._has_object(target, ref):
                 return Put.EXISTS
