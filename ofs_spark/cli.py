@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,10 +93,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations and tells people of wrong use as the console does."""
+    """A parser that takes no abbreviations and tells people of wrong use as the console does, with what they may have meant."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "allow_abbrev": False, "formatter_class": _make_formatter})
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The options, as argparse has them. Wrong use for an argument that no command takes."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(unknown[0], _list_options(self))}")
+        return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse's own, which lists every choice: where one is near, it alone is named."""
+        choices = action.choices or ()
+        hint = "" if value in choices else _hint(str(value), choices)
+        if hint:
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
         """Wrong use, with the usage."""
@@ -107,6 +122,25 @@ class _Parser(argparse.ArgumentParser):
         status = console.print_text(self.format_help())
         if status:
             self.exit(status)
+
+
+def _list_options(parser: argparse.ArgumentParser) -> set[str]:
+    """The options of a parser and of the commands below it."""
+    below = [
+        one
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for one in action.choices.values()
+    ]
+    return {*parser._option_string_actions}.union(*map(_list_options, below))
+
+
+def _hint(stated: str, known: Iterable[str]) -> str:
+    """What was meant, as the end of a message; "" where nothing known is near."""
+    from ofs_spark.foundation.nearest import find_nearest
+
+    near = find_nearest(stated.partition("=")[0], known, 0.6)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _make_formatter(prog: str) -> argparse.HelpFormatter:

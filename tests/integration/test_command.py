@@ -139,6 +139,28 @@ def test_wrong_use_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert "ofs: " in wrong.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("buld", "x"), "invalid choice: 'buld'; did you mean build?"),
+        (("ledger", "lst"), "invalid choice: 'lst'; did you mean list?"),
+        (("build", "x", "--log-level", "Inf"), "invalid choice: 'Inf'; did you mean info?"),
+        (("build", "x", "--wirng=y"), "unrecognized arguments: --wirng=y; did you mean --wiring?"),
+        (("backfill", "x", "--suprsedes", "y"), "unrecognized arguments: --suprsedes y; did you mean --supersedes?"),
+        (("status", "a", "b"), "unrecognized arguments: b"),
+    ],
+    ids=str,
+)
+def test_what_was_meant_is_told(arguments: tuple[str, ...], told: str) -> None:
+    assert run_command(*arguments).stderr.splitlines()[-1].endswith(told)
+
+
+def test_all_commands_are_told_where_none_is_near() -> None:
+    (listed,) = run_command("zzz").stderr.splitlines()[-1:]
+    assert "did you mean" not in listed
+    assert all(f"'{command}'" in listed for command in COMMANDS)
+
+
 COMMANDS = ("identity", "validate", "build", "backfill", "verify", "show", "status", "retry-publish", "demo")
 
 
