@@ -42,7 +42,7 @@ bench: setup ## builds beside plain Spark, DuckDB and Polars, 2 M and 8 M events
 	@$(BIN)/python -m benchmarks --plan bench
 
 .PHONY: bench-nightly
-bench-nightly: setup ## two keys, every shape of keys, 20 M events, staged rows; hours, and 48 GiB to make the largest world
+bench-nightly: setup ## two keys, every shape of keys, 20 M events, staged rows; an hour on two quiet cores, 24 GiB of memory, 40 GB of disk
 	@$(BIN)/python -m benchmarks --plan nightly
 	@$(BIN)/python -m benchmarks --only retry
 

@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from benchmarks.contenders import alone, floor, naive, ofs
 from benchmarks.contenders.job import Job
 from benchmarks.measure import measured
-from benchmarks.report import ROOT, describe_machine, print_table, write_results
+from benchmarks.report import ROOT, describe_machine, name_results, print_table, write_results
 from benchmarks.sessions import open_session
 from benchmarks.worlds import WINDOWS, World, open_folder, write_world
 from ofs_spark.io.spark_engine import SparkEngine
@@ -95,15 +95,25 @@ def _measure(run: Callable[[Job], Run], job: Job) -> Run:
 
 
 def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contender], session: SparkSession) -> Run:
-    """Every run of every contender, in turns, and where each table differs from the build's."""
+    """Every run of every contender, in turns, and where each table differs from the build's.
+
+    A contender whose process ended, as one does for which there is too little memory, is left out from there on: `ended` has how.
+    """
     found: dict[str, list[Run]] = {name: [] for name in asked.contenders}
+    ended: dict[str, str] = {}
     cells: dict[str, Any] = {}
     compared = _Compared(job, session)
     for number in range(asked.runs):
         for name in asked.contenders:
-            if name in ONCE and number:
+            if (name in ONCE and number) or name in ended:
                 continue
-            one = contenders[name](job)
+            try:
+                one = contenders[name](job)
+            except subprocess.CalledProcessError as error:
+                ended[name] = f"its process ended with {error.returncode}"
+                print(f"  {name}: {ended[name]}", flush=True)
+                shutil.rmtree(job.table, ignore_errors=True)
+                continue
             table = Path(one["answer"]["table"])
             said = f"{one['wall_s']:.1f} s, {one['cpu_s']:.1f} s CPU, {one['peak_mib']:,.0f} MiB"
             print(f"  {name}: {said}", flush=True)
@@ -113,7 +123,8 @@ def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contende
             shutil.rmtree(table)
             _empty(job.world)
     compared.remove()
-    return {**job.world.about, "keys": job.keys, "rows_per_window": compared.frames, "runs": found, "cells": cells}
+    told = {"keys": job.keys, "rows_per_window": compared.frames, "runs": found, "ended": ended, "cells": cells}
+    return {**job.world.about, **told}
 
 
 def _empty(world: World) -> None:
@@ -169,10 +180,20 @@ def summarize(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return medians
 
 
-def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_UP_EVENTS) -> dict[str, Any]:
-    """Measures every world in one Spark session, once a world of `warm_up` events has warmed it; the document that is written."""
-    results: list[dict[str, Any]] = []
+def compare(
+    plan: Sequence[Comparison],
+    kept: Path | None,
+    warm_up: int = WARM_UP_EVENTS,
+    write: Callable[[dict[str, Any]], object] = lambda _document: None,
+) -> dict[str, Any]:
+    """Measures every world in one Spark session, once a world of `warm_up` events has warmed it: the document of the results.
+
+    write: takes the document after each world. A run of hours that is stopped leaves what it has measured.
+    """
     with open_folder(kept) as folder, open_session() as session:
+        versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
+        machine = describe_machine(**versions, pyarrow=pa.__version__)
+        document: dict[str, Any] = {"machine": machine, "results": []}
         small = write_world("sparse", warm_up, folder)
         contenders = list_contenders(session, small)
         names = [name for name in NAMES if name not in alone.ALONE and any(name in one.contenders for one in plan)]
@@ -182,17 +203,17 @@ def compare(plan: Sequence[Comparison], kept: Path | None, warm_up: int = WARM_U
             print(f"{one.shape}, {one.events:,} events, keys: {one.keys}", flush=True)
             world = write_world(one.shape, one.events, folder)
             result = compare_world(one, Job(world, one.keys, folder / "table"), contenders, session)
-            results.append({**result, "summary": summarize(result)})
+            document["results"].append({**result, "summary": summarize(result)})
+            write(document)
             if kept is None:
                 shutil.rmtree(world.root)
-        versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
-    return {"machine": describe_machine(**versions, pyarrow=pa.__version__), "results": results}
+    return document
 
 
 def run(plan: Sequence[Comparison], kept: Path | None, warm_up: int, kind: str = "build") -> None:
     """Measures, writes the results and prints a table per world. kind: of the results, which ends their file's name."""
-    document = compare(plan, kept, warm_up)
-    target = write_results(kind, document)
+    target = name_results(kind)
+    document = compare(plan, kept, warm_up, lambda so_far: write_results(kind, so_far, target))
     for result in document["results"]:
         print_table(f"{result['shape']}, {result['events']:,} events, keys: {result['keys']}", result["summary"])
     print(target)

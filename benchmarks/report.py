@@ -31,11 +31,16 @@ def describe_machine(**versions: str) -> dict[str, Any]:
     }
 
 
-def write_results(kind: str, document: dict[str, Any]) -> Path:
+def name_results(kind: str) -> Path:
     """benchmarks/results/{UTC now}-{kind}.json, relative to the repository."""
-    target = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{kind}.json"
-    target.write_text(json.dumps(document, indent=1, default=str) + "\n")
-    return target.relative_to(ROOT)
+    return Path("benchmarks", "results", f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{kind}.json")
+
+
+def write_results(kind: str, document: dict[str, Any], target: Path | None = None) -> Path:
+    """Writes a document as `target`, else as `name_results` says; the path, relative to the repository."""
+    target = target or name_results(kind)
+    (ROOT / target).write_text(json.dumps(document, indent=1, default=str) + "\n")
+    return target
 
 
 def find_newest(kind: str) -> Path:

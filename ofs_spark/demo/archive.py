@@ -37,6 +37,8 @@ TOPICS = ("fp.bus.traffic.baseline.v1", "fp.bus.traffic.fraud.v1")
 PARTITIONS = 4
 REDELIVERED = 0.02
 LATE = 0.03
+READ_AT_ONCE = 50_000
+"""Deliveries whose texts are held while they are handed out."""
 
 
 class Delivery(NamedTuple):
@@ -51,24 +53,39 @@ class Delivery(NamedTuple):
 
 @dataclass(frozen=True)
 class _Deliveries:
-    """Everything delivered: the events with ids, envelopes and whether they are token checks; per delivery event and time."""
+    """Everything delivered: the payments and whether they are token checks; per delivery event and time.
+
+    Ids and envelopes are composed for those that are asked for: texts of all of a large world fit no memory.
+    """
 
     made: Payments
-    ids: list[str]
-    texts: list[str]
     check: Array
     event: Array
     delivered: Array
 
+    def write_envelopes(self, events: Array) -> list[str]:
+        """Canonical texts of some events: keys sorted, compact, ASCII. Every value is known to need no escape."""
+        made, head, tail = self.made, MADE.event_head, MADE.event_tail
+        numbers = (made.cents, made.channel, made.country, made.customer, made.merchant, made.declined, made.terminal)
+        columns = [column[events].tolist() for column in (*numbers, self.check)]
+        return [
+            f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
+            f'{{"amount":{_format_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
+            f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c:06d}","merchant_id":"merch-{m:04d}",'
+            f'"result":"{"declined" if d else "approved"}","terminal_id":"term-{t:05d}"}}{tail}{s}"}}'
+            for a, h, o, c, m, d, t, k, i, s in zip(
+                *columns, name_events(made, events), format_instants(made.ts[events]), strict=True
+            )
+        ]
+
 
 @dataclass(frozen=True)
 class Archived:
-    """What was written: event ids by payment, the intents' basis, and how many deliveries were repeated or late.
+    """What was written: the intents' basis, and how many deliveries were repeated or late.
 
     place, offset: of every delivery in `sent`, the number of its partition and where it stands there.
     """
 
-    event_ids: list[str]
     basis: list[dict[str, Any]]
     redeliveries: int
     late: int
@@ -85,17 +102,19 @@ class Archived:
     def deliver(self) -> Iterator[Delivery]:
         """Every delivery, in the order in which consumers get them: by time; in a partition by offset."""
         order = np.lexsort((self.offset, self.place, self.sent.delivered))
-        columns = (self.place, self.offset, self.sent.delivered, self.sent.event)
-        for place, offset, delivered, event in zip(*(column[order].tolist() for column in columns), strict=True):
-            shard = _find_shard(place)
-            yield Delivery(shard.topic, shard.partition, offset, delivered, self.sent.texts[event])
+        for begin in range(0, len(order), READ_AT_ONCE):
+            rows = order[begin : begin + READ_AT_ONCE]
+            envelopes = self.sent.write_envelopes(self.sent.event[rows])
+            columns = (column[rows].tolist() for column in (self.place, self.offset, self.sent.delivered))
+            for place, offset, delivered, envelope in zip(*columns, envelopes, strict=True):
+                shard = _find_shard(place)
+                yield Delivery(shard.topic, shard.partition, offset, delivered, envelope)
 
 
 def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per_segment: int) -> Archived:
     """Writes every delivery as Parquet segments with their index. Every eighth event is a card_token_check."""
     n = len(made.ts)
     check = rng.random(n) < 0.12
-    ids = [hashlib.md5(f"{made.ts[i]}-{i}".encode(), usedforsecurity=False).hexdigest() for i in range(n)]
     late = rng.random(n) < LATE
     arrival = (
         made.ts + rng.integers(200_000, 4_000_000, n) + np.where(late, rng.integers(HOUR_US // 6, 30 * HOUR_US, n), 0)
@@ -104,7 +123,7 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
     event = np.concatenate([np.arange(n), again])
     delivered = np.concatenate([arrival, arrival[again] + rng.integers(1_000_000, 2 * HOUR_US, len(again))])
     place = (made.customer[event] * 2_654_435_761 >> 7) % (len(TOPICS) * PARTITIONS)
-    sent = _Deliveries(made, ids, _write_envelopes(made, ids, check), check, event, delivered)
+    sent = _Deliveries(made, check, event, delivered)
     segments: list[dict[str, Any]] = []
     offset = np.zeros(len(event), np.int64)
     for number in range(len(TOPICS) * PARTITIONS):
@@ -114,36 +133,17 @@ def write_archive(root: Path, made: Payments, rng: np.random.Generator, rows_per
             offset[own] = np.arange(len(own)) + np.arange(len(own)) // 4_999
             segments += _write_partition(root, _find_shard(number), sent, own, offset[own], rows_per_segment)
     write_index(root, MADE, segments)
-    return Archived(ids, list_basis(segments), len(again), int(late.sum()), int(check.sum()), sent, place, offset)
+    return Archived(list_basis(segments), len(again), int(late.sum()), int(check.sum()), sent, place, offset)
 
 
 def _find_shard(number: int) -> Shard:
     return Shard(TOPICS[number // PARTITIONS], number % PARTITIONS, "kafka_offset")
 
 
-def _write_envelopes(made: Payments, ids: list[str], check: Array) -> list[str]:
-    """Canonical envelope texts: keys sorted, compact, ASCII. Every value is known to need no escape."""
-    head, tail = MADE.event_head, MADE.event_tail
-    stamps = format_instants(made.ts)
-    columns = (
-        made.cents.tolist(),
-        made.channel.tolist(),
-        made.country.tolist(),
-        made.customer.tolist(),
-        made.merchant.tolist(),
-        made.declined.tolist(),
-        made.terminal.tolist(),
-        check.tolist(),
-        ids,
-        stamps,
-    )
-    return [
-        f'{{"event_id":"{i}","event_type":"{"card_token_check" if k else "card_payment"}",{head}'
-        f'{{"amount":{_format_euros(a)},"card_id":"card-{c:06d}","channel":"{CHANNELS[h]}","country":"{COUNTRIES[o]}","currency":"EUR",'
-        f'"customer_id":"cust-{c:06d}","flow_id":"flow-{c:06d}","merchant_id":"merch-{m:04d}",'
-        f'"result":"{"declined" if d else "approved"}","terminal_id":"term-{t:05d}"}}{tail}{s}"}}'
-        for a, h, o, c, m, d, t, k, i, s in zip(*columns, strict=True)
-    ]
+def name_events(made: Payments, events: Array) -> list[str]:
+    """The ids of some payments."""
+    places = zip(made.ts[events].tolist(), events.tolist(), strict=True)
+    return [hashlib.md5(f"{ts}-{i}".encode(), usedforsecurity=False).hexdigest() for ts, i in places]
 
 
 def _format_euros(cents: int) -> str:
@@ -179,11 +179,10 @@ def _write_partition(
 def _find_events(sent: _Deliveries, rows: Array) -> dict[str, pa.Array]:
     """What is archived of some deliveries, by column."""
     event, delivered = sent.event[rows], sent.delivered[rows]
-    which = event.tolist()
-    envelopes = [sent.texts[i] for i in which]
+    envelopes = sent.write_envelopes(event)
     return {
         "archived_at_utc": pa.array(delivered + 60_000_000).cast(MICROS),
-        "event_id": pa.array([sent.ids[i] for i in which]),
+        "event_id": pa.array(name_events(sent.made, event)),
         "event_type": pa.array(np.where(sent.check[event], "card_token_check", "card_payment")),
         "ts_utc": pa.array(sent.made.ts[event]).cast(MICROS),
         "payload_hash": pa.array([hashlib.sha256(text.encode()).hexdigest() for text in envelopes]),

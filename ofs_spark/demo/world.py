@@ -133,7 +133,7 @@ def write_demo_world(
     archived = write_archive(objects, made, rng, rows_per_segment=max(1_000, min(50_000, shape.payments // 16)))
     asof_us = START_US + (shape.days + 10) * DAY_US
     announce("demo", "lets investigators and card schemes judge them")
-    assertions = write_labels(objects, made, archived.event_ids, asof_us, rng)
+    assertions = write_labels(objects, made, asof_us, rng)
     _write_run_facts(objects)
     profiles = root / "profiles"
     profiles.mkdir(parents=True, exist_ok=True)
