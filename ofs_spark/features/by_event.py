@@ -113,7 +113,7 @@ class ByEvent:
                 yield from map(encode_note, notes)
             return
         chosen = pick_winners(table)
-        events = table.take(pa.array(chosen.rows))
+        events = table.drop_columns([r.PAYLOAD_HASH, r.HASH_OK]).take(pa.array(chosen.rows))
         anchors = select_anchors(events)
         first = find_first_events(table, chosen.rows, self.slices)
         yield encode_note(EventsNote(chosen.account, len(anchors), tuple(first)))

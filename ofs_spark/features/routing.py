@@ -53,7 +53,7 @@ def join_layout_key(table: pa.Table, key_columns: list[str]) -> pa.Array:
     """Placement text of every row: key parts joined by U+001F, or the event id where a part is missing."""
     parts = [combine_chunks(table.column(name)) for name in key_columns]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
-    return pc.coalesce(joined, combine_chunks(table.column(r.EVENT_ID)))
+    return pc.coalesce(joined, combine_chunks(table.column(r.EVENT_ID))) if joined.null_count else joined
 
 
 def split_chunks(kind: str, table: pa.Table, target: Array, rows: Array, width: int) -> Iterator[Chunk]:

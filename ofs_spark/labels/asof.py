@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.hashing import format_hex
+from ofs_spark.foundation.columnar.ids import find_ids
 from ofs_spark.labels import model as m
 from ofs_spark.labels.fingerprint import find_first_copies
 from ofs_spark.labels.terms import RESOLVED_RULE
@@ -63,14 +64,10 @@ def resolve_labels(
 
 def _number_cells(assertions: pa.Table, subjects: pa.Array, types: Sequence[str]) -> Array:
     """Number of each assertion's (type, subject) pair, type-major; -1 for pairs that are not asked for."""
-    subject = _find_index(assertions.column(m.EVENT_ID), subjects)
-    kind = _find_index(assertions.column(m.LABEL_TYPE), pa.array(types, pa.string()))
+    subject = find_ids(assertions.column(m.EVENT_ID), subjects)
+    known = pc.index_in(assertions.column(m.LABEL_TYPE), value_set=pa.array(types, pa.string()))
+    kind = known.fill_null(-1).to_numpy().astype(np.int64)
     return np.where((subject < 0) | (kind < 0), -1, kind * len(subjects) + subject)
-
-
-def _find_index(values: pa.ChunkedArray, known: pa.Array) -> Array:
-    found: Array = pc.index_in(values, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
-    return found
 
 
 def _mark_greatest(cell: Array, value: Array, count: int) -> Array:

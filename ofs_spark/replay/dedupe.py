@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
+from ofs_spark.foundation.columnar.ids import number_ids
 from ofs_spark.foundation.errors import show_text
 from ofs_spark.replay import rows as r
 
@@ -66,7 +67,7 @@ class FirstEvent:
 
 def pick_winners(table: pa.Table) -> Winners:
     """The winners among all rows of a target; `table` has every row of each of its event ids, arrivals carried in."""
-    code = np.asarray(combine_chunks(table.column(r.EVENT_ID)).dictionary_encode().indices)
+    code = number_ids(table.column(r.EVENT_ID))
     seen = np.bincount(code, minlength=1)[code]
     flags, hash_ok = read_values(table, r.FLAGS), read_values(table, r.HASH_OK)
     readable = (flags & r.UNREADABLE) == 0

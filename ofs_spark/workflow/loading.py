@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 from ofs_spark.foundation.code_folder import find_cache_root, has_compiled_code
 from ofs_spark.foundation.ports import NOTE
+from ofs_spark.foundation.stops import leave_stops
 from ofs_spark.workflow.attempt import Timings
 from ofs_spark.workflow.context import RunContext
 
@@ -22,19 +25,29 @@ def load_build_rooms(
 
     `load` where the loops were compiled before, and are found; `compile` where this is the first run of the release, which
     takes 10 to 70 s.
-    start: called once the loops are compiled, and before they are loaded here: what loads them too does so meanwhile.
+    start: called once the loops are compiled. They are loaded meanwhile, by a thread: Spark takes some seconds to start, and the
+    embedded engine's processes load them too.
     """
     timings = timings or Timings(context.announce, context.clock)
     if has_compiled_code():
+        loading = threading.Thread(target=_try_loading, name="loads rooms", daemon=True)
+        loading.start()
         start()
         with timings.measure("load", "loads Arrow and compiled loops"):
-            import_module(BUILD)
+            loading.join()
+            import_module(BUILD)  # which raises here what the thread met
         return
     with timings.measure("compile", "compiling loops (first run of this release)"):
         is_kept = compile_loops()
     if not is_kept:
         context.announce("compile", f"{NOTE}{find_cache_root()} cannot keep compiled loops: set OFS_CACHE_DIR")
     start()
+
+
+def _try_loading() -> None:
+    leave_stops()
+    with suppress(Exception):
+        import_module(BUILD)
 
 
 def load_rebuild_rooms(rows: int, context: RunContext) -> None:
