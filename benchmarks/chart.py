@@ -1,4 +1,4 @@
-"""Draws the newest comparison: docs/benchmarks.svg, and the tables of docs/benchmarks.md between their marks.
+"""Draws the newest comparisons: docs/benchmarks.svg, and the tables of docs/benchmarks.md between their marks.
 
 python -m benchmarks.chart
 """
@@ -16,7 +16,8 @@ from ofs_spark.foundation.wording import write_count
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "benchmarks.svg"
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+FIGURES, SHAPES = "figures", "shapes"
+"""Names of the page's marks: what they enclose is written here."""
 TITLES = {
     "ofs_spark": "OFS on Spark",
     "ofs_embedded": "OFS, embedded",
@@ -30,18 +31,41 @@ WIDTH, BAR, GAP, LEFT, TOP = 760, 11, 8, 190, 44
 
 
 def write_page(document: Mapping[str, Any], source: str) -> str:
-    """The text between the marks of the page: what ran where, and a table per world."""
-    machine = document["machine"]
-    versions = ", ".join(f"{name} {machine[name]}" for name in ("spark", "duckdb", "polars", "pyarrow"))
-    lines = [
-        f"Measured on {machine['cpus']} processors and {machine['memory_gib']} GiB, {versions}",
-        f"([{source}](../benchmarks/results/{source})).",
-        "",
-        "![Wall and CPU seconds of every contender](benchmarks.svg)",
-    ]
+    """The figures of `make bench`: what ran where, and a table per world."""
+    lines = [*_tell_run(document, source), "", "![Wall and CPU seconds of every contender](benchmarks.svg)"]
     for result in document["results"]:
         lines += ["", f"### {name_world(result)}", "", *_list_rows(result)]
     return "\n".join(lines)
+
+
+def write_shapes(document: Mapping[str, Any], source: str) -> str:
+    """The figures of `make bench-nightly`: a row per world, a column per contender."""
+    names = [name for name in TITLES if any(name in result["runs"] for result in document["results"])]
+    lines = [
+        *_tell_run(document, source),
+        "",
+        "| wall s / CPU s | " + " | ".join(TITLES[name] for name in names) + " |",
+    ]
+    lines.append("|---" * (len(names) + 1) + "|")
+    for result in document["results"]:
+        lines.append(f"| {name_world(result)} | " + " | ".join(_tell_medians(result, name) for name in names) + " |")
+    return "\n".join(lines)
+
+
+def _tell_run(document: Mapping[str, Any], source: str) -> list[str]:
+    """On what it ran, and where it stands."""
+    machine = document["machine"]
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("spark", "duckdb", "polars", "pyarrow"))
+    return [
+        f"Measured on {machine['cpus']} processors and {machine['memory_gib']} GiB, {versions}",
+        f"([{source}](../benchmarks/results/{source})).",
+    ]
+
+
+def _tell_medians(result: Mapping[str, Any], name: str) -> str:
+    """A contender's medians; how it ended, where it gave none; nothing where it was not asked."""
+    own = result["summary"].get(name)
+    return f"{own['wall_s']:.1f} / {own['cpu_s']:.1f}" if own else str(result["ended"].get(name, ""))
 
 
 def name_world(result: Mapping[str, Any]) -> str:
@@ -118,21 +142,23 @@ def _text(x: float, y: float, text: str, weight: str = "normal", size: int = 12,
     return f'<text x="{x:.1f}" y="{y}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def place(page: str, figures: str) -> str:
-    """The page with the figures between its marks."""
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n{figures}\n{END}{rest.split(END)[1]}"
+def place(page: str, mark: str, figures: str) -> str:
+    """The page with figures between the marks of a name."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{figures}\n{end}{rest.split(end)[1]}"
 
 
-def render(source: Path) -> tuple[str, str]:
-    """(the page, the chart) as these results say."""
-    document = json.loads(source.read_bytes())
-    return place(PAGE.read_text(encoding="utf-8"), write_page(document, source.name)), draw(document)
+def render(source: Path, shapes: Path) -> tuple[str, str]:
+    """(the page, the chart) as these results say: of `make bench`, and of `make bench-nightly`."""
+    document, more = json.loads(source.read_bytes()), json.loads(shapes.read_bytes())
+    page = place(PAGE.read_text(encoding="utf-8"), FIGURES, write_page(document, source.name))
+    return place(page, SHAPES, write_shapes(more, shapes.name)), draw(document)
 
 
 def main() -> None:
     """Writes both."""
-    page, chart = render(find_newest("build"))
+    page, chart = render(find_newest("build"), find_newest("nightly"))
     PAGE.write_text(page, encoding="utf-8")
     CHART.write_text(chart, encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} and {CHART.relative_to(ROOT)}")

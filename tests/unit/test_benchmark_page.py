@@ -12,7 +12,7 @@ from benchmarks.report import find_newest
 
 
 def test_page_and_chart_are_those_of_the_newest_results() -> None:
-    page, drawn = chart.render(find_newest("build"))
+    page, drawn = chart.render(find_newest("build"), find_newest("nightly"))
     assert chart.PAGE.read_text(encoding="utf-8") == page, "run python -m benchmarks.chart"
     assert chart.CHART.read_text(encoding="utf-8") == drawn, "run python -m benchmarks.chart"
 
@@ -44,3 +44,16 @@ def test_cells_that_differ_are_told_by_reason(differing: dict[str, dict[str, int
 
 def test_who_was_not_compared_is_not_called_exact() -> None:
     assert chart.tell_cells("polars", {}) == "not compared"
+
+
+def test_a_contender_that_ended_is_told_in_its_place() -> None:
+    own = {"wall_s": 1.25, "cpu_s": 2.0}
+    told = {"shape": "hot20", "events": 20_000_000, "keys": "two", "runs": {"ofs_spark": [own], "duckdb": []}}
+    machine = dict.fromkeys(("cpus", "memory_gib", "spark", "duckdb", "polars", "pyarrow"), 2)
+    result = {**told, "summary": {"ofs_spark": own}, "ended": {"duckdb": "its process ended with -9"}}
+    drawn = chart.write_shapes({"machine": machine, "results": [result]}, "x.json").splitlines()
+    assert drawn[-3:] == [
+        "| wall s / CPU s | OFS on Spark | DuckDB |",
+        "|---|---|---|",
+        "| hot20, 20,000,000 events, two keys | 1.2 / 2.0 | its process ended with -9 |",
+    ]
