@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.conditions import at, key_text, parts_of
+from tests.oracle.conditions import at, key_of, parts_of
 from tests.oracle.core import applied, core_key
 from tests.oracle.exact import read_value
 from tests.oracle.features import to_decimal
@@ -50,5 +50,5 @@ def kept_keys(group: Document, e: Event) -> Iterator[tuple[str, str | None]]:
         yield f"key__{group['name']}__key", text
         return
     for path in group["key"]:
-        part = at(e.envelope, path)
-        yield f"key__{group['name']}__{parts_of(path)[-1]}", None if part is None else key_text(part)
+        part = key_of(e.envelope, [path])
+        yield f"key__{group['name']}__{parts_of(path)[-1]}", part and part[0]

@@ -200,3 +200,16 @@ CASES |= {
         ]
     )
 }  # fmt: skip
+KEPT_KEYS = {
+    "an_array": keeping("event|time|card\ne0|10:00|[]", keep_keys=True, values={}),
+    "an_object_beside_one_that_is_missing": of_two_groups('event|time|card|shop\ne0|10:00|{}|null', keep_keys=True),
+    "half_a_character": keeping('event|time|card\ne0|10:00|"\\ud800"', keep_keys=True, values={}),
+    "of_no_source_event": keeping(
+        'event|time|type|card\ne0|10:00|card_payment|1\ne1|10:01|login|[1]',
+        keep_keys=True, values={}, source={"event_types": ["card_payment"]},
+    ),
+}  # fmt: skip
+CASES |= {
+    f"wrong_key-{name}": Case("A key that is no scalar is refused, kept or not.", made, code="FEATURE_VALUE_INVALID")
+    for name, made in KEPT_KEYS.items()
+}
