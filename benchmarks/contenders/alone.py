@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ def run_alone(name: str, job: Job, warm_up: World) -> dict[str, Any]:
 def main() -> None:
     """Warms up, then measures."""
     name, keys, world, table, warm_up = sys.argv[1:]
-    Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out, this process ends, and no other
+    with suppress(FileNotFoundError):  # where memory runs out, this process ends, and no other; Linux alone is told so
+        Path("/proc/self/oom_score_adj").write_text("1000")
     shutil.rmtree(ALONE[name](Job(World(Path(warm_up)), keys, Path(table)))["table"])
     print(json.dumps(measured(lambda: ALONE[name](Job(World(Path(world)), keys, Path(table))))))
 
