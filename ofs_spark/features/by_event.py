@@ -26,7 +26,8 @@ from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.anchors import select_anchors
-from ofs_spark.replay.dedupe import BasisSlice, EventAccount, FirstEvent, find_first_events, pick_winners
+from ofs_spark.replay.basis_slice import BasisSlice
+from ofs_spark.replay.dedupe import EventAccount, FirstEvent, find_first_events, pick_winners
 from ofs_spark.replay.parts import read_pieces
 
 

@@ -18,7 +18,7 @@ from ofs_spark.labels.terms import LabelTerms
 from ofs_spark.pins.plan import BuildPlan
 from ofs_spark.pins.profile.model import Program
 from ofs_spark.replay.anchors import add_anchor_flag
-from ofs_spark.replay.dedupe import BasisSlice
+from ofs_spark.replay.basis_slice import BasisSlice
 
 
 @dataclass(frozen=True)

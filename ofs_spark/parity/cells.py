@@ -14,7 +14,7 @@ import numpy as np
 
 from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.positions import DENSE_KINDS, Range
-from ofs_spark.replay.dedupe import BasisSlice
+from ofs_spark.replay.basis_slice import BasisSlice
 from ofs_spark.replay.index import Place
 from ofs_spark.replay.segment_groups import list_partitions
 

@@ -16,8 +16,8 @@ from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.errors import InternalError
 from ofs_spark.foundation.positions import DENSE_KINDS, Range
 from ofs_spark.foundation.wording import write_count
+from ofs_spark.replay.basis_slice import BasisSlice
 from ofs_spark.replay.chains import ShardChains
-from ofs_spark.replay.dedupe import BasisSlice
 from ofs_spark.replay.faults import SAMPLES, Document, ReplayFault, find_anomalies, locate_sample, sort_faults
 from ofs_spark.replay.index import Place, Segment, SegmentIndex, locate_range
 from ofs_spark.replay.intervals import count_offsets, find_uncovered, select_intervals, to_intervals

@@ -19,21 +19,12 @@ from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_val
 from ofs_spark.foundation.columnar.ids import number_ids
 from ofs_spark.foundation.errors import show_text
 from ofs_spark.replay import rows as r
+from ofs_spark.replay.basis_slice import BasisSlice
 
 Sample = dict[str, Any]
 
 SAMPLES = 20
 COUNTS = ("rows", "redeliveries", "conflicts", "invalid", "filtered")
-
-
-@dataclass(frozen=True)
-class BasisSlice:
-    """One range of the basis as order numbers: its ordinal, its partition ordinal, the first and last `seq` it may hold."""
-
-    ordinal: int
-    partition_ordinal: int
-    first_seq: int
-    last_seq: int
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.foundation.positions import Range, describe_basis, parse_range
 from ofs_spark.foundation.refs import OwnedRef, name_scan_record, name_staged_rows
+from ofs_spark.replay.basis_slice import BasisSlice
 from ofs_spark.replay.completeness import COMPLETE, Completeness, RangeCoverage
-from ofs_spark.replay.dedupe import BasisSlice
 from ofs_spark.replay.faults import find_anomalies
 from ofs_spark.replay.parts import Part, Staged
 from ofs_spark.replay.rows import NO_ARRIVAL

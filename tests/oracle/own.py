@@ -51,4 +51,4 @@ def kept_keys(group: Document, e: Event) -> Iterator[tuple[str, str | None]]:
         return
     for path in group["key"]:
         part = key_of(e.envelope, [path])
-        yield f"key__{group['name']}__{parts_of(path)[-1]}", part and part[0]
+        yield f"key__{group['name']}__{parts_of(path)[-1]}", None if part is None else part[0]

@@ -9,7 +9,7 @@ import pytest
 
 from ofs_spark.foundation.positions import Range
 from ofs_spark.parity.cells import AnchorEnd, cut_cells, map_cells
-from ofs_spark.replay.dedupe import BasisSlice
+from ofs_spark.replay.basis_slice import BasisSlice
 
 DENSE, SPARSE = ("a", 0, "kafka_offset"), ("b", 1, "kinesis_sequence")
 
