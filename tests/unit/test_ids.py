@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+from unittest.mock import Mock
+
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ofs_spark.foundation.columnar.ids import find_ids, number_ids
+from ofs_spark.foundation.columnar import ids as ids_module
+from ofs_spark.foundation.columnar.ids import find_first_rows, find_ids, number_ids
 
 HEX = st.integers(0, 5).map(lambda n: f"{n << 64 | n:032x}")
 NEARLY = st.sampled_from(["", "a" * 31, "A" * 32, "a" * 32, "a" * 33, "g" * 32, "ä" * 16, "0" * 32, "\x00" * 32])
@@ -42,3 +47,29 @@ def test_ids_that_differ_in_few_bits_are_told_apart_in_time() -> None:
         assert (number_ids(ids) == range(200_000)).all()
     halves = pa.array([f"{n:016x}{n:016x}" for n in range(200_000)])
     assert (find_ids(halves, halves) == range(200_000)).all()
+
+
+def craft_ids(rows: int) -> list[str]:
+    """Ids that share one place of the table, however large it is: high = -low * the factor of the mix."""
+    factor, words = 0xC2B2AE3D27D4EB4F, 2**64
+    pairs = ((-low * factor % words, low) for low in range(rows))
+    return ["".join(word.to_bytes(8, "little").hex() for word in pair) for pair in pairs]
+
+
+def test_ids_that_somebody_chose_to_share_a_place_are_told_apart_as_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are sorted: a table would look at half of them for each of them."""
+    crafted, sort = craft_ids(20_000), Mock(wraps=ids_module._sort_first_rows)
+    monkeypatch.setattr(ids_module, "_sort_first_rows", sort)
+    ids = pa.array([*crafted, *crafted[::-1]])
+    assert number_ids(ids).tolist() == [*range(20_000), *range(20_000)[::-1]]
+    assert find_ids(ids, pa.array(crafted[:5_000])).tolist()[:5_001] == [*range(5_000), -1]
+    assert (
+        find_ids(pa.array(crafted[256:]), pa.array(crafted[:256])).tolist() == [-1] * 19_744
+    )  # known ones do not crowd
+    assert sort.call_count == 3
+
+
+@given(st.lists(st.sampled_from(list(product(range(3), repeat=3)))))
+def test_sorted_ids_have_the_first_rows_that_the_table_finds(rows: list[tuple[int, int, int]]) -> None:
+    words = np.array(rows, np.uint64).reshape(-1, 3)
+    assert ids_module._sort_first_rows(words).tolist() == find_first_rows(words).tolist()

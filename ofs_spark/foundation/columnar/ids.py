@@ -21,17 +21,22 @@ _U64 = types.uint64
 _ROWS = types.Array(_U64, 2, "C", readonly=True)
 """Rows of words, of which the first two are an id."""
 _ID_BYTES = 16
+_MOST_STEPS = 256
+"""From an id's place to the one where it stands. A table that is half full, of ids that nobody chose, has never come to a
+hundred; ids that somebody chose to share a place are sorted instead."""
 
 
 @compile_loop(I64(_ROWS, type_array(types.int32), _U64, _U64))
 def _find_place(rows: Array, table: Array, high: int, low: int) -> Any:
-    """Where an id stands in an open-addressing table of row numbers, or is to stand: -1 is there."""
+    """Where an id stands in an open-addressing table of row numbers, or is to stand: -1 is there. -1: too many are in its way."""
     size = len(table)
     mixed = (high + low * np.uint64(0xC2B2AE3D27D4EB4F)) * np.uint64(0x9E3779B97F4A7C15)
     at = np.int64((mixed >> np.uint64(32)) & np.uint64(size - 1))
-    while table[at] >= 0 and (rows[table[at], 0] != high or rows[table[at], 1] != low):
+    for _ in range(_MOST_STEPS):
+        if table[at] < 0 or (rows[table[at], 0] == high and rows[table[at], 1] == low):
+            return at
         at = (at + 1) & (size - 1)
-    return at
+    return -1
 
 
 @compile_loop(type_array(types.int32)(I64))
@@ -44,11 +49,13 @@ def _make_table(rows: int) -> Array:
 
 
 @compile_loop(type_array(types.int64)(_ROWS))
-def find_first_rows(ids: Array) -> Array:
-    """The first row with the id of each row. ids: uint64 of shape (rows, 2 or more), of which the first two words count."""
+def _find_first(ids: Array) -> Array:
+    """As `find_first_rows`; empty where ids crowd."""
     table, first = _make_table(len(ids)), np.empty(len(ids), np.int64)
     for row in range(len(ids)):
         at = _find_place(ids, table, ids[row, 0], ids[row, 1])
+        if at < 0:
+            return first[:0]
         if table[at] < 0:
             table[at] = row
         first[row] = table[at]
@@ -57,14 +64,37 @@ def find_first_rows(ids: Array) -> Array:
 
 @compile_loop(type_array(types.int64)(_ROWS, _ROWS))
 def _find(ids: Array, known: Array) -> Array:
+    """As `find_ids`; empty where ids crowd."""
     table, found = _make_table(len(known)), np.empty(len(ids), np.int64)
     for row in range(len(known)):
         at = _find_place(known, table, known[row, 0], known[row, 1])
+        if at < 0:
+            return found[:0]
         if table[at] < 0:
             table[at] = row
     for row in range(len(ids)):
-        found[row] = table[_find_place(known, table, ids[row, 0], ids[row, 1])]
+        at = _find_place(known, table, ids[row, 0], ids[row, 1])
+        if at < 0:
+            return found[:0]
+        found[row] = table[at]
     return found
+
+
+def find_first_rows(ids: Array) -> Array:
+    """The first row with the id of each row. ids: uint64 of shape (rows, 2 or more), of which the first two words count."""
+    found: Array = _find_first(ids)
+    return found if len(found) == len(ids) else _sort_first_rows(ids)
+
+
+def _sort_first_rows(ids: Array) -> Array:
+    """As `find_first_rows`, in a time that no choice of ids makes long."""
+    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: of equal ids the first row comes first
+    own = ids[order, :2]
+    starts = np.ones(len(ids), bool)
+    starts[1:] = (own[1:] != own[:-1]).any(axis=1)
+    first = np.empty(len(ids), np.int64)
+    first[order] = order[starts][np.cumsum(starts) - 1]
+    return first
 
 
 def number_ids(ids: pa.Array | pa.ChunkedArray) -> Array:
@@ -81,7 +111,10 @@ def find_ids(ids: pa.Array | pa.ChunkedArray, known: pa.Array | pa.ChunkedArray)
     if mine is None or theirs is None:
         return np.asarray(pc.index_in(texts, value_set=sought).fill_null(-1)).astype(np.int64)
     found: Array = _find(mine, theirs)
-    return found
+    if len(found) == len(mine):
+        return found
+    first = _sort_first_rows(np.concatenate([theirs, mine]))[len(theirs) :]
+    return np.where(first < len(theirs), first, -1)
 
 
 def _parse_ids(texts: pa.Array) -> Array | None:
