@@ -15,15 +15,15 @@ if [ $# -eq 0 ]; then
     sed -nE '2,/^set/s/^# ?//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 fi
-# The jars need no look into a list here: setup put either all of them there or none.
-if [ ! -x "$python" ] || ! compgen -G "$home/.jars/*.jar" >/dev/null; then
+if [ ! -x "$python" ]; then
     echo "this checkout is not set up: run make setup" >&2
     exit 80
 fi
 
 # pyspark's own Spark, never another one of the machine or its settings; the same Python for driver and workers.
-SPARK_HOME=$("$python" -c 'import importlib.util, os; print(os.path.dirname(importlib.util.find_spec("pyspark").origin))')
-export SPARK_HOME SPARK_CONF_DIR=$home/conf/spark SPARK_LOCAL_IP=127.0.0.1
+described=$("$python" "$home/scripts/describe_spark.py")
+{ read -r SPARK_HOME; read -r SPARK_CONF_DIR; read -r jars; read -r java_options; } <<<"$described"
+export SPARK_HOME SPARK_CONF_DIR SPARK_LOCAL_IP=127.0.0.1
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 # Where things are is said by this checkout, not by the archive: folders in a wiring are relative to its file.
 export OFS_WIRING=${OFS_WIRING:-$home/conf/wiring/local.yaml}
@@ -31,11 +31,11 @@ export OFS_WIRING=${OFS_WIRING:-$home/conf/wiring/local.yaml}
 code=$(mktemp -d)
 trap 'rm -rf "$code"' EXIT
 "$python" "$home/scripts/pack_code.py" "$code/ofs_spark.zip"
-jars=$(printf '%s:' "$home"/.jars/*.jar)
 
 "$SPARK_HOME/bin/spark-submit" \
     --master 'local[*]' \
     --properties-file "$home/conf/spark/local.conf" \
-    --driver-class-path "${jars%:}" \
+    --driver-class-path "$jars" \
+    --conf spark.driver.defaultJavaOptions="$java_options" \
     --py-files "$code/ofs_spark.zip" \
     "$@"

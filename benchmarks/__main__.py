@@ -1,4 +1,4 @@
-"""Side by side, in one session, on the same segments: OFS on Spark and embedded, the Spark floor, naive Spark, DuckDB, Polars.
+"""Side by side on the same segments: OFS on Spark and embedded, the Spark floor, naive Spark, DuckDB, Polars.
 
     make bench                       2 M and 8 M events (compare.py has the plan)
     make bench-nightly               two keys, every shape of keys, 20 M events
@@ -8,7 +8,7 @@
     python -m benchmarks --only parity               online snapshots: one anchor and a sweep beside the raw scan
     python -m benchmarks --only retry                an attempt from staged rows, a publish-only retry, `ofs verify`
 
-CPU is of every process that works on a run. Contenders take turns in a session that is warm; figures are medians.
+CPU is of every process that works on a run. Contenders take turns, in processes that are warm; figures are medians.
 """
 
 from __future__ import annotations

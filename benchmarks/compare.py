@@ -1,4 +1,4 @@
-"""Contenders side by side on one world after another: in turns within each round, in a session that is warm."""
+"""Contenders side by side on one world after another: in turns within each round, each in a process of its own that is warm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,19 +18,16 @@ import duckdb
 import polars
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyspark
 from pyarrow.dataset import dataset
-from pyspark.sql import SparkSession
 
-from benchmarks.contenders import alone, floor, naive, ofs
+from benchmarks.contenders import alone
 from benchmarks.contenders.job import Job
-from benchmarks.measure import measured
+from benchmarks.contenders.on_spark import ON_SPARK, Sessions
 from benchmarks.report import ROOT, describe_machine, name_results, print_table, write_results
-from benchmarks.sessions import open_session
 from benchmarks.worlds import WINDOWS, World, open_folder, write_world
-from ofs_spark.io.spark_engine import SparkEngine
 
 WARM_UP_EVENTS = 200_000
-WARM_UPS = 2
 FIGURES = ("wall_s", "cpu_s", "peak_mib")
 NAMES = ("ofs_spark", *alone.ALONE, "floor", "naive")
 QUICK = tuple(name for name in NAMES if name != "naive")
@@ -76,25 +74,18 @@ PLANS: dict[str, list[Comparison]] = {
 """What `make bench` and `make bench-nightly` compare."""
 
 
-def list_contenders(session: SparkSession, warm_up: World) -> dict[str, Contender]:
-    """Every contender by name: what measures one run of it."""
-
-    def build(job: Job) -> Run:
-        return ofs.run(lambda: SparkEngine(session), job)
-
-    def told(run: Callable[[SparkSession, Job], Path]) -> Callable[[Job], Run]:
-        return lambda job: {"table": str(run(session, job))}
-
-    here: dict[str, Callable[[Job], Run]] = {"ofs_spark": build, "floor": told(floor.run), "naive": told(naive.run)}
-    beside = {name: partial(alone.run_alone, name, warm_up=warm_up) for name in alone.ALONE}
-    return {**{name: partial(_measure, run) for name, run in here.items()}, **beside}
+@contextmanager
+def open_contenders(warm_up: World) -> Iterator[dict[str, Contender]]:
+    """Every contender by name: what measures one run of it, warmed up, in a process of its own."""
+    sessions = Sessions(warm_up)
+    try:
+        on_spark: dict[str, Contender] = {name: partial(sessions.run, name) for name in ON_SPARK}
+        yield {**on_spark, **{name: partial(alone.run_alone, name, warm_up=warm_up) for name in alone.ALONE}}
+    finally:
+        sessions.stop()
 
 
-def _measure(run: Callable[[Job], Run], job: Job) -> Run:
-    return measured(lambda: run(job))
-
-
-def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contender], session: SparkSession) -> Run:
+def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contender]) -> Run:
     """Every run of every contender, in turns, and where each table differs from the build's.
 
     A contender whose process ended, as one does for which there is too little memory, is left out from there on: `ended` has how.
@@ -102,7 +93,7 @@ def compare_world(asked: Comparison, job: Job, contenders: Mapping[str, Contende
     found: dict[str, list[Run]] = {name: [] for name in asked.contenders}
     ended: dict[str, str] = {}
     cells: dict[str, Any] = {}
-    compared = _Compared(job, session)
+    compared = _Compared(job)
     for number in range(asked.runs):
         for name in asked.contenders:
             if (name in ONCE and number) or name in ended:
@@ -136,8 +127,8 @@ def _empty(world: World) -> None:
 class _Compared:
     """The build's tables that the others' are compared with: as observed, and with hindsight. Made when first asked for."""
 
-    def __init__(self, job: Job, session: SparkSession) -> None:
-        self._job, self._session = job, session
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._tables: list[Path] = []
         self.frames: dict[str, dict[str, float]] = {}
 
@@ -145,8 +136,7 @@ class _Compared:
         """As `cells` says, in a process of its own."""
         if not self._tables:
             for knowledge in ("as_observed", "event_time"):
-                made = ofs.run(lambda: SparkEngine(self._session), self._job, knowledge)
-                self._tables.append(Path(made["table"]))
+                self._tables.append(Path(alone.run_embedded(self._job, knowledge)["table"]))
             self.frames = _count_rows(self._tables[0])
         command = [sys.executable, "-m", "benchmarks.cells", *map(str, self._tables), str(table)]
         answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -186,23 +176,18 @@ def compare(
     warm_up: int = WARM_UP_EVENTS,
     write: Callable[[dict[str, Any]], object] = lambda _document: None,
 ) -> dict[str, Any]:
-    """Measures every world in one Spark session, once a world of `warm_up` events has warmed it: the document of the results.
+    """Measures every world, once a world of `warm_up` events has warmed the contenders: the document of the results.
 
     write: takes the document after each world. A run of hours that is stopped leaves what it has measured.
     """
-    with open_folder(kept) as folder, open_session() as session:
-        versions = {"spark": session.version, "duckdb": duckdb.__version__, "polars": polars.__version__}
-        machine = describe_machine(**versions, pyarrow=pa.__version__)
-        document: dict[str, Any] = {"machine": machine, "results": []}
-        small = write_world("sparse", warm_up, folder)
-        contenders = list_contenders(session, small)
-        names = [name for name in NAMES if name not in alone.ALONE and any(name in one.contenders for one in plan)]
-        for name in names * WARM_UPS:
-            shutil.rmtree(contenders[name](Job(small, "one", folder / "table"))["answer"]["table"])
+    versions = {"spark": pyspark.__version__, "duckdb": duckdb.__version__, "polars": polars.__version__}
+    machine = describe_machine(**versions, pyarrow=pa.__version__)
+    document: dict[str, Any] = {"machine": machine, "results": []}
+    with open_folder(kept) as folder, open_contenders(write_world("sparse", warm_up, folder)) as contenders:
         for one in plan:
             print(f"{one.shape}, {one.events:,} events, keys: {one.keys}", flush=True)
             world = write_world(one.shape, one.events, folder)
-            result = compare_world(one, Job(world, one.keys, folder / "table"), contenders, session)
+            result = compare_world(one, Job(world, one.keys, folder / "table"), contenders)
             document["results"].append({**result, "summary": summarize(result)})
             write(document)
             if kept is None:

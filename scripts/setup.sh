@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes this checkout ready: .venv with exactly the packages of uv.lock and the `ofs` command, .jars with exactly the
-# JVM libraries of jars/sha256.txt, compiled loops in the user's cache. Needs Python 3.11 or newer and Java 17; asks for
-# nothing; safe to run again, and quick when all is there.
+# JVM libraries of jars/sha256.txt, compiled loops in the user's cache, and the classes of Spark's JVM as its start needs
+# them. Needs Python 3.11 or newer and Java 17; asks for nothing; safe to run again, and quick when all is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT # an activated environment of another project must not be filled by mistake
@@ -36,4 +36,5 @@ fi
 "$uv" sync --quiet --frozen --python .venv/bin/python # --frozen: the lock is the law, a changed pyproject.toml needs `make lock`
 .venv/bin/python scripts/fetch_jars.py
 .venv/bin/python scripts/compile_loops.py
+.venv/bin/python scripts/archive_classes.py
 echo "setup: ready"

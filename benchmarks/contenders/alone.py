@@ -13,13 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders.job import Job
-from benchmarks.measure import measured
+from benchmarks.measure import ask_to_end_first, measured
 from benchmarks.report import ROOT
 from benchmarks.worlds import World
 from ofs_spark.foundation.columnar.ports import Engine
@@ -74,8 +73,7 @@ def run_alone(name: str, job: Job, warm_up: World) -> dict[str, Any]:
 def main() -> None:
     """Warms up, then measures."""
     name, keys, world, table, warm_up = sys.argv[1:]
-    with suppress(FileNotFoundError):  # where memory runs out, this process ends, and no other; Linux alone is told so
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    ask_to_end_first()
     shutil.rmtree(ALONE[name](Job(World(Path(warm_up)), keys, Path(table)))["table"])
     print(json.dumps(measured(lambda: ALONE[name](Job(World(Path(world)), keys, Path(table))))))
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -29,8 +27,8 @@ from ofs_spark.foundation.commands import Next
 from ofs_spark.foundation.errors import refuse
 from ofs_spark.foundation.secrets import is_secret_name
 from ofs_spark.foundation.wording import write_count
+from ofs_spark.io.java import OPTIONS, Java, check_java, find_empty_folder, write_options
 
-JAVA_MINIMUM = 17
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -66,11 +64,12 @@ def build_session(
     if master is not None:
         conf.setMaster(master)
     if not _has_jvm():
-        java_version = check_java()
+        java = check_java()
         jars = os.pathsep.join(str(jar) for jar in check_jars(checkout))
         conf.set("spark.driver.extraClassPath", jars).set("spark.executor.extraClassPath", jars)
+        conf.set(OPTIONS, write_options(conf.get(OPTIONS) or "", checkout, java))
         _prepare_environment(checkout)
-        _start_jvm(_leave_out_secrets(conf, private), jvm_log, java_version)
+        _start_jvm(_leave_out_secrets(conf, private), jvm_log, java)
     logging.getLogger("py4j").addHandler(
         logging.NullHandler()
     )  # it tells of a dead JVM by tracebacks; `own_errors` does
@@ -119,26 +118,6 @@ def read_properties(file: Path) -> dict[str, str]:
     return settings
 
 
-def check_java() -> int:
-    """The major version of the Java that Spark will start; ENVIRONMENT_UNFIT when it is missing or too old."""
-    home = os.environ.get("JAVA_HOME")
-    command = shutil.which(str(Path(home, "bin", "java"))) if home else shutil.which("java")
-    place = f"JAVA_HOME ({home})" if home else "the PATH"
-    if command is None:
-        message = f"no java in {place}; Spark needs Java {JAVA_MINIMUM} or newer"
-        raise refuse("ENVIRONMENT_UNFIT", message, java_home=home)
-    answer = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
-    version = re.search(r'version "(\d+)(?:\.(\d+))?', answer.stderr)
-    if version is None:
-        message = f"{command} -version gave no version; Spark needs Java {JAVA_MINIMUM} or newer"
-        raise refuse("ENVIRONMENT_UNFIT", message, answer=answer.stderr[:500])
-    major = int(version[2] if version[1] == "1" and version[2] else version[1])  # Java 8 calls itself 1.8
-    if major < JAVA_MINIMUM:
-        message = f"Java {major} in {place}; Spark needs Java {JAVA_MINIMUM} or newer"
-        raise refuse("ENVIRONMENT_UNFIT", message, command=command)
-    return major
-
-
 def check_jars(checkout: Path = _CHECKOUT) -> list[Path]:
     """The jars of `jars/sha256.txt` in its order; ENVIRONMENT_UNFIT names those that `.jars/` lacks."""
     checksums = checkout / "jars" / "sha256.txt"
@@ -161,7 +140,7 @@ def _has_jvm() -> bool:
 def _prepare_environment(checkout: Path) -> None:
     """What the JVM and the workers inherit: nothing of another Spark or Python of this machine must be picked up."""
     os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
-    os.environ["SPARK_CONF_DIR"] = str(checkout / "conf" / "spark")
+    os.environ["SPARK_CONF_DIR"] = str(find_empty_folder(checkout))
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
@@ -173,7 +152,7 @@ def _leave_out_secrets(conf: SparkConf, private: Collection[str]) -> SparkConf:
     return SparkConf(loadDefaults=False).setAll([one for one in shown if not one[0].startswith("spark.hadoop.")])
 
 
-def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None:
+def _start_jvm(conf: SparkConf, jvm_log: Path | None, java: Java) -> None:
     try:
         if jvm_log is None:
             gateway = launch_gateway(conf)
@@ -183,7 +162,7 @@ def _start_jvm(conf: SparkConf, jvm_log: Path | None, java_version: int) -> None
                 gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     except PySparkRuntimeError as error:
         where = f"; its own words are in {jvm_log}" if jvm_log else ""
-        message = f"Spark's JVM (Java {java_version}) did not start{where}"
+        message = f"Spark's JVM (Java {java.major}) did not start{where}"
         raise refuse("ENVIRONMENT_UNFIT", message, reason=str(error)[:500]) from error
     SparkContext._ensure_initialized(gateway=gateway)  # the next context of this process uses this JVM
 

@@ -16,7 +16,7 @@ from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Tasks
 from ofs_spark.io.embedded_engine import EmbeddedEngine
-from ofs_spark.io.session import check_java
+from ofs_spark.io.java import check_java
 from ofs_spark.io.spark_engine import SparkEngine
 from tests.worlds.exchanges import exchange_in_rows
 from tests.worlds.steps import STEPS, TASKS, Fail, Large, Total, order_notes
@@ -48,7 +48,7 @@ def test_the_engine_names_what_runs_and_the_twin_runs_on_nothing(spark: SparkSes
     assert {name: version.split(".")[0].isdigit() for name, version in versions.items()} == dict.fromkeys(
         ("spark", "scala", "java"), True
     )
-    assert int(versions["java"].split(".")[0]) == check_java()
+    assert int(versions["java"].split(".")[0]) == check_java().major
     assert EmbeddedEngine().describe_versions() == {"engine": "embedded"}
 
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from ofs_spark.io.context import open_context
+from ofs_spark.io.java import check_java, find_class_archive
 from ofs_spark.io.session import build_session, read_properties
 from tests.spec.tables.windows import world
 from tests.worlds.writer import write_world
@@ -27,6 +29,16 @@ def test_the_session_means_utc_and_strict_casts(spark: SparkSession) -> None:
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
     [zone] = spark.sql("SELECT java_method('java.util.TimeZone', 'getDefault') AS zone").collect()
     assert 'id="UTC"' in zone.zone
+
+
+def test_the_jvm_of_one_machine_starts_and_compiles_quickly(spark: SparkSession) -> None:
+    """It computes nothing that its second compiler's work would pay for; what `make setup` kept of classes is in use."""
+    jvm: Any = spark.sparkContext._jvm
+    started_with = set(jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments())
+    archive = find_class_archive(ROOT, check_java())
+    assert {"-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", f"-XX:SharedArchiveFile={archive}"} <= started_with
+    maps = Path(f"/proc/{jvm.java.lang.ProcessHandle.current().pid()}/maps").read_text(encoding="utf-8")
+    assert str(archive) in maps
 
 
 def test_page_checksums_are_verified(spark: SparkSession) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,16 +37,10 @@ def write(shape: str, events: int, folder: Path) -> World:
 
 @pytest.fixture
 def contenders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs, in place of the real ones, beside no session."""
-
-    @contextmanager
-    def open_session() -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(version="none")
-
+    """What runs, in place of the real ones."""
     named: dict[str, Any] = {"ofs_spark": measure, "duckdb": die, "polars": measure}
-    monkeypatch.setattr(compare, "open_session", open_session)
     monkeypatch.setattr(compare, "write_world", write)
-    monkeypatch.setattr(compare, "list_contenders", lambda _session, _warm_up: named)
+    monkeypatch.setattr(compare, "open_contenders", lambda _warm_up: nullcontext(named))
 
 
 def ask(shape: str) -> compare.Comparison:

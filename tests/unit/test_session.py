@@ -7,7 +7,8 @@ import pytest
 from ofs_spark.foundation.commands import NOBODY
 from ofs_spark.foundation.errors import EnvironmentUnfit
 from ofs_spark.io.engines import find_log
-from ofs_spark.io.session import check_jars, check_java, read_properties
+from ofs_spark.io.java import check_java
+from ofs_spark.io.session import check_jars, read_properties
 from tests.unit.permissions import unprivileged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ def fake_java(folder: Path, banner: str) -> None:
 def test_fitting_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, banner: str, major: int) -> None:
     fake_java(tmp_path, banner)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert check_java() == major
+    assert check_java().major == major
 
 
 @pytest.mark.parametrize(
