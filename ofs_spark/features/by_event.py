@@ -15,6 +15,7 @@ from ofs_spark.features.ports import Attachment
 from ofs_spark.features.routing import Route
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Body, Chunk, gather_chunks
+from ofs_spark.foundation.columnar.ids import unpack_ids
 from ofs_spark.foundation.columnar.notes import Fault, Note, encode_note
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Objects
@@ -123,7 +124,7 @@ class ByEvent:
         yield self._count_labels(choices, assertions, read_values(events, r.TS)[anchors])
         labelled = self._attach_labels(events, anchors, choices)
         if self.attachment is not None:
-            ids, ts = combine_chunks(events.column(r.EVENT_ID)), read_values(events, r.TS)
+            ids, ts = unpack_ids(events.column(r.EVENT_ID)), read_values(events, r.TS)
             column, notes = self.attachment.attach(tables.get(self.attachment.kind), ids, ts, anchors)
             labelled = labelled.append_column(self.attachment.kind, column)
             yield from map(encode_note, notes)

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array, read_values
+from ofs_spark.foundation.columnar.ids import show_id
 from ofs_spark.foundation.columnar.notes import EventPlace, Fault
-from ofs_spark.foundation.errors import Refusal, refuse, show_text
+from ofs_spark.foundation.errors import Refusal, refuse
 from ofs_spark.foundation.positions import Range
 from ofs_spark.foundation.wording import write_count
 from ofs_spark.pins.profile.model import Program, Value, ValueType, format_path
@@ -25,7 +26,7 @@ def make_fault(code: str, subject: str, message: str, bad: Array, table: pa.Tabl
     ordinal, seq = read_values(table, r.PARTITION_ORDINAL)[rows], read_values(table, r.SEQ)[rows]
     first = int(rows[np.lexsort((seq, ordinal))[0]])
     named = table.select([r.PARTITION_ORDINAL, r.SEQ, r.OFFSET, r.EVENT_ID]).slice(first, 1).to_pylist()[0]
-    named[r.EVENT_ID] = show_text(named[r.EVENT_ID])
+    named[r.EVENT_ID] = show_id(named[r.EVENT_ID])
     return Fault(code, message, subject=subject, count=len(rows), first=EventPlace(**named))
 
 

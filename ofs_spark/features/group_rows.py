@@ -14,6 +14,7 @@ from ofs_spark.features.kernel.model import GroupRows, Values
 from ofs_spark.features.kernel.words import choose
 from ofs_spark.features.order import find_undefined_keys, rank_deliveries
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
+from ofs_spark.foundation.columnar.ids import unpack_ids
 from ofs_spark.foundation.columnar.notes import Fault
 from ofs_spark.pins.profile.model import Program, Value
 from ofs_spark.replay import rows as r
@@ -53,7 +54,7 @@ def encode_keys(table: pa.Table, key_columns: Sequence[str]) -> tuple[Array, int
         missing |= ~np.asarray(combine_chunks(table.column(name)).is_valid())
     count = int(missing.sum())
     if count:
-        by_event, _ = encode_texts(table.column(r.EVENT_ID).filter(pa.array(missing)))
+        by_event, _ = encode_texts(unpack_ids(table.column(r.EVENT_ID).filter(pa.array(missing))))
         code[missing] = code.max(initial=0) + 1 + by_event
     return code, count
 

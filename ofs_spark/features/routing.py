@@ -14,6 +14,7 @@ from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk, encode_chunk
 from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.columnar.ids import unpack_ids
 from ofs_spark.replay import rows as r
 
 EVENTS = "event"
@@ -53,7 +54,7 @@ def join_layout_key(table: pa.Table, key_columns: list[str]) -> pa.Array:
     """Placement text of every row: key parts joined by U+001F, or the event id where a part is missing."""
     parts = [combine_chunks(table.column(name)) for name in key_columns]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
-    return pc.coalesce(joined, combine_chunks(table.column(r.EVENT_ID))) if joined.null_count else joined
+    return pc.coalesce(joined, unpack_ids(table.column(r.EVENT_ID))) if joined.null_count else joined
 
 
 def split_chunks(kind: str, table: pa.Table, target: Array, rows: Array, width: int) -> Iterator[Chunk]:

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array
-from ofs_spark.foundation.columnar.content_hash import read_words
-from ofs_spark.foundation.columnar.hashing import to_fixed_binary
+from ofs_spark.foundation.columnar.hashing import read_words, to_fixed_binary
 from ofs_spark.foundation.columnar.ids import find_first_rows
 
 _WORDS = 4
@@ -19,7 +18,7 @@ _WORDS = 4
 
 def find_first_copies(ids: pa.Array) -> Array:
     """The first row of each distinct id of 16 bytes, ascending."""
-    first = find_first_rows(read_words(ids, 2)) if len(ids) else np.zeros(0, np.int64)
+    first = find_first_rows(read_words(ids, 2))
     found: Array = np.flatnonzero(first == np.arange(len(ids)))
     return found
 

@@ -20,6 +20,7 @@ from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.clock import DAY_US, format_instant
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
+from ofs_spark.foundation.columnar.ids import show_id
 from ofs_spark.foundation.columnar.measure import measure
 from ofs_spark.foundation.errors import refuse, show_text
 from ofs_spark.parity.attach import AttachLogged
@@ -157,7 +158,7 @@ class _Places:
         stored = table.select([r.EVENT_ID, r.OFFSET, r.TS]).slice(int(self.at[row]), 1).to_pylist()[0]
         topic, partition = partitions[int(self.ordinal[row])]
         told = WorstRow(
-            show_text(stored[r.EVENT_ID]),
+            show_id(stored[r.EVENT_ID]),
             topic,
             partition,
             stored[r.OFFSET],

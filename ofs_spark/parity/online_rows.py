@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.bounded import MOST_DECODED_BYTES
-from ofs_spark.foundation.columnar.content_hash import KEY_BYTES, read_words
+from ofs_spark.foundation.columnar.content_hash import KEY_BYTES
+from ofs_spark.foundation.columnar.hashing import read_words
 from ofs_spark.foundation.ports import Objects
 from ofs_spark.pins.profile.model import OnlineCoreRules, Program
 from ofs_spark.replay import rows as r

@@ -15,6 +15,7 @@ from ofs_spark.features.own import make_own_columns
 from ofs_spark.features.pieces import Pieces
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
 from ofs_spark.foundation.columnar.dataflow import Chunk
+from ofs_spark.foundation.columnar.ids import unpack_ids
 from ofs_spark.foundation.columnar.measure import measure
 from ofs_spark.foundation.columnar.notes import encode_note
 from ofs_spark.foundation.ports import Objects
@@ -113,6 +114,7 @@ class WriteBucket:
             **self._unpack_labels(table),
             **make_own_columns(self.program, table),
             "platform_run_id": _make_coded(np.zeros(table.num_rows, np.int32), [self.platform_run_id]),
+            "event_id": unpack_ids(table.column(r.EVENT_ID)),
             "event_type": table.column(r.EVENT_TYPE),
             "ts_utc": table.column(r.TS).cast(to_arrow_type(TIMESTAMP)),
             "_topic": _make_coded(ordinal, [p.topic for p in self.partitions]),

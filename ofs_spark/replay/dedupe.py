@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks, read_values
-from ofs_spark.foundation.columnar.ids import number_ids
-from ofs_spark.foundation.errors import show_text
+from ofs_spark.foundation.columnar.ids import number_ids, show_id
 from ofs_spark.replay import rows as r
 from ofs_spark.replay.basis_slice import BasisSlice
 
@@ -107,7 +106,7 @@ def _sample_positions(table: pa.Table, rows: Array) -> list[Sample]:
         pa.array(rows[np.lexsort((seq, ordinal))[:SAMPLES]])
     )
     samples: list[Sample] = chosen.to_pylist()
-    return [{**one, r.EVENT_ID: show_text(one[r.EVENT_ID])} for one in samples]
+    return [{**one, r.EVENT_ID: show_id(one[r.EVENT_ID])} for one in samples]
 
 
 def find_first_events(table: pa.Table, rows: Array, slices: Sequence[BasisSlice]) -> list[FirstEvent]:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
+from ofs_spark.foundation.columnar.arrays import Array
 from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.columnar.ids import is_packed, pack_ids, unpack_ids
 from ofs_spark.foundation.ports import ObjectMissing, Objects
 from ofs_spark.foundation.refs import OwnedRef
 from ofs_spark.replay import rows as r
@@ -42,10 +43,14 @@ class Part:
 
 @dataclass(frozen=True)
 class ScannedFile(StagedFile):
-    """A file of typed rows in parts, by ascending share; a share without rows has none. shares: a power of two."""
+    """A file of typed rows in parts, by ascending share; a share without rows has none.
+
+    shares: a power of two. is_packed: whether its event ids are 16 bytes each, and no texts (`columnar/ids.py`).
+    """
 
     shares: int
     parts: tuple[Part, ...]
+    is_packed: bool
 
     def to_document(self) -> dict[str, Any]:
         """JSON-ready, by the names of the fields. A scan has thousands of parts: `asdict` would look into each value."""
@@ -69,8 +74,9 @@ class Staged(ScannedFile):
 
 
 def stage_parts(objects: Objects, folder: OwnedRef, rows: pa.Table, shares: int) -> ScannedFile:
-    """Writes the typed rows of a scan as a file of the folder, one part per share of the event ids."""
-    cut = list(_cut_rows(rows, shares))
+    """Writes the typed rows of a scan as a file of the folder, one part per share of the event ids: packed where that can be."""
+    packed = _pack_rows(rows)
+    cut = list(_cut_rows(packed, rows.column(r.EVENT_ID), shares)) if shares > 1 else [(0, packed)]
     body, ends = _encode_parts([table for _, table in cut])
     view = memoryview(body)
     parts = tuple(
@@ -78,15 +84,19 @@ def stage_parts(objects: Objects, folder: OwnedRef, rows: pa.Table, shares: int)
         for (share, table), start, end in zip(cut, [0, *ends], ends, strict=False)
     )
     ref, sha256 = put_staged(objects, folder, body)
-    return ScannedFile(ref, sha256, rows.num_rows, len(body), shares, parts)
+    return ScannedFile(ref, sha256, rows.num_rows, len(body), shares, parts, packed is not rows)
 
 
-def _cut_rows(rows: pa.Table, shares: int) -> Iterator[tuple[int, pa.Table]]:
-    """(share, its rows): positions ascending inside a share."""
-    if shares == 1:
-        yield 0, rows
-        return
-    share = route_texts(combine_chunks(rows.column(r.EVENT_ID)), shares).astype(np.uint16)
+def _pack_rows(rows: pa.Table) -> pa.Table:
+    """The rows with packed event ids; as they are where those cannot be, or none are there, as by the online plane's law."""
+    at = rows.schema.get_field_index(r.EVENT_ID)
+    ids = None if at < 0 else pack_ids(rows.column(at))
+    return rows if ids is None or not is_packed(ids) else rows.set_column(at, r.EVENT_ID, ids)
+
+
+def _cut_rows(rows: pa.Table, ids: pa.ChunkedArray, shares: int) -> Iterator[tuple[int, pa.Table]]:
+    """(share, its rows): positions ascending inside a share. ids: as texts."""
+    share = route_texts(ids, shares).astype(np.uint16)
     order = np.argsort(share, kind="stable")
     placed, bounds = rows.take(pa.array(order)), np.searchsorted(share[order], np.arange(shares + 1))
     for number in np.flatnonzero(np.diff(bounds)):
@@ -115,19 +125,26 @@ PIECES = pa.schema(
         "bytes": pa.int64(),
         "sha256": pa.string(),
         "arrival_before": pa.int64(),
-        "own": pa.bool_(),
+        "is_own": pa.bool_(),
+        "unpacks": pa.bool_(),
     }
 )
-"""What a target of the step by event id reads: bytes of a file, and whether every row of them is its own."""
+"""What a target of the step by event id reads: bytes of a file, whether every row of them is its own, and whether it reads event
+ids as texts."""
 
 
 def address_parts(files: Sequence[Staged], width: int) -> Iterator[tuple[int, pa.Table]]:
-    """(target, its `PIECES`) of every target of `width` that some part has rows for. width: a power of two."""
+    """(target, its `PIECES`) of every target of `width` that some part has rows for. width: a power of two.
+
+    Event ids are of one type in all of a job's rows: packed where they are in every file.
+    """
+    unpacks = not all(file.is_packed for file in files)
     found: dict[int, list[tuple[Any, ...]]] = {}
     for file in files:
         starts = accumulate((part.bytes for part in file.parts), initial=0)
         for part, start in zip(file.parts, starts, strict=False):
-            piece = file.ref, start, part.bytes, part.sha256, file.arrival_before, file.shares >= width
+            is_own = file.shares >= width
+            piece = file.ref, start, part.bytes, part.sha256, file.arrival_before, is_own, unpacks
             for target in range(part.share % width, width, file.shares):
                 found.setdefault(target, []).append(piece)
     for target, pieces in sorted(found.items()):
@@ -144,7 +161,7 @@ def read_pieces(objects: Objects, pieces: pa.Table, target: int, width: int) -> 
     """
     with ThreadPoolExecutor(min(READERS, max(1, pieces.num_rows))) as readers:
         found = readers.map(lambda piece: _read_piece(objects, piece), pieces.to_pylist())
-        tables = [table if own else _select_own(table, target, width) for table, own in found]
+        tables = [table if is_own else _select_own(table, target, width) for table, is_own in found]
     return pa.concat_tables(tables).combine_chunks()
 
 
@@ -155,9 +172,14 @@ def _read_piece(objects: Objects, piece: dict[str, Any]) -> tuple[pa.Table, bool
         body = b""
     if hashlib.sha256(body).hexdigest() != piece["sha256"]:
         raise refuse_lost(piece["ref"])
-    return raise_arrival(pa.ipc.open_stream(body).read_all(), piece["arrival_before"]), piece["own"]
+    table = raise_arrival(pa.ipc.open_stream(body).read_all(), piece["arrival_before"])
+    if piece["unpacks"]:
+        table = table.set_column(
+            table.schema.get_field_index(r.EVENT_ID), r.EVENT_ID, unpack_ids(table.column(r.EVENT_ID))
+        )
+    return table, piece["is_own"]
 
 
 def _select_own(table: pa.Table, target: int, width: int) -> pa.Table:
-    own: Array = route_texts(combine_chunks(table.column(r.EVENT_ID)), width) == target
+    own: Array = route_texts(unpack_ids(table.column(r.EVENT_ID)), width) == target
     return table.filter(pa.array(own))

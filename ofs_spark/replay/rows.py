@@ -2,7 +2,7 @@
 
 | column | type | meaning |
 |---|---|---|
-| event_id | string | as archived |
+| event_id | string | as archived; staged rows may have it packed (`columnar/ids.py`) |
 | event_type | dictionary of strings | as archived |
 | ts | int64 | event time, µs since the epoch, UTC |
 | partition_ordinal | int32 | ordinal of (topic, partition) among the basis', by topic text then partition number |

@@ -99,4 +99,4 @@ def scan_basis(
 
 def _carry_arrival(file: ScannedFile, summary: Document, completeness: Completeness) -> Staged:
     before = completeness.carry_in[summary["partition_ordinal"], summary["segment_group"]]
-    return Staged(file.ref, file.sha256, file.rows, file.bytes, file.shares, file.parts, before)
+    return Staged(file.ref, file.sha256, file.rows, file.bytes, file.shares, file.parts, file.is_packed, before)

@@ -111,10 +111,11 @@ def _describe_file(file: Staged) -> dict[str, Any]:
     """A file by its digest, which names it. arrival_before: µs, null for none."""
     before = None if file.arrival_before == NO_ARRIVAL else file.arrival_before
     whole = {"sha256": file.sha256, "rows": file.rows, "bytes": file.bytes, "arrival_before": before}
-    return {**whole, "shares": file.shares, "parts": file.describe_parts()}
+    return {**whole, "shares": file.shares, "parts": file.describe_parts(), "packed_ids": file.is_packed}
 
 
 def _read_file(folder: OwnedRef, one: dict[str, Any]) -> Staged:
     before = NO_ARRIVAL if one["arrival_before"] is None else one["arrival_before"]
     ref, parts = name_staged_rows(folder, one["sha256"]), tuple(Part(**part) for part in one["parts"])
-    return Staged(ref, one["sha256"], one["rows"], one["bytes"], one["shares"], parts, before)
+    is_packed = one.get("packed_ids", False)  # records of earlier releases do not say: theirs are texts
+    return Staged(ref, one["sha256"], one["rows"], one["bytes"], one["shares"], parts, is_packed, before)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ofs_spark import console
 from ofs_spark.foundation.contracts import find_faults
@@ -73,8 +74,9 @@ def test_a_refusal_says_where_before_and_after_the_wiring_was_read(shelf: Shelf,
 
 def test_a_root_that_came_from_the_environment_is_not_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_ROOT", str(shelf.wiring.parent / "objects"))
-    text = shelf.wiring.read_text().replace(str(shelf.wiring.parent / "objects"), "${SECRET_ROOT}")
-    shelf.wiring.write_text(text)
+    document = yaml.safe_load(shelf.wiring.read_text())
+    document["objects"]["root"] = "${SECRET_ROOT}"
+    shelf.wiring.write_text(yaml.safe_dump(document))
     shelf.publish(1, DATASET)
     told = run_command("--wiring", str(shelf.wiring), "--json", "datasets")
     assert last(told)["where"] == {"wiring": str(shelf.wiring), "chosen_by": "flag"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from unittest.mock import Mock
 
@@ -12,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ofs_spark.foundation.columnar import ids as ids_module
-from ofs_spark.foundation.columnar.ids import find_first_rows, find_ids, number_ids
+from ofs_spark.foundation.columnar.ids import (
+    find_first_rows,
+    find_ids,
+    is_packed,
+    number_ids,
+    pack_ids,
+    show_id,
+    unpack_ids,
+)
+from ofs_spark.foundation.errors import show_text
 
 HEX = st.integers(0, 5).map(lambda n: f"{n << 64 | n:032x}")
 NEARLY = st.sampled_from(["", "a" * 31, "A" * 32, "a" * 32, "a" * 33, "g" * 32, "ä" * 16, "0" * 32, "\x00" * 32])
@@ -31,6 +41,19 @@ def test_equal_ids_have_one_number_in_the_order_of_their_first_rows(ids: list[st
 def test_an_id_is_found_where_it_first_stands(ids: list[str], known: list[str]) -> None:
     expected = [known.index(one) if one in known else -1 for one in ids]
     assert find_ids(pa.array(ids, pa.string()), pa.array(known, pa.string())).tolist() == expected
+
+
+@given(COLUMNS, COLUMNS)
+def test_packed_ids_are_the_same_ids(ids: list[str], known: list[str]) -> None:
+    texts, sought = pa.array(ids, pa.string()), pa.array(known, pa.string())
+    packed, others = pack_ids(texts), pack_ids(sought)
+    assert is_packed(packed) == all(re.fullmatch("[0-9a-f]{32}", one) is not None for one in ids)
+    assert unpack_ids(packed).equals(texts)
+    assert [show_id(one) for one in packed.to_pylist()] == [show_text(one) for one in ids]
+    assert number_ids(packed).tolist() == number_ids(texts).tolist()
+    for mine in (packed.slice(1), texts.slice(1)):
+        assert find_ids(mine, others).tolist() == find_ids(texts, sought).tolist()[1:]
+        assert find_ids(mine, sought).tolist() == find_ids(texts, sought).tolist()[1:]
 
 
 @pytest.mark.parametrize("ids", [["0" * 31 + "1"] * 3, ["x", "y", "x"]], ids=["words", "texts"])

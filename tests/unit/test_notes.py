@@ -22,7 +22,7 @@ from ofs_spark.replay.scan_job import SummaryNote
 LEAF = LeafDigest("b0", 2, ("aa", "bb"))
 RECORDS: list[Note] = [
     SummaryNote(
-        {"partition_ordinal": 0, "faults": []}, ScannedFile("s/0.arrow", "aa", 3, 99, 8, (Part(2, 3, 99, "bb"),))
+        {"partition_ordinal": 0, "faults": []}, ScannedFile("s/0.arrow", "aa", 3, 99, 8, (Part(2, 3, 99, "bb"),), True)
     ),
     SummaryNote({"partition_ordinal": 1, "faults": []}, None),
     EventsNote(EventAccount({"rows": 2}, {"invalid": [{"seq": 1, "offset": "ä"}]}), 1, (FirstEvent(0, 5, 9),)),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from typing import Any
+from zlib import crc32
 
 from hypothesis import strategies as st
 
@@ -29,12 +31,22 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Mood:
-    """What is true of a whole world: its kind of offsets, who has arrivals (all, some, none), what may go wrong."""
+    """What is true of a whole world: its kind of offsets, who has arrivals (all, some, none), what may go wrong.
+
+    hex_ids: whose events have an id of 32 hex digits, as platforms write them; in some worlds it is a part of them.
+    """
 
     training: bool
     poisoned: bool
     kind: str
     published: str
+    hex_ids: str
+
+
+def name_event(name: str, mood: Mood, place: tuple[str, int]) -> str:
+    """The id of a new event: the name, or 32 hex digits of it."""
+    is_hex = {"all": True, "a topic": "fraud" in place[0], "some": crc32(name.encode()) % 2 == 0, "none": False}
+    return md5(name.encode(), usedforsecurity=False).hexdigest() if is_hex[mood.hex_ids] else name
 
 
 def stamp(us: int) -> str:
@@ -99,7 +111,7 @@ def partitions(draw: st.DrawFn, place: tuple[str, int], mood: Mood, seen: list[R
             elif not sparse and step > 1:
                 gaps.append((offset + 1, offset + step - 1))
             offset += step
-        fresh = f"{place[0][15]}{place[1]}-{number}"
+        fresh = name_event(f"{place[0][15]}{place[1]}-{number}", mood, place)
         drawn = draw(deliveries(offset, fresh, mood, seen))
         rows += drawn
         seen += [r for r in drawn if r.platform_run_id == RUN]
@@ -172,6 +184,7 @@ def worlds(draw: st.DrawFn) -> World:
         poisoned=draw(st.integers(0, 9)) == 0,
         kind=draw(st.sampled_from(["kafka_offset", "kafka_offset", "file_line", "kinesis_sequence"])),
         published=draw(st.sampled_from(["all", "all", "all", "all", "none", "some"])),
+        hex_ids=draw(st.sampled_from(["none", "all", "a topic", "some"])),
     )
     places = draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=3, unique=True))
     seen: list[Row] = []

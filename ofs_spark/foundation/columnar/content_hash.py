@@ -155,10 +155,3 @@ def hash_coded(columns: Sequence[pa.DictionaryArray], rows: int, key: bytes) -> 
     hashes[occurs] = hash_contents((column.take(examples) for column in columns), (), len(occurs), key)
     of_row: Array = hashes[place]
     return of_row
-
-
-def read_words(column: pa.Array, words: int) -> Array:
-    """A column of 8 · `words` bytes a value as uint64 of shape (rows, words), without a copy."""
-    body = column.buffers()[1]
-    found: Array = np.frombuffer(body, np.uint64).reshape(-1, words)[column.offset : column.offset + len(column)]
-    return found

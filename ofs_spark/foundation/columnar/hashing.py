@@ -120,6 +120,14 @@ def to_fixed_binary(rows: Array) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(rows.shape[1]), len(rows), [None, pa.py_buffer(rows)])
 
 
+def read_words(column: pa.Array, words: int) -> Array:
+    """A column of 8 · `words` bytes a value as uint64 of shape (rows, words), without a copy."""
+    if not len(column):
+        return np.zeros((0, words), np.uint64)
+    held: Array = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, words)
+    return held[column.offset : column.offset + len(column)]
+
+
 _HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 

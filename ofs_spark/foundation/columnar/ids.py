@@ -1,7 +1,7 @@
-"""Equality of ids over whole columns: two words of 64 bits are hashed and compared faster than two texts.
+"""Ids as columns: texts or, where every one is 32 lower-case hex digits as platforms write them, 16 bytes each.
 
-Platforms write ids as 32 lower-case hex digits. A column of such ids is read as 128 bits each, which are as many ids as there
-are texts; of any other column the texts themselves are compared. The answer is the same.
+Packed ids are half as long, and two words of 64 bits are hashed and compared faster than two texts. What is asked of ids is
+answered alike of both.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from numba import types
 
 from ofs_spark.foundation.columnar.arrays import Array, combine_chunks
 from ofs_spark.foundation.columnar.compiled import I64, compile_loop, type_array
-from ofs_spark.foundation.columnar.hashing import parse_hex
+from ofs_spark.foundation.columnar.hashing import format_hex, parse_hex, read_words, to_fixed_binary
+from ofs_spark.foundation.errors import show_text
 
 _U64 = types.uint64
 _ROWS = types.Array(_U64, 2, "C", readonly=True)
 """Rows of words, of which the first two are an id."""
 _ID_BYTES = 16
+PACKED = pa.binary(_ID_BYTES)
+"""Type of a column of ids that are 32 lower-case hex digits each."""
 _MOST_STEPS = 256
 """From an id's place to the one where it stands. A table that is half full, of ids that nobody chose, has never come to a
 hundred; ids that somebody chose to share a place are sorted instead."""
@@ -97,24 +100,53 @@ def _sort_first_rows(ids: Array) -> Array:
     return first
 
 
-def number_ids(ids: pa.Array | pa.ChunkedArray) -> Array:
-    """A number per row, int64, equal for equal ids and ascending by their first rows; no id is null."""
+def pack_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The ids as PACKED; their texts where one is no 32 hex digits, or null."""
     texts = combine_chunks(ids)
     words = _parse_ids(texts)
-    return np.asarray(texts.dictionary_encode().indices).astype(np.int64) if words is None else find_first_rows(words)
+    return texts if words is None else to_fixed_binary(words.view(np.uint8))
+
+
+def is_packed(ids: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether ids are PACKED, and no texts."""
+    return bool(ids.type == PACKED)
+
+
+def unpack_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The ids as texts."""
+    held = combine_chunks(ids)
+    return format_hex(held) if is_packed(held) else held
+
+
+def show_id(event_id: str | bytes) -> str:
+    """One id of such a column, as a person is told it."""
+    return show_text(event_id if isinstance(event_id, str) else event_id.hex())
+
+
+def number_ids(ids: pa.Array | pa.ChunkedArray) -> Array:
+    """A number per row, int64, equal for equal ids and ascending by their first rows; no id is null."""
+    held = combine_chunks(ids)
+    words = _read_words(held)
+    return np.asarray(held.dictionary_encode().indices).astype(np.int64) if words is None else find_first_rows(words)
 
 
 def find_ids(ids: pa.Array | pa.ChunkedArray, known: pa.Array | pa.ChunkedArray) -> Array:
     """The first row of `known` with the id of each row, int64; -1 where none has."""
-    texts, sought = combine_chunks(ids), combine_chunks(known)
-    mine, theirs = _parse_ids(texts), _parse_ids(sought)
+    held, sought = combine_chunks(ids), combine_chunks(known)
+    mine, theirs = _read_words(held), _read_words(sought)
     if mine is None or theirs is None:
-        return np.asarray(pc.index_in(texts, value_set=sought).fill_null(-1)).astype(np.int64)
+        among = pc.index_in(unpack_ids(held), value_set=unpack_ids(sought))
+        return np.asarray(among.fill_null(-1)).astype(np.int64)
     found: Array = _find(mine, theirs)
     if len(found) == len(mine):
         return found
     first = _sort_first_rows(np.concatenate([theirs, mine]))[len(theirs) :]
     return np.where(first < len(theirs), first, -1)
+
+
+def _read_words(ids: pa.Array) -> Array | None:
+    """Two words an id; None where an id is no 32 hex digits."""
+    return read_words(ids, _ID_BYTES // 8) if is_packed(ids) else _parse_ids(ids)
 
 
 def _parse_ids(texts: pa.Array) -> Array | None:

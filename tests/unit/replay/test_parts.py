@@ -12,6 +12,7 @@ import pytest
 from ofs_spark.features.load import MOST_PARTS, encode_tasks
 from ofs_spark.foundation.columnar.dataflow import CODED
 from ofs_spark.foundation.columnar.hashing import route_texts
+from ofs_spark.foundation.columnar.ids import is_packed, unpack_ids
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_staging
 from ofs_spark.io.objects.memory import MemoryObjects
@@ -20,6 +21,8 @@ from ofs_spark.replay.staged import LOST_ROWS
 
 FOLDER = name_staging("platform_20260101T000000Z", "a" * 64)
 IDS = [*(f"event-{number}" for number in range(297)), "", "ä", "a" * 5000]
+HEX = [f"{number * 2**100 + number:032x}" for number in range(300)]
+"""Ids that a file of nothing else has packed."""
 TYPES = ["a", "b", None] * (len(IDS) // 3)
 BEFORE = 100
 """The running arrival that the file's partition brings along."""
@@ -37,20 +40,30 @@ def stage(objects: MemoryObjects, shares: int, rows: pa.Table) -> Staged:
 
 
 def read_all(objects: MemoryObjects, files: list[Staged], width: int) -> list[dict[str, Any]]:
-    """The rows of every target, by position; each is its target's own."""
+    """The rows of every target, by position; each is its target's own, and ids are packed where all files have them packed."""
     found: list[dict[str, Any]] = []
     for target, pieces in address_parts(files, width):
         table = read_pieces(objects, pieces, target, width)
-        assert {*route_texts(table.column("event_id"), width)} <= {target}
-        found += table.to_pylist()
+        ids = table.column("event_id")
+        assert is_packed(ids) == all(file.is_packed for file in files)
+        assert {*route_texts(unpack_ids(ids), width)} <= {target}
+        found += table.set_column(0, "event_id", unpack_ids(ids)).to_pylist()
     return sorted(found, key=lambda row: int(row["seq"]))
 
 
 @pytest.mark.parametrize("shares", [1, 2, 8, 256])
 @pytest.mark.parametrize("width", [1, 2, 8, 64, 512])
-def test_every_row_is_read_once_by_the_target_of_its_event(shares: int, width: int) -> None:
-    objects, rows = MemoryObjects(), draw_rows()
+@pytest.mark.parametrize(
+    ("ids", "packed"),
+    [(IDS, [False, False]), (HEX, [True, True]), ([*HEX[:150], *IDS[150:]], [True, False])],
+    ids=["texts", "hex", "hex in one file"],
+)
+def test_every_row_is_read_once_by_the_target_of_its_event(
+    shares: int, width: int, ids: list[str], packed: list[bool]
+) -> None:
+    objects, rows = MemoryObjects(), draw_rows(ids)
     files = [stage(objects, shares, half) for half in (rows.slice(0, 150), rows.slice(150))]
+    assert [file.is_packed for file in files] == packed
     raised = [{**row, "arrival": max(BEFORE, row["arrival"])} for row in rows.to_pylist()]
     assert read_all(objects, files, width) == raised
 
