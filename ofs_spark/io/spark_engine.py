@@ -29,6 +29,11 @@ _SCHEMA = pa.schema([("target", pa.int32()), ("for_driver", pa.bool_()), ("body"
 _SPARK_SCHEMA = "target int, for_driver boolean, body binary"
 
 
+MOST_TASKS = 16
+"""Of a first step on one machine, for each processor: one of Spark's costs a hundredth of a second, however little it does.
+More of them are put together; fewer would leave processors idle at the end of the step."""
+
+
 @dataclass(frozen=True)
 class SparkEngine:
     """The engine over a session. `tell` is told how far a job is while it runs."""
@@ -49,13 +54,16 @@ class SparkEngine:
     def _run(self, tasks: Sequence[bytes], steps: Sequence[Step]) -> list[dict[str, Any]]:
         name, context = " → ".join(step.name for step in steps), self.session.sparkContext
         context.setJobDescription(name)
-        total = len(tasks) + sum(step.width for step in steps[:-1])
-        with open_exchange(context) as exchange, follow_tasks(context, name, total, self.tell):
-            return [json.loads(row.body) for row in self._plan(tasks, steps, exchange).collect()]
+        with open_exchange(context) as exchange:
+            # A cluster's processors are those of the executors that are there by now, which may be none yet.
+            most = len(tasks) if exchange.sends_bodies else MOST_TASKS * context.defaultParallelism
+            first = min(len(tasks), most)
+            with follow_tasks(context, name, first + sum(step.width for step in steps[:-1]), self.tell):
+                return [json.loads(row.body) for row in self._plan(tasks, first, steps, exchange).collect()]
 
-    def _plan(self, tasks: Sequence[bytes], steps: Sequence[Step], exchange: Exchange) -> DataFrame:
-        """The frame of all notes."""
-        frame: DataFrame = self.session.range(0, len(tasks), 1, len(tasks))  # one number a partition
+    def _plan(self, tasks: Sequence[bytes], first: int, steps: Sequence[Step], exchange: Exchange) -> DataFrame:
+        """The frame of all notes. first: tasks of Spark's over which those of the first step are spread."""
+        frame: DataFrame = self.session.range(0, len(tasks), 1, first)
         for number, step in enumerate(steps):
             adapter = _Adapter(step.work, exchange) if number else _Starter(step.work, tuple(tasks), exchange)
             frame = frame.mapInArrow(adapter, _SPARK_SCHEMA)

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step
@@ -17,7 +19,7 @@ from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.ports import Tasks
 from ofs_spark.io.embedded_engine import EmbeddedEngine
 from ofs_spark.io.java import check_java
-from ofs_spark.io.spark_engine import SparkEngine
+from ofs_spark.io.spark_engine import MOST_TASKS, SparkEngine
 from tests.worlds.exchanges import exchange_in_rows
 from tests.worlds.steps import STEPS, TASKS, Fail, Large, Total, order_notes
 
@@ -137,6 +139,26 @@ def test_spark_says_how_many_of_its_tasks_are_done(spark: SparkSession, tmp_path
     assert told[-1] is None
     assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") == "of somebody else"
     spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]  # takes it away
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Tells its number, its task, and which of Spark's tasks it is in."""
+
+    def __call__(self, target: int, chunks: Iterator[Body]) -> Iterator[Chunk]:
+        (task,), context = [bytes(chunk).decode() for chunk in chunks], TaskContext.get()
+        assert context is not None
+        yield Chunk(DRIVER, json.dumps([target, task, context.partitionId()]).encode())
+
+
+def test_many_tasks_of_a_first_step_are_a_few_of_sparks(spark: SparkSession, exchange: str) -> None:
+    """On one machine; a cluster does not know yet how many processors it has."""
+    most = MOST_TASKS * spark.sparkContext.defaultParallelism if exchange == "in files" else 100
+    tasks = [f"task {number}" for number in range(100)]
+    notes: list[Any] = SparkEngine(spark).run([task.encode() for task in tasks], [Step("tell", Tell(), 0)])
+    assert [(number, task) for number, task, _ in sorted(notes)] == list(enumerate(tasks))
+    assert {place for *_, place in notes} == set(range(most))
+    assert [place for *_, place in sorted(notes)] == sorted(place for *_, place in notes)
 
 
 def test_no_tasks_no_notes(spark: SparkSession) -> None:
