@@ -35,7 +35,11 @@ MOST_PARTS = 8192
 
 
 def encode_tasks(staged: Sequence[Staged], files: Sequence[m.ExtractFile]) -> list[bytes]:
-    """The tasks that address the parts of staged files, some thousand each, and those that load the label extract's."""
+    """The tasks that address the parts of staged files, some thousand each, and those that load the label extract's.
+
+    Each says whether event ids are read as texts: they are of one type in all rows of a job.
+    """
+    unpacks = not all(one.is_packed for one in staged)
     groups: list[list[Staged]] = []
     held = MOST_PARTS
     for one in staged:
@@ -44,8 +48,10 @@ def encode_tasks(staged: Sequence[Staged], files: Sequence[m.ExtractFile]) -> li
             groups.append([])
             held = len(one.parts)
         groups[-1].append(one)
-    addressed = [json.dumps({"staged": [one.to_document() for one in group]}).encode() for group in groups]
-    return addressed + [json.dumps({"labels": asdict(one)}).encode() for one in files]
+    addressed = ({"staged": [one.to_document() for one in group], "unpacks": unpacks} for group in groups)
+    return [json.dumps(one).encode() for one in addressed] + [
+        json.dumps({"labels": asdict(one)}).encode() for one in files
+    ]
 
 
 def encode_attachment_task(file: StagedFile) -> bytes:
@@ -75,7 +81,8 @@ class Load:
         task: dict[str, Any] = json.loads(bytes(next(chunks)))
         try:
             if "staged" in task:
-                for target, pieces in address_parts([*map(Staged.from_document, task["staged"])], self.width):
+                files = [*map(Staged.from_document, task["staged"])]
+                for target, pieces in address_parts(files, self.width, task["unpacks"]):
                     yield Chunk(target, encode_chunk(PIECES, pieces))
             elif self.attachment is not None and "attached" in task:
                 rows = read_staged(self.objects, StagedFile(**task["attached"]))

@@ -133,12 +133,12 @@ PIECES = pa.schema(
 ids as texts."""
 
 
-def address_parts(files: Sequence[Staged], width: int) -> Iterator[tuple[int, pa.Table]]:
-    """(target, its `PIECES`) of every target of `width` that some part has rows for. width: a power of two.
+def address_parts(files: Sequence[Staged], width: int, unpacks: bool) -> Iterator[tuple[int, pa.Table]]:
+    """(target, its `PIECES`) of every target of `width` that some part has rows for.
 
-    Event ids are of one type in all of a job's rows: packed where they are in every file.
+    width: a power of two. unpacks: event ids are of one type in all rows of a job, texts where some file of its basis has them
+    so, among these files or others.
     """
-    unpacks = not all(file.is_packed for file in files)
     found: dict[int, list[tuple[Any, ...]]] = {}
     for file in files:
         starts = accumulate((part.bytes for part in file.parts), initial=0)

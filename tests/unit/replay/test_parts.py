@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ofs_spark.features.load import MOST_PARTS, encode_tasks
-from ofs_spark.foundation.columnar.dataflow import CODED
+from ofs_spark.features.load import MOST_PARTS, PIECES, Load, encode_tasks
+from ofs_spark.foundation.columnar.dataflow import CODED, Body, gather_chunks
 from ofs_spark.foundation.columnar.hashing import route_texts
 from ofs_spark.foundation.columnar.ids import is_packed, unpack_ids
 from ofs_spark.foundation.errors import Refusal
 from ofs_spark.foundation.refs import name_staging
 from ofs_spark.io.objects.memory import MemoryObjects
-from ofs_spark.replay.parts import Part, Staged, address_parts, read_pieces, read_rows, stage_parts
+from ofs_spark.replay.parts import Part, Staged, read_pieces, read_rows, stage_parts
 from ofs_spark.replay.staged import LOST_ROWS
 
 FOLDER = name_staging("platform_20260101T000000Z", "a" * 64)
@@ -42,7 +42,7 @@ def stage(objects: MemoryObjects, shares: int, rows: pa.Table) -> Staged:
 def read_all(objects: MemoryObjects, files: list[Staged], width: int) -> list[dict[str, Any]]:
     """The rows of every target, by position; each is its target's own, and ids are packed where all files have them packed."""
     found: list[dict[str, Any]] = []
-    for target, pieces in address_parts(files, width):
+    for target, pieces in address(objects, files, width).items():
         table = read_pieces(objects, pieces, target, width)
         ids = table.column("event_id")
         assert is_packed(ids) == all(file.is_packed for file in files)
@@ -51,6 +51,17 @@ def read_all(objects: MemoryObjects, files: list[Staged], width: int) -> list[di
     return sorted(found, key=lambda row: int(row["seq"]))
 
 
+def address(objects: MemoryObjects, files: list[Staged], width: int) -> dict[int, pa.Table]:
+    """By target the pieces that all tasks of a job send it."""
+    load = Load(objects, "run", (), b"", width)
+    sent: dict[int, list[Body]] = {}
+    for number, task in enumerate(encode_tasks(files, [])):
+        for chunk in load(number, iter([task])):
+            sent.setdefault(chunk.target, []).append(chunk.body)
+    return {target: gather_chunks(bodies)[PIECES] for target, bodies in sent.items()}
+
+
+@pytest.mark.parametrize("most", [1, MOST_PARTS], ids=["a task a file", "one task"])
 @pytest.mark.parametrize("shares", [1, 2, 8, 256])
 @pytest.mark.parametrize("width", [1, 2, 8, 64, 512])
 @pytest.mark.parametrize(
@@ -59,8 +70,9 @@ def read_all(objects: MemoryObjects, files: list[Staged], width: int) -> list[di
     ids=["texts", "hex", "hex in one file"],
 )
 def test_every_row_is_read_once_by_the_target_of_its_event(
-    shares: int, width: int, ids: list[str], packed: list[bool]
+    shares: int, width: int, ids: list[str], packed: list[bool], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ofs_spark.features.load.MOST_PARTS", most)
     objects, rows = MemoryObjects(), draw_rows(ids)
     files = [stage(objects, shares, half) for half in (rows.slice(0, 150), rows.slice(150))]
     assert [file.is_packed for file in files] == packed
@@ -69,10 +81,11 @@ def test_every_row_is_read_once_by_the_target_of_its_event(
 
 
 def test_a_share_without_rows_has_no_part() -> None:
-    file = stage(MemoryObjects(), 256, draw_rows(["one"] * 3, ["a", "a", "b"]))
+    objects = MemoryObjects()
+    file = stage(objects, 256, draw_rows(["one"] * 3, ["a", "a", "b"]))
     (part,) = file.parts
     assert (part.rows, part.bytes) == (3, file.bytes)
-    assert [target for target, _ in address_parts([file], 8)] == [part.share % 8]
+    assert [*address(objects, [file], 8)] == [part.share % 8]
 
 
 def test_rows_of_one_share_keep_their_order_and_are_read_whole() -> None:
