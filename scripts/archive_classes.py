@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from pyspark import SparkContext
 
 from ofs_spark.foundation.columnar.dataflow import DRIVER, Body, Chunk, Step
-from ofs_spark.foundation.errors import EnvironmentUnfit
+from ofs_spark.foundation.errors import EnvironmentUnfit, Refusal
 from ofs_spark.io.java import OPTIONS, check_java, find_class_archive
 from ofs_spark.io.session import build_session, read_properties
 from ofs_spark.io.spark_engine import SparkEngine
@@ -43,16 +42,20 @@ def main() -> None:
         outdated.unlink()
     with TemporaryDirectory(prefix=".classes-", dir=archive.parent) as scratch:
         written = Path(scratch, archive.name)
-        run_job(written)
-        if not written.is_file():
-            print("setup: this Java keeps none; Spark starts without", file=sys.stderr)
+        try:
+            is_whole = run_job(written) and written.is_file()
+        except (Refusal, OSError) as error:
+            print(f"setup: Spark did not run: {error}", file=sys.stderr)
+            is_whole = False
+        if not is_whole:
+            print("setup: none are kept; Spark starts without", file=sys.stderr)
             return
         os.replace(written, archive)  # one that was interrupted half-way has no name
     print(f"setup: kept them in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def run_job(archive: Path) -> None:
-    """Runs the job in a JVM that writes the archive, and waits for its end."""
+def run_job(archive: Path) -> bool:
+    """Runs the job in a JVM that writes the archive, and waits for its end; whether that was in order."""
     settings = read_properties(ROOT / "conf" / "spark" / "local.conf")
     options = f'{settings[OPTIONS]} "-XX:ArchiveClassesAtExit={archive}"'
     session = build_session(
@@ -66,8 +69,10 @@ def run_job(archive: Path) -> None:
     gateway: Any = SparkContext._gateway
     process = gateway.proc
     process.stdin.close()  # whereupon it ends
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(LONGEST_S)
+    try:
+        return bool(process.wait(LONGEST_S) == 0)
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def send(target: int, bodies: Iterator[Body]) -> Iterator[Chunk]:

@@ -73,6 +73,5 @@ def write_options(stated: str, checkout: Path, java: Java) -> str:
     archive = find_class_archive(checkout, java)
     if archive.is_file():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto"]
-    return " ".join(
-        [stated, *(f'"{option}"' for option in options)]
-    ).strip()  # Spark splits at blanks, which paths may have
+    quoted = (f'"{option}"' for option in options)  # Spark splits at blanks, which paths may have
+    return " ".join([stated, *quoted]).strip()
