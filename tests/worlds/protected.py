@@ -29,11 +29,12 @@ ELSEWHERE = {
 """Where a process may write outside its worlds, and what."""
 
 
-def mount_read_only(command: Command, holes: Sequence[Path], _folder: Path) -> Command:
+def mount_read_only(command: Command, holes: Sequence[Path], folder: Path) -> Command:
     """In a mount namespace of its own, whose root is read-only but for the holes."""
     kept = [f"mount --bind {shlex.quote(str(hole))} {shlex.quote(str(hole))}" for hole in holes]
-    script = " && ".join([*kept, "mount -o remount,bind,ro /", f"exec {shlex.join(command)}"])
-    return ["unshare", "--mount", "sh", "-c", script]
+    script = folder / "mount.sh"  # a night's worlds have more holes than an argument has room for
+    script.write_text(" &&\n".join([*kept, "mount -o remount,bind,ro /", f"exec {shlex.join(command)}"]))
+    return ["unshare", "--mount", "sh", str(script)]
 
 
 def take_rights(command: Command, holes: Sequence[Path], folder: Path) -> Command:
