@@ -63,8 +63,11 @@ FEATURES = (
 )
 
 
-def make_world(events: int, seed: int = 7) -> World:
-    """Payments of some cards at some shops over three UTC days in two partitions, a few late, some fields missing."""
+def make_world(events: int, seed: int = 7, name: str = "e{}") -> World:
+    """Payments of some cards at some shops over three UTC days in two partitions, a few late, some fields missing.
+
+    name: an event's id, of its number.
+    """
     rng = random.Random(seed)
     rows: tuple[list[Any], list[Any]] = ([], [])
     for number in range(events):
@@ -76,7 +79,7 @@ def make_world(events: int, seed: int = 7) -> World:
         kind = "login" if rng.random() < 0.1 else "card_payment"
         own = rows[number % 2]
         arrived = {"published_at_utc": f"{arrival:%Y-%m-%dT%H:%M:%S.%fZ}", "event_type": kind}
-        own.append(row(len(own), f"e{number}", f"{ts:%Y-%m-%dT%H:%M:%S.%fZ}", {**payload, **chip}, **arrived))
+        own.append(row(len(own), name.format(number), f"{ts:%Y-%m-%dT%H:%M:%S.%fZ}", {**payload, **chip}, **arrived))
     segments = tuple(segment(*own, partition=partition) for partition, own in enumerate(rows))
     basis = [slice_(0, len(own) - 1, partition=partition) for partition, own in enumerate(rows)]
     scope = {"label_types": [], "anchor_event_types": ["card_payment"]}
