@@ -48,10 +48,11 @@ def encode_tasks(staged: Sequence[Staged], files: Sequence[m.ExtractFile]) -> li
             groups.append([])
             held = len(one.parts)
         groups[-1].append(one)
-    addressed = ({"staged": [one.to_document() for one in group], "unpacks": unpacks} for group in groups)
-    return [json.dumps(one).encode() for one in addressed] + [
-        json.dumps({"labels": asdict(one)}).encode() for one in files
+    tasks: list[dict[str, Any]] = [
+        *({"staged": [one.to_document() for one in group], "unpacks": unpacks} for group in groups),
+        *({"labels": asdict(one)} for one in files),
     ]
+    return [json.dumps(task).encode() for task in tasks]
 
 
 def encode_attachment_task(file: StagedFile) -> bytes:

@@ -141,9 +141,8 @@ def address_parts(files: Sequence[Staged], width: int, unpacks: bool) -> Iterato
     """
     found: dict[int, list[tuple[Any, ...]]] = {}
     for file in files:
-        starts = accumulate((part.bytes for part in file.parts), initial=0)
+        starts, is_own = accumulate((part.bytes for part in file.parts), initial=0), file.shares >= width
         for part, start in zip(file.parts, starts, strict=False):
-            is_own = file.shares >= width
             piece = file.ref, start, part.bytes, part.sha256, file.arrival_before, is_own, unpacks
             for target in range(part.share % width, width, file.shares):
                 found.setdefault(target, []).append(piece)
